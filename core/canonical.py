@@ -1,0 +1,63 @@
+"""The canonical form of JSON and of times, in which receipts and digests are made.
+
+Canonical JSON: sorted keys, no spaces, UTF-8, one trailing newline, so that the digest of a receipt is the digest of its
+file and `sha256sum` with `jq .prev` can follow the chain.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, PlainSerializer
+
+MAX_REASON = 500
+"""Longest free text that is kept, in characters: it stands in receipts, on cards and in logs."""
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """Return the canonical form of a JSON value.
+
+    Raises:
+        ValueError: NaN, an infinity or a lone surrogate, which are not JSON in UTF-8.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment in UTC with microseconds, as RFC 3339 writes it: `2025-10-01T09:05:00.000000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the moment that an RFC 3339 text names, in UTC.
+
+    Raises:
+        ValueError: not a date-time, or one without an offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset; write for example 2025-10-01T09:05:00Z")
+    return moment.astimezone(UTC)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs an offset")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""A point in time in UTC; in JSON always with microseconds."""
+
+
+def clean_text(text: str, limit: int = MAX_REASON) -> str:
+    """Make outside text fit for one line of a receipt: printable, single-spaced, at most `limit` characters.
+
+    Control characters, line breaks, lone surrogates and the marks that reverse the direction of writing are replaced by a
+    space. What is cut off is marked with an ellipsis.
+    """
+    head = text[: limit * 4]
+    words = "".join(character if character.isprintable() else " " for character in head).split()
+    line = " ".join(words)
+    return line if len(line) <= limit and len(text) <= len(head) else line[: limit - 1] + "…"

@@ -1,0 +1,74 @@
+"""The errors that callers may meet.
+
+    AnrError                        base: message = what happened, what was not done, what to do next
+    ├── ConfigurationError          settings that cannot be used (command line: exit 2)
+    ├── LedgerUnreadable            the ledger is missing, or cannot be read
+    ├── SettingsFileError           the router's settings file cannot be read or written
+    ├── ReloadFailed                the reload command failed, or took too long
+    ├── JournalError                base of what goes wrong with the journal
+    │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
+    │   ├── JournalCorrupt          rows or receipts that do not verify
+    │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
+    ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
+    ├── OperationBusy               another operation holds the lock; names its holder
+    └── OperationTimedOut           an operation reached its time limit
+
+Refusals are not errors: a gate that fails or a role that is missing is a `Refuse` (core/decisions.py).
+"""
+
+
+class AnrError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigurationError(AnrError):
+    """Settings that cannot be used; nothing was started."""
+
+
+class LedgerUnreadable(AnrError):
+    """The ledger is missing, is not a regular file, or cannot be read."""
+
+
+class SettingsFileError(AnrError):
+    """The router's settings file cannot be read, understood or written."""
+
+
+class ReloadFailed(AnrError):
+    """The reload command did not end with success inside its time limit."""
+
+
+class JournalError(AnrError):
+    """Base of what goes wrong with the journal."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal cannot be opened, read or written at present."""
+
+
+class JournalCorrupt(JournalError):
+    """The journal can be read, but what it says does not hold together."""
+
+
+class CauseAlreadyRecorded(JournalError):
+    """A receipt with this cause key exists: the cause has had its one effect.
+
+    Attributes:
+        seq: number of the receipt that recorded the cause.
+    """
+
+    def __init__(self, cause: str, seq: int) -> None:
+        super().__init__(f"{cause} was already handled: receipt #{seq}. Nothing was done again.")
+        self.cause = cause
+        self.seq = seq
+
+
+class BrakeUnreadable(AnrError):
+    """The brake's directory cannot be read, so nothing but the safe settings may be written."""
+
+
+class OperationBusy(AnrError):
+    """Another operation holds the operation lock."""
+
+
+class OperationTimedOut(AnrError):
+    """An operation reached its time limit and stopped before it touched the router."""

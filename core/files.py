@@ -1,0 +1,61 @@
+"""Durable files: written whole or not at all, read with a bound.
+
+Excluded: what the files mean.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data` so that a crash at any moment leaves the old bytes or the new, never a mixture.
+
+    The bytes are synced before the rename and the directory after it: a rename without the first can leave a file of
+    NUL bytes, without the second an old name (ext4's documentation of delayed allocation). An existing file keeps its
+    permission bits; a new one gets `mode`.
+
+    Raises:
+        OSError: the directory or the file cannot be written; the old file is intact.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.stat().st_mode & 0o777
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if os.name == "posix":
+            Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and removals in `directory` durable; Windows has no such call and needs none."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        OSError: it cannot be read, or is longer than `limit` bytes.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(f"{path} is longer than the {limit} bytes that it may have")
+    return data

@@ -1,0 +1,236 @@
+"""The go/no-go gates: metrics, slots health and policy in, a verdict for each gate out.
+
+Pure. Excluded: reading the ledger, asking the router for its health, and what follows from a verdict (decisions.py).
+The gates and their bounds are the runbook's; the decisions floor and freshness are what operators apply by eye today.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import sha256
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.canonical import canonical_bytes
+from core.metrics import WindowMetrics
+
+
+class GateName(StrEnum):
+    """The gates, in the order in which people read them."""
+
+    RSI = "rsi"
+    ROLLBACKS = "rollbacks_per_1k"
+    TRI = "tri_median"
+    FAST_CAP = "fast_cap"
+    SLOTS = "slots"
+    DECISIONS = "decisions"
+    FRESHNESS = "freshness"
+
+
+class Verdict(StrEnum):
+    """What a gate says. Only PASS and NOT_APPLICABLE let a promotion through."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    NO_DATA = "NO_DATA"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+class GatePolicy(BaseModel):
+    """The bounds of the gates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rsi_min: float = Field(0.85, ge=0, le=1, description="lowest route selection index, a share of live decisions")
+    rollbacks_per_1k_max: float = Field(0.1, ge=0, description="most rollbacks per 1,000 live decisions")
+    tri_median_min: float = Field(0.0, description="lowest median of the normalised TRI change")
+    fast_cap: float = Field(0.15, ge=0, le=1, description="highest probability of R3 while an anomaly is engaged")
+    decisions_min: int = Field(100, ge=1, description="fewest decisions in the window")
+    fresh_minutes: float = Field(15, gt=0, description="greatest age of the newest ledger entry, in minutes")
+    critical_slots: tuple[str, ...] = Field(
+        ("slot04", "slot08_lock", "slot09", "slot10"),
+        min_length=1,
+        description="slots that must be healthy",
+    )
+
+
+class SlotsHealth(BaseModel):
+    """What the router's health endpoint said: status by slot, or why there is no answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    statuses: Mapping[str, str] = Field(default_factory=dict)
+    error: str | None = None
+
+
+class Gate(BaseModel):
+    """One gate's verdict, with what was measured and the bound that it was held against."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: GateName
+    verdict: Verdict
+    value: float | None
+    bound: float
+    reason: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether this gate lets a promotion through."""
+        return self.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE}
+
+
+class GateReport(BaseModel):
+    """All gates over one window."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gates: tuple[Gate, ...]
+
+    @property
+    def go(self) -> bool:
+        """True only if every gate was asked and lets a promotion through."""
+        return {gate.name for gate in self.gates} == set(GateName) and all(gate.passes for gate in self.gates)
+
+    @property
+    def blocking(self) -> tuple[Gate, ...]:
+        """The gates that stand in the way of a promotion."""
+        return tuple(gate for gate in self.gates if not gate.passes)
+
+    @property
+    def verdict_digest(self) -> str:
+        """Digest of names, bounds and verdicts, but not of values, which change with every ledger line."""
+        facts = [[gate.name, gate.verdict, gate.bound] for gate in self.gates]
+        return sha256(canonical_bytes(facts)).hexdigest()
+
+
+NOT_ASKED = SlotsHealth(error="not asked: the health of slots is known only for the present")
+
+
+def evaluate(
+    metrics: WindowMetrics,
+    slots: SlotsHealth,
+    policy: GatePolicy,
+    *,
+    leaving_zero: bool = False,
+) -> GateReport:
+    """Hold one window's metrics and the slots' health against the policy.
+
+    Args:
+        metrics: the window's figures; its `generated_at` is the reference time of freshness.
+        slots: what the health endpoint said.
+        policy: the bounds.
+        leaving_zero: the step 0 → 10 is asked for. There is no live traffic at stage 0, so that RSI and rollbacks with
+            no data are not applicable (runbook). Where the window still holds live traffic they count as always: a
+            failure that was seen is not cleared by silence.
+    """
+    return GateReport(
+        gates=(
+            _rsi(metrics, policy, leaving_zero=leaving_zero),
+            _rollbacks(metrics, policy, leaving_zero=leaving_zero),
+            _tri(metrics, policy),
+            _fast_cap(metrics, policy),
+            _slots(slots, policy),
+            _decisions(metrics, policy),
+            _freshness(metrics, policy),
+        ),
+    )
+
+
+def _without_live_traffic(name: GateName, bound: float, *, leaving_zero: bool) -> Gate:
+    if leaving_zero:
+        reason = "not applicable to the step away from stage 0: there is no live traffic yet"
+        return Gate(name=name, verdict=Verdict.NOT_APPLICABLE, value=None, bound=bound, reason=reason)
+    reason = "no live decisions in the window, so there is nothing to measure"
+    return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+
+
+def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
+    name, value, bound = GateName.RSI, metrics.rsi, policy.rsi_min
+    if value is None:
+        return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
+    if value >= bound:
+        reason = (
+            f"{value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
+        )
+        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
+    reason = (
+        f"only {value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
+    )
+    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+
+
+def _rollbacks(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
+    name, value, bound = GateName.ROLLBACKS, metrics.rollbacks_per_1k, policy.rollbacks_per_1k_max
+    if value is None:
+        if metrics.rollbacks and leaving_zero:
+            reason = f"{metrics.rollbacks} rollbacks were recorded although no decision was live"
+            return Gate(name=name, verdict=Verdict.FAIL, value=None, bound=bound, reason=reason)
+        return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
+    counted = f"{metrics.rollbacks:,} rollbacks in {metrics.live:,} live decisions"
+    if value <= bound:
+        reason = f"{counted}; at most {bound:g} per 1,000 is allowed"
+        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
+    reason = f"{counted} is {value:.3g} per 1,000; at most {bound:g} is allowed"
+    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+
+
+def _tri(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, value, bound = GateName.TRI, metrics.tri_median, policy.tri_median_min
+    if value is None:
+        reason = "no entry in the window carries a TRI figure"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    if value >= bound:
+        reason = f"the median TRI change is {value:+.4f}; at least {bound:g} is asked"
+        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
+    reason = f"the median TRI change is {value:+.4f}, below {bound:g}"
+    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+
+
+def _fast_cap(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, value = GateName.FAST_CAP, metrics.fast_cap_breaches
+    if metrics.decisions == 0:
+        reason = "no decisions in the window, so nobody can say that the cap held"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=0, reason=reason)
+    if value == 0:
+        reason = f"R3 stayed at or below {policy.fast_cap:g} in every anomaly"
+        return Gate(name=name, verdict=Verdict.PASS, value=0, bound=0, reason=reason)
+    reason = f"R3 was above {policy.fast_cap:g} in {value:,} decisions during an anomaly"
+    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=0, reason=reason)
+
+
+def _slots(slots: SlotsHealth, policy: GatePolicy) -> Gate:
+    name, bound = GateName.SLOTS, len(policy.critical_slots)
+    if slots.error is not None:
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=slots.error)
+    healthy = [slot for slot in policy.critical_slots if slots.statuses.get(slot) == "healthy"]
+    if len(healthy) == len(policy.critical_slots):
+        reason = f"all {bound} critical slots are healthy"
+        return Gate(name=name, verdict=Verdict.PASS, value=bound, bound=bound, reason=reason)
+    ill = ", ".join(
+        f"{slot} is {slots.statuses.get(slot, 'missing')}" for slot in policy.critical_slots if slot not in healthy
+    )
+    return Gate(name=name, verdict=Verdict.FAIL, value=len(healthy), bound=bound, reason=ill)
+
+
+def _decisions(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, value, bound = GateName.DECISIONS, metrics.decisions, policy.decisions_min
+    if value >= bound:
+        reason = f"{value:,} decisions in the window; at least {bound:,} are asked"
+        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
+    reason = f"only {value:,} decisions in the window; at least {bound:,} are asked"
+    return Gate(
+        name=name, verdict=Verdict.NO_DATA if value == 0 else Verdict.FAIL, value=value, bound=bound, reason=reason
+    )
+
+
+def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, bound = GateName.FRESHNESS, policy.fresh_minutes
+    if metrics.newest_us is None:
+        reason = "the window holds no ledger entry"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    age = (metrics.window.end_us - metrics.newest_us) / 60_000_000
+    if age <= bound:
+        reason = f"the newest ledger entry is {age:.1f} minutes old; at most {bound:g} is allowed"
+        return Gate(name=name, verdict=Verdict.PASS, value=age, bound=bound, reason=reason)
+    reason = f"the newest ledger entry is {age:,.1f} minutes old; at most {bound:g} is allowed: is the router writing?"
+    return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)

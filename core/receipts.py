@@ -1,0 +1,225 @@
+"""Receipts: what each step leaves behind, in canonical bytes that are chained by their digests.
+
+Pure. Excluded: where receipts are kept (core/journal.py). The chain is the plain one of a log whose entries name the
+digest of the entry before them: an altered, removed or swapped receipt no longer fits its neighbours.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.actors import Actor
+from core.canonical import Moment, canonical_bytes, rfc3339
+from core.gates import Gate
+
+GENESIS = "0" * 64
+"""The digest that the first receipt names as its predecessor."""
+MAX_RECEIPT_BYTES = 1 << 20
+
+
+class Action(StrEnum):
+    """What a receipt is about."""
+
+    INIT = "init"
+    DAILY = "daily"
+    REQUEST = "request"
+    DENY = "deny"
+    EXPIRE = "expire"
+    STALE = "stale"
+    PROMOTE = "promote"
+    LOWER = "lower"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+
+
+class Phase(StrEnum):
+    """Where in its operation a receipt stands. An intent promises an outcome; an event stands alone."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    EVENT = "event"
+
+
+class Result(StrEnum):
+    """How an operation ended."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    OVERTAKEN = "overtaken"
+    """A brake came in between, and won."""
+    UNKNOWN = "unknown"
+
+
+class Hold(BaseModel):
+    """One cause for which the rollout is frozen, with its owner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9]{1,40}$")
+    actor: Actor
+    reason: str
+    since: Moment
+    cause: str | None = None
+
+
+class Signature(BaseModel):
+    """One person's yes or no to a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    actor: Actor
+    at: Moment
+    decision: Literal["approved", "denied"]
+
+
+class RouterSighting(BaseModel):
+    """The pilot that the running router last showed in its ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pilot: float
+    at: Moment
+
+
+class Draft(BaseModel):
+    """What an operation has to say; the journal adds number and predecessor when it is recorded.
+
+    Attributes:
+        operation: joins the receipts of one story.
+        cause: key of what set this off; unique in a journal, so that one cause has one effect.
+        stage_before: percent of live traffic before, None if unknown.
+        stage_after: percent after; of an intent, the one that is wanted.
+        settings_written: the router's settings that were written, by name.
+        settings_observed: what the settings file said afterwards, by name.
+        router_seen: what the running router last showed.
+        late: the router was put in its safe settings at `ts`, but this could be recorded only later.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    operation: str
+    ts: Moment
+    action: Action
+    phase: Phase
+    actor: Actor
+    reason: str = ""
+    note: str = ""
+    cause: str | None = None
+    result: Result | None = None
+    stage_before: int | None = None
+    stage_after: int | None = None
+    pilot_before: str | None = None
+    pilot_after: str | None = None
+    holds_added: tuple[Hold, ...] = ()
+    holds_lifted: tuple[str, ...] = ()
+    go: bool | None = None
+    gates: tuple[Gate, ...] = ()
+    metrics: Mapping[str, Any] | None = None
+    approval_id: str | None = None
+    approvals: tuple[Signature, ...] = ()
+    settings_written: Mapping[str, str] | None = None
+    settings_observed: Mapping[str, str] | None = None
+    router_seen: RouterSighting | None = None
+    late: bool = False
+    build: str = ""
+    host: str = ""
+    runbook_url: str = ""
+
+
+class Receipt(Draft):
+    """A recorded draft: numbered, and bound to its predecessor."""
+
+    version: Literal[1] = 1
+    target: str
+    seq: int = Field(ge=1)
+    prev: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A receipt with the bytes that stand for it and their digest."""
+
+    receipt: Receipt
+    data: bytes
+    digest: str
+
+    @property
+    def mark(self) -> str:
+        """Number and first 12 hex digits, as messages show them: `#12 3f9a…`."""
+        return f"#{self.receipt.seq} {self.digest[:12]}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the receipt's file: time, number and action, so that no two share one."""
+        receipt = self.receipt
+        stamp = rfc3339(receipt.ts)[:19].replace("-", "").replace(":", "")
+        return f"anr_{stamp}Z_{receipt.seq:06d}_{receipt.action}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing that does not hold together in a chain of receipts."""
+
+    seq: int
+    problem: str
+
+
+def seal(draft: Draft, *, target: str, seq: int, prev: str) -> Sealed:
+    """Number a draft, bind it to its predecessor, and fix its bytes."""
+    receipt = Receipt(**dict(draft), target=target, seq=seq, prev=prev)
+    data = canonical_bytes(receipt.model_dump(mode="json"))
+    return Sealed(receipt, data, sha256(data).hexdigest())
+
+
+def unseal(data: bytes) -> Sealed:
+    """Read a receipt back from its bytes.
+
+    Raises:
+        ValueError: the bytes are no receipt, or not in canonical form.
+    """
+    if len(data) > MAX_RECEIPT_BYTES:
+        raise ValueError(f"a receipt has at most {MAX_RECEIPT_BYTES:,} bytes, this has {len(data):,}")
+    try:
+        receipt = Receipt.model_validate_json(data)
+        again = canonical_bytes(receipt.model_dump(mode="json"))
+    except (ValidationError, RecursionError) as error:
+        raise ValueError("the bytes are not a receipt") from error
+    if again != data:
+        raise ValueError("the bytes are not in canonical form")
+    return Sealed(receipt, data, sha256(data).hexdigest())
+
+
+def flaws_in_chain(rows: Iterable[tuple[int, bytes, str]], *, target: str) -> list[Flaw]:
+    """Check a whole chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds."""
+    flaws: list[Flaw] = []
+    expected_seq, expected_prev = 1, GENESIS
+    for seq, data, digest in rows:
+        if seq != expected_seq:
+            flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
+        actual = sha256(data).hexdigest()
+        if actual != digest:
+            flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
+        flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target))
+        expected_seq, expected_prev = seq + 1, actual
+    return flaws
+
+
+def _problems(data: bytes, seq: int, prev: str, target: str) -> list[str]:
+    try:
+        receipt = unseal(data).receipt
+    except ValueError as error:
+        return [f"#{seq}: {error}"]
+    problems = []
+    if receipt.seq != seq:
+        problems.append(f"#{seq} calls itself #{receipt.seq}: receipts were swapped")
+    if receipt.prev != prev:
+        problems.append(f"#{seq} does not follow on the receipt before it")
+    if receipt.target != target:
+        problems.append(f"#{seq} belongs to target {receipt.target!r}, not to {target!r}")
+    return problems

@@ -1,0 +1,81 @@
+"""One router that is operated: everything that core needs to know of it, as one value.
+
+Pure. Several targets can be served by several values; nothing in core knows which one is "the" router.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from core.canonical import canonical_bytes
+from core.gates import GatePolicy
+
+LADDER = (0, 10, 25, 50, 75, 100)
+"""The runbook's stages, in percent of live traffic."""
+
+
+class Target(BaseModel):
+    """A router: where its files are, how it is reloaded, and which rules hold for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        "production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts"
+    )
+    ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
+    settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
+    health_url: str = Field(
+        "http://127.0.0.1:8000/health/slots",
+        pattern=r"^https?://",
+        description="where the router tells the health of its slots",
+    )
+    health_timeout_s: float = Field(3.0, gt=0, le=60, description="time limit for the health of slots, in seconds")
+    reload_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that makes the router read its settings file; empty if it does so by itself",
+    )
+    reload_timeout_s: float = Field(20.0, gt=0, le=600, description="time limit for the reload command, in seconds")
+    observe_timeout_s: float = Field(
+        5.0,
+        ge=0,
+        le=300,
+        description="how long a promotion waits for the new pilot to show in the router's ledger, in seconds",
+    )
+    journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
+    receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
+    run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
+    stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
+    window_minutes: int = Field(
+        1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes"
+    )
+    approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
+    runbook_url: str = Field(
+        "", max_length=500, description="link to the runbook, shown on messages and kept in receipts"
+    )
+    gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
+
+    @field_validator("stages")
+    @classmethod
+    def _is_a_ladder(cls, stages: tuple[int, ...]) -> tuple[int, ...]:
+        rising = all(low < high for low, high in zip(stages, stages[1:], strict=False))
+        if len(stages) < 2 or stages[0] != 0 or stages[-1] > 100 or not rising:
+            raise ValueError("stages must begin with 0 and rise to at most 100, for example [0, 10, 25, 50, 75, 100]")
+        return stages
+
+    @model_validator(mode="after")
+    def _files_differ(self) -> Self:
+        if len({self.ledger, self.settings_file, self.journal}) < 3:
+            raise ValueError("ledger, settings_file and journal must be three different files")
+        return self
+
+    @property
+    def policy_digest(self) -> str:
+        """Digest of the rules by which a promotion is judged; an approval is bound to it."""
+        rules = {
+            "gates": self.gates.model_dump(mode="json"),
+            "stages": self.stages,
+            "window_minutes": self.window_minutes,
+        }
+        return sha256(canonical_bytes(rules)).hexdigest()
