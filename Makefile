@@ -8,7 +8,7 @@ demo: .venv/run.stamp
 	@$(BIN)/anr demo
 
 test: .venv/dev.stamp
-	$(BIN)/python -m tests
+	$(BIN)/python -m pytest --cov --cov-report=term -p no:cacheprovider
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -115,7 +115,9 @@ class Brake:
 
     def _notes(self) -> list[tuple[str, BrakeNote | None]]:
         try:
-            names = sorted(name for name in os.listdir(self._directory) if name.startswith("note-") and name.endswith(".json"))
+            names = sorted(
+                name for name in os.listdir(self._directory) if name.startswith("note-") and name.endswith(".json")
+            )
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -124,7 +126,9 @@ class Brake:
         for name in names:
             note_id = name.removeprefix("note-").removesuffix(".json")
             try:
-                notes.append((note_id, BrakeNote.model_validate_json(read_bounded(self._directory / name, _MAX_NOTE_BYTES))))
+                notes.append(
+                    (note_id, BrakeNote.model_validate_json(read_bounded(self._directory / name, _MAX_NOTE_BYTES)))
+                )
             except FileNotFoundError:
                 continue  # lifted between listing and reading
             except ValidationError:

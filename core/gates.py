@@ -145,7 +145,7 @@ def _without_live_traffic(name: GateName, bound: float, *, leaving_zero: bool) -
 
 
 def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
-    name, value, bound = GateName.RSI, metrics.rsi, policy.rsi_min
+    name, value, bound = GateName.RSI, metrics.figures.rsi, policy.rsi_min
     if value is None:
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
     if value >= bound:
@@ -160,13 +160,13 @@ def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> G
 
 
 def _rollbacks(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
-    name, value, bound = GateName.ROLLBACKS, metrics.rollbacks_per_1k, policy.rollbacks_per_1k_max
+    name, value, bound = GateName.ROLLBACKS, metrics.figures.rollbacks_per_1k, policy.rollbacks_per_1k_max
     if value is None:
-        if metrics.rollbacks and leaving_zero:
-            reason = f"{metrics.rollbacks} rollbacks were recorded although no decision was live"
+        if metrics.figures.rollbacks and leaving_zero:
+            reason = f"{metrics.figures.rollbacks} rollbacks were recorded although no decision was live"
             return Gate(name=name, verdict=Verdict.FAIL, value=None, bound=bound, reason=reason)
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
-    counted = f"{metrics.rollbacks:,} rollbacks in {metrics.live:,} live decisions"
+    counted = f"{metrics.figures.rollbacks:,} rollbacks in {metrics.figures.live:,} live decisions"
     if value <= bound:
         reason = f"{counted}; at most {bound:g} per 1,000 is allowed"
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
@@ -175,7 +175,7 @@ def _rollbacks(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool
 
 
 def _tri(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
-    name, value, bound = GateName.TRI, metrics.tri_median, policy.tri_median_min
+    name, value, bound = GateName.TRI, metrics.figures.tri_median, policy.tri_median_min
     if value is None:
         reason = "no entry in the window carries a TRI figure"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
@@ -187,8 +187,8 @@ def _tri(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
 
 
 def _fast_cap(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
-    name, value = GateName.FAST_CAP, metrics.fast_cap_breaches
-    if metrics.decisions == 0:
+    name, value = GateName.FAST_CAP, metrics.figures.fast_cap_breaches
+    if metrics.figures.decisions == 0:
         reason = "no decisions in the window, so nobody can say that the cap held"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=0, reason=reason)
     if value == 0:
@@ -213,7 +213,7 @@ def _slots(slots: SlotsHealth, policy: GatePolicy) -> Gate:
 
 
 def _decisions(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
-    name, value, bound = GateName.DECISIONS, metrics.decisions, policy.decisions_min
+    name, value, bound = GateName.DECISIONS, metrics.figures.decisions, policy.decisions_min
     if value >= bound:
         reason = f"{value:,} decisions in the window; at least {bound:,} are asked"
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)

@@ -155,7 +155,9 @@ class Router:
         ends = time.monotonic() + limit
         try:
             with urllib3.PoolManager(retries=False) as pool:
-                response = pool.request("GET", url, timeout=urllib3.Timeout(total=limit), redirect=False, preload_content=False)
+                response = pool.request(
+                    "GET", url, timeout=urllib3.Timeout(total=limit), redirect=False, preload_content=False
+                )
                 body = bytearray()
                 for chunk in response.stream(1024, decode_content=False):
                     body += chunk
@@ -178,7 +180,9 @@ class Router:
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise SettingsFileError(f"The router's settings file {path} cannot be read ({reason}). Nothing was changed.") from error
+            raise SettingsFileError(
+                f"The router's settings file {path} cannot be read ({reason}). Nothing was changed."
+            ) from error
 
     def _write(self, wanted: Mapping[str, str]) -> None:
         path = self._target.settings_file
@@ -223,9 +227,13 @@ class Router:
                 "The router may still run its old settings.",
             ) from None
         except OSError as error:
-            raise ReloadFailed(f"The reload command cannot be started ({error.strerror or error}). The router runs its old settings.") from error
+            raise ReloadFailed(
+                f"The reload command cannot be started ({error.strerror or error}). The router runs its old settings."
+            ) from error
         if done.returncode != 0:
-            raise ReloadFailed(f"The reload command ended with {done.returncode}. The router may still run its old settings.")
+            raise ReloadFailed(
+                f"The reload command ended with {done.returncode}. The router may still run its old settings."
+            )
 
 
 def _with(text: str, wanted: Mapping[str, str]) -> str:
@@ -256,7 +264,9 @@ def _slots_in(body: bytes) -> SlotsHealth:
     if not isinstance(slots, dict):
         return unreadable
     statuses = {
-        str(name)[:_MAX_STATUS_CHARACTERS]: str(slot.get("status"))[:_MAX_STATUS_CHARACTERS] if isinstance(slot, dict) else "unreadable"
+        str(name)[:_MAX_STATUS_CHARACTERS]: str(slot.get("status"))[:_MAX_STATUS_CHARACTERS]
+        if isinstance(slot, dict)
+        else "unreadable"
         for name, slot in slots.items()
     }
     return SlotsHealth(statuses=statuses)
