@@ -59,9 +59,7 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
             Code.APPROVAL_UNKNOWN, f"There is no request {approval_id!r}. Nothing was changed. Open requests: `status`."
         )
     if approval.status is not ApprovalStatus.PENDING:
-        return Refuse(
-            Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}. Nothing was changed."
-        )
+        return Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}. Nothing was changed.")
     if now >= approval.expires_at:
         return Refuse(Code.APPROVAL_EXPIRED, "This request has expired. Nothing was changed; ask again with `promote`.")
     return None
@@ -75,9 +73,7 @@ def may_approve(approval: Approval, actor: Actor) -> Refuse | None:
             "You asked for this promotion, so somebody else has to approve it. Nothing was changed.",
         )
     if not actor.is_person or Role.APPROVE not in actor.roles:
-        return Refuse(
-            Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers."
-        )
+        return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
     return None
 
 

@@ -8,7 +8,6 @@ Excluded: the router's settings, and the journal.
 """
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,9 +114,7 @@ class Brake:
 
     def _notes(self) -> list[tuple[str, BrakeNote | None]]:
         try:
-            names = sorted(
-                name for name in os.listdir(self._directory) if name.startswith("note-") and name.endswith(".json")
-            )
+            names = sorted(name for name in os.listdir(self._directory) if name.startswith("note-") and name.endswith(".json"))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -126,9 +123,7 @@ class Brake:
         for name in names:
             note_id = name.removeprefix("note-").removesuffix(".json")
             try:
-                notes.append(
-                    (note_id, BrakeNote.model_validate_json(read_bounded(self._directory / name, _MAX_NOTE_BYTES)))
-                )
+                notes.append((note_id, BrakeNote.model_validate_json(read_bounded(self._directory / name, _MAX_NOTE_BYTES))))
             except FileNotFoundError:
                 continue  # lifted between listing and reading
             except ValidationError:

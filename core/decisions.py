@@ -83,9 +83,7 @@ class Refuse:
     blockers: tuple[str, ...] = ()
 
 
-def plan_move(
-    state: RolloutState, stages: tuple[int, ...], wanted: int | None, drift: str | None
-) -> Raise | Lower | Refuse:
+def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, drift: str | None) -> Raise | Lower | Refuse:
     """Say which move on the ladder is asked for, and refuse what no gate or approval could allow.
 
     Args:
@@ -104,9 +102,7 @@ def plan_move(
         return _nothing_known(state)
     target = next_stage(stage, stages) if wanted is None else wanted
     if target is None:
-        return Refuse(
-            Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed."
-        )
+        return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed.")
     if target == stage:
         return Refuse(Code.ALREADY_THERE, f"The router already serves {stage} %. Nothing was changed.")
     if target < stage:
@@ -175,9 +171,7 @@ def decide_raise(
         return refusal
     if not gates.go:
         failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
-        return Refuse(
-            Code.GATES_NOT_PASSED, f"NO-GO for {move.from_stage} → {move.to_stage} %. Nothing was changed.", failing
-        )
+        return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {move.from_stage} → {move.to_stage} %. Nothing was changed.", failing)
     if actor.is_person:
         return NeedsApproval(move.from_stage, move.to_stage)
     return Proceed(move.from_stage, move.to_stage)
@@ -193,9 +187,7 @@ def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse
     if actor.is_person:
         return None if Role.OPERATE in actor.roles else not_allowed("ask for a promotion", "operators")
     if state.stage == 0:
-        return Refuse(
-            Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`."
-        )
+        return Refuse(Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`.")
     if state.person_required:
         return Refuse(
             Code.PERSON_MUST_ASK,
@@ -206,9 +198,7 @@ def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse
 
 def not_allowed(what: str, setting: str) -> Refuse:
     """Refuse somebody without the role."""
-    return Refuse(
-        Code.NOT_ALLOWED, f"You may not {what}. Nothing was changed; an administrator can add you to `{setting}`."
-    )
+    return Refuse(Code.NOT_ALLOWED, f"You may not {what}. Nothing was changed; an administrator can add you to `{setting}`.")
 
 
 def decide_unfreeze(state: RolloutState, actor: Actor, wanted: frozenset[str]) -> Refuse | tuple[str, ...]:

@@ -29,7 +29,7 @@ class GateName(StrEnum):
 class Verdict(StrEnum):
     """What a gate says. Only PASS and NOT_APPLICABLE let a promotion through."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
     FAIL = "FAIL"
     NO_DATA = "NO_DATA"
     NOT_APPLICABLE = "NOT_APPLICABLE"
@@ -149,13 +149,9 @@ def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> G
     if value is None:
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
     if value >= bound:
-        reason = (
-            f"{value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
-        )
+        reason = f"{value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
-    reason = (
-        f"only {value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
-    )
+    reason = f"only {value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
     return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
 
 
@@ -206,9 +202,7 @@ def _slots(slots: SlotsHealth, policy: GatePolicy) -> Gate:
     if len(healthy) == len(policy.critical_slots):
         reason = f"all {bound} critical slots are healthy"
         return Gate(name=name, verdict=Verdict.PASS, value=bound, bound=bound, reason=reason)
-    ill = ", ".join(
-        f"{slot} is {slots.statuses.get(slot, 'missing')}" for slot in policy.critical_slots if slot not in healthy
-    )
+    ill = ", ".join(f"{slot} is {slots.statuses.get(slot, 'missing')}" for slot in policy.critical_slots if slot not in healthy)
     return Gate(name=name, verdict=Verdict.FAIL, value=len(healthy), bound=bound, reason=ill)
 
 
@@ -218,9 +212,7 @@ def _decisions(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
         reason = f"{value:,} decisions in the window; at least {bound:,} are asked"
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
     reason = f"only {value:,} decisions in the window; at least {bound:,} are asked"
-    return Gate(
-        name=name, verdict=Verdict.NO_DATA if value == 0 else Verdict.FAIL, value=value, bound=bound, reason=reason
-    )
+    return Gate(name=name, verdict=Verdict.NO_DATA if value == 0 else Verdict.FAIL, value=value, bound=bound, reason=reason)
 
 
 def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:

@@ -155,9 +155,7 @@ class Router:
         ends = time.monotonic() + limit
         try:
             with urllib3.PoolManager(retries=False) as pool:
-                response = pool.request(
-                    "GET", url, timeout=urllib3.Timeout(total=limit), redirect=False, preload_content=False
-                )
+                response = pool.request("GET", url, timeout=urllib3.Timeout(total=limit), redirect=False, preload_content=False)
                 body = bytearray()
                 for chunk in response.stream(1024, decode_content=False):
                     body += chunk
@@ -231,9 +229,7 @@ class Router:
                 f"The reload command cannot be started ({error.strerror or error}). The router runs its old settings."
             ) from error
         if done.returncode != 0:
-            raise ReloadFailed(
-                f"The reload command ended with {done.returncode}. The router may still run its old settings."
-            )
+            raise ReloadFailed(f"The reload command ended with {done.returncode}. The router may still run its old settings.")
 
 
 def _with(text: str, wanted: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ Pure. Several targets can be served by several values; nothing in core knows whi
 """
 
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -21,9 +22,7 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
-        "production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts"
-    )
+    name: str = Field("production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts")
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
     settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
     health_url: str = Field(
@@ -47,19 +46,15 @@ class Target(BaseModel):
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
-    window_minutes: int = Field(
-        1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes"
-    )
+    window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
-    runbook_url: str = Field(
-        "", max_length=500, description="link to the runbook, shown on messages and kept in receipts"
-    )
+    runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
 
     @field_validator("stages")
     @classmethod
     def _is_a_ladder(cls, stages: tuple[int, ...]) -> tuple[int, ...]:
-        rising = all(low < high for low, high in zip(stages, stages[1:], strict=False))
+        rising = all(low < high for low, high in pairwise(stages))
         if len(stages) < 2 or stages[0] != 0 or stages[-1] > 100 or not rising:
             raise ValueError("stages must begin with 0 and rise to at most 100, for example [0, 10, 25, 50, 75, 100]")
         return stages

@@ -1,0 +1,334 @@
+"""The journal: receipts and approvals of one target in a database, and each receipt as a file beside it.
+
+A receipt and the approval that it changes are one transaction; it is durable when `append` returns (SQLite: WAL with
+synchronous=FULL). The row is the truth, the file a second copy that is re-created if it is missing.
+
+Excluded: what receipts mean (core/receipts.py, core/rollout.py).
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from core.approvals import Approval, ApprovalStatus
+from core.canonical import canonical_bytes
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalUnavailable
+from core.files import write_durably
+from core.receipts import GENESIS, Draft, Flaw, Sealed, flaws_in_chain, seal, unseal
+from core.rollout import RolloutState, fold
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for another process's transaction."""
+
+_TABLES = MetaData()
+_receipts = Table(
+    "receipts",
+    _TABLES,
+    Column("target", String(31), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(40), nullable=False),
+    Column("cause", String(200)),
+    Column("operation", String(40), nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    UniqueConstraint("target", "id"),
+    UniqueConstraint("target", "cause"),
+)
+_approvals = Table(
+    "approvals",
+    _TABLES,
+    Column("target", String(31), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("status", String(20), nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+
+class Journal:
+    """Receipts and approvals of one target."""
+
+    def __init__(self, path: Path, *, target: str, receipts_dir: Path) -> None:
+        self._path = path
+        self._target = target
+        self._receipts_dir = receipts_dir
+        self._engine = _engine(path)
+        self._ready = False
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
+        """Record a receipt, and with it the new status of an approval, durably and as one.
+
+        Raises:
+            CauseAlreadyRecorded: another receipt has the same cause key; nothing was recorded.
+            JournalUnavailable: the journal cannot be written at present; nothing was recorded.
+            JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
+        """
+        with self._connected(write=True) as connection:
+            if draft.cause is not None:
+                same = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.cause == draft.cause)
+                if (seq := connection.execute(same).scalar()) is not None:
+                    raise CauseAlreadyRecorded(draft.cause, seq)
+            last = self._head(connection)
+            sealed = seal(draft, target=self._target, seq=last[0] + 1, prev=last[1])
+            connection.execute(
+                insert(_receipts).values(
+                    target=self._target,
+                    seq=sealed.receipt.seq,
+                    id=draft.id,
+                    cause=draft.cause,
+                    operation=draft.operation,
+                    data=sealed.data,
+                    digest=sealed.digest,
+                ),
+            )
+            if approval is not None:
+                self._put(connection, approval)
+        self._write_file(sealed)
+        return sealed
+
+    def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
+        """Return receipts in order of number: those after a number, or only the `last` few.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood, or does not follow on the one before it.
+        """
+        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
+            _receipts.c.target == self._target,
+            _receipts.c.seq > after,
+        )
+        query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
+        with self._connected() as connection:
+            rows = sorted(connection.execute(query).tuples().all())
+        return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+
+    def of_operation(self, operation: str) -> tuple[Sealed, ...]:
+        """Return the receipts of one story, in order of number.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
+            _receipts.c.target == self._target,
+            _receipts.c.operation == operation,
+        )
+        with self._connected() as connection:
+            rows = sorted(connection.execute(query).tuples().all())
+        return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+
+    def state(self) -> RolloutState:
+        """Return what all receipts add up to, after checking their chain.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
+        """
+        with self._connected() as connection:
+            rows = self._rows(connection)
+            self._head(connection)
+        if flaws := flaws_in_chain(rows, target=self._target):
+            raise JournalCorrupt(
+                f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was changed; "
+                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+            )
+        return fold(unseal(data).receipt for _, data, _ in rows)
+
+    def find_cause(self, cause: str) -> int | None:
+        """Return the number of the receipt that recorded a cause, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.cause == cause)
+        with self._connected() as connection:
+            return connection.execute(query).scalar()
+
+    def has(self, receipt_id: str) -> bool:
+        """Whether a receipt with this id was recorded.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.id == receipt_id)
+        with self._connected() as connection:
+            return connection.execute(query).scalar() is not None
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Return one request, or None if there is none with this id.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_approvals.c.data).where(_approvals.c.target == self._target, _approvals.c.id == approval_id)
+        with self._connected() as connection:
+            data = connection.execute(query).scalar()
+        return None if data is None else Approval.model_validate_json(data)
+
+    def pending(self) -> tuple[Approval, ...]:
+        """Return the requests that wait for an answer, the oldest first.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_approvals.c.data).where(
+            _approvals.c.target == self._target,
+            _approvals.c.status == ApprovalStatus.PENDING,
+        )
+        with self._connected() as connection:
+            waiting = [Approval.model_validate_json(data) for data in connection.execute(query).scalars()]
+        return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
+
+    def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
+        """Check the chain, and each row against its file. Return the receipts that can be read, and the flaws.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._connected() as connection:
+            rows = self._rows(connection)
+        flaws = flaws_in_chain(rows, target=self._target)
+        sealed = []
+        for _, data, _ in rows:
+            try:
+                sealed.append(unseal(data))
+            except ValueError:
+                continue  # flaws_in_chain has named it
+        expected = {one.file_name: one for one in sealed}
+        for name, one in expected.items():
+            flaws.extend(self._flaws_in_file(name, one))
+        readable = {one.receipt.seq for one in sealed}
+        for path in sorted(self._receipts_dir.glob("anr_*_*_*.json")):
+            number = path.name.split("_")[2]
+            if path.name not in expected and number.isdecimal() and int(number) not in {row[0] for row in rows} - readable:
+                flaws.append(Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off"))
+        return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
+
+    def recreate_files(self) -> int:
+        """Write the file of every receipt that has none; return how many were missing.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        missing = [one for one in self.receipts() if not (self._receipts_dir / one.file_name).exists()]
+        for one in missing:
+            self._write_file(one)
+        return len(missing)
+
+    def _rows(self, connection: Connection) -> list[tuple[int, bytes, str]]:
+        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.target == self._target)
+        return list(connection.execute(query.order_by(_receipts.c.seq)).tuples())
+
+    def _head(self, connection: Connection) -> tuple[int, str]:
+        query = select(_receipts.c.seq, _receipts.c.digest).where(_receipts.c.target == self._target)
+        last = connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).tuples().first()
+        if last is not None:
+            return last
+        if any(self._receipts_dir.glob("anr_*.json")):
+            raise JournalCorrupt(
+                f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
+                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+            )
+        return 0, GENESIS
+
+    def _put(self, connection: Connection, approval: Approval) -> None:
+        data = canonical_bytes(approval.model_dump(mode="json"))
+        where = (_approvals.c.target == self._target, _approvals.c.id == approval.id)
+        values: dict[str, Any] = {"status": approval.status, "data": data}
+        if connection.execute(update(_approvals).where(*where).values(**values)).rowcount == 0:
+            connection.execute(insert(_approvals).values(target=self._target, id=approval.id, **values))
+
+    def _unsealed(self, seq: int, data: bytes, digest: str) -> Sealed:
+        try:
+            sealed = unseal(data)
+        except ValueError as error:
+            raise JournalCorrupt(f"Receipt #{seq} cannot be understood: {error}. Run `anr verify`.") from error
+        if sealed.digest != digest:
+            raise JournalCorrupt(f"Receipt #{seq} was altered. Run `anr verify`.")
+        return sealed
+
+    def _flaws_in_file(self, name: str, sealed: Sealed) -> Iterator[Flaw]:
+        seq = sealed.receipt.seq
+        try:
+            if (self._receipts_dir / name).read_bytes() != sealed.data:
+                yield Flaw(seq, f"the file {name} differs from the journal")
+        except FileNotFoundError:
+            yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again")
+        except OSError as error:
+            yield Flaw(seq, f"the file {name} cannot be read ({error.strerror or error})")
+
+    def _write_file(self, sealed: Sealed) -> None:
+        try:
+            self._receipts_dir.mkdir(parents=True, exist_ok=True)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+        except OSError as error:
+            # the row is durable; `verify` names the missing file and the next `recover` writes it
+            log.error("receipt %s is in the journal, but its file could not be written: %s", sealed.mark, error)
+
+    @contextmanager
+    def _connected(self, *, write: bool = False) -> Iterator[Connection]:
+        try:
+            if not self._ready:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                _TABLES.create_all(self._engine)
+                self._ready = True
+            with self._engine.connect().execution_options(anr_write=write) as connection, connection.begin():
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            cause = getattr(error, "orig", None) or error
+            raise JournalUnavailable(
+                f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
+                "Nothing was recorded; see whether the disk is full, the file is locked or its permissions are wrong.",
+            ) from error
+
+
+def _engine(path: Path) -> Engine:
+    # NullPool: operations run in several threads, and a connection per operation is cheap beside its fsync
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        connect_args={"timeout": BUSY_SECONDS},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 must not begin transactions of its own: `_begin` does
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("anr_write", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
