@@ -114,7 +114,7 @@ class Brake:
 
     def _notes(self) -> list[tuple[str, BrakeNote | None]]:
         try:
-            names = sorted(name for name in os.listdir(self._directory) if name.startswith("note-") and name.endswith(".json"))
+            names = sorted(path.name for path in self._directory.iterdir() if path.match("note-*.json"))
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -124,7 +124,8 @@ def _nothing_known(state: RolloutState) -> Refuse:
         )
     return Refuse(
         Code.STAGE_UNKNOWN,
-        "Nobody can say at which stage the router is: the last operation ended unclear. Nothing was changed; `rollback` makes it 0 %.",
+        "Nobody can say at which stage the router is: the last operation ended unclear. Nothing was changed; "
+        "`rollback` makes it 0 %.",
     )
 
 

@@ -71,11 +71,11 @@ _approvals = Table(
 class Journal:
     """Receipts and approvals of one target."""
 
-    def __init__(self, path: Path, *, target: str, receipts_dir: Path) -> None:
+    def __init__(self, path: Path, *, target: str, receipts_dir: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
         self._target = target
         self._receipts_dir = receipts_dir
-        self._engine = _engine(path)
+        self._engine = _engine(path, busy_seconds)
         self._ready = False
 
     def close(self) -> None:
@@ -289,9 +289,9 @@ class Journal:
         try:
             self._receipts_dir.mkdir(parents=True, exist_ok=True)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
-        except OSError as error:
+        except OSError:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
-            log.error("receipt %s is in the journal, but its file could not be written: %s", sealed.mark, error)
+            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
 
     @contextmanager
     def _connected(self, *, write: bool = False) -> Iterator[Connection]:
@@ -310,12 +310,12 @@ class Journal:
             ) from error
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, busy_seconds: float) -> Engine:
     # NullPool: operations run in several threads, and a connection per operation is cheap beside its fsync
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=NullPool,
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": busy_seconds},
     )
 
     @event.listens_for(engine, "connect")

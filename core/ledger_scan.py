@@ -126,5 +126,6 @@ def _lines(stream: BinaryIO, size: int, chunk_bytes: int) -> Iterator[tuple[byte
 
 def _unreadable(path: Path, reason: str) -> LedgerUnreadable:
     return LedgerUnreadable(
-        f"The ledger {path} cannot be read ({reason}). Nothing was measured; check `ledger` in the settings and that the router runs.",
+        f"The ledger {path} cannot be read ({reason}). Nothing was measured; "
+        "check `ledger` in the settings, and that the router runs.",
     )

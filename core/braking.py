@@ -1,0 +1,175 @@
+"""Rollback, freeze and unfreeze.
+
+The brake acts on the router first and records afterwards (rule 1): it takes no lock, needs no ledger, no journal and no
+Slack. What cannot be recorded waits in the brake's notes until `recover`.
+
+Excluded: steps down to a stage above 0, which are ordinary operations (core/operations.py).
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from core.actors import Actor, Role
+from core.brake import BrakeNote
+from core.canonical import clean_text
+from core.decisions import Code, Refuse, decide_unfreeze, not_allowed
+from core.errors import CauseAlreadyRecorded, JournalError
+from core.journal import Journal
+from core.lock import operation_lock
+from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
+from core.router import SAFE_SETTINGS
+from core.site import Site, observed
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
+"""How long a brake looks for an earlier effect of the same cause before it acts regardless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Braked:
+    """What a brake did.
+
+    Attributes:
+        note: what was asked, and its id.
+        sealed: the receipt; None if it could not be recorded and waits to be.
+        safe: whether the settings file carries the safe settings and the reload succeeded.
+        problems: what went wrong, each a sentence; empty if nothing did.
+    """
+
+    note: BrakeNote
+    sealed: Sealed | None
+    safe: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfrozen:
+    """Holds were lifted; the router was not touched."""
+
+    sealed: Sealed
+    lifted: tuple[Hold, ...]
+    left: tuple[Hold, ...]
+
+
+def rollback(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
+    """Put the router in its safe settings at once: ANR off, guardrail route forced."""
+    return _engage(site, Action.ROLLBACK, actor, reason, cause)
+
+
+def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
+    """Roll back at once, and hold every promotion until the hold is lifted."""
+    return _engage(site, Action.FREEZE, actor, reason, cause)
+
+
+def _engage(site: Site, action: Action, actor: Actor, reason: str, cause: str | None) -> Braked | Refuse:
+    now = site.clock()
+    if actor.is_person and Role.BRAKE not in actor.roles:
+        return not_allowed(str(action), "operators")
+    if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
+        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+    note = BrakeNote(id=uuid.uuid4().hex, action=action, actor=actor, reason=clean_text(reason), cause=cause, at=now)
+    problems = []
+    try:
+        site.brake.engage(note)
+    except OSError as error:
+        problems.append(f"The brake's mark could not be written ({error.strerror or error}).")
+    went_wrong = site.router.make_safe()
+    problems.extend(went_wrong)
+    sealed = None
+    try:
+        sealed = record(site, note, late=False, safe=not went_wrong)
+    except JournalError as error:
+        problems.append(f"This is not in the journal yet, `anr recover` records it: {error}")
+    if problems:
+        log.error("%s by %s: %s", action, actor.id, " ".join(problems))
+    return Braked(note, sealed, not went_wrong, tuple(problems))
+
+
+def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | None:
+    """Record a brake that has acted; None if its cause turns out to be recorded already.
+
+    Raises:
+        JournalError: it could not be recorded; the note stays.
+    """
+    settings, _ = observed(site)
+    try:
+        before = site.journal.state().stage
+    except JournalError:
+        before = None
+    hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause)
+    draft: Draft = site.draft(
+        id=note.id,
+        operation=note.id,
+        ts=note.at,
+        action=note.action,
+        phase=Phase.OUTCOME,
+        actor=note.actor,
+        reason=note.reason,
+        cause=note.cause,
+        result=Result.APPLIED if safe else Result.NOT_APPLIED,
+        stage_before=before,
+        stage_after=settings.stage if settings else None,
+        pilot_after=settings.pilot if settings else None,
+        holds_added=(hold,) if note.action is Action.FREEZE else (),
+        settings_written=dict(SAFE_SETTINGS),
+        settings_observed=dict(settings.values) if settings else None,
+        late=late,
+    )
+    try:
+        sealed = site.journal.append(draft)
+    except CauseAlreadyRecorded:
+        sealed = None
+    try:
+        if sealed is None:
+            site.brake.release((note.id,))
+        else:
+            site.brake.mark_recorded(note)
+    except OSError:
+        log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
+    return sealed
+
+
+def unfreeze(site: Site, actor: Actor, reason: str, hold_ids: frozenset[str] = frozenset()) -> Unfrozen | Refuse:
+    """Lift holds, all or those named. The router stays in its safe settings: unfreezing never promotes (rule 8).
+
+    Raises:
+        OperationBusy, JournalError: nothing was lifted.
+    """
+    now = site.clock()
+    with operation_lock(site.target.run_dir, "unfreeze", now):
+        state = site.journal.state()
+        decision = decide_unfreeze(state, actor, hold_ids)
+        if isinstance(decision, Refuse):
+            return decision
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.UNFREEZE,
+            phase=Phase.EVENT,
+            actor=actor,
+            reason=clean_text(reason),
+            stage_before=state.stage,
+            stage_after=state.stage,
+            holds_lifted=decision,
+        )
+        sealed = site.journal.append(draft)
+        try:
+            site.brake.release(decision)
+        except OSError:
+            log.exception("marks of lifted holds could not be removed; recover tries again")
+    lifted = tuple(hold for hold in state.holds if hold.id in decision)
+    left = tuple(hold for hold in state.holds if hold.id not in decision)
+    return Unfrozen(sealed, lifted, left)
+
+
+def _earlier_effect(site: Site, cause: str) -> int | None:
+    target = site.target
+    glance = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, busy_seconds=_LOOK_SECONDS)
+    try:
+        return glance.find_cause(cause)
+    except JournalError:
+        return None  # a brake that comes twice is safe, a brake that waits is not
+    finally:
+        glance.close()

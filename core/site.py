@@ -1,0 +1,150 @@
+"""One target with everything that operates it, and the gathering of facts that every operation begins with.
+
+Excluded: decisions and effects.
+"""
+
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from core.actors import AccessPolicy
+from core.brake import Brake, BrakeReading
+from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
+from core.gates import GateReport, evaluate
+from core.journal import Journal
+from core.ledger_scan import newest_pilot, scan
+from core.metrics import WindowMetrics, moment_of
+from core.receipts import Draft, RouterSighting
+from core.rollout import RolloutState
+from core.router import Router, RouterSettings
+from core.target import Target
+
+MAX_OPERATION_SECONDS = 30 * 60
+"""No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
+
+
+def utc_now() -> datetime:
+    """Return the present moment: the only clock of core."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A window's figures with the gates' verdicts on them."""
+
+    metrics: WindowMetrics
+    gates: GateReport
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report's JSON."""
+        gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
+        return {**self.metrics.as_json(), "gates": gates, "go": self.gates.go}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is so before an operation decides, read in an order in which no brake can be missed: its marks first."""
+
+    brake: BrakeReading
+    settings: RouterSettings
+    state: RolloutState
+
+    @property
+    def drift(self) -> str | None:
+        """How the settings differ from what the journal says, or None."""
+        if self.state.stage is None or self.settings.stage == self.state.stage:
+            return None
+        shown = "a pilot that cannot be understood" if self.settings.stage is None else f"{self.settings.stage} %"
+        return f"The router's settings say {shown}, but the journal says {self.state.stage} %."
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A target and what operates it."""
+
+    target: Target
+    access: AccessPolicy
+    journal: Journal
+    router: Router
+    brake: Brake
+    clock: Callable[[], datetime] = utc_now
+
+    @classmethod
+    def at(cls, target: Target, access: AccessPolicy, clock: Callable[[], datetime] = utc_now) -> "Site":
+        """Put a site together from its target."""
+        brake = Brake(target.run_dir / "brake")
+        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
+        return cls(target, access, journal, Router(target, brake), brake, clock)
+
+    def facts(self) -> Facts:
+        """Read the brake's marks, the settings and the journal.
+
+        Raises:
+            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
+        """
+        brake = self.brake.read()
+        return Facts(brake, self.router.settings(), self.journal.state())
+
+    def measure(self, now: datetime, *, leaving_zero: bool, on_progress: Callable[[int, int], None] | None = None) -> Report:
+        """Measure the target's window that ends at `now` and hold it against the gates.
+
+        Raises:
+            LedgerUnreadable: the ledger cannot be read.
+            OperationTimedOut: it took longer than an operation may.
+        """
+        ends = time.monotonic() + MAX_OPERATION_SECONDS
+
+        def watch(read: int, size: int) -> None:
+            if time.monotonic() > ends:
+                raise OperationTimedOut(
+                    "Reading the ledger took longer than 30 minutes. Nothing was changed; is it still archived?"
+                )
+            if on_progress is not None:
+                on_progress(read, size)
+
+        target = self.target
+        metrics = scan(
+            target.ledger,
+            now=now,
+            minutes=target.window_minutes,
+            fast_cap=target.gates.fast_cap,
+            on_progress=watch,
+        )
+        return Report(metrics, evaluate(metrics, self.router.slots(), target.gates, leaving_zero=leaving_zero))
+
+    def draft(self, **facts: Any) -> Draft:
+        """Return a draft with what every receipt carries."""
+        standing = {"build": f"anr {version('anr')}", "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        return Draft(**{"id": uuid.uuid4().hex, **standing, **facts})
+
+    def sighting(self) -> RouterSighting | None:
+        """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
+        try:
+            seen = newest_pilot(self.target.ledger)
+        except LedgerUnreadable:
+            return None
+        return None if seen is None else RouterSighting(pilot=seen.pilot, at=moment_of(seen.t_us))
+
+    def await_sighting(self, stage: int, since: datetime) -> RouterSighting | None:
+        """Wait a bounded time until the running router shows the pilot of `stage`; return what it showed last."""
+        ends = time.monotonic() + self.target.observe_timeout_s
+        while True:
+            seen = self.sighting()
+            if seen is not None and seen.at >= since and abs(seen.pilot - stage / 100) < 1e-6:
+                return seen
+            if time.monotonic() >= ends:
+                return seen
+            time.sleep(0.1)
+
+
+def observed(site: Site) -> tuple[RouterSettings | None, str | None]:
+    """Return the router's settings, or None and why they cannot be read."""
+    try:
+        return site.router.settings(), None
+    except AnrError as error:
+        return None, str(error)
