@@ -110,7 +110,8 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         cause=note.cause,
         result=Result.APPLIED if safe else Result.NOT_APPLIED,
         stage_before=before,
-        stage_after=settings.stage if settings else None,
+        # a promotion that is being put back may show for a moment: what was read back under the brake counts
+        stage_after=0 if safe else (settings.stage if settings else None),
         pilot_after=settings.pilot if settings else None,
         holds_added=(hold,) if note.action is Action.FREEZE else (),
         settings_written=dict(SAFE_SETTINGS),

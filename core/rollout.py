@@ -62,6 +62,9 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
 
 
 _BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.LOWER})
+_AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE})
+"""They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
+comes after the brake no longer counts."""
 _WITHOUT_EFFECT = frozenset({Action.REQUEST, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY})
 
 
@@ -71,17 +74,18 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     if receipt.phase is Phase.INTENT:
         return state.model_copy(update={"revision": receipt.seq, "unsettled": _intent(receipt)})
     change: dict[str, object] = {"revision": receipt.seq}
-    if state.unsettled and receipt.operation == state.unsettled.operation:
+    own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
+    if own_intent or receipt.action in _AT_ONCE:
         change["unsettled"] = None
-    if receipt.stage_after != state.stage or receipt.action in {Action.ROLLBACK, Action.FREEZE}:
-        change |= {"stage": receipt.stage_after, "since": receipt.ts}
+        if receipt.stage_after != state.stage or receipt.action in _AT_ONCE:
+            change |= {"stage": receipt.stage_after, "since": receipt.ts}
     lifted = set(receipt.holds_lifted)
     added = {hold.id for hold in receipt.holds_added}
     kept = (hold for hold in state.holds if hold.id not in lifted | added)
     change["holds"] = (*kept, *receipt.holds_added)
     if receipt.action in _BRAKES:
         change["person_required"] = True
-    elif receipt.action is Action.PROMOTE and receipt.result is Result.APPLIED and receipt.actor.is_person:
+    elif own_intent and receipt.result is Result.APPLIED and receipt.actor.is_person:
         change["person_required"] = False
     return state.model_copy(update=change)
 

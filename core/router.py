@@ -202,7 +202,7 @@ class Router:
         observed = self.settings()
         if not observed.carries(wanted):
             raise SettingsFileError(
-                f"{self._target.settings_file} does not say what was written to it. Something else writes this file; find out what.",
+                f"{self._target.settings_file} does not say what was written to it. Something else writes it; find out what.",
             )
         return observed
 
