@@ -1,1 +1,10 @@
-"""What the map of core says."""
+"""The rollout of the ANR router, without Slack, HTTP servers or schedulers. Synchronous; usable alone.
+
+ledger lines --ledger_scan, metrics--> figures of a window --gates--> gate report
+gate report, state --decisions, approvals--> decision --operations--> intent receipt
+intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
+
+pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals target
+io     files ledger_scan journal brake router lock
+shell  site actuation operations braking recovery settings cli
+"""

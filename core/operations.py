@@ -1,6 +1,6 @@
-"""The way up and down the ladder: ask, approve, deny, carry out. Each operation gathers, decides and applies under the lock.
+"""The way up and down the ladder: ask, approve, deny, the daily run. Each gathers, decides and applies under the lock.
 
-Excluded: the brake (core/braking.py) and settling what died half-way (core/recovery.py).
+Excluded: carrying a move out (core/actuation.py), the brake (core/braking.py) and settling what died half-way (core/recovery.py).
 """
 
 import secrets
@@ -10,14 +10,14 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from core.actors import SCHEDULER, Actor, Role
+from core.actuation import Order, climb, step_down
 from core.approvals import Approval, ApprovalStatus, decide_approval, may_approve, may_deny, still_open, still_true
 from core.canonical import clean_text
 from core.decisions import Code, Lower, NeedsApproval, Proceed, Raise, Refuse, decide_raise, may_ask, not_allowed, plan_move
-from core.errors import BrakeUnreadable, CauseAlreadyRecorded, ReloadFailed, SettingsFileError
+from core.errors import CauseAlreadyRecorded
 from core.lock import operation_lock
-from core.receipts import Action, Draft, Phase, Result, Sealed, Signature
-from core.router import settings_for
-from core.site import Facts, Report, Site, observed
+from core.receipts import Action, Phase, Result, Sealed, Signature
+from core.site import Facts, Report, Site
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without characters that people confuse when they type an id."""
@@ -120,30 +120,26 @@ def init(site: Site, actor: Actor, reason: str) -> Moved | Refused:
 
 def propose(
     site: Site,
-    actor: Actor,
+    order: Order,
     *,
     wanted: int | None = None,
-    reason: str = "",
-    cause: str | None = None,
     dry_run: bool = False,
 ) -> Asked | Moved | WouldMove | Refused:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once.
 
     Args:
         site: the target.
-        actor: who asks.
+        order: who asks, why, and what set it off; the same cause again has no second effect.
         wanted: a stage in percent, or None for the next one.
-        reason: shown on the card and kept in the receipts.
-        cause: key of what set this off; the same key again has no second effect.
         dry_run: decide, but change and record nothing.
 
     Raises:
         AnrError: something that a decision needs cannot be read; nothing was changed.
     """
-    now = site.clock()
+    now, actor = site.clock(), order.actor
     with operation_lock(site.target.run_dir, "promote", now):
         facts = site.facts()
-        if cause is not None and (seq := site.journal.find_cause(cause)) is not None:
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
         move = plan_move(facts.state, site.target.stages, wanted, facts.drift)
         if isinstance(move, Refuse):
@@ -151,7 +147,7 @@ def propose(
         if isinstance(move, Lower):
             if Role.BRAKE not in actor.roles:
                 return Refused(not_allowed("move the router down", "operators"))
-            return WouldMove(move, None) if dry_run else _lower(site, facts, move, actor, reason, cause)
+            return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
         if refusal := _marks(facts) or may_ask(actor, facts.state, approvers_set=bool(site.access.approvers)):
             return Refused(refusal)
         report = site.measure(now, leaving_zero=move.from_stage == 0)
@@ -161,8 +157,8 @@ def propose(
         if dry_run:
             return WouldMove(decision, report)
         if isinstance(decision, Proceed):
-            return _raise(site, facts, move, actor, report, operation=uuid.uuid4().hex, reason=reason, cause=cause)
-        return _ask(site, facts, move, actor, report, now=now, reason=reason, cause=cause)
+            return Moved(climb(site, facts, move, order, report), report)
+        return _ask(site, facts, move, order, report, now)
 
 
 def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Ended | Refused:
@@ -198,9 +194,8 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Ended | Refus
             note = " ".join((decision.text, *decision.blockers))
             return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
         signed = approval.ended(ApprovalStatus.APPROVED, now, by=actor)
-        return _raise(
-            site, facts, move, approval.requester, report, operation=approval.id, reason=approval.reason, approval=signed
-        )
+        order = Order(approval.requester, approval.reason, operation=approval.id)
+        return Moved(climb(site, facts, move, order, report, signed), report)
 
 
 def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
@@ -255,7 +250,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
     if dry_run:
-        found = propose(site, SCHEDULER, dry_run=True)
+        found = propose(site, Order(SCHEDULER), dry_run=True)
         return found if isinstance(found, (Refused, WouldMove)) else Refused(Refuse(Code.ALREADY_DONE, "Nothing to do."))
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
@@ -285,18 +280,17 @@ def _after_report(site: Site, facts: Facts, report: Report, mode: PromotionMode,
     if mode is PromotionMode.OFF:
         return Refused(Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings."), report)
     move = plan_move(facts.state, site.target.stages, None, facts.drift)
-    if isinstance(move, Refuse):
-        return Refused(move, report)
-    if isinstance(move, Lower):
-        raise AssertionError("the next stage is never below")
+    if not isinstance(move, Raise):
+        return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."), report)
     if refusal := _marks(facts):
         return Refused(refusal, report)
     decision = decide_raise(move, SCHEDULER, facts.state, report.gates, approvers_set=bool(site.access.approvers))
     if isinstance(decision, Refuse):
         return Refused(decision, report)
     if mode is PromotionMode.APPROVE:
-        return _ask(site, facts, move, SCHEDULER, report, now=sealed.receipt.ts, reason="scheduled run", cause=None)
-    return _raise(site, facts, move, SCHEDULER, report, operation=sealed.receipt.operation, reason="scheduled run")
+        return _ask(site, facts, move, Order(SCHEDULER, "scheduled run"), report, sealed.receipt.ts)
+    order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
+    return Moved(climb(site, facts, move, order, report), report)
 
 
 def _marks(facts: Facts) -> Refuse | None:
@@ -310,20 +304,17 @@ def _ask(
     site: Site,
     facts: Facts,
     move: Raise,
-    actor: Actor,
+    order: Order,
     report: Report,
-    *,
     now: datetime,
-    reason: str,
-    cause: str | None,
 ) -> Asked | Refused:
     if waiting := site.journal.pending():
         text = f"Request {waiting[0].id} already waits for an answer. Nothing was asked again; approve or deny that one."
         return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting[0])
     approval = Approval(
         id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
-        requester=actor,
-        reason=clean_text(reason),
+        requester=order.actor,
+        reason=clean_text(order.reason),
         from_stage=move.from_stage,
         to_stage=move.to_stage,
         revision=facts.state.revision,
@@ -337,9 +328,9 @@ def _ask(
         ts=now,
         action=Action.REQUEST,
         phase=Phase.EVENT,
-        actor=actor,
+        actor=order.actor,
         reason=approval.reason,
-        cause=cause,
+        cause=order.cause,
         stage_before=move.from_stage,
         stage_after=move.to_stage,
         go=report.gates.go,
@@ -376,116 +367,3 @@ def _end(
         approvals=signatures,
     )
     return Ended(ended, site.journal.append(draft, ended))
-
-
-def _raise(
-    site: Site,
-    facts: Facts,
-    move: Raise,
-    actor: Actor,
-    report: Report,
-    *,
-    operation: str,
-    reason: str,
-    cause: str | None = None,
-    approval: Approval | None = None,
-) -> Moved:
-    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
-    signatures = ()
-    if approval is not None and approval.decided_by is not None and approval.decided_at is not None:
-        signatures = (Signature(actor=approval.decided_by, at=approval.decided_at, decision="approved"),)
-    intent = site.draft(
-        operation=operation,
-        ts=site.clock(),
-        action=Action.PROMOTE,
-        phase=Phase.INTENT,
-        actor=actor,
-        reason=clean_text(reason),
-        cause=cause,
-        stage_before=move.from_stage,
-        stage_after=move.to_stage,
-        pilot_before=facts.settings.pilot,
-        pilot_after=wanted["NOVA_ANR_PILOT"],
-        go=report.gates.go,
-        gates=report.gates.gates,
-        metrics=report.metrics.summary(),
-        approval_id=approval.id if approval else None,
-        approvals=signatures,
-        settings_written=wanted,
-    )
-    site.journal.append(intent, approval)
-    return Moved(_carry_out(site, facts, intent), report)
-
-
-def _lower(site: Site, facts: Facts, move: Lower, actor: Actor, reason: str, cause: str | None) -> Moved:
-    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
-    intent = site.draft(
-        operation=uuid.uuid4().hex,
-        ts=site.clock(),
-        action=Action.LOWER,
-        phase=Phase.INTENT,
-        actor=actor,
-        reason=clean_text(reason),
-        cause=cause,
-        stage_before=move.from_stage,
-        stage_after=move.to_stage,
-        pilot_before=facts.settings.pilot,
-        pilot_after=wanted["NOVA_ANR_PILOT"],
-        settings_written=wanted,
-    )
-    site.journal.append(intent)
-    return Moved(_carry_out(site, facts, intent))
-
-
-def _carry_out(site: Site, facts: Facts, intent: Draft) -> Sealed:
-    """Write the intended stage, read back what came of it, and record the outcome.
-
-    Whatever goes wrong after a write takes the router down, never further up.
-    """
-    from_stage, to_stage = intent.stage_before or 0, intent.stage_after or 0
-    written_at = site.clock()
-    note, seen = "", None
-    try:
-        written = site.router.serve(to_stage, facts.brake)
-        if written.overtaken:
-            result, stage, note = Result.OVERTAKEN, 0, "A brake was engaged meanwhile; the router is in its safe settings."
-        else:
-            result, stage = Result.APPLIED, to_stage
-            seen = site.await_sighting(to_stage, written_at)
-    except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
-        result, stage, note = Result.NOT_APPLIED, None, f"{error} {_put_back(site, facts, min(from_stage, to_stage))}"
-    settings, unreadable = observed(site)
-    if result is Result.NOT_APPLIED:
-        stage = settings.stage if settings else None
-        result = result if settings else Result.UNKNOWN
-    outcome = intent.model_copy(
-        update={
-            "id": uuid.uuid4().hex,
-            "ts": site.clock(),
-            "phase": Phase.OUTCOME,
-            "cause": None,
-            "note": clean_text(f"{note} {unreadable or ''}"),
-            "result": result,
-            "stage_after": stage,
-            "pilot_after": settings.pilot if settings else None,
-            "settings_observed": dict(settings.values) if settings else None,
-            "router_seen": seen,
-            "gates": (),
-            "metrics": None,
-        },
-    )
-    return site.journal.append(outcome)
-
-
-def _put_back(site: Site, facts: Facts, stage: int) -> str:
-    settings, _ = observed(site)
-    if settings is not None and settings.values == facts.settings.values:
-        return "The settings file is as it was."
-    if stage:
-        try:
-            if not site.router.serve(stage, facts.brake).overtaken:
-                return f"The settings were put back to {stage} %."
-        except (SettingsFileError, ReloadFailed, BrakeUnreadable):
-            pass  # the safe settings are the last resort
-    problems = site.router.make_safe()
-    return " ".join(("The router was put in its safe settings.", *problems) if not problems else problems)

@@ -1,0 +1,147 @@
+"""Settling what died half-way: run at every start, and by `anr recover`.
+
+An intent without an outcome is settled by what is observed (rule 4); a brake that could not be recorded is recorded late;
+marks and files are brought in line with the journal. Nothing here ever raises the share of live traffic.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from core.actors import RECOVERY
+from core.actuation import Order
+from core.brake import BrakeNote
+from core.braking import record
+from core.canonical import clean_text
+from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
+from core.lock import operation_lock
+from core.receipts import Action, Phase, Result, RouterSighting, Sealed
+from core.rollout import UnsettledIntent
+from core.router import RouterSettings
+from core.site import Site
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a recovery did: brakes recorded late, the settled intent's outcome, receipt files written again."""
+
+    late: tuple[Sealed, ...]
+    settled: Sealed | None
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an intent without an outcome ended, given what is observed.
+
+    Attributes:
+        put_back: the settings have to go back to the stage before.
+    """
+
+    result: Result
+    stage: int | None
+    put_back: bool
+    why: str
+
+
+def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighting | None, *, braked: bool) -> Settlement:
+    """Decide how an intent ended. Pure.
+
+    A step up that was written but never seen in the router goes back: nobody is watching it any more, and an approval must
+    not take effect hours later.
+    """
+    if braked:
+        return Settlement(Result.OVERTAKEN, settings.stage, put_back=False, why="A brake was engaged meanwhile.")
+    if settings.stage == intent.from_stage:
+        return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=False, why="The settings were never changed.")
+    if settings.stage != intent.to_stage:
+        why = "The settings say neither the stage before nor the one that was wanted."
+        return Settlement(Result.UNKNOWN, None, put_back=False, why=why)
+    confirmed = seen is not None and seen.at >= intent.since and abs(seen.pilot - intent.to_stage / 100) < 1e-6
+    if confirmed or intent.to_stage < intent.from_stage:
+        return Settlement(Result.APPLIED, intent.to_stage, put_back=False, why="The settings say the wanted stage.")
+    why = "The settings were changed, but the router was never seen to follow; they were put back. Ask again."
+    return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=True, why=why)
+
+
+def recover(site: Site) -> Recovered:
+    """Bring router, marks and files in line with the journal after a crash. Safe to repeat.
+
+    Raises:
+        AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
+    """
+    with operation_lock(site.target.run_dir, "recover", site.clock()):
+        late = tuple(sealed for note in site.brake.unrecorded() if (sealed := _record_late(site, note)) is not None)
+        _make_braked_safe(site)
+        settled = _settle(site)
+        _align_marks(site)
+        return Recovered(late, settled, site.journal.recreate_files())
+
+
+def _record_late(site: Site, note: BrakeNote) -> Sealed | None:
+    if site.journal.has(note.id):
+        site.brake.mark_recorded(note)
+        return None
+    problems = site.router.make_safe() if site.brake.read().token == note.id else ()
+    return record(site, note, late=True, safe=not problems)
+
+
+def _make_braked_safe(site: Site) -> None:
+    """A promotion that was killed between its write and its look at the marks may have undone a brake."""
+    frozen = bool(site.brake.read().frozen_by)
+    state = site.journal.state()
+    if (frozen or state.frozen or state.stage == 0) and state.unsettled is None and site.router.settings().stage != 0:
+        log.warning("the router's settings serve live traffic although the brake was used; they are made safe")
+        site.router.make_safe()
+    elif frozen:
+        site.router.make_safe()
+
+
+def _settle(site: Site) -> Sealed | None:
+    reading = site.brake.read()
+    intent = site.journal.state().unsettled
+    if intent is None:
+        return None
+    settings = site.router.settings()
+    decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
+    result, stage, note = decided.result, decided.stage, decided.why
+    if decided.put_back:
+        try:
+            overtaken = site.router.serve(intent.from_stage, reading).overtaken if intent.from_stage else False
+            if not intent.from_stage:
+                overtaken = bool(site.router.make_safe())
+            result = Result.OVERTAKEN if overtaken and intent.from_stage else result
+            stage = site.router.settings().stage
+        except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
+            result, stage, note = Result.UNKNOWN, None, f"{note} Putting them back failed: {error}"
+    now_shown = site.router.settings()
+    order = Order(RECOVERY, operation=intent.operation)
+    return site.journal.append(
+        site.draft(
+            id=uuid.uuid4().hex,
+            operation=order.operation,
+            ts=site.clock(),
+            action=intent.action,
+            phase=Phase.OUTCOME,
+            actor=RECOVERY,
+            note=clean_text(note),
+            result=result,
+            stage_before=intent.from_stage,
+            stage_after=stage,
+            pilot_after=now_shown.pilot,
+            settings_observed=dict(now_shown.values),
+        ),
+    )
+
+
+def _align_marks(site: Site) -> None:
+    held = {hold.id: hold for hold in site.journal.state().holds}
+    marked = set(site.brake.read().frozen_by)
+    site.brake.release(tuple(marked - set(held)))
+    for hold_id in set(held) - marked:
+        hold = held[hold_id]
+        note = BrakeNote(id=hold.id, action=Action.FREEZE, actor=hold.actor, reason=hold.reason, cause=hold.cause, at=hold.since)
+        site.brake.engage(note.model_copy(update={"recorded": True}))
+        log.warning("the mark of hold %s was missing and was written again", hold_id)
