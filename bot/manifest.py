@@ -1,0 +1,35 @@
+"""The app's manifest: exactly the commands, scopes, events and interactivity that the code uses.
+
+`manifest.yml` is this, as YAML; a test pins both to each other and to the code.
+"""
+
+from typing import Any
+
+COMMAND = "/anr"
+BOT_SCOPES = ("chat:write", "commands", "users:read")
+
+MANIFEST: dict[str, Any] = {
+    "display_information": {
+        "name": "ANR rollout",
+        "description": "Promotes, rolls back and freezes the ANR router, with approvals and receipts.",
+        "background_color": "#1f3a5f",
+    },
+    "features": {
+        "bot_user": {"display_name": "anr", "always_online": True},
+        "slash_commands": [
+            {
+                "command": COMMAND,
+                "description": "Operate the rollout of the ANR router",
+                "usage_hint": "status | report | promote [stage] | rollback | freeze | unfreeze | receipts | verify | help",
+                "should_escape": False,
+            },
+        ],
+    },
+    "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
+    "settings": {
+        "interactivity": {"is_enabled": True},
+        "org_deploy_enabled": False,
+        "socket_mode_enabled": True,
+        "token_rotation_enabled": False,
+    },
+}
