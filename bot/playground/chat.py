@@ -155,7 +155,7 @@ def _file_problems(workspace: Workspace, blocks: list[Json]) -> list[str]:
     problems = []
     for index, block in enumerate(blocks):
         slack_file = block.get("slack_file")
-        if not slack_file or not slack_file.get("id"):
+        if not isinstance(slack_file, dict) or not isinstance(slack_file.get("id"), str):
             continue
         file = workspace.files.get(slack_file["id"])
         ready = file is not None and file.complete and file.refusals_left <= 0

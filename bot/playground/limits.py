@@ -75,7 +75,7 @@ class _Problems:
         if not isinstance(value, dict):
             self.add("must provide an object", at)
             return
-        kind = value.get("type")
+        kind = _kind(value)
         if kind not in (("plain_text",) if plain else ("plain_text", "mrkdwn")):
             self.add(f"unsupported type: {kind}", f"{at}/type")
         if kind == "mrkdwn" and "emoji" in value:
@@ -118,7 +118,7 @@ def check_view(view: object) -> list[str]:
     if not isinstance(view, dict):
         problems.add("must provide an object", "/view")
         return problems.found
-    kind = view.get("type")
+    kind = _kind(view)
     if kind not in ("modal", "home"):
         problems.add(f"unsupported type: {kind}", "/view/type")
         return problems.found
@@ -167,6 +167,12 @@ def _texts(part: object) -> Iterator[str]:
             yield from _texts(value)
 
 
+def _kind(part: object) -> str | None:
+    """Read the `type` of anything; None when there is none that could be one."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _is_markdown(block: object) -> bool:
     return isinstance(block, dict) and block.get("type") == "markdown" and isinstance(block.get("text"), str)
 
@@ -180,16 +186,16 @@ def _check_blocks(problems: _Problems, blocks: list[Any], *, at: str, most: int,
         if not isinstance(block, dict):
             problems.add("must provide an object", here)
             continue
-        kind = block.get("type")
+        kind = _kind(block)
         if kind not in allowed:
             problems.add(f"unsupported type: {kind}", f"{here}/type")
             continue
         block_id = block.get("block_id")
         if block_id is not None:
             problems.length(block_id, ID_MAX, f"{here}/block_id")
-            if block_id in seen:
+            if str(block_id) in seen:
                 problems.add(f"block_id already exists: {block_id}", f"{here}/block_id")
-            seen.add(block_id)
+            seen.add(str(block_id))
         check = _BLOCK_CHECKS.get(str(kind))
         if check:
             check(problems, block, here)
@@ -214,7 +220,7 @@ def _header(problems: _Problems, block: Json, at: str) -> None:
 def _context(problems: _Problems, block: Json, at: str) -> None:
     for index, element in enumerate(problems.count(block.get("elements"), 10, f"{at}/elements")):
         here = f"{at}/elements/{index}"
-        kind = element.get("type") if isinstance(element, dict) else None
+        kind = _kind(element)
         if kind not in _CONTEXT_ELEMENTS:
             problems.add(f"unsupported type: {kind}", f"{here}/type")
         elif kind == "image":
@@ -229,7 +235,7 @@ def _actions(problems: _Problems, block: Json, at: str) -> None:
         here = f"{at}/elements/{index}"
         _element(problems, element, here, _ACTIONS_ELEMENTS)
         action_id = element.get("action_id") if isinstance(element, dict) else None
-        if action_id is not None and action_id in seen:
+        if action_id is not None and str(action_id) in seen:
             problems.add(f"action_id already exists: {action_id}", f"{here}/action_id")
         seen.add(str(action_id))
 
@@ -285,7 +291,7 @@ def _element(problems: _Problems, element: object, at: str, allowed: frozenset[s
     if not isinstance(element, dict):
         problems.add("must provide an object", at)
         return
-    kind = element.get("type")
+    kind = _kind(element)
     if kind not in allowed:
         problems.add(f"unsupported type: {kind}", f"{at}/type")
         return
@@ -319,7 +325,8 @@ def _options(problems: _Problems, element: Json, kind: str, at: str) -> None:
     most = {"overflow": 5, "checkboxes": 10, "radio_buttons": 10}.get(kind, 100)
     if element.get("option_groups"):
         for index, group in enumerate(problems.count(element["option_groups"], 100, f"{at}/option_groups")):
-            problems.text(group.get("label"), 75, f"{at}/option_groups/{index}/label", plain=True)
+            label = group.get("label") if isinstance(group, dict) else None
+            problems.text(label, 75, f"{at}/option_groups/{index}/label", plain=True)
         return
     for index, option in enumerate(problems.count(element.get("options"), most, f"{at}/options")):
         here = f"{at}/options/{index}"

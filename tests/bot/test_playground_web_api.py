@@ -8,6 +8,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.playground import responses
 from bot.playground.app_manifest import EXAMPLE_MANIFEST
 from bot.playground.modal_answers import ClientRefusal
 from bot.playground.server import Playground
@@ -318,3 +319,66 @@ def test_a_manifest_without_the_scope_commands_is_not_installed() -> None:
     manifest = {**EXAMPLE_MANIFEST, "oauth_config": {"scopes": {"bot": ["chat:write"]}}}
     with pytest.raises(ValueError, match="without the bot scope 'commands'"):
         Playground(manifest)
+
+
+async def test_a_response_url_ends_after_thirty_minutes(playground: Playground, clock: Clock) -> None:
+    """An answer just in time is shown; a later one is refused and shown to nobody."""
+    url = responses.issue(playground.workspace, playground.url, "U0OLIVIA", OPS)
+    async with aiohttp.ClientSession() as session:
+        clock.now += 1_800
+        async with session.post(url, json={"text": "in time"}) as answer:
+            assert (answer.status, await answer.text()) == (200, "ok")
+        clock.now += 1
+        async with session.post(url, json={"text": "late"}) as answer:
+            assert (answer.status, await answer.text()) == (404, "expired_url")
+    assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == ["in time"]
+
+
+async def test_a_home_is_published_and_a_stale_one_is_a_conflict(playground: Playground, client: AsyncWebClient) -> None:
+    """The home of one person keeps its id over updates, and an old hash does not overwrite it."""
+    home = {"type": "home", "blocks": [SECTION]}
+    first = (await client.views_publish(user_id="U0OLIVIA", view=home))["view"]
+    second = (await client.views_publish(user_id="U0OLIVIA", view=home, hash=first["hash"]))["view"]
+    stale = await refused(client.views_publish(user_id="U0OLIVIA", view=home, hash=first["hash"]))
+    assert (stale["error"], second["id"]) == ("hash_conflict", first["id"])
+    assert (await refused(client.views_publish(user_id="U0NOBODY", view=home)))["error"] == "user_not_found"
+    assert (await refused(client.views_publish(user_id="U0OLIVIA", view=MODAL)))["error"] == "invalid_arguments"
+    assert list(playground.workspace.homes) == ["U0OLIVIA"]
+
+
+async def test_modals_stack_three_high(playground: Playground, client: AsyncWebClient) -> None:
+    """Pushing needs an open modal, and the fourth is one too many."""
+
+    async def push() -> Any:
+        return await client.views_push(trigger_id=playground.workspace.issue_trigger("U0OLIVIA"), view=MODAL)
+
+    assert (await refused(push()))["error"] == "not_found"
+    root = (await client.views_open(trigger_id=playground.workspace.issue_trigger("U0OLIVIA"), view=MODAL))["view"]
+    for _ in range(2):
+        await push()
+    assert (await refused(push()))["error"] == "push_limit_reached"
+    stack = playground.open_views("U0OLIVIA")
+    assert [view["root_view_id"] for view in stack] == [root["id"]] * 3
+    assert [view["previous_view_id"] for view in stack] == [None, stack[0]["id"], stack[1]["id"]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "left", "seen"),
+    [
+        pytest.param({"text": "x"}, ["x"], [], id="replaces by default"),
+        pytest.param({"text": "x", "response_type": "ephemeral"}, ["x"], [], id="ephemeral alone still replaces"),
+        pytest.param({"text": "x", "replace_original": False}, ["card"], ["x"], id="not replacing is for one person"),
+        pytest.param({"text": "x", "replace_original": False, "response_type": "in_channel"}, ["card", "x"], [], id="in channel"),
+        pytest.param({"delete_original": True}, [], [], id="deletes"),
+    ],
+)
+async def test_answers_to_a_click(
+    playground: Playground, client: AsyncWebClient, answer: Json, left: list[str], seen: list[str]
+) -> None:
+    """What a response_url does to the message that was clicked is decided by the answer."""
+    ts = (await client.chat_postMessage(channel=OPS, text="card", blocks=[SECTION]))["ts"]
+    url = responses.issue(playground.workspace, playground.url, "U0OLIVIA", OPS, message_ts=ts)
+    async with aiohttp.ClientSession() as session, session.post(url, json=answer) as got:
+        assert await got.text() == "ok"
+    assert [m["text"] for m in playground.messages(OPS)] == left
+    assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == seen

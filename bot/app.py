@@ -1,0 +1,121 @@
+"""The bot's process: puts everything together, listens in Socket Mode or HTTP mode, runs the schedule, shuts down in order.
+
+Excluded: everything that these do.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import Access
+from bot.jobs import Jobs
+from bot.manifest import COMMAND
+from bot.slash import Answer, Desk
+from bot.stories import Stories
+from core import recovery
+from core.errors import AnrError, ConfigurationError
+from core.settings import Settings
+from core.site import Site
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[int | None]:
+    """Run the bot while the block lasts; yields the port of HTTP mode, or None in Socket Mode.
+
+    Raises:
+        ConfigurationError: Slack is not configured, or refuses the token; nothing was started.
+    """
+    slack = settings.slack
+    bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
+    if not bot_token or not slack.channel or not (app_token or secret):
+        raise ConfigurationError(
+            "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "
+            "(Socket Mode) or slack.signing_secret (HTTP mode).",
+        )
+    client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
+    try:
+        team_id = str((await client.auth_test())["team_id"])
+    except (SlackClientError, OSError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
+        ) from error
+    site = Site.at(settings.target, settings.access)
+    try:
+        await asyncio.to_thread(recovery.recover, site)
+    except AnrError:
+        log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
+    stories = Stories(site, client, slack.channel, settings.target.journal.with_suffix(".stories.sqlite"))
+    desk = Desk(site, Access(client, settings.access, team_id), stories)
+    app = listeners(AsyncApp(token=bot_token, signing_secret=secret or None, client=client), desk)
+    jobs = Jobs(site, settings.schedule, stories.wake)
+    following = asyncio.create_task(stories.run())
+    jobs.start()
+    try:
+        if app_token:
+            async with _socket(app, app_token, client):
+                yield None
+        else:
+            async with _http(app, slack.http_host, slack.http_port) as port:
+                yield port
+    finally:
+        await jobs.stop()
+        await desk.drain()
+        with suppress(SlackClientError, AnrError, OSError, TimeoutError):
+            await asyncio.wait_for(stories.catch_up(), 5)
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        site.journal.close()
+
+
+def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
+    """Register every listener: acknowledge first, work afterwards."""
+
+    @app.command(COMMAND)
+    async def slash(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(desk.slash(body, respond))
+
+    @app.action(re.compile("^(approve|deny)$"))
+    async def button(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(desk.button(body, respond))
+
+    @app.action(re.compile(".*"))
+    async def unknown(ack: Answer, respond: Answer) -> None:
+        await ack()
+        await respond(text="This button is no longer in use. Nothing was done; try `/anr help`.", replace_original=False)
+
+    return app
+
+
+@asynccontextmanager
+async def _socket(app: AsyncApp, app_token: str, client: AsyncWebClient) -> AsyncIterator[None]:
+    handler = AsyncSocketModeHandler(app, app_token, web_client=AsyncWebClient(token=client.token, base_url=client.base_url))
+    await handler.connect_async()
+    try:
+        yield
+    finally:
+        await handler.close_async()
+
+
+@asynccontextmanager
+async def _http(app: AsyncApp, host: str, port: int) -> AsyncIterator[int]:
+    runner = web.AppRunner(app.web_app("/slack/events"), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    try:
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,42 @@
+"""Adds the bot's commands to core's: `anr bot` and `anr demo`."""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+
+from core.cli import app, run
+
+from core.settings import load
+
+
+@app.command()
+def bot() -> None:
+    """Run the Slack bot until it is stopped."""
+    asyncio.run(_bot())
+
+
+@app.command()
+def demo(port: int = 8765) -> None:
+    """Start a local Slack workspace, a simulated router and the bot, and print where to look."""
+    from bot.playground.demo import play  # noqa: PLC0415 - only the demo needs the playground
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(play(port))
+
+
+async def _bot() -> None:
+    from bot.app import running  # noqa: PLC0415 - Bolt is slow to import, and only the bot needs it
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with running(load()):
+        await stop.wait()
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)

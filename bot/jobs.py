@@ -1,0 +1,92 @@
+"""The scheduled jobs: the daily run, and the end of requests that nobody answered.
+
+The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
+within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
+
+Excluded: what a run does (core/operations.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from core import operations
+from core.errors import AnrError
+from core.settings import Schedule
+from core.site import Site
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 20
+
+
+def due(now: datetime, schedule: Schedule) -> date | None:
+    """Return the local date whose run is due, or None before its time and after its grace. Pure.
+
+    A local time that a change of the clocks skips is due when the clocks have jumped over it; one that comes twice, the
+    first time.
+    """
+    zone = ZoneInfo(schedule.zone)
+    day = now.astimezone(zone).date()
+    begins = datetime.combine(day, schedule.at, zone).astimezone(ZoneInfo("UTC"))
+    return day if begins <= now < begins + timedelta(hours=schedule.grace_hours) else None
+
+
+class Jobs:
+    """Runs the jobs of one site."""
+
+    def __init__(self, site: Site, schedule: Schedule, on_change: Callable[[], None]) -> None:
+        self._site = site
+        self._schedule = schedule
+        self._on_change = on_change
+        self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to look at the clock, at once for what was missed."""
+        for job in (self._daily, self._sweep):
+            self._scheduler.add_job(
+                self._begin,
+                "interval",
+                args=(job,),
+                seconds=_LOOK_SECONDS,
+                next_run_time=datetime.now(ZoneInfo("UTC")),
+                misfire_grace_time=None,
+                coalesce=True,
+            )
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        self._scheduler.shutdown(wait=False)
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _begin(self, job: Callable[[], None]) -> None:
+        # the scheduler cancels its own tasks at shutdown; a run that touches the router is drained instead
+        task = asyncio.create_task(self._guarded(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _guarded(self, job: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(job)
+        except AnrError as error:
+            log.warning("a scheduled job could not be done, it is tried again: %s", error)
+        except Exception:  # the top of a job
+            log.exception("a scheduled job failed")
+
+    def _daily(self) -> None:
+        day = due(self._site.clock(), self._schedule)
+        if day is None or self._site.journal.find_cause(f"daily:{day.isoformat()}") is not None:
+            return
+        operations.daily(self._site, day, self._schedule.promotion)
+        self._on_change()
+
+    def _sweep(self) -> None:
+        if operations.sweep(self._site):
+            self._on_change()

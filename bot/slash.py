@@ -1,0 +1,165 @@
+"""`/anr …` and the buttons on cards: who, one call into core, one answer to the person who acted.
+
+Excluded: understanding the text (bot/commands.py), rendering (bot/messages.py), and the messages in the channel (bot/stories.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from slack_sdk.errors import SlackClientError
+
+from bot import messages
+from bot.access import Access
+from bot.commands import Command, Misunderstood, parse
+from bot.stories import Stories
+from core import braking, operations
+from core.actors import Actor
+from core.actuation import Order
+from core.decisions import not_allowed
+from core.errors import AnrError
+from core.site import Site, observed
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Desk:
+    """Carries out what people ask for in Slack.
+
+    Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, so that
+    no report can delay them.
+    """
+
+    def __init__(self, site: Site, access: Access, stories: Stories) -> None:
+        self._site = site
+        self._access = access
+        self._stories = stories
+        self._work = ThreadPoolExecutor(4, thread_name_prefix="anr-work")
+        self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start work and keep hold of it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Wait for everything that was begun, then let the threads go."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._work.shutdown()
+        self._brake.shutdown()
+
+    async def slash(self, body: dict[str, Any], respond: Answer) -> None:
+        """Carry out one slash command."""
+        command = parse(str(body.get("text", "")))
+        if isinstance(command, Misunderstood):
+            await self._tell(respond, messages.help_text(command))
+            return
+        cause = f"slash:{body.get('trigger_id', '')}"[:200]
+        await self._answered(respond, command, cause, body["user_id"], body.get("team_id"))
+
+    async def button(self, body: dict[str, Any], respond: Answer) -> None:
+        """Carry out a click on a card. The button carries the request's id and nothing else."""
+        action = body["actions"][0]
+        command = Command(str(action["action_id"]), argument=str(action.get("value", ""))[:40])
+        user = body["user"]
+        team = user.get("team_id") or (body.get("team") or {}).get("id")
+        await self._answered(respond, command, None, user["id"], team)
+
+    async def _answered(self, respond: Answer, command: Command, cause: str | None, user_id: str, team_id: str | None) -> None:
+        pool = self._brake if command.word in {"rollback", "freeze"} else self._work
+        try:
+            actor = await self._access.actor(user_id, team_id)
+            blocks = await asyncio.get_running_loop().run_in_executor(pool, self._do, command, actor, cause)
+        except AnrError as error:
+            blocks = messages.failure(str(error))
+        except Exception:  # the top of a listener: the person is told, the trace is kept
+            log.exception("a command failed")
+            blocks = messages.failure(
+                "Something went wrong inside anr; the log has the details. Look at `/anr status` before you go on."
+            )
+        self._stories.wake()
+        await self._tell(respond, blocks)
+
+    async def _tell(self, respond: Answer, blocks: list[messages.Block]) -> None:
+        text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
+        try:
+            await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
+        except (SlackClientError, OSError, TimeoutError):
+            log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
+
+    def _do(self, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:
+        site = self._site
+        match command.word:
+            case "rollback":
+                return messages.answer(braking.rollback(site, actor, command.reason, cause))
+            case "freeze":
+                return messages.answer(braking.freeze(site, actor, command.reason, cause))
+            case _ if not actor.roles:
+                return messages.answer(not_allowed("use anr; it is for full members of this workspace", "operators"))
+            case "help":
+                return messages.help_text()
+            case "status":
+                return status(site)
+            case "report":
+                report = site.measure(site.clock(), leaving_zero=_at_zero(site))
+                verdict = ":large_green_circle: *GO*" if report.gates.go else ":red_circle: *NO-GO*"
+                return [
+                    messages.section(f"{verdict} over the last {site.target.window_minutes // 60} hours"),
+                    *messages.gate_table(report.gates.gates),
+                ]
+            case "promote":
+                order = Order(actor, command.reason, cause)
+                return messages.answer(operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
+            case "approve":
+                return messages.answer(operations.approve(site, actor, command.argument))
+            case "deny":
+                return messages.answer(operations.deny(site, actor, command.argument, command.reason))
+            case "unfreeze":
+                return messages.answer(braking.unfreeze(site, actor, command.reason))
+            case "receipts":
+                return messages.receipts(site.journal.receipts(last=5))
+            case "verify":
+                sealed, flaws = site.journal.verify()
+                return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
+            case _:
+                return messages.help_text()
+
+
+def status(site: Site) -> list[messages.Block]:
+    """Return what is so now; a part that cannot be read says so and hides nothing else."""
+    problems: list[str] = []
+    state, pending = None, ()
+    try:
+        state = site.journal.state()
+        pending = site.journal.pending()
+    except AnrError as error:
+        problems.append(str(error))
+    settings, unreadable = observed(site)
+    if unreadable:
+        problems.append(unreadable)
+    if state is not None and settings is not None and state.stage is not None and settings.stage != state.stage:
+        problems.append(f"Drift: the settings serve {settings.stage} %, the journal says {state.stage} %. Promotion is blocked.")
+    try:
+        if (marks := site.brake.read().frozen_by) and state is not None and not state.frozen:
+            problems.append(f"{len(marks)} brake mark(s) are not in the journal yet; `anr recover` records them.")
+        report = site.measure(site.clock(), leaving_zero=state is not None and state.stage == 0)
+    except AnrError as error:
+        problems.append(str(error))
+        return messages.status(state, settings.pilot if settings else None, problems, pending)
+    verdict = "GO" if report.gates.go else "NO-GO"
+    shown = messages.status(state, settings.pilot if settings else None, problems, pending)
+    return [*shown, messages.section(f"*Gates:* {verdict}"), *messages.gate_table(report.gates.gates)]
+
+
+def _at_zero(site: Site) -> bool:
+    try:
+        return site.journal.state().stage == 0
+    except AnrError:
+        return False
