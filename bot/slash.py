@@ -94,7 +94,7 @@ class Desk:
         except (SlackClientError, OSError, TimeoutError):
             log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
 
-    def _do(self, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:
+    def _do(self, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:  # noqa: C901, PLR0912 - one arm a word
         site = self._site
         match command.word:
             case "rollback":

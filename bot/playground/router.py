@@ -207,9 +207,7 @@ class SimulatedRouter:
             SettingsRejectedError: they are not usable; the settings in force stay.
         """
         self.settings = RouterSettings.read(self._settings_file)
-        self._live_share = (
-            1.0 - self.settings.served
-        )  # so that the first request under a new pilot is a live one and shows it
+        self._live_share = 1.0 - self.settings.served  # so that the first request under a new pilot is a live one and shows it
 
     async def decide(self, count: int) -> None:
         """Decide `count` requests now and append them; one in ten is held back and written some seconds late."""
@@ -243,9 +241,7 @@ class SimulatedRouter:
 
     # -- what is decided
 
-    def _decision(
-        self, at: datetime, *, pilot: float | None = None, bad: str = "", live: bool | None = None
-    ) -> str | None:
+    def _decision(self, at: datetime, *, pilot: float | None = None, bad: str = "", live: bool | None = None) -> str | None:
         """One ledger line without its end, or None where the router would not write any.
 
         Args:
@@ -262,9 +258,7 @@ class SimulatedRouter:
         if not live and not self.settings.learns_in_shadow:
             return None
         engaged = bad == "fast_cap" or self._rng.random() < 0.04
-        probs = self._probabilities(
-            engaged=engaged, breach=engaged and (bad == "fast_cap" or self._misbehaves("fast_cap"))
-        )
+        probs = self._probabilities(engaged=engaged, breach=engaged and (bad == "fast_cap" or self._misbehaves("fast_cap")))
         argmax = max(probs, key=lambda route: probs[route])
         entry: dict[str, Any] = {
             "id": str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),

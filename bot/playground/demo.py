@@ -1,0 +1,102 @@
+"""`anr demo`: the playground, a simulated router with three days of history, and the bot, until Ctrl-C; then nothing is left.
+
+Excluded: what these are made of. Only the base URL tells this bot from one that is connected to Slack.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+
+from bot.app import running
+from bot.manifest import MANIFEST
+from bot.playground.router import SimulatedRouter
+from bot.playground.server import Playground
+from core import operations
+from core.actors import Actor, ActorKind
+from core.settings import Schedule, Settings, SlackSettings
+from core.site import Site
+from core.target import Target
+
+OPERATOR, APPROVERS, CHANNEL = "U0OLIVIA", frozenset({"U0AARON", "U0PRIYA"}), "C0ANROPS"
+
+
+@asynccontextmanager
+async def stage(folder: Path, port: int = 0) -> AsyncIterator[tuple[Playground, Settings]]:
+    """Run playground, router and bot in a folder while the block lasts."""
+    target = Target(
+        name="demo",
+        ledger=folder / "anr_ledger.ndjson",
+        settings_file=folder / "anr.env",
+        journal=folder / "anr_journal.sqlite",
+        receipts_dir=folder / "receipts",
+        run_dir=folder / "run",
+        observe_timeout_s=3,
+    )
+    target.settings_file.write_text(
+        "# the router's settings\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_LEARN_SHADOW=1\n",
+        encoding="utf-8",
+    )
+    router = SimulatedRouter(target.settings_file, target.ledger, folder / "anr_state.json", rng=random.Random(7))  # noqa: S311 - a demo
+    router.seed_history(datetime.now(UTC))
+    async with Playground(MANIFEST, port=port, extra_routes=router.routes()) as playground:
+        target = target.model_copy(
+            update={
+                "health_url": f"{playground.url}/health/slots",
+                "reload_command": (sys.executable, "-m", "bot.playground.reload", f"{playground.url}/reload"),
+            },
+        )
+        slack = SlackSettings(
+            bot_token=SecretStr(playground.bot_token),
+            app_token=SecretStr(playground.app_token),
+            channel=CHANNEL,
+            api_url=f"{playground.url}/api/",
+        )
+        settings = Settings(
+            target=target,
+            schedule=Schedule(),
+            slack=slack,
+            operators=frozenset({OPERATOR}),
+            approvers=APPROVERS,
+            brake_open_to_members=True,
+            people={},
+        )
+        site = Site.at(target, settings.access)
+        roles = settings.access.roles_of(OPERATOR, full_member=True)
+        operations.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
+        site.journal.close()
+        await router.start()
+        try:
+            async with running(settings):
+                yield playground, settings
+        finally:
+            await router.stop()
+
+
+async def play(port: int) -> None:
+    """Run the demo until it is interrupted."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        os.environ.pop(name, None)  # slack_sdk would send loopback calls through it
+    stop = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    with tempfile.TemporaryDirectory(prefix="anr-demo-") as folder:
+        async with stage(Path(folder), port) as (playground, settings):
+            console = Console()
+            console.print(
+                f"\n  Open [bold]{playground.url}[/bold]  and type [bold]/anr status[/bold], then [bold]/anr promote[/bold]"
+            )
+            console.print(
+                f"  The router's settings: {settings.target.settings_file}\n  Ctrl-C ends it and leaves nothing behind.\n"
+            )
+            await stop.wait()
