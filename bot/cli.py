@@ -6,7 +6,6 @@ import signal
 from contextlib import suppress
 
 from core.cli import app, run
-
 from core.settings import load
 
 

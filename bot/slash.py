@@ -18,6 +18,7 @@ from bot.stories import Stories
 from core import braking, operations
 from core.actors import Actor
 from core.actuation import Order
+from core.approvals import Approval
 from core.decisions import not_allowed
 from core.errors import AnrError
 from core.site import Site, observed
@@ -135,7 +136,8 @@ class Desk:
 def status(site: Site) -> list[messages.Block]:
     """Return what is so now; a part that cannot be read says so and hides nothing else."""
     problems: list[str] = []
-    state, pending = None, ()
+    state = None
+    pending: tuple[Approval, ...] = ()
     try:
         state = site.journal.state()
         pending = site.journal.pending()

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from core import braking, operations, recovery
 from core.actuation import Order
+from core.approvals import Approval
 from core.canonical import parse_moment
 from core.decisions import Refuse
 from core.errors import AnrError, ConfigurationError
@@ -119,7 +120,8 @@ def status(*, as_json: AsJson = False) -> None:
     settings = load()
     site = Site.at(settings.target, settings.access)
     problems: list[str] = []
-    state, pending, found = None, (), None
+    state, found = None, None
+    pending: tuple[Approval, ...] = ()
     try:
         state, pending = site.journal.state(), site.journal.pending()
     except AnrError as error:
@@ -275,7 +277,7 @@ def daily(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, bu
     _finish(ran)
 
 
-def _finish(result: object) -> None:
+def _finish(result: object) -> None:  # noqa: C901 - one arm a kind of result
     """Say how it ended, and end with the exit code that means it."""
     match result:
         case operations.Refused(refusal=refusal):
@@ -289,7 +291,8 @@ def _finish(result: object) -> None:
         case operations.Moved(sealed=sealed):
             receipt = sealed.receipt
             out.print(
-                f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark} {escape(receipt.note)}"
+                f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}",
+                escape(receipt.note),
             )
             if receipt.result is not None and not result.applied:
                 raise typer.Exit(FAILED)

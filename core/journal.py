@@ -126,7 +126,7 @@ class Journal:
         )
         query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
         with self._connected() as connection:
-            rows = sorted(connection.execute(query).tuples().all())
+            rows = sorted((row[0], row[1], row[2]) for row in connection.execute(query))
         return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
 
     def of_operation(self, operation: str) -> tuple[Sealed, ...]:
@@ -141,7 +141,7 @@ class Journal:
             _receipts.c.operation == operation,
         )
         with self._connected() as connection:
-            rows = sorted(connection.execute(query).tuples().all())
+            rows = sorted((row[0], row[1], row[2]) for row in connection.execute(query))
         return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
 
     def state(self) -> RolloutState:
@@ -245,13 +245,13 @@ class Journal:
 
     def _rows(self, connection: Connection) -> list[tuple[int, bytes, str]]:
         query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.target == self._target)
-        return list(connection.execute(query.order_by(_receipts.c.seq)).tuples())
+        return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(_receipts.c.seq))]
 
     def _head(self, connection: Connection) -> tuple[int, str]:
         query = select(_receipts.c.seq, _receipts.c.digest).where(_receipts.c.target == self._target)
-        last = connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).tuples().first()
+        last = connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).first()
         if last is not None:
-            return last
+            return last[0], last[1]
         if any(self._receipts_dir.glob("anr_*.json")):
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "

@@ -131,9 +131,7 @@ def test_the_same_seed_writes_the_same_history(settings: Path, tmp_path: Path) -
     assert ledgers[0].read_bytes() == ledgers[1].read_bytes()
 
 
-def test_history_is_good_even_under_settings_that_allow_breaches(
-    router: SimulatedRouter, settings: Path, ledger: Path
-) -> None:
+def test_history_is_good_even_under_settings_that_allow_breaches(router: SimulatedRouter, settings: Path, ledger: Path) -> None:
     """Settings of today must not spoil the past that heals a demo."""
     write(settings, PILOT_10 + "NOVA_ANR_STRICT_ON_ANOMALY=0\nNOVA_ANR_LEARN_SHADOW=0\n")
     router.reload()
@@ -142,9 +140,7 @@ def test_history_is_good_even_under_settings_that_allow_breaches(
     assert len(last_day(ledger)) > 2_000
 
 
-async def test_settings_in_the_file_have_no_effect_before_a_reload(
-    router: SimulatedRouter, settings: Path, ledger: Path
-) -> None:
+async def test_settings_in_the_file_have_no_effect_before_a_reload(router: SimulatedRouter, settings: Path, ledger: Path) -> None:
     """A promotion that forgets the reload never reaches the router, and the ledger shows it."""
     write(settings, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n")
     await router.decide(200)
@@ -276,9 +272,7 @@ async def test_without_live_traffic_no_live_decision_is_invented(
     assert entries(ledger) == before
 
 
-async def test_damage_stays_after_a_misbehaviour_until_healed(
-    client: Client, router: SimulatedRouter, ledger: Path
-) -> None:
+async def test_damage_stays_after_a_misbehaviour_until_healed(client: Client, router: SimulatedRouter, ledger: Path) -> None:
     """Switching off stops the cause, not what stands in the window; healing replaces the ledger."""
     router.seed_history(NOW)
     for on in (True, False):
@@ -386,9 +380,7 @@ async def test_the_reload_command_makes_the_router_read_its_file(
     assert "has read its settings" in capsys.readouterr().out
 
 
-async def test_the_reload_command_passes_on_a_refusal(
-    client: Client, settings: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_reload_command_passes_on_a_refusal(client: Client, settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1 and the router's own reason."""
     write(settings, "NOVA_ANR_PILOT=often\n")
     assert await asyncio.to_thread(reload.main, [str(client.make_url("/reload"))]) == 1
@@ -403,9 +395,7 @@ async def test_the_reload_command_passes_on_a_refusal(
         pytest.param(["http://127.0.0.1:1/reload"], "was not reached", id="nobody listens"),
     ],
 )
-def test_the_reload_command_says_why_it_could_not(
-    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_reload_command_says_why_it_could_not(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1 and what to do, never a traceback."""
     assert reload.main(arguments) == 1
     assert text in capsys.readouterr().err

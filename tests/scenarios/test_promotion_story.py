@@ -1,0 +1,174 @@
+"""The main story over the real protocol: playground, simulated router and bot, as `anr demo` runs them."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bot.playground.demo import CHANNEL
+from bot.playground.server import Playground
+from core import braking
+from core.actors import Actor, ActorKind, Role
+from core.receipts import Action
+from core.settings import Settings
+from core.site import Site
+
+Played = tuple[Playground, Settings]
+WAIT = 20.0
+
+
+def said(message: dict[str, Any]) -> str:
+    """Everything that a message shows, as one text."""
+    return str(message.get("blocks")) + str(message.get("text"))
+
+
+def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
+    return [message for message in playground.messages(CHANNEL) if words in said(message)]
+
+
+def has_button(message: dict[str, Any]) -> bool:
+    return "'action_id': 'approve'" in said(message)
+
+
+def whispers(playground: Playground, user: str, words: str) -> bool:
+    return any(words in said(message) for message in playground.ephemerals(user))
+
+
+def more_whispers(playground: Playground, user: str, than: int) -> bool:
+    return len(playground.ephemerals(user)) > than
+
+
+async def asked(playground: Playground) -> dict[str, Any]:
+    """Ask for the next stage and return the card that appears."""
+    delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
+    assert delivery.acked
+    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    return cards(playground, "Approval wanted")[0]
+
+
+def pilot_in(path: Path) -> str:
+    return next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("NOVA_ANR_PILOT="))
+
+
+async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played: Played, site: Site) -> None:
+    """Asked by one, refused to the same, approved by another: the settings change, the card ends, the receipts verify."""
+    playground, settings = played
+    card = await asked(playground)
+    assert "10 → 25 % of live traffic" in said(card)
+    assert "<@U0OLIVIA>" in said(card)
+
+    await playground.click("U0OLIVIA", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "somebody else has to approve it"), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    ended = cards(playground, "Promoted: 10 → 25 %")[0]
+    assert ended["ts"] == card["ts"]
+    assert "<@U0AARON>" in said(ended)
+    assert not has_button(ended)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
+    assert site.journal.verify()[1] == ()
+    assert site.journal.state().stage == 25
+
+
+async def test_a_denied_request_promotes_nothing_and_names_who_denied(played: Played, site: Site) -> None:
+    """Deny ends the request: the card says who, the buttons are gone, the pilot stays."""
+    playground, settings = played
+    card = await asked(playground)
+    await playground.click("U0PRIYA", CHANNEL, card["ts"], "deny")
+    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25 %"), WAIT)
+    ended = cards(playground, "Denied: 10 → 25 %")[0]
+    assert "<@U0PRIYA>" in said(ended)
+    assert not has_button(ended)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+
+
+async def test_two_approvers_who_click_at_once_promote_once(played: Played, site: Site) -> None:
+    """Two simultaneous approvals have one effect, and both people get an answer."""
+    playground, _ = played
+    card = await asked(playground)
+    await asyncio.gather(
+        playground.click("U0AARON", CHANNEL, card["ts"], "approve"),
+        playground.click("U0PRIYA", CHANNEL, card["ts"], "approve"),
+    )
+    await playground.wait_for(lambda: playground.ephemerals("U0AARON") and playground.ephemerals("U0PRIYA"), WAIT)
+    outcomes = [one.receipt for one in site.journal.receipts() if one.receipt.phase == "outcome"]
+    assert [(receipt.result, receipt.stage_after) for receipt in outcomes] == [("applied", 25)]
+
+
+async def test_a_freeze_between_request_and_click_wins(played: Played, site: Site) -> None:
+    """What was frozen after it was asked is not promoted by a click, and the card says why."""
+    playground, settings = played
+    card = await asked(playground)
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors <!channel>")
+    await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
+    await playground.click_stale(card, "U0AARON", "approve", channel_id=CHANNEL)
+    await playground.wait_for(lambda: cards(playground, "Not promoted"), WAIT)
+    assert "The rollout was frozen after this request was made" in said(cards(playground, "Not promoted")[0])
+    assert "NOVA_ANR_ENABLED=0" in settings.target.settings_file.read_text(encoding="utf-8")
+    assert not any("<!channel>" in said(message) for message in playground.messages(CHANNEL))
+    assert site.journal.state().frozen
+
+
+async def test_gates_that_turned_red_between_request_and_click_stop_the_promotion(played: Played, site: Site) -> None:
+    """Everything is measured again at the click."""
+    playground, settings = played
+    card = await asked(playground)
+    settings.target.ledger.write_bytes(b"")
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Not promoted"), WAIT)
+    assert "The gates no longer pass" in said(cards(playground, "Not promoted")[0])
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+
+
+async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(played: Played, site: Site) -> None:
+    """The router is safe before Slack hears of it; the story is told when Slack is back."""
+    playground, settings = played
+    playground.api.down = True
+    somebody = Actor(kind=ActorKind.OS, id="oncall", roles=frozenset({Role.BRAKE}))
+    braked = await asyncio.to_thread(braking.rollback, site, somebody, "pager")
+    assert isinstance(braked, braking.Braked)
+    assert braked.safe
+    assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
+    playground.api.down = False
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    assert "`oncall` (terminal)" in said(cards(playground, "Rolled back")[0])
+
+
+async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> None:
+    """The same envelope again has no second effect, and the person is told so."""
+    playground, _ = played
+    delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    await playground.redeliver(delivery)
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "already done"), WAIT)
+    assert [one.receipt.action for one in site.journal.receipts()].count(Action.ROLLBACK) == 1
+
+
+async def test_a_guest_may_do_nothing(played: Played, site: Site) -> None:
+    """A guest gets a refusal from every word that does something, and no receipt is written."""
+    playground, _ = played
+    before = len(site.journal.receipts())
+    for words in ("promote", "rollback", "freeze", "unfreeze", "status"):
+        count = len(playground.ephemerals("U0GUEST"))
+        await playground.slash("U0GUEST", CHANNEL, "/anr", words)
+        await playground.wait_for(partial(more_whispers, playground, "U0GUEST", count), WAIT)
+        assert "You may not" in said(playground.ephemerals("U0GUEST")[-1])
+    assert len(site.journal.receipts()) == before
+
+
+async def test_a_mistyped_word_gets_the_nearest_one(played: Played) -> None:
+    """A mistake is answered to the person alone, with what was probably meant."""
+    playground, _ = played
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rolback")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Did you mean `/anr rollback`?"), WAIT)
+
+
+async def test_status_names_stage_and_gates(played: Played) -> None:
+    """Status says where the router is and what every gate thinks."""
+    playground, _ = played
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
+    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
+    shown = said(playground.ephemerals("U0MEMBER")[-1])
+    assert shown.count("PASS") == 7
