@@ -126,7 +126,7 @@ class Journal:
         )
         query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
         with self._connected() as connection:
-            rows = sorted((row[0], row[1], row[2]) for row in connection.execute(query))
+            rows = sorted(_row(row) for row in connection.execute(query))
         return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
 
     def of_operation(self, operation: str) -> tuple[Sealed, ...]:
@@ -141,7 +141,7 @@ class Journal:
             _receipts.c.operation == operation,
         )
         with self._connected() as connection:
-            rows = sorted((row[0], row[1], row[2]) for row in connection.execute(query))
+            rows = sorted(_row(row) for row in connection.execute(query))
         return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
 
     def state(self) -> RolloutState:
@@ -245,7 +245,7 @@ class Journal:
 
     def _rows(self, connection: Connection) -> list[tuple[int, bytes, str]]:
         query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.target == self._target)
-        return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(_receipts.c.seq))]
+        return [_row(row) for row in connection.execute(query.order_by(_receipts.c.seq))]
 
     def _head(self, connection: Connection) -> tuple[int, str]:
         query = select(_receipts.c.seq, _receipts.c.digest).where(_receipts.c.target == self._target)
@@ -308,6 +308,12 @@ class Journal:
                 f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
                 "Nothing was recorded; see whether the disk is full, the file is locked or its permissions are wrong.",
             ) from error
+
+
+def _row(row: Any) -> tuple[int, bytes, str]:
+    """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked."""
+    seq, data, digest = row
+    return int(seq), data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass"), str(digest)
 
 
 def _engine(path: Path, busy_seconds: float) -> Engine:

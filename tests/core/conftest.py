@@ -116,5 +116,3 @@ def begun(house: House) -> House:
 
     operations.init(house.site, house.people["olivia"], "begin")
     return house
-
-

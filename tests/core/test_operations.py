@@ -1,0 +1,308 @@
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from core import braking, operations
+from core.actuation import Order
+from core.decisions import Code
+from core.errors import AnrError, JournalCorrupt, LedgerUnreadable
+from core.operations import PromotionMode
+from core.receipts import Action, Result
+from tests.core.conftest import House
+
+
+def ask(house: House, who: str = "olivia", **options: object) -> object:
+    return operations.propose(house.site, Order(house.people[who], "good day"), **options)  # type: ignore[arg-type]
+
+
+def asked(house: House) -> operations.Asked:
+    result = ask(house)
+    assert isinstance(result, operations.Asked), result
+    return result
+
+
+def refusal_of(result: object) -> Code:
+    assert isinstance(result, operations.Refused), result
+    return result.refusal.code
+
+
+def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: House) -> None:
+    """Asked by one, approved by another: settings written, other lines kept, receipts verify."""
+    request = asked(begun)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+    moved = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(moved, operations.Moved)
+    assert moved.applied
+    text = begun.target.settings_file.read_text(encoding="utf-8")
+    assert text.startswith("# ours\nOTHER='a b'\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n")
+    assert moved.sealed.receipt.approvals[0].actor.id == "UAARON"
+    assert begun.site.journal.verify()[1] == ()
+    assert begun.site.journal.state().stage == 25
+
+
+def test_the_requester_cannot_approve_even_as_an_approver(begun: House) -> None:
+    """No sequence of approvals by the requester alone promotes."""
+    result = operations.propose(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, operations.Asked)
+    for _ in range(3):
+        assert refusal_of(operations.approve(begun.site, begun.people["aaron"], result.approval.id)) is Code.SELF_APPROVAL
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+@pytest.mark.parametrize("who", ["olivia", "max"])
+def test_only_an_approver_approves(begun: House, who: str) -> None:
+    """An operator who asked and a member without the role are refused, and the request still waits."""
+    request = asked(begun)
+    assert refusal_of(operations.approve(begun.site, begun.people[who], request.approval.id)) in {
+        Code.SELF_APPROVAL,
+        Code.NOT_APPROVER,
+    }
+    assert [one.id for one in begun.site.journal.pending()] == [request.approval.id]
+
+
+def drop_rsi(house: House) -> None:
+    house.write_ledger(live={"route": "R1", "pilot": 0.1})
+
+
+def slot_down(house: House) -> None:
+    house.statuses["slot09"] = "degraded"
+
+
+def stop_ledger(house: House) -> None:
+    house.clock.pass_(minutes=16)
+
+
+def empty_ledger(house: House) -> None:
+    house.target.ledger.write_bytes(b"")
+
+
+def few_decisions(house: House) -> None:
+    house.write_ledger(99)
+
+
+def roll_back_one(house: House) -> None:
+    house.write_ledger(rewards={"immediate": {"tri_delta_norm": 0.1}, "deployment": {"rollback": 1}})
+
+
+def lower_tri(house: House) -> None:
+    house.write_ledger(rewards={"immediate": {"tri_delta_norm": -0.01}})
+
+
+def lose_tri(house: House) -> None:
+    house.write_ledger(rewards={})
+
+
+def breach_fast_cap(house: House) -> None:
+    house.write_ledger(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R3": 0.16}})
+
+
+RED = [drop_rsi, slot_down, stop_ledger, empty_ledger, few_decisions, roll_back_one, lower_tri, lose_tri, breach_fast_cap]
+
+
+@pytest.mark.parametrize("spoil", RED, ids=lambda spoil: spoil.__name__)
+def test_a_red_gate_refuses_the_question(begun: House, spoil: Callable[[House], None]) -> None:
+    """No data is as red as bad data."""
+    spoil(begun)
+    assert refusal_of(ask(begun)) is Code.GATES_NOT_PASSED
+    assert begun.site.journal.pending() == ()
+
+
+@pytest.mark.parametrize("spoil", RED, ids=lambda spoil: spoil.__name__)
+def test_a_gate_that_turned_red_makes_the_approval_stale(begun: House, spoil: Callable[[House], None]) -> None:
+    """Everything is measured again at the click; the request ends and is never carried out later."""
+    request = asked(begun)
+    spoil(begun)
+    ended = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(ended, operations.Ended)
+    assert ended.approval.status == "stale"
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+    begun.write_ledger()
+    begun.statuses["slot09"] = "healthy"
+    assert refusal_of(operations.approve(begun.site, begun.people["aaron"], request.approval.id)) is Code.APPROVAL_OVER
+
+
+def test_an_expired_request_is_not_carried_out(begun: House) -> None:
+    """A click one minute late ends the request."""
+    request = asked(begun)
+    begun.clock.pass_(minutes=60)
+    begun.write_ledger()
+    ended = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(ended, operations.Ended)
+    assert ended.approval.status == "expired"
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+def test_a_request_is_stale_after_the_stage_moved(begun: House) -> None:
+    """A rollback between question and answer ends the question, also by itself."""
+    request = asked(begun)
+    braking.rollback(begun.site, begun.people["max"], "errors")
+    (ended,) = operations.sweep(begun.site)
+    assert (ended.approval.id, ended.approval.status) == (request.approval.id, "stale")
+    assert begun.setting("NOVA_ANR_KILL") == "1"
+
+
+def test_two_simultaneous_approvals_promote_once(begun: House) -> None:
+    """Two people who click in the same moment have one effect."""
+    request = asked(begun)
+    results: list[object] = []
+    threads = [
+        threading.Thread(
+            target=lambda who=who: results.append(operations.approve(begun.site, begun.people[who], request.approval.id))
+        )
+        for who in ("aaron", "priya")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(result).__name__ for result in results) == ["Moved", "Refused"]
+    assert [one.receipt.result for one in begun.site.journal.receipts() if one.receipt.result] == [Result.APPLIED]
+
+
+def test_the_same_cause_asks_once(begun: House) -> None:
+    """A redelivered command has no second effect."""
+    order = Order(begun.people["olivia"], cause="slash:1")
+    assert isinstance(operations.propose(begun.site, order), operations.Asked)
+    assert refusal_of(operations.propose(begun.site, Order(begun.people["olivia"], cause="slash:1"))) is Code.ALREADY_DONE
+
+
+@pytest.mark.parametrize(
+    ("stage", "code"),
+    [(30, Code.NOT_ON_LADDER), (50, Code.NOT_NEXT_STAGE), (10, Code.ALREADY_THERE)],
+)
+def test_a_stage_that_is_not_next_is_refused(begun: House, stage: int, code: Code) -> None:
+    """One stage at a time, and only stages of the ladder."""
+    assert refusal_of(ask(begun, wanted=stage)) is code
+
+
+def test_a_step_down_happens_at_once_without_gates(begun: House) -> None:
+    """It reduces exposure: no ledger is needed and no approval."""
+    begun.target.ledger.unlink()
+    moved = ask(begun, who="max", wanted=0)
+    assert isinstance(moved, operations.Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.00"
+    assert begun.site.journal.state().person_required
+
+
+def test_drift_refuses_promotion(begun: House) -> None:
+    """Settings that somebody changed by hand are never adopted silently."""
+    begun.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
+    assert refusal_of(ask(begun)) is Code.DRIFT
+
+
+def test_without_approvers_nothing_is_promoted(begun: House) -> None:
+    """The refusal says what to set."""
+    from dataclasses import replace  # noqa: PLC0415 - beside its only use
+
+    from core.actors import AccessPolicy  # noqa: PLC0415 - beside its only use
+
+    site = replace(begun.site, access=AccessPolicy(operators=frozenset({"UOLIVIA"})))
+    result = operations.propose(site, Order(begun.people["olivia"]))
+    assert refusal_of(result) is Code.NO_APPROVERS
+    assert isinstance(result, operations.Refused)
+    assert "`approvers`" in result.refusal.text
+
+
+def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: House) -> None:
+    """From 0 % RSI and rollbacks do not apply, the daily run does not leave it, a person may ask."""
+    braking.rollback(begun.site, begun.people["max"], "")
+    begun.write_ledger(live={})
+    run = operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
+    assert isinstance(run, operations.DailyRun)
+    assert refusal_of(run.outcome) is Code.PERSON_MUST_ASK
+    assert asked(begun).approval.to_stage == 10
+
+
+def test_after_a_rollback_old_bad_traffic_still_counts(begun: House) -> None:
+    """A failure seen inside the window is not cleared by silence: leaving 0 % with a bad RSI is refused."""
+    braking.rollback(begun.site, begun.people["max"], "")
+    drop_rsi(begun)
+    assert refusal_of(ask(begun)) is Code.GATES_NOT_PASSED
+
+
+def test_the_daily_run_promotes_once_per_date(begun: House) -> None:
+    """A second run of the same date has no effect; the receipts say so."""
+    request = asked(begun)
+    operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+    first = operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
+    assert isinstance(first, operations.DailyRun)
+    assert isinstance(first.outcome, operations.Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.50"
+    assert refusal_of(operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)) is Code.ALREADY_DONE
+    assert begun.setting("NOVA_ANR_PILOT") == "0.50"
+
+
+def test_the_daily_run_waits_until_a_person_has_asked(begun: House) -> None:
+    """A journal that has just begun does not promote by itself."""
+    run = operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
+    assert isinstance(run, operations.DailyRun)
+    assert refusal_of(run.outcome) is Code.PERSON_MUST_ASK
+
+
+def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: House) -> None:
+    """The message says what was not done."""
+    begun.target.ledger.unlink()
+    with pytest.raises(LedgerUnreadable, match="Nothing was measured"):
+        ask(begun)
+
+
+def test_an_altered_journal_refuses_promotion(begun: House) -> None:
+    """A row that was changed by hand does not mean another stage; it means that nobody knows."""
+    with sqlite3.connect(begun.target.journal) as connection:
+        connection.execute("UPDATE receipts SET data = replace(data, '\"stage_after\":10', '\"stage_after\":75')")
+    with pytest.raises(JournalCorrupt, match="does not verify"):
+        ask(begun)
+
+
+def test_a_lost_journal_does_not_mean_a_fresh_start(begun: House) -> None:
+    """An empty journal beside receipt files is a lost one."""
+    begun.site.journal.close()
+    for file in begun.target.journal.parent.glob("journal.sqlite*"):
+        file.unlink()
+    lost = House.__new__(House)
+    lost.__dict__.update(begun.__dict__)
+    from core.site import Site  # noqa: PLC0415 - beside its only use
+
+    lost.site = Site.at(begun.target, begun.site.access, begun.clock)
+    with pytest.raises(JournalCorrupt, match="was lost or moved"):
+        ask(lost)
+
+
+def test_a_failed_reload_puts_the_settings_back(begun: House) -> None:
+    """A router that could not be told goes no further up."""
+    from core.site import Site  # noqa: PLC0415 - beside its only use
+
+    request = asked(begun)
+    target = begun.target.model_copy(update={"reload_command": ("false",)})
+    broken = Site.at(target, begun.site.access, begun.clock)
+    moved = operations.approve(broken, begun.people["aaron"], request.approval.id)
+    assert isinstance(moved, operations.Moved)
+    assert moved.sealed.receipt.result is Result.NOT_APPLIED
+    assert begun.setting("NOVA_ANR_PILOT") == "0.00"
+
+
+def test_every_receipt_has_its_file_and_a_lost_one_is_named(begun: House) -> None:
+    """`verify` compares the journal with the files beside it."""
+    files = sorted(path.name for path in begun.target.receipts_dir.iterdir())
+    assert files == ["anr_20251001T090500Z_000001_init.json"]
+    (begun.target.receipts_dir / files[0]).unlink()
+    assert [flaw.seq for flaw in begun.site.journal.verify()[1]] == [1]
+    assert begun.site.journal.recreate_files() == 1
+    assert begun.site.journal.verify()[1] == ()
+
+
+def test_a_cut_tail_is_betrayed_by_its_file(begun: House) -> None:
+    """Who deletes the newest receipt from the journal leaves its file behind."""
+    braking.rollback(begun.site, begun.people["max"], "")
+    with sqlite3.connect(begun.target.journal) as connection:
+        connection.execute("DELETE FROM receipts WHERE seq = 2")
+    assert any("tail was cut off" in flaw.problem for flaw in begun.site.journal.verify()[1])
+
+
+def test_actions_are_a_closed_set() -> None:
+    """Receipt file names are made of actions, so that no outside text reaches a path."""
+    assert all(action.isalpha() for action in Action)
+    assert issubclass(JournalCorrupt, AnrError)
