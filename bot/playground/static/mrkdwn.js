@@ -1,0 +1,55 @@
+// Slack's mrkdwn -> DOM nodes. Outside text only ever becomes text nodes.
+const EMOJI = {
+  white_check_mark: "✅", x: "❌", warning: "⚠️", no_entry: "⛔", octagonal_sign: "🛑", rocket: "🚀", snowflake: "❄️",
+  hourglass: "⌛", hourglass_flowing_sand: "⏳", lock: "🔒", unlock: "🔓", large_green_circle: "🟢", red_circle: "🔴",
+  question: "❓", heavy_minus_sign: "➖", mag: "🔍", rotating_light: "🚨", bar_chart: "📊", memo: "📝", bell: "🔔", rewind: "⏪",
+};
+const TOKEN = /<([^<>]*)>|\*([^*\n]+)\*|`([^`\n]+)`|~([^~\n]+)~|:([a-z0-9_+-]+):/g;
+
+const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+
+function wrapped(tag, children, className) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function entity(inside, users) {
+  const [target, label] = inside.split("|");
+  if (target.startsWith("@")) return wrapped("span", ["@" + (users.get(target.slice(1)) ?? target.slice(1))], "mention");
+  if (target.startsWith("!date^")) {
+    const moment = new Date(Number(target.split("^")[1]) * 1000);
+    const shown = moment.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+    const node = wrapped("time", [Number.isNaN(moment.getTime()) ? unescape(label ?? "") : shown]);
+    node.title = label ?? "";
+    return node;
+  }
+  if (target.startsWith("!") || target.startsWith("#")) return wrapped("span", ["@" + unescape(target.slice(1))], "mention loud");
+  if (/^https?:\/\//.test(target)) {
+    const link = wrapped("a", [unescape(label ?? target)]);
+    link.href = unescape(target);
+    link.rel = "noreferrer noopener";
+    return link;
+  }
+  return document.createTextNode(unescape(label ?? target));
+}
+
+export function mrkdwn(text, users) {
+  const nodes = [];
+  for (const [index, line] of String(text).split("\n").entries()) {
+    if (index) nodes.push(document.createElement("br"));
+    let at = 0;
+    for (const found of line.matchAll(TOKEN)) {
+      if (found.index > at) nodes.push(unescape(line.slice(at, found.index)));
+      at = found.index + found[0].length;
+      if (found[1] !== undefined) nodes.push(entity(found[1], users));
+      else if (found[2] !== undefined) nodes.push(wrapped("strong", mrkdwn(found[2], users)));
+      else if (found[3] !== undefined) nodes.push(wrapped("code", [unescape(found[3])]));
+      else if (found[4] !== undefined) nodes.push(wrapped("s", mrkdwn(found[4], users)));
+      else nodes.push(EMOJI[found[5]] ?? found[0]);
+    }
+    if (at < line.length) nodes.push(unescape(line.slice(at)));
+  }
+  return nodes;
+}
