@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import messages
+from bot.commands import WORDS, Command, Misunderstood, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        pytest.param("", Command("help"), id="nothing-is-help"),
+        pytest.param("  STATUS ", Command("status"), id="case-and-spaces"),
+        pytest.param("promote", Command("promote"), id="next-stage"),
+        pytest.param("promote 25", Command("promote", stage=25), id="named-stage"),
+        pytest.param("promote 25% looks good", Command("promote", stage=25, reason="looks good"), id="percent-and-reason"),
+        pytest.param("promote --dry-run 50", Command("promote", stage=50, dry_run=True), id="dry-run"),
+        pytest.param("promote —dry-run", Command("promote", dry_run=True), id="a-phone-writes-a-dash"),
+        pytest.param(
+            "promote 100 requests failed", Command("promote", stage=100, reason="requests failed"), id="first-number-is-the-stage"
+        ),
+        pytest.param("stop", Command("rollback"), id="stop-means-rollback"),
+        pytest.param("freeze it <!channel>", Command("freeze", reason="it <!channel>"), id="reason-as-typed"),
+        pytest.param("deny K7 too early", Command("deny", argument="k7", reason="too early"), id="deny-with-reason"),
+    ],
+)
+def test_a_text_is_understood(text: str, command: Command) -> None:
+    """What people type means one command."""
+    assert parse(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("rolback", "rollback"),
+        ("statsu", "status"),
+        ("frieze", "freeze"),
+        ("xyzzy", None),
+        ("approve", None),
+        ("promote --force", None),
+    ],
+)
+def test_a_mistake_does_nothing_and_names_the_nearest_word(text: str, nearest: str | None) -> None:
+    """A mistake is never taken for a command."""
+    found = parse(text)
+    assert isinstance(found, Misunderstood)
+    assert found.nearest == nearest
+
+
+@given(st.text(max_size=4000))
+def test_every_text_is_a_command_or_a_mistake(text: str) -> None:
+    """Nothing that can be typed is an error of the parser."""
+    found = parse(text)
+    assert isinstance(found, Misunderstood) or found.word in WORDS
+
+
+@given(st.text(max_size=8000))
+def test_outside_text_is_disarmed_and_bounded(text: str) -> None:
+    """No mention or link survives, no text is longer than Slack takes, and no escape is cut in half."""
+    block = messages.section(messages.escape(text))
+    shown = block["text"]["text"]
+    assert "<" not in shown
+    assert len(shown) <= 3000
+    assert all(shown[at:].startswith(("&amp;", "&lt;", "&gt;")) for at, sign in enumerate(shown) if sign == "&")

@@ -1,0 +1,145 @@
+import csv
+import getpass
+import json
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.cli import FAILED, REFUSED, USAGE, app, run
+from core.router import SAFE_SETTINGS
+from tests.core.conftest import NOW, House
+
+Anr = Callable[..., Result]
+AT = "2025-10-01T09:05:00Z"
+
+
+@pytest.fixture
+def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
+    """The command line on a house, where whoever runs the test is an operator and an approver."""
+    target, user = house.target, getpass.getuser()
+    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir"):
+        monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
+    monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
+    monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
+    monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_the_report_is_the_same_to_the_byte(anr: Anr, house: House) -> None:
+    """With the same ledger and the same --now nothing differs, and the keys that other tools read are there."""
+    words = ("report", "--ledger", str(house.target.ledger), "--now", AT, "--json")
+    first = anr(*words)
+    assert first.exit_code == 0
+    assert first.stdout_bytes == anr(*words).stdout_bytes
+    found = json.loads(first.stdout)
+    keys = {
+        "window_minutes",
+        "decisions",
+        "live_rate",
+        "rsi",
+        "rollbacks",
+        "tri_median",
+        "generated_at",
+        "live",
+        "rollbacks_per_1k",
+    }
+    assert keys | {"fast_cap_breaches", "newest", "skipped", "hours", "gates", "go"} <= set(found)
+    assert (found["decisions"], found["rsi"], found["generated_at"], found["go"]) == (300, 1.0, AT, False)
+    assert next(gate for gate in found["gates"] if gate["name"] == "slots")["verdict"] == "NO_DATA"
+
+
+def test_the_csv_has_the_runbooks_columns(anr: Anr, house: House) -> None:
+    """One row for each entry of the window, in the order of the ledger."""
+    path = house.target.ledger.with_suffix(".csv")
+    assert anr("report", "--ledger", str(house.target.ledger), "--now", AT, "--csv", str(path)).exit_code == 0
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["id", "t", "live_route", "shadow_argmax", "rollback"]
+    assert rows[-1] == ["11111111-1111-4111-8111-111111111111", AT, "R2", "R2", "0"]
+    assert len(rows) == 301
+
+
+def test_the_requester_cannot_approve_at_the_terminal_either(anr: Anr, house: House) -> None:
+    """The policy is that of Slack: a question, a refusal, nothing changed."""
+    house.clock.now = NOW
+    assert anr("init").exit_code == 0
+    refused = anr("promote")
+    assert refused.exit_code == REFUSED  # the ledger is old by the real clock: its freshness fails
+    assert "NO-GO" in refused.output
+    assert house.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+def test_rollback_freeze_and_unfreeze(anr: Anr, house: House) -> None:
+    """The brake needs nothing; unfreezing leaves the router where it is."""
+    assert anr("rollback", "--reason", "errors").exit_code == 0
+    assert house.site.router.settings().carries(SAFE_SETTINGS)
+    assert anr("freeze").exit_code == 0
+    assert anr("promote", "10").exit_code == REFUSED
+    assert "1 lifted" in anr("unfreeze").output
+    assert house.site.router.settings().carries(SAFE_SETTINGS)
+    assert anr("verify").exit_code == 0
+    assert [one["action"] for one in json.loads(anr("receipts", "--json").stdout)] == ["rollback", "freeze", "unfreeze"]
+
+
+def test_status_shows_what_it_can(anr: Anr, house: House) -> None:
+    """A missing ledger and settings file are named; they hide nothing else."""
+    assert anr("init").exit_code == 0
+    house.target.ledger.unlink()
+    shown = anr("status", "--json")
+    assert shown.exit_code == 0
+    found = json.loads(shown.stdout)
+    assert found["state"]["stage"] == 10
+    assert "cannot be read" in found["problems"][0]
+    assert "stage 10 %" in anr("status").output
+
+
+def test_verify_names_an_altered_receipt(anr: Anr, house: House) -> None:
+    """A flaw is an exit code that a script can see; a mark that was posted has to be in the chain."""
+    assert anr("init").exit_code == 0
+    digest = house.site.journal.receipts()[0].digest
+    assert anr("verify", "--expect", f"1:{digest[:12]}").exit_code == 0
+    assert anr("verify", "--expect", "9:000000000000").exit_code == FAILED
+    with sqlite3.connect(house.target.journal) as connection:
+        connection.execute("UPDATE receipts SET digest = 'x'")
+    broken = anr("verify", "--json")
+    assert broken.exit_code == FAILED
+    assert "#1 was altered" in json.loads(broken.stdout)["flaws"][0]
+
+
+def test_daily_runs_once(anr: Anr) -> None:
+    """The second run of a date is refused."""
+    assert anr("init").exit_code == 0
+    assert anr("daily", "--dry-run").exit_code == REFUSED
+    first = anr("daily")
+    assert first.exit_code == REFUSED
+    assert "a person has to ask" in " ".join(first.output.split())
+    assert "already made" in anr("daily").output
+
+
+def test_wrong_words_and_settings_are_usage_errors(
+    anr: Anr, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a sentence, never a traceback."""
+    assert anr("promote", "many").exit_code == USAGE
+    monkeypatch.setenv("ANR_APPROVERS", json.dumps(["olivia"]))
+    monkeypatch.setattr("sys.argv", ["anr", "status"])
+    with pytest.raises(SystemExit) as ended:
+        run(app)
+    assert ended.value.code == USAGE
+    assert "never by name" in capsys.readouterr().err
+
+
+def test_a_missing_ledger_is_a_failure(
+    anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3, and what was not done."""
+    house.target.ledger.unlink()
+    monkeypatch.setattr("sys.argv", ["anr", "report"])
+    with pytest.raises(SystemExit) as ended:
+        run(app)
+    assert ended.value.code == FAILED
+    assert "Nothing was measured" in " ".join(capsys.readouterr().err.split())
+    assert anr("recover").exit_code == 0
+    assert anr("deny", "nothing").exit_code == REFUSED
+    assert anr("approve", "nothing").exit_code == REFUSED

@@ -1,0 +1,36 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.manifest import BOT_SCOPES, COMMAND, MANIFEST
+
+ROOT = Path(__file__).parents[1]
+NEEDS = {"chat_postMessage": "chat:write", "chat_update": "chat:write", "users_info": "users:read", "auth_test": None}
+"""The scope of every Web API method that the bot calls (Slack's documentation of each)."""
+
+
+def sources() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "bot").glob("*.py")))
+
+
+def test_the_yaml_is_the_manifest_that_the_code_declares() -> None:
+    """manifest.yml and bot/manifest.py say the same."""
+    written: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+    assert written == MANIFEST
+
+
+def test_scopes_are_exactly_those_of_the_methods_that_are_called() -> None:
+    """No scope is missing, and none is asked for that nothing uses."""
+    called = set(re.findall(r"client\.([a-z]+_[A-Za-z_]+)\(", sources()))
+    assert called == set(NEEDS)
+    assert {scope for method in called if (scope := NEEDS[method])} | {"commands"} == set(BOT_SCOPES)
+
+
+def test_commands_and_interactivity_are_those_that_are_listened_to() -> None:
+    """Every declared command has a listener and the other way round; buttons need interactivity."""
+    assert set(re.findall(r"@app\.command\((\w+)\)", sources())) == {"COMMAND"}
+    assert [one["command"] for one in MANIFEST["features"]["slash_commands"]] == [COMMAND]
+    assert bool(re.findall(r"@app\.action\(", sources())) == MANIFEST["settings"]["interactivity"]["is_enabled"]
+    assert not re.findall(r"@app\.(event|shortcut|view)\(", sources())
