@@ -201,6 +201,8 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> tuple[str, lis
     evidence = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if evidence is not None:
         blocks.extend(gate_table(evidence.gates))
+    if first.action is Action.DAILY and first.note:
+        blocks.append(section(f"*Next:* {escape(first.note)}"))
     if approval is not None and approval.status is ApprovalStatus.PENDING:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}` · everything is checked again"))
         blocks.append(_buttons(approval))
@@ -237,7 +239,7 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
         case Action.PROMOTE:
             return f"Scheduled promotion: {_percent(first.stage_before)} → {_percent(first.stage_after)}"
         case _:
-            return f"Rollout {first.action}"
+            return "The journal begins"
 
 
 def _outcome(receipt: Receipt) -> str:

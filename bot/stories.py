@@ -39,6 +39,7 @@ class Stories:
         self._file = file
         self._woken = asyncio.Event()
         self._failures = 0
+        self._showing = asyncio.Lock()
 
     def wake(self) -> None:
         """Look at the journal now: something was recorded."""
@@ -68,6 +69,10 @@ class Stories:
             AnrError: the journal cannot be read.
             SlackClientError: Slack refused or cannot be reached; what was not shown will be.
         """
+        async with self._showing:  # the last look at shutdown must not post what the follower is just posting
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
         cursor, shown = await asyncio.to_thread(self._load)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
         operations = list(dict.fromkeys(one.receipt.operation for one in news))

@@ -255,6 +255,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
+        plan = _plan_daily(site, facts, report, mode)
         draft = site.draft(
             operation=uuid.uuid4().hex,
             ts=now,
@@ -262,6 +263,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             phase=Phase.EVENT,
             actor=SCHEDULER,
             cause=cause,
+            note=clean_text(" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else ""),
             stage_before=facts.state.stage,
             stage_after=facts.state.stage,
             pilot_before=facts.settings.pilot,
@@ -273,24 +275,24 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             sealed = site.journal.append(draft)
         except CauseAlreadyRecorded as error:
             return Refused(Refuse(Code.ALREADY_DONE, str(error)))
-        return DailyRun(report, sealed, _after_report(site, facts, report, mode, sealed))
+        if isinstance(plan, Refuse):
+            return DailyRun(report, sealed, Refused(plan, report))
+        if mode is PromotionMode.APPROVE:
+            return DailyRun(report, sealed, _ask(site, facts, plan, Order(SCHEDULER, "scheduled run"), report, now))
+        order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
+        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report), report))
 
 
-def _after_report(site: Site, facts: Facts, report: Report, mode: PromotionMode, sealed: Sealed) -> Asked | Moved | Refused:
+def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode) -> Raise | Refuse:
     if mode is PromotionMode.OFF:
-        return Refused(Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings."), report)
+        return Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
     move = plan_move(facts.state, site.target.stages, None, facts.drift)
     if not isinstance(move, Raise):
-        return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."), report)
+        return move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
     if refusal := _marks(facts):
-        return Refused(refusal, report)
+        return refusal
     decision = decide_raise(move, SCHEDULER, facts.state, report.gates, approvers_set=bool(site.access.approvers))
-    if isinstance(decision, Refuse):
-        return Refused(decision, report)
-    if mode is PromotionMode.APPROVE:
-        return _ask(site, facts, move, Order(SCHEDULER, "scheduled run"), report, sealed.receipt.ts)
-    order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
-    return Moved(climb(site, facts, move, order, report), report)
+    return decision if isinstance(decision, Refuse) else move
 
 
 def _marks(facts: Facts) -> Refuse | None:

@@ -31,8 +31,21 @@ OPERATOR, APPROVERS, CHANNEL = "U0OLIVIA", frozenset({"U0AARON", "U0PRIYA"}), "C
 
 
 @asynccontextmanager
-async def stage(folder: Path, port: int = 0) -> AsyncIterator[tuple[Playground, Settings]]:
+async def stage(folder: Path, port: int = 0, http_port: int | None = None) -> AsyncIterator[tuple[Playground, Settings]]:
     """Run playground, router and bot in a folder while the block lasts."""
+    async with scenery(folder, port, http_port) as (playground, settings), running(settings):
+        yield playground, settings
+
+
+@asynccontextmanager
+async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> AsyncIterator[tuple[Playground, Settings]]:
+    """Run playground and router, and yield the settings with which a bot reaches them.
+
+    Args:
+        folder: for everything that is written.
+        port: of the playground; 0 takes any free one.
+        http_port: where the bot will listen in HTTP mode; None means Socket Mode.
+    """
     target = Target(
         name="demo",
         ledger=folder / "anr_ledger.ndjson",
@@ -48,7 +61,8 @@ async def stage(folder: Path, port: int = 0) -> AsyncIterator[tuple[Playground, 
     )
     router = SimulatedRouter(target.settings_file, target.ledger, folder / "anr_state.json", rng=random.Random(7))  # noqa: S311 - a demo
     router.seed_history(datetime.now(UTC))
-    async with Playground(MANIFEST, port=port, extra_routes=router.routes()) as playground:
+    request_url = None if http_port is None else f"http://127.0.0.1:{http_port}/slack/events"
+    async with Playground(MANIFEST, port=port, request_url=request_url, extra_routes=router.routes()) as playground:
         target = target.model_copy(
             update={
                 "health_url": f"{playground.url}/health/slots",
@@ -57,9 +71,11 @@ async def stage(folder: Path, port: int = 0) -> AsyncIterator[tuple[Playground, 
         )
         slack = SlackSettings(
             bot_token=SecretStr(playground.bot_token),
-            app_token=SecretStr(playground.app_token),
+            app_token=SecretStr("" if http_port else playground.app_token),
+            signing_secret=SecretStr(playground.signing_secret if http_port else ""),
             channel=CHANNEL,
             api_url=f"{playground.url}/api/",
+            http_port=http_port or 0,
         )
         settings = Settings(
             target=target,
@@ -76,8 +92,7 @@ async def stage(folder: Path, port: int = 0) -> AsyncIterator[tuple[Playground, 
         site.journal.close()
         await router.start()
         try:
-            async with running(settings):
-                yield playground, settings
+            yield playground, settings
         finally:
             await router.stop()
 

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,9 +17,17 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest_asyncio.fixture
-async def played(tmp_path: Path) -> AsyncIterator[tuple[Playground, Settings]]:
-    async with stage(tmp_path) as running:
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest_asyncio.fixture(params=["socket-mode", "http-mode"])
+async def played(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Playground, Settings]]:
+    """The whole story's stage, in both ways in which Slack reaches the bot."""
+    async with stage(tmp_path, http_port=free_port() if request.param == "http-mode" else None) as running:
         yield running
 
 
