@@ -7,9 +7,9 @@ says. Excluded: what a role allows (core/decisions.py).
 import logging
 from typing import Any
 
-from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.outage import SLACK_FAILED
 from core.actors import AccessPolicy, Actor, ActorKind, Role
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Access:
             return Actor(kind=ActorKind.SLACK, id=user_id)
         try:
             answer = await self._client.users_info(user=user_id)
-        except (SlackClientError, OSError, TimeoutError):
+        except SLACK_FAILED:
             log.exception("Slack does not say who %s is; only the brake is open to them", user_id)
             roles = self._policy.roles_of(user_id, full_member=True) & {Role.BRAKE}
             return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles)

@@ -13,12 +13,14 @@ from typing import Any
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
-from slack_sdk.errors import SlackClientError
+from slack_bolt.context.respond.async_respond import AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import Access
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
+from bot.modals import REASON_MODALS, submitted
+from bot.outage import SLACK_FAILED
 from bot.slash import Answer, Desk
 from bot.stories import Stories
 from core import recovery
@@ -46,7 +48,7 @@ async def running(settings: Settings) -> AsyncIterator[int | None]:
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
     try:
         team_id = str((await client.auth_test())["team_id"])
-    except (SlackClientError, OSError, TimeoutError) as error:
+    except SLACK_FAILED as error:
         raise ConfigurationError(
             f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
         ) from error
@@ -57,7 +59,7 @@ async def running(settings: Settings) -> AsyncIterator[int | None]:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     stories = Stories(site, client, slack.channel, settings.target.journal.with_suffix(".stories.sqlite"))
     desk = Desk(site, Access(client, settings.access, team_id), stories)
-    app = listeners(AsyncApp(token=bot_token, signing_secret=secret or None, client=client), desk)
+    app = listeners(AsyncApp(signing_secret=secret or None, client=client), desk)
     jobs = Jobs(site, settings.schedule, stories.wake)
     following = asyncio.create_task(stories.run())
     jobs.start()
@@ -71,7 +73,7 @@ async def running(settings: Settings) -> AsyncIterator[int | None]:
     finally:
         await jobs.stop()
         await desk.drain()
-        with suppress(SlackClientError, AnrError, OSError, TimeoutError):
+        with suppress(AnrError, *SLACK_FAILED):
             await asyncio.wait_for(stories.catch_up(), 5)
         following.cancel()
         with suppress(asyncio.CancelledError):
@@ -91,6 +93,17 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
     async def button(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
         desk.begin(desk.button(body, respond))
+
+    @app.action(re.compile(f"^({'|'.join(REASON_MODALS)})$"))
+    async def ask_reason(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
+        await ack()
+        desk.begin(desk.open_modal(body, client, respond))
+
+    @app.view(re.compile(f"^({'|'.join(REASON_MODALS.values())})$"))
+    async def reason_given(ack: Answer, body: dict[str, Any]) -> None:
+        await ack()
+        command, response_url = submitted(body["view"])
+        desk.begin(desk.submit(body, command, AsyncRespond(response_url=response_url)))
 
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:

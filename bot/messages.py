@@ -103,7 +103,10 @@ def gate_table(gates: Iterable[Gate]) -> list[Block]:
 def help_text(problem: Misunderstood | None = None) -> list[Block]:
     """Return the commands, after what was not understood."""
     lines = [f"`/anr {words}` — {what}" for words, what in HELP.items()]
-    blocks = [section("\n".join(lines))]
+    blocks = [
+        section("\n".join(lines)),
+        {"type": "actions", "elements": [_opens("promote", "primary"), _opens("freeze", "danger")]},
+    ]
     if problem is None:
         return blocks
     hint = f" Did you mean `/anr {problem.nearest}`?" if problem.nearest else ""
@@ -319,6 +322,11 @@ def _buttons(approval: Approval) -> Block:
             },
         ],
     }
+
+
+def _opens(word: str, style: str) -> Block:
+    text = {"type": "plain_text", "text": f"{word.capitalize()}…"}
+    return {"type": "button", "action_id": f"ask_{word}", "style": style, "text": text}
 
 
 def status(state: RolloutState | None, pilot: str | None, problems: Sequence[str], pending: Sequence[Approval]) -> list[Block]:

@@ -1,4 +1,4 @@
-"""`/anr …` and the buttons on cards: who, one call into core, one answer to the person who acted.
+"""`/anr …`, buttons and modals: who, one call into core, one answer to the person who acted.
 
 Excluded: understanding the text (bot/commands.py), rendering (bot/messages.py), and the messages in the channel (bot/stories.py).
 """
@@ -7,13 +7,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
-from slack_sdk.errors import SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import messages
 from bot.access import Access
 from bot.commands import Command, Misunderstood, parse
+from bot.modals import REASON_MODALS, reason_modal
+from bot.outage import SLACK_FAILED
 from bot.stories import Stories
 from core import braking, operations
 from core.actors import Actor
@@ -73,6 +76,22 @@ class Desk:
         team = user.get("team_id") or (body.get("team") or {}).get("id")
         await self._answered(respond, command, None, user["id"], team)
 
+    async def open_modal(self, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
+        """Open the modal that asks for a reason. It needs nothing but the click: its trigger lives for three seconds."""
+        word = REASON_MODALS[str(body["actions"][0]["action_id"])]
+        try:
+            await client.views_open(trigger_id=body["trigger_id"], view=reason_modal(word, str(body.get("response_url", ""))))
+        except SLACK_FAILED:
+            log.exception("the modal could not be opened")
+            text = f"Slack did not open the form. Nothing was done; type `/anr {word} REASON` instead."
+            await self._tell(respond, [messages.section(f":warning: {text}")])
+
+    async def submit(self, body: dict[str, Any], command: Command, respond: Answer) -> None:
+        """Carry out what a modal was submitted for; the same view has one effect."""
+        user = body["user"]
+        team = user.get("team_id") or (body.get("team") or {}).get("id")
+        await self._answered(respond, command, f"view:{body['view']['id']}"[:200], user["id"], team)
+
     async def _answered(self, respond: Answer, command: Command, cause: str | None, user_id: str, team_id: str | None) -> None:
         pool = self._brake if command.word in {"rollback", "freeze"} else self._work
         try:
@@ -91,9 +110,12 @@ class Desk:
     async def _tell(self, respond: Answer, blocks: list[messages.Block]) -> None:
         text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
         try:
-            await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
-        except (SlackClientError, OSError, TimeoutError):
+            answer = await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
+        except SLACK_FAILED:
             log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
+        else:
+            if answer is not None and answer.status_code != HTTPStatus.OK:
+                log.error("Slack did not take the answer (%s %s)", answer.status_code, answer.body)
 
     def _do(self, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:  # noqa: C901, PLR0912 - one arm a word
         site = self._site

@@ -13,10 +13,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import messages
+from bot.outage import SLACK_FAILED
 from core.errors import AnrError
 from core.site import Site
 
@@ -53,10 +54,11 @@ class Stories:
                 await self.catch_up()
                 self._failures = 0
                 wait = POLL_SECONDS
-            except (SlackClientError, AnrError, OSError, sqlite3.Error, TimeoutError) as error:
+            except Exception as error:  # the top of a follower that must not die: what is not shown is tried again
                 wait = _retry_after(error) or _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
                 self._failures += 1
-                log.warning("stories wait %.0f s: %s", wait, error)
+                foreseen = isinstance(error, (AnrError, sqlite3.Error, *SLACK_FAILED))
+                log.warning("the channel's messages wait %.0f s: %s", wait, error, exc_info=not foreseen)
             try:
                 await asyncio.wait_for(self._woken.wait(), wait)
             except TimeoutError:
@@ -67,7 +69,7 @@ class Stories:
 
         Raises:
             AnrError: the journal cannot be read.
-            SlackClientError: Slack refused or cannot be reached; what was not shown will be.
+            SLACK_FAILED: Slack refused or cannot be reached; what was not shown will be.
         """
         async with self._showing:  # the last look at shutdown must not post what the follower is just posting
             await self._catch_up()

@@ -64,6 +64,7 @@ class Page:
                 "ephemerals": [{**m, "user": m["to"]} for m in workspace.ephemerals],
                 "views": {user: stack[-1] for user, stack in workspace.modals.items()},
                 "homes": workspace.homes,
+                "home_tab": manifest.home_tab,
                 "commands": [
                     {"command": c.command, "description": c.description, "usage_hint": c.usage_hint} for c in manifest.commands
                 ],

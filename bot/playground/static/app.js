@@ -1,17 +1,19 @@
 // The page: shows the workspace's state, and does what its visitor does. The state is fetched anew after every change.
 import { render } from "./blocks.js";
+import { showMessages } from "./messages.js";
+import { showModal } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { startRouter } from "./router.js";
 
 const $ = (id) => document.getElementById(id);
-const FAULTS = {
-  rsi_drop: "RSI drops", rollbacks: "Rollbacks", fast_cap: "Fast-cap breach", tri_drop: "TRI drops",
-  slot_down: "A critical slot is down", ledger_stopped: "The ledger stops",
-};
+const HOME = "home";
 let state = null;
-let channel = "C0ANROPS";
+let place = "C0ANROPS";
+let thread = null;
 let fetching = false;
 let again = false;
-const shown = new Map();
+
+const me = () => $("person").value;
 
 async function send(path, body) {
   try {
@@ -19,7 +21,7 @@ async function send(path, body) {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
     });
     const answer = await response.json();
-    if (answer.ok === false) toast(answer.error ?? "That did not work.");
+    if (answer.ok === false && !answer.errors) toast(answer.error || "That did not work.");
     return answer;
   } catch {
     toast("The playground does not answer. Is it still running?");
@@ -33,12 +35,10 @@ function toast(text) {
   setTimeout(() => $("toast").classList.remove("visible"), 5000);
 }
 
-const me = () => $("person").value;
-
 function confirmed(question) {
   if (!question) return Promise.resolve(true);
   $("confirm-title").textContent = question.title.text;
-  $("confirm-text").replaceChildren(...mrkdwn(question.text.text, names()));
+  $("confirm-text").replaceChildren(...mrkdwn(question.text.text, where().names));
   $("confirm-yes").textContent = question.confirm.text;
   $("confirm-no").textContent = question.deny.text;
   const dialog = $("confirm");
@@ -47,82 +47,84 @@ function confirmed(question) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
-const names = () => new Map((state?.users ?? []).map((user) => [user.id, user.real_name || user.name]));
+const where = () => ({
+  users: state.users.filter((one) => !one.is_bot), names: new Map(state.users.map((user) => [user.id, user.real_name || user.name])),
+  channels: state.channels, files: state.files, shortcuts: state.shortcuts.filter((one) => one.type === "message"),
+});
 
-function pressed(message) {
-  return async (item, block) => {
-    if (!(await confirmed(item.confirm))) return;
-    const where = message.whispered ? { ephemeral_ts: message.ts } : { ts: message.ts };
-    await send("/playground/action", {
-      user: me(), channel, ...where, action_id: item.action_id, block_id: block.block_id, value: item.value,
+async function use(at, item, block, value, selected) {
+  if (!(await confirmed(item.confirm))) return;
+  await send("/playground/action", { user: me(), ...at, action_id: item.action_id, block_id: block.block_id, value, selected });
+}
+
+const onMessages = {
+  use: (message, ...rest) => use({ channel: place, ...(message.whispered ? { ephemeral_ts: message.ts } : { ts: message.ts }) }, ...rest),
+  thread: (ts) => { thread = ts; show(); $("thread-text").focus(); },
+  shortcut: (callback_id, ts) => send("/playground/shortcut", { user: me(), channel: place, ts, callback_id }),
+};
+const onViews = {
+  use: (view, ...rest) => use({ view_id: view.id }, ...rest),
+  submit: (view, values) => send("/playground/view", { user: me(), view_id: view.id, kind: "submit", values }),
+  close: (view) => send("/playground/view", { user: me(), view_id: view.id, kind: "close" }),
+};
+
+function begin() {
+  for (const user of where().users) $("person").add(new Option(`${user.real_name}${user.title ? ` (${user.title})` : ""}`, user.id));
+  const tabs = state.channels.filter((one) => !one.is_im).map((one) => [one.id, `# ${one.name}`]);
+  if (state.home_tab) tabs.push([HOME, "anr"]);
+  for (const [id, name] of tabs) {
+    const tab = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+    tab.dataset.id = id;
+    tab.addEventListener("click", () => {
+      place = id;
+      thread = null;
+      if (id === HOME) send("/playground/home", { user: me() });
+      show();
     });
-  };
-}
-
-function line(message) {
-  const users = names();
-  const user = state.users.find((one) => one.id === message.user);
-  const name = message.bot_id || message.whispered ? "anr" : user?.real_name ?? message.username ?? "somebody";
-  const node = document.createElement("article");
-  node.dataset.ts = message.ts;
-  node.className = message.whispered ? "message whispered" : "message";
-  const face = document.createElement("span");
-  face.className = "face";
-  face.ariaHidden = "true";
-  face.textContent = name.split(" ").map((part) => part[0]).join("").slice(0, 2).toUpperCase();
-  const head = document.createElement("p");
-  head.className = "head";
-  const who = document.createElement("strong");
-  who.textContent = name;
-  const when = document.createElement("time");
-  when.textContent = new Date(Number(message.ts) * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  head.append(who, when);
-  if (message.bot_id || message.whispered) head.append(Object.assign(document.createElement("span"), { className: "app", textContent: "APP" }));
-  if (message.edited) head.append(Object.assign(document.createElement("small"), { textContent: "(edited)" }));
-  if (message.whispered) head.append(Object.assign(document.createElement("small"), { textContent: "Only visible to you" }));
-  const body = document.createElement("div");
-  body.className = "body";
-  body.append(head, ...(message.blocks?.length ? render(message.blocks, users, pressed(message)) : mrkdwn(message.text ?? "", users)));
-  node.append(face, body);
-  return node;
-}
-
-function show() {
-  const log = $("log");
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-  const whispers = state.ephemerals.filter((one) => (one.user === me() || one.to === me()) && one.channel === channel)
-    .map((one) => ({ ...one, whispered: true }));
-  const lines = [...(state.messages[channel] ?? []), ...whispers].sort((a, b) => Number(a.ts) - Number(b.ts));
-  const wanted = lines.map((message) => {
-    const key = (message.whispered ? "w" : "m") + message.ts;
-    const print = JSON.stringify(message);
-    const known = shown.get(key);
-    if (known?.print === print) return known.node;
-    const node = line(message);
-    shown.set(key, { print, node });
-    return node;
-  });
-  const same = wanted.length === log.children.length && wanted.every((node, index) => node === log.children[index]);
-  if (!same) log.replaceChildren(...wanted);
-  if (!same && atEnd) log.scrollTop = log.scrollHeight;
-  $("team").textContent = state.team.name;
-  $("slack-down").checked = state.slack_down;
-  if ($("person").options.length === 0) {
-    for (const user of state.users.filter((one) => !one.is_bot)) {
-      $("person").add(new Option(`${user.real_name}${user.title ? ` (${user.title})` : ""}`, user.id));
-    }
-    for (const one of state.channels) {
-      const tab = Object.assign(document.createElement("button"), { type: "button", textContent: `# ${one.name}` });
-      tab.addEventListener("click", () => { channel = one.id; tabs(); show(); });
-      tab.dataset.id = one.id;
-      $("channels").append(tab);
-    }
-    tabs();
+    $("channels").append(tab);
+  }
+  for (const shortcut of state.shortcuts.filter((one) => one.type === "global")) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: `⚡ ${shortcut.name}` });
+    button.addEventListener("click", () => send("/playground/shortcut", { user: me(), callback_id: shortcut.callback_id }));
+    $("shortcuts").append(button);
   }
 }
 
-function tabs() {
-  for (const tab of $("channels").children) tab.ariaCurrent = String(tab.dataset.id === channel);
+function show() {
+  if ($("person").options.length === 0) begin();
+  $("team").textContent = state.team.name;
+  $("slack-down").checked = state.slack_down;
+  $("offline").hidden = state.connected;
+  for (const tab of $("channels").children) tab.ariaCurrent = String(tab.dataset.id === place);
+  const home = place === HOME;
+  $("composer").hidden = home;
+  $("log").hidden = home;
+  $("home").hidden = !home;
+  if (home) showHome();
+  else showChannel();
+  showModal(state.views[me()], where(), onViews);
+}
+
+function showChannel() {
+  const all = state.messages[place] ?? [];
+  const replies = new Map();
+  for (const one of all) if (one.thread_ts && one.thread_ts !== one.ts) replies.set(one.thread_ts, (replies.get(one.thread_ts) ?? 0) + 1);
+  const whispers = state.ephemerals.filter((one) => one.user === me() && one.channel === place).map((one) => ({ ...one, whispered: true }));
+  const lines = [...all.filter((one) => !one.thread_ts || one.thread_ts === one.ts), ...whispers]
+    .map((one) => ({ ...one, replies: replies.get(one.ts) })).sort((a, b) => Number(a.ts) - Number(b.ts));
+  showMessages($("log"), lines, where(), onMessages);
+  $("thread").hidden = thread === null;
+  if (thread !== null) showMessages($("thread-log"), all.filter((one) => one.ts === thread || one.thread_ts === thread), where(), onMessages);
+}
+
+function showHome() {
+  $("thread").hidden = true;
+  const view = state.homes[me()];
+  const print = `${me()} ${view?.hash}`;
+  if ($("home").dataset.print === print) return;
+  $("home").dataset.print = print;
+  const blocks = view ? render(view.blocks, where(), (...rest) => onViews.use(view, ...rest)) : ["The app has published nothing here yet."];
+  $("home").replaceChildren(...blocks);
 }
 
 async function refresh() {
@@ -141,33 +143,6 @@ async function refresh() {
   }
 }
 
-async function showRouter() {
-  try {
-    const router = await (await fetch("/router/state")).json();
-    const rows = [["Live traffic", `${Math.round(Number(router.pilot) * 100)} %`], ["ANR", router.enabled ? "on" : "off"],
-      ["Guardrail forced", router.kill ? "yes" : "no"], ["Ledger lines", router.lines_written.toLocaleString()]];
-    $("router").replaceChildren(...rows.flatMap(([name, value]) => [
-      Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }),
-    ]));
-    for (const name of Object.keys(FAULTS)) {
-      const box = $(name);
-      if (box && document.activeElement !== box) box.checked = router.misbehaviour[name];
-    }
-  } catch { /* no simulated router beside this workspace */ }
-}
-
-function switches() {
-  for (const [name, text] of Object.entries(FAULTS)) {
-    const label = Object.assign(document.createElement("label"), { className: "switch" });
-    const box = Object.assign(document.createElement("input"), { type: "checkbox", id: name });
-    box.addEventListener("change", () => send("/router/misbehave", { [name]: box.checked }));
-    label.append(box, " ", text);
-    $("faults").append(label);
-  }
-  $("heal").addEventListener("click", () => send("/router/heal", {}));
-  $("slack-down").addEventListener("change", (event) => send("/playground/fault", { slack_down: event.target.checked }));
-}
-
 function hints() {
   const typed = $("text").value;
   const found = typed.startsWith("/") && !typed.includes(" ") ? (state?.commands ?? []).filter((one) => one.command.startsWith(typed)) : [];
@@ -181,22 +156,31 @@ function hints() {
 }
 
 $("text").addEventListener("input", hints);
-$("person").addEventListener("change", show);
+$("person").addEventListener("change", () => {
+  if (place === HOME) send("/playground/home", { user: me() });
+  show();
+});
 $("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const typed = $("text").value.trim();
   if (!typed) return;
   $("text").value = "";
   hints();
+  $("log").scrollTop = $("log").scrollHeight;
   if (typed.startsWith("/")) {
     const [command, ...rest] = typed.split(" ");
-    await send("/playground/command", { user: me(), channel, command, text: rest.join(" ") });
+    await send("/playground/command", { user: me(), channel: place, command, text: rest.join(" ") });
   } else {
-    await send("/playground/message", { user: me(), channel, text: typed });
+    await send("/playground/message", { user: me(), channel: place, text: typed });
   }
 });
-switches();
+$("thread-composer").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const typed = $("thread-text").value.trim();
+  $("thread-text").value = "";
+  if (typed) await send("/playground/message", { user: me(), channel: place, text: typed, thread_ts: thread });
+});
+$("thread-close").addEventListener("click", () => { thread = null; show(); });
 new EventSource("/playground/events").addEventListener("message", refresh);
 refresh();
-showRouter();
-setInterval(showRouter, 2000);
+startRouter(send);

@@ -3,8 +3,10 @@ const EMOJI = {
   white_check_mark: "✅", x: "❌", warning: "⚠️", no_entry: "⛔", octagonal_sign: "🛑", rocket: "🚀", snowflake: "❄️",
   hourglass: "⌛", hourglass_flowing_sand: "⏳", lock: "🔒", unlock: "🔓", large_green_circle: "🟢", red_circle: "🔴",
   question: "❓", heavy_minus_sign: "➖", mag: "🔍", rotating_light: "🚨", bar_chart: "📊", memo: "📝", bell: "🔔", rewind: "⏪",
+  tada: "🎉", eyes: "👀", calendar: "📅", clock9: "🕘", link: "🔗", arrow_up: "⬆️", arrow_down: "⬇️", stopwatch: "⏱️", heavy_check_mark: "✔️",
+  information_source: "ℹ️", large_yellow_circle: "🟡", wave: "👋", thumbsup: "👍", "+1": "👍", fire: "🔥", books: "📚", shield: "🛡️",
 };
-const TOKEN = /<([^<>]*)>|\*([^*\n]+)\*|`([^`\n]+)`|~([^~\n]+)~|:([a-z0-9_+-]+):/g;
+const TOKEN = /<([^<>]*)>|\*([^*\n]+)\*|`([^`\n]+)`|~([^~\n]+)~|\b_([^_\n]+)_\b|:([a-z0-9_+-]+):/g;
 
 const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
@@ -47,9 +49,21 @@ export function mrkdwn(text, users) {
       else if (found[2] !== undefined) nodes.push(wrapped("strong", mrkdwn(found[2], users)));
       else if (found[3] !== undefined) nodes.push(wrapped("code", [unescape(found[3])]));
       else if (found[4] !== undefined) nodes.push(wrapped("s", mrkdwn(found[4], users)));
-      else nodes.push(EMOJI[found[5]] ?? found[0]);
+      else if (found[5] !== undefined) nodes.push(wrapped("em", mrkdwn(found[5], users)));
+      else nodes.push(EMOJI[found[6]] ?? found[0]);
     }
     if (at < line.length) nodes.push(unescape(line.slice(at)));
   }
   return nodes;
+}
+
+// A plain_text object: no formatting but emoji.
+export function plain(text) {
+  return [String(text).replace(/:([a-z0-9_+-]+):/g, (whole, name) => EMOJI[name] ?? whole)];
+}
+
+// A markdown block, as far as messages need it: bold, code, links and lines.
+export function markdown(text, users) {
+  const escaped = String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  return mrkdwn(escaped.replace(/\*\*([^*\n]+)\*\*/g, "*$1*").replace(/\[([^\]\n]+)\]\((https?:[^)\s|]+)\)/g, "<$2|$1>").replace(/^#+ (.*)$/gm, "*$1*"), users);
 }
