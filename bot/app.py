@@ -6,8 +6,9 @@ Excluded: everything that these do.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -26,13 +27,13 @@ from bot.stories import Stories
 from core import recovery
 from core.errors import AnrError, ConfigurationError
 from core.settings import Settings
-from core.site import Site
+from core.site import Site, utc_now
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[int | None]:
+async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int | None]:
     """Run the bot while the block lasts; yields the port of HTTP mode, or None in Socket Mode.
 
     Raises:
@@ -52,7 +53,7 @@ async def running(settings: Settings) -> AsyncIterator[int | None]:
         raise ConfigurationError(
             f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
         ) from error
-    site = Site.at(settings.target, settings.access)
+    site = Site.at(settings.target, settings.access, clock)
     try:
         await asyncio.to_thread(recovery.recover, site)
     except AnrError:

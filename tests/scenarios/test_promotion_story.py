@@ -2,52 +2,18 @@
 
 import asyncio
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core import braking
 from core.actors import Actor, ActorKind, Role
 from core.receipts import Action
-from core.settings import Settings
 from core.site import Site
-
-Played = tuple[Playground, Settings]
-WAIT = 20.0
-
-
-def said(message: dict[str, Any]) -> str:
-    """Everything that a message shows, as one text."""
-    return str(message.get("blocks")) + str(message.get("text"))
-
-
-def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
-    return [message for message in playground.messages(CHANNEL) if words in said(message)]
-
-
-def has_button(message: dict[str, Any]) -> bool:
-    return "'action_id': 'approve'" in said(message)
-
-
-def whispers(playground: Playground, user: str, words: str) -> bool:
-    return any(words in said(message) for message in playground.ephemerals(user))
+from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said, whispers
 
 
 def more_whispers(playground: Playground, user: str, than: int) -> bool:
     return len(playground.ephemerals(user)) > than
-
-
-async def asked(playground: Playground) -> dict[str, Any]:
-    """Ask for the next stage and return the card that appears."""
-    delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
-    assert delivery.acked
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
-    return cards(playground, "Approval wanted")[0]
-
-
-def pilot_in(path: Path) -> str:
-    return next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("NOVA_ANR_PILOT="))
 
 
 async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played: Played, site: Site) -> None:
@@ -134,6 +100,36 @@ async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(playe
     playground.api.down = False
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert "`oncall` (terminal)" in said(cards(playground, "Rolled back")[0])
+
+
+async def test_a_step_down_between_request_and_click_makes_the_card_stale(played: Played, site: Site) -> None:
+    """The request was made at 10 %: after a step down to 0 % the click promotes nothing, and the card says so."""
+    playground, settings = played
+    card = await asked(playground)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote 0 slower")
+    await playground.wait_for(lambda: cards(playground, "Stepped down: 10 % → 0 %"), WAIT)
+    await playground.click_stale(card, "U0AARON", "approve", channel_id=CHANNEL)
+    await playground.wait_for(lambda: cards(playground, "Not promoted"), WAIT)
+    ended = cards(playground, "Not promoted")[0]
+    assert ended["ts"] == card["ts"]
+    assert not has_button(ended)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
+    assert site.journal.state().stage == 0
+
+
+async def test_a_redelivered_click_approves_once(played: Played, site: Site) -> None:
+    """The same envelope again finds the request answered; nothing is promoted twice, and the person is told."""
+    playground, settings = played
+    card = await asked(playground)
+    delivery = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    before = len(site.journal.receipts())
+    count = len(playground.ephemerals("U0AARON"))
+    await playground.redeliver(delivery)
+    await playground.wait_for(lambda: more_whispers(playground, "U0AARON", count), WAIT)
+    assert "approved" in said(playground.ephemerals("U0AARON")[-1])
+    assert len(site.journal.receipts()) == before
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
 async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> None:

@@ -1,0 +1,42 @@
+"""What the scenarios do and look at in the channel."""
+
+from pathlib import Path
+from typing import Any
+
+from bot.playground.demo import CHANNEL
+from bot.playground.server import Playground
+from core.settings import Settings
+
+Played = tuple[Playground, Settings]
+WAIT = 20.0
+
+
+def said(message: dict[str, Any]) -> str:
+    """Everything that a message shows, as one text."""
+    return str(message.get("blocks")) + str(message.get("text"))
+
+
+def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
+    """The channel's messages that say something."""
+    return [message for message in playground.messages(CHANNEL) if words in said(message)]
+
+
+def has_button(message: dict[str, Any]) -> bool:
+    return "'action_id': 'approve'" in said(message)
+
+
+def whispers(playground: Playground, user: str, words: str) -> bool:
+    """Whether somebody was told something that only they see."""
+    return any(words in said(message) for message in playground.ephemerals(user))
+
+
+async def asked(playground: Playground) -> dict[str, Any]:
+    """Ask for the next stage and return the card that appears."""
+    delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
+    assert delivery.acked
+    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    return cards(playground, "Approval wanted")[0]
+
+
+def pilot_in(path: Path) -> str:
+    return next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("NOVA_ANR_PILOT="))
