@@ -6,7 +6,7 @@
 from typing import Any
 
 COMMAND = "/anr"
-BOT_SCOPES = ("chat:write", "commands", "users:read")
+BOT_SCOPES = ("channels:history", "chat:write", "commands", "groups:history", "users:read")
 
 MANIFEST: dict[str, Any] = {
     "display_information": {

@@ -80,8 +80,11 @@ def conversations_members(call: Call) -> Json:
 
 
 def conversations_history(call: Call) -> Json:
-    """conversations.history: newest first, without the replies in threads."""
+    """conversations.history: newest first, without the replies in threads; metadata only if it is asked for."""
     channel = _visible(call)
+    needed = "groups:history" if channel.is_private else "channels:history"
+    if needed not in call.grant.scopes:
+        raise SlackRefusal("missing_scope", needed=needed, provided=",".join(sorted(call.grant.scopes)))
     if BOT_USER not in channel.members:
         raise SlackRefusal("not_in_channel")
     messages = [m for m in channel.messages.values() if m.get("thread_ts", m["ts"]) == m["ts"]]
@@ -93,6 +96,8 @@ def conversations_history(call: Call) -> Json:
         raise SlackRefusal("invalid_ts_oldest") from None
     inside = [m for m in messages if low < float(m["ts"]) < high or (inclusive and m["ts"] in (oldest, latest))]
     page, metadata = call.page(inside[::-1])
+    if not call.arguments.flag("include_all_metadata"):
+        page = [{name: value for name, value in message.items() if name != "metadata"} for message in page]
     return {"messages": page, "has_more": bool(metadata["next_cursor"]), "response_metadata": metadata}
 
 

@@ -200,7 +200,7 @@ class Playground(People):
             "chat.postEphemeral": Method(chat.post_ephemeral, "chat:write"),
             "chat.postMessage": Method(chat.post_message, "chat:write"),
             "chat.update": Method(chat.update, "chat:write"),
-            "conversations.history": Method(directory.conversations_history, "channels:history"),
+            "conversations.history": Method(directory.conversations_history),
             "conversations.info": Method(directory.conversations_info, read),
             "conversations.list": Method(directory.conversations_list, read),
             "conversations.members": Method(directory.conversations_members, read),
