@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core import braking
@@ -142,15 +144,16 @@ async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> No
     assert [one.receipt.action for one in site.journal.receipts()].count(Action.ROLLBACK) == 1
 
 
-async def test_a_guest_may_do_nothing(played: Played, site: Site) -> None:
-    """A guest gets a refusal from every word that does something, and no receipt is written."""
+@pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"], ids=["guest", "other-workspace"])
+async def test_who_is_no_full_member_may_do_nothing(played: Played, site: Site, user: str) -> None:
+    """A guest and somebody of another workspace get a refusal from every word that does something; no receipt is written."""
     playground, _ = played
     before = len(site.journal.receipts())
     for words in ("promote", "rollback", "freeze", "unfreeze", "status"):
-        count = len(playground.ephemerals("U0GUEST"))
-        await playground.slash("U0GUEST", CHANNEL, "/anr", words)
-        await playground.wait_for(partial(more_whispers, playground, "U0GUEST", count), WAIT)
-        assert "You may not" in said(playground.ephemerals("U0GUEST")[-1])
+        count = len(playground.ephemerals(user))
+        await playground.slash(user, CHANNEL, "/anr", words)
+        await playground.wait_for(partial(more_whispers, playground, user, count), WAIT)
+        assert "You may not" in said(playground.ephemerals(user)[-1])
     assert len(site.journal.receipts()) == before
 
 

@@ -1,0 +1,120 @@
+"""Bad input over the wire, in both modes: a clear answer each, nothing lost, nothing promoted."""
+
+import sqlite3
+
+import pytest
+
+from bot.playground.demo import CHANNEL
+from core.receipts import Action
+from core.site import Site
+from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
+
+HOSTILE = "<!channel> <@U0AARON> <https://evil.example|the runbook> *bold* `code` & \u202egnp.exe\x00\n"
+
+
+@pytest.mark.parametrize("word", ["promote", "rollback", "freeze"])
+async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played: Played, site: Site, word: str) -> None:
+    """It calls nobody, links nowhere and is cut where a receipt ends; the operation itself is done."""
+    playground, _ = played
+    reason = (HOSTILE * 60)[:4000]
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"{word} {reason}")
+    titles = {"promote": "Approval wanted", "rollback": "Rolled back", "freeze": "Frozen"}
+    await playground.wait_for(lambda: cards(playground, titles[word]), WAIT)
+    shown = "".join(said(one) for one in [*playground.messages(CHANNEL), *playground.ephemerals("U0OLIVIA")])
+    assert "&lt;!channel&gt;" in shown
+    for trap in ("<!channel>", "<https://evil.example", "\u202e", "\x00"):
+        assert trap not in shown
+    recorded = site.journal.receipts()[-1].receipt.reason
+    assert recorded.startswith("<!channel> <@U0AARON> <https://evil.example|the runbook>")
+    assert len(recorded) <= 1000
+
+
+@pytest.mark.parametrize("stage", ["11", "50", "999", "0x19"])
+async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Played, site: Site, stage: str) -> None:
+    """The answer names what is possible; nothing is asked for. What is no number is a reason."""
+    playground, _ = played
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"promote {stage}")
+    if stage == "0x19":
+        await playground.wait_for(lambda: cards(playground, "“0x19”"), WAIT)
+        return
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", ":no_entry:"), WAIT)
+    assert site.journal.pending() == ()
+
+
+async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, site: Site) -> None:
+    """Promote and status both name the file; the rest of the status is still there."""
+    playground, settings = played
+    settings.target.ledger.unlink()
+    settings.target.ledger.mkdir()
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "anr_ledger.ndjson"), WAIT)
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
+    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
+    assert "anr_ledger.ndjson" in said(playground.ephemerals("U0MEMBER")[-1])
+    assert site.journal.pending() == ()
+
+
+async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: Played) -> None:
+    """Nobody knows the stage, so that nothing goes up; the brake acts and says that it could not record."""
+    playground, settings = played
+    for file in settings.target.journal.parent.glob("anr_journal.sqlite*"):
+        if "stories" not in file.name:
+            file.write_bytes(b"not a database" * 400)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "The journal"), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "`anr recover` records it"), WAIT)
+    assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
+
+
+async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site: Site) -> None:
+    """The click is answered with what to do; when the lock is gone the same click promotes."""
+    playground, settings = played
+    card = await asked(playground)
+    blocker = sqlite3.connect(settings.target.journal, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: whispers(playground, "U0AARON", "cannot be written"), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+    blocker.rollback()
+    blocker.close()
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    assert site.journal.verify()[1] == ()
+
+
+async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: Played, site: Site) -> None:
+    """The promotion is recorded as not applied; the card says what went wrong."""
+    playground, settings = played
+    card = await asked(playground)
+    text = settings.target.settings_file.read_text(encoding="utf-8")
+    settings.target.settings_file.unlink()
+    settings.target.settings_file.symlink_to("missing/anr.env")
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: whispers(playground, "U0AARON", "anr.env"), WAIT)
+    assert not any(one.receipt.action is Action.PROMOTE for one in site.journal.receipts())
+    settings.target.settings_file.unlink()
+    settings.target.settings_file.write_text(text, encoding="utf-8")
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+
+
+async def test_a_guest_cannot_use_the_buttons_either(played: Played, site: Site) -> None:
+    """A click by somebody without a role is refused to them alone, and the card still waits."""
+    playground, _ = played
+    card = await asked(playground)
+    for action in ("approve", "deny"):
+        await playground.click_stale(card, "U0GUEST", action, channel_id=CHANNEL)
+        await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
+    assert len(site.journal.pending()) == 1
+
+
+async def test_a_button_that_no_longer_exists_is_answered(played: Played) -> None:
+    """An old message's button does nothing, and says so."""
+    playground, _ = played
+    card = await asked(playground)
+    buttons = next(block for block in card["blocks"] if block["type"] == "actions")
+    buttons["elements"][0]["action_id"] = "promote_now"
+    await playground.click_stale(card, "U0AARON", "promote_now", channel_id=CHANNEL)
+    await playground.wait_for(lambda: whispers(playground, "U0AARON", "no longer in use"), WAIT)
