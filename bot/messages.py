@@ -14,8 +14,9 @@ from core.braking import Braked, Unfrozen
 from core.decisions import Lower, Refuse
 from core.gates import Gate, Verdict
 from core.operations import Asked, DailyRun, Ended, Moved, Refused, WouldMove
+from core.overview import Overview
 from core.receipts import Action, Flaw, Phase, Receipt, Result, Sealed
-from core.rollout import RolloutState
+from core.site import Report
 
 Block = dict[str, Any]
 MAX_TEXT = 2900
@@ -329,10 +330,11 @@ def _opens(word: str, style: str) -> Block:
     return {"type": "button", "action_id": f"ask_{word}", "style": style, "text": text}
 
 
-def status(state: RolloutState | None, pilot: str | None, problems: Sequence[str], pending: Sequence[Approval]) -> list[Block]:
-    """Return what is so now: stage, pilot, holds, open requests, and whatever cannot be told."""
+def status(seen: Overview) -> list[Block]:
+    """Return what is so now: stage, pilot, holds, open requests, gates, and whatever cannot be told."""
     lines = []
-    if state is not None:
+    if seen.state is not None:
+        state = seen.state
         lines.append(f"*Stage:* {_percent(state.stage)}" + (f" since {when(state.since)}" if state.since else ""))
         lines.append("*Frozen:* yes" if state.frozen else "*Frozen:* no")
         lines.extend(
@@ -341,11 +343,25 @@ def status(state: RolloutState | None, pilot: str | None, problems: Sequence[str
         )
         if state.unsettled:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
-    if pilot is not None:
-        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(pilot)}`")
-    lines.extend(f":hourglass: Request `{one.id}`: {_move(one)}, asked by {who(one.requester)}" for one in pending)
-    lines.extend(f":warning: {escape(problem)}" for problem in problems)
-    return [section("\n".join(lines))]
+    if seen.settings is not None:
+        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
+    lines.extend(f":hourglass: Request `{one.id}`: {_move(one)}, asked by {who(one.requester)}" for one in seen.pending)
+    lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
+    blocks = [section("\n".join(lines))]
+    if seen.report is not None:
+        blocks.append(section(f"*Gates:* {_verdict(seen.report)}"))
+        blocks.extend(gate_table(seen.report.gates.gates))
+    return blocks
+
+
+def report(found: Report, window_minutes: int) -> list[Block]:
+    """Return the go/no-go report of this moment."""
+    gates = gate_table(found.gates.gates)
+    return [section(f"{_verdict(found)} over the last {window_minutes / 60:g} hours"), *gates]
+
+
+def _verdict(found: Report) -> str:
+    return ":large_green_circle: *GO*" if found.gates.go else ":red_circle: *NO-GO*"
 
 
 assert set(WORDS) - {"help", "approve", "deny"} <= {words.split()[0] for words in HELP}, "every command is explained"  # noqa: S101 - at import, so that no word lacks its help

@@ -21,10 +21,10 @@ from bot.stories import Stories
 from core import braking, operations
 from core.actors import Actor
 from core.actuation import Order
-from core.approvals import Approval
 from core.decisions import not_allowed
 from core.errors import AnrError
-from core.site import Site, observed
+from core.overview import look
+from core.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -129,14 +129,10 @@ class Desk:
             case "help":
                 return messages.help_text()
             case "status":
-                return status(site)
+                return messages.status(look(site))
             case "report":
-                report = site.measure(site.clock(), leaving_zero=_at_zero(site))
-                verdict = ":large_green_circle: *GO*" if report.gates.go else ":red_circle: *NO-GO*"
-                return [
-                    messages.section(f"{verdict} over the last {site.target.window_minutes // 60} hours"),
-                    *messages.gate_table(report.gates.gates),
-                ]
+                found = site.measure(site.clock(), leaving_zero=_at_zero(site))
+                return messages.report(found, site.target.window_minutes)
             case "promote":
                 order = Order(actor, command.reason, cause)
                 return messages.answer(operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
@@ -153,33 +149,6 @@ class Desk:
                 return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
             case _:
                 return messages.help_text()
-
-
-def status(site: Site) -> list[messages.Block]:
-    """Return what is so now; a part that cannot be read says so and hides nothing else."""
-    problems: list[str] = []
-    state = None
-    pending: tuple[Approval, ...] = ()
-    try:
-        state = site.journal.state()
-        pending = site.journal.pending()
-    except AnrError as error:
-        problems.append(str(error))
-    settings, unreadable = observed(site)
-    if unreadable:
-        problems.append(unreadable)
-    if state is not None and settings is not None and state.stage is not None and settings.stage != state.stage:
-        problems.append(f"Drift: the settings serve {settings.stage} %, the journal says {state.stage} %. Promotion is blocked.")
-    try:
-        if (marks := site.brake.read().frozen_by) and state is not None and not state.frozen:
-            problems.append(f"{len(marks)} brake mark(s) are not in the journal yet; `anr recover` records them.")
-        report = site.measure(site.clock(), leaving_zero=state is not None and state.stage == 0)
-    except AnrError as error:
-        problems.append(str(error))
-        return messages.status(state, settings.pilot if settings else None, problems, pending)
-    verdict = "GO" if report.gates.go else "NO-GO"
-    shown = messages.status(state, settings.pilot if settings else None, problems, pending)
-    return [*shown, messages.section(f"*Gates:* {verdict}"), *messages.gate_table(report.gates.gates)]
 
 
 def _at_zero(site: Site) -> bool:

@@ -6,5 +6,5 @@ intent --actuation, router--> the router's settings --> outcome receipt --journa
 
 pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals target
 io     files ledger_scan journal brake router lock
-shell  site actuation operations braking recovery settings cli
+shell  site actuation operations braking recovery overview settings terminal cli
 """

@@ -24,6 +24,8 @@ from core.rollout import RolloutState
 from core.router import Router, RouterSettings
 from core.target import Target
 
+OnProgress = Callable[[int, int], None]
+"""Told now and then how many bytes of how many were read."""
 MAX_OPERATION_SECONDS = 30 * 60
 """No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
 
@@ -73,13 +75,20 @@ class Site:
     router: Router
     brake: Brake
     clock: Callable[[], datetime] = utc_now
+    on_progress: OnProgress | None = None
 
     @classmethod
-    def at(cls, target: Target, access: AccessPolicy, clock: Callable[[], datetime] = utc_now) -> "Site":
+    def at(
+        cls,
+        target: Target,
+        access: AccessPolicy,
+        clock: Callable[[], datetime] = utc_now,
+        on_progress: OnProgress | None = None,
+    ) -> "Site":
         """Put a site together from its target."""
         brake = Brake(target.run_dir / "brake")
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
-        return cls(target, access, journal, Router(target, brake), brake, clock)
+        return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
 
     def facts(self) -> Facts:
         """Read the brake's marks, the settings and the journal.
@@ -90,7 +99,7 @@ class Site:
         brake = self.brake.read()
         return Facts(brake, self.router.settings(), self.journal.state())
 
-    def measure(self, now: datetime, *, leaving_zero: bool, on_progress: Callable[[int, int], None] | None = None) -> Report:
+    def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
         """Measure the target's window that ends at `now` and hold it against the gates.
 
         Raises:
@@ -104,8 +113,8 @@ class Site:
                 raise OperationTimedOut(
                     "Reading the ledger took longer than 30 minutes. Nothing was changed; is it still archived?"
                 )
-            if on_progress is not None:
-                on_progress(read, size)
+            if self.on_progress is not None:
+                self.on_progress(read, size)
 
         target = self.target
         metrics = scan(

@@ -1,14 +1,17 @@
 import csv
 import getpass
+import io
 import json
 import sqlite3
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from core.cli import FAILED, REFUSED, USAGE, app, run
+from core.cli import app, run
 from core.router import SAFE_SETTINGS
+from core.terminal import FAILED, REFUSED, USAGE, reading
 from tests.core.conftest import NOW, House
 
 Anr = Callable[..., Result]
@@ -143,3 +146,19 @@ def test_a_missing_ledger_is_a_failure(
     assert anr("recover").exit_code == 0
     assert anr("deny", "nothing").exit_code == REFUSED
     assert anr("approve", "nothing").exit_code == REFUSED
+
+
+def test_reading_that_lasts_shows_a_bar_to_a_person_and_nothing_to_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a second the bar names what is read and how much; a pipe gets no control characters."""
+    monkeypatch.setattr("core.terminal.PATIENCE_SECONDS", 0.0)
+    shown = {}
+    for person in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=person, width=100)
+        with reading("Reading the ledger", console) as on_progress:
+            on_progress(500_000, 2_000_000)
+            on_progress(2_000_000, 2_000_000)
+        assert isinstance(console.file, io.StringIO)
+        shown[person] = console.file.getvalue()
+    assert "Reading the ledger" in shown[True]
+    assert "2.0/2.0 MB" in shown[True]
+    assert shown[False] == ""
