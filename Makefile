@@ -8,7 +8,7 @@ demo: .venv/run.stamp
 	@$(BIN)/anr demo
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest --cov --cov-report=term -p no:cacheprovider
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -p no:cacheprovider
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """Rollback, freeze and unfreeze.
 
-The brake acts on the router first and records afterwards (rule 1): it takes no lock, needs no ledger, no journal and no
+The brake acts on the router first and records afterwards (rule 1): it waits for no lock, needs no ledger, no journal and no
 Slack. What cannot be recorded waits in the brake's notes until `recover`.
 
 Excluded: steps down to a stage above 0, which are ordinary operations (core/operations.py).
@@ -9,12 +9,13 @@ Excluded: steps down to a stage above 0, which are ordinary operations (core/ope
 import logging
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.actors import Actor, Role
 from core.brake import BrakeNote
 from core.canonical import clean_text
 from core.decisions import Code, Refuse, decide_unfreeze, not_allowed
-from core.errors import CauseAlreadyRecorded, JournalError
+from core.errors import CauseAlreadyRecorded, JournalError, OperationBusy
 from core.journal import Journal
 from core.lock import operation_lock
 from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
@@ -23,6 +24,8 @@ from core.site import Site, observed
 
 log = logging.getLogger(__name__)
 
+_CONFIRM_SECONDS = 2.0
+"""How long a brake that has acted waits for an operation under way, to look at the settings once more."""
 _LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
 
@@ -82,9 +85,26 @@ def _engage(site: Site, action: Action, actor: Actor, reason: str, cause: str | 
         sealed = record(site, note, late=False, safe=not went_wrong)
     except JournalError as error:
         problems.append(f"This is not in the journal yet, `anr recover` records it: {error}")
+    _stay_safe(site, now)
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
     return Braked(note, sealed, not went_wrong, tuple(problems))
+
+
+def _stay_safe(site: Site, now: datetime) -> None:
+    """Look at the settings again once nobody can be writing them, and make them safe again if need be.
+
+    A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
+    back itself; its death freed the lock. Who still holds the lock after the wait looks at the marks after its write.
+    """
+    try:
+        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=_CONFIRM_SECONDS):
+            settings, _ = observed(site)
+            if settings is not None and not settings.carries(SAFE_SETTINGS):
+                log.error("the settings were raised after the brake; they are made safe again")
+                site.router.make_safe()
+    except (OperationBusy, OSError):
+        log.warning("the operation lock is held or cannot be taken; whoever holds it looks at the brake's marks")
 
 
 def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | None:

@@ -126,9 +126,9 @@ class Router:
         except BrakeUnreadable:
             self.make_safe()
             raise
-        except ReloadFailed:
+        except (ReloadFailed, SettingsFileError):
             if self._brake.read() == since:
-                raise
+                raise  # otherwise a brake wrote in between, and what it wants counts
         self.make_safe()
         return Written(self.settings(), overtaken=True)
 

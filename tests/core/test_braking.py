@@ -4,13 +4,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from core import braking, operations, recovery
 from core.actuation import Order
 from core.brake import BrakeReading
 from core.decisions import Code, Refuse
 from core.lock import operation_lock
-from core.receipts import Result
+from core.receipts import Action, Result
 from core.router import SAFE_SETTINGS, settings_for
 from core.site import Site
 from tests.core.conftest import House
@@ -92,7 +93,7 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House
     """However rollback and promotion interleave in two threads, the end state is the safe one."""
     router, brake = begun.site.router, begun.site.brake
     text = begun.target.settings_file.read_text(encoding="utf-8")
-    unsafe = 0
+    unsafe, raced = 0, []
     for _ in range(200):
         begun.target.settings_file.write_text(text, encoding="utf-8")
         reading = brake.read()
@@ -100,7 +101,7 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House
 
         def promote(reading: BrakeReading = reading, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            router.serve(25, reading)
+            raced.append(router.serve(25, reading))
 
         racer = threading.Thread(target=promote)
         racer.start()
@@ -109,6 +110,27 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House
         racer.join()
         unsafe += not is_safe(begun)
     assert unsafe == 0
+    assert len(raced) == 200
+    assert all(written.overtaken or written.observed.stage == 25 for written in raced)
+
+
+def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(begun: House) -> None:
+    """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
+    lock = FileLock(begun.target.run_dir / "operation.lock")
+    begun.target.run_dir.mkdir(parents=True, exist_ok=True)
+    lock.acquire()
+    applied: list[object] = []
+    brake = threading.Thread(target=lambda: applied.append(braking.rollback(begun.site, begun.people["max"], "errors")))
+    brake.start()
+    while not any(one.receipt.action is Action.ROLLBACK for one in begun.site.journal.receipts()):
+        continue
+    text = begun.target.settings_file.read_text(encoding="utf-8")
+    begun.target.settings_file.write_text(text.replace("=0.00", "=0.25").replace("KILL=1", "KILL=0"), encoding="utf-8")
+    assert not is_safe(begun)
+    lock.release()
+    brake.join()
+    assert is_safe(begun)
+    assert braked(applied[0]).safe
 
 
 def test_a_member_without_the_role_cannot_brake(house: House) -> None:
