@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
@@ -20,6 +20,11 @@ check: .venv/dev.stamp
 lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+# the README's picture: a real run in Chromium
+picture: .venv/dev.stamp
+	$(BIN)/python -m pytest --no-cov -q tests/e2e -k newcomer
+	cp artifacts/approval.png docs/channel.png
 
 .venv/run.stamp: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -3,7 +3,7 @@
 Pure. Limits: Slack's documentation of Block Kit (50 blocks, 3,000 characters in a text, 150 in a header).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,6 +99,14 @@ def gate_table(gates: Iterable[Gate]) -> list[Block]:
     """Return the gates, a line each: verdict, name, reason."""
     lines = [f"{_SIGNS[gate.verdict]}  *{_LABELS[gate.name]}* — {escape(gate.reason)}" for gate in gates]
     return [section("\n".join(lines))] if lines else []
+
+
+def evidence(summary: Mapping[str, Any]) -> Block:
+    """Return what the gates were measured on: the window's size, and every line that was not counted, by kind."""
+    skipped = ", ".join(f"{count:,} {escape(str(kind))}" for kind, count in summary["skipped"].items() if count)
+    hours = f"{summary['window_minutes'] / 60:g} h"
+    text = f"{summary['decisions']:,} decisions in {hours}, {summary['live']:,} of them live"
+    return context(f"{text} · ledger lines not counted: {skipped or 'none'}")
 
 
 def help_text(problem: Misunderstood | None = None) -> list[Block]:
@@ -202,9 +210,10 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> tuple[str, lis
         blocks.append(section(f"*{_move(approval)}*\nasked by {who(approval.requester)}{_because(approval.reason)}"))
     elif first.action is not Action.DAILY:
         blocks.append(section(f"by {who(first.actor)}{_because(first.reason)}"))
-    evidence = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
-    if evidence is not None:
-        blocks.extend(gate_table(evidence.gates))
+    measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
+    if measured is not None:
+        blocks.extend(gate_table(measured.gates))
+        blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     if first.action is Action.DAILY and first.note:
         blocks.append(section(f"*Next:* {escape(first.note)}"))
     if approval is not None and approval.status is ApprovalStatus.PENDING:
@@ -351,13 +360,15 @@ def status(seen: Overview) -> list[Block]:
     if seen.report is not None:
         blocks.append(section(f"*Gates:* {_verdict(seen.report)}"))
         blocks.extend(gate_table(seen.report.gates.gates))
+        blocks.append(evidence(seen.report.metrics.summary()))
     return blocks
 
 
 def report(found: Report, window_minutes: int) -> list[Block]:
     """Return the go/no-go report of this moment."""
     gates = gate_table(found.gates.gates)
-    return [section(f"{_verdict(found)} over the last {window_minutes / 60:g} hours"), *gates]
+    headline = section(f"{_verdict(found)} over the last {window_minutes / 60:g} hours")
+    return [headline, *gates, evidence(found.metrics.summary())]
 
 
 def _verdict(found: Report) -> str:

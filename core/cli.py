@@ -140,56 +140,57 @@ def promote(
     *,
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once."""
     with operating() as (settings, site):
         result = operations.propose(site, Order(settings.terminal_actor(), reason), wanted=stage, dry_run=dry_run)
-    finish(result)
+    finish(result, as_json=as_json)
 
 
 @app.command()
-def approve(request: str) -> None:
+def approve(request: str, *, as_json: AsJson = False) -> None:
     """Approve a request and carry it out, after checking everything again."""
     with operating() as (settings, site):
         result = operations.approve(site, settings.terminal_actor(), request)
-    finish(result)
+    finish(result, as_json=as_json)
 
 
 @app.command()
-def deny(request: str, reason: Reason = "") -> None:
+def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a request with a no."""
     with operating() as (settings, site):
-        ended = operations.deny(site, settings.terminal_actor(), request, reason)
-    if isinstance(ended, operations.Ended):
-        out.print(f"Request {ended.approval.id} is {ended.approval.status}.")
-        return
-    finish(ended)
+        result = operations.deny(site, settings.terminal_actor(), request, reason)
+    finish(result, as_json=as_json)
 
 
 @app.command()
-def rollback(reason: Reason = "") -> None:
+def rollback(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Put the router in its safe settings at once."""
     with operating() as (settings, site):
         result = braking.rollback(site, settings.terminal_actor(), reason)
-    finish(result)
+    finish(result, as_json=as_json)
 
 
 @app.command()
-def freeze(reason: Reason = "") -> None:
+def freeze(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Roll back at once, and hold every promotion."""
     with operating() as (settings, site):
         result = braking.freeze(site, settings.terminal_actor(), reason)
-    finish(result)
+    finish(result, as_json=as_json)
 
 
 @app.command()
 def unfreeze(
-    holds: Annotated[list[str] | None, typer.Argument(help="Ids of holds; all if left out.")] = None, reason: Reason = ""
+    holds: Annotated[list[str] | None, typer.Argument(help="Ids of holds; all if left out.")] = None,
+    *,
+    reason: Reason = "",
+    as_json: AsJson = False,
 ) -> None:
     """Lift holds; the router stays at 0 %."""
     with operating() as (settings, site):
         result = braking.unfreeze(site, settings.terminal_actor(), reason, frozenset(holds or ()))
-    finish(result)
+    finish(result, as_json=as_json)
 
 
 @app.command()
@@ -212,7 +213,7 @@ def receipts(*, last: Annotated[int, typer.Option(min=1, max=10_000, help="How m
 @app.command()
 def verify(
     *,
-    expect: Annotated[str, typer.Option(help="A mark that a message showed, as SEQ:HEX; it has to be in the chain.")] = "",
+    expect: Annotated[str, typer.Option(help="A mark from a message, as 12:0c6082f58fd0; it has to be in the chain.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Check that no receipt was altered, removed or swapped, in the journal and in the files."""
@@ -242,18 +243,23 @@ def recover() -> None:
 
 
 @app.command()
-def daily(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")] = False) -> None:
+def daily(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Make today's scheduled run: report, and promote when GO. Once per local date."""
     with operating() as (settings, site):
         today = site.clock().astimezone(ZoneInfo(settings.schedule.zone)).date()
         ran = operations.daily(site, today, settings.schedule.promotion, dry_run=dry_run)
-    if isinstance(ran, operations.DailyRun):
-        print_gates(ran.report.gates.gates, title="GO" if ran.report.gates.go else "NO-GO")
-        finish(ran.outcome)
+    if not isinstance(ran, operations.DailyRun):
+        finish(ran, as_json=as_json)
         return
-    finish(ran)
+    if not as_json:
+        print_gates(ran.report.gates.gates, title="GO" if ran.report.gates.go else "NO-GO")
+    finish(ran.outcome, as_json=as_json)
 
 
 def _is_in(sealed: tuple[Sealed, ...], expect: str) -> bool:
-    seq, _, digest = expect.partition(":")
+    seq, _, digest = expect.strip().removeprefix("#").replace(":", " ").partition(" ")
     return any(str(one.receipt.seq) == seq and len(digest) >= 12 and one.digest.startswith(digest) for one in sealed)

@@ -76,7 +76,7 @@ class DailyRun:
 
     report: Report
     sealed: Sealed
-    outcome: Asked | Moved | Refused | None
+    outcome: Asked | Moved | Refused
 
 
 class PromotionMode(StrEnum):

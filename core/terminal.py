@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import typer
@@ -17,12 +18,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from core import braking, operations
+from core.approvals import ApprovalStatus
 from core.decisions import Refuse
 from core.gates import Gate, Verdict
 from core.overview import Overview
+from core.receipts import Sealed
 from core.site import OnProgress
 
-REFUSED, USAGE, FAILED = 1, 2, 3
+DONE, REFUSED, USAGE, FAILED = 0, 1, 2, 3
 PATIENCE_SECONDS = 1.0
 """What lasts longer than this shows its progress."""
 
@@ -50,46 +53,84 @@ def reading(what: str, console: Console = err) -> Iterator[OnProgress]:
         bar.stop()
 
 
-def finish(result: object) -> None:  # noqa: C901 - one arm a kind of result
-    """Say how it ended, and end with the exit code that means it."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ended.
+
+    Attributes:
+        code: the exit code.
+        said: sentences for the output.
+        complaints: sentences for the error stream.
+        facts: the same for scripts.
+    """
+
+    code: int
+    said: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def finish(result: object, *, as_json: bool = False) -> None:
+    """Say how it ended, and end with the exit code that means it.
+
+    Raises:
+        typer.Exit: it was refused or failed.
+    """
+    ended = ending(result)
+    if as_json:
+        print_json({**ended.facts, "exit_code": ended.code})
+    else:
+        for sentence in ended.said:
+            out.print(escape(sentence))
+        for sentence in ended.complaints:
+            err.print(escape(sentence))
+    if ended.code:
+        raise typer.Exit(ended.code)
+
+
+def ending(result: object) -> Ending:
+    """Return what a result means at a terminal. Pure."""
     match result:
         case operations.Refused(refusal=refusal):
-            _refused(refusal)
-        case Refuse():
-            _refused(result)
-        case operations.Asked(approval=approval):
-            out.print(f"Asked: {approval.from_stage} → {approval.to_stage} %. Somebody else runs `anr approve {approval.id}`.")
+            return ending(refusal)
+        case Refuse(code=code, text=text, blockers=blockers):
+            facts = {"result": "refused", "code": code, "reason": text, "blockers": list(blockers)}
+            return Ending(REFUSED, complaints=(text, *(f"  {blocker}" for blocker in blockers)), facts=facts)
+        case operations.Asked(approval=approval, sealed=sealed):
+            line = f"Asked: {approval.from_stage} → {approval.to_stage} %. Somebody else runs `anr approve {approval.id}`."
+            return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
         case operations.WouldMove(decision=decision):
-            out.print(f"Dry run: {decision.from_stage} → {decision.to_stage} % would be possible. Nothing was changed.")
+            stages = {"from": decision.from_stage, "to": decision.to_stage}
+            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % would be possible. Nothing was changed."
+            return Ending(DONE, (line,), facts={"result": "would_move", **stages})
         case operations.Moved(sealed=sealed):
             receipt = sealed.receipt
-            out.print(
-                f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}",
-                escape(receipt.note),
-            )
-            if receipt.result is not None and not result.applied:
-                raise typer.Exit(FAILED)
-        case operations.Ended(approval=approval):
-            err.print(f"Request {approval.id} is {approval.status}. {escape(approval.note)}")
-            raise typer.Exit(REFUSED)
+            line = f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}"
+            failed = receipt.result is not None and not result.applied
+            said = (line, *([receipt.note] if receipt.note else ()))
+            return Ending(FAILED if failed else DONE, said, facts={"result": receipt.result or "recorded", **_receipt(sealed)})
+        case operations.Ended(approval=approval, sealed=sealed):
+            denied = approval.status is ApprovalStatus.DENIED
+            line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
+            facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}
+            return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
         case braking.Braked(safe=safe, problems=problems, sealed=sealed):
-            out.print("The router is in its safe settings." if safe else "[bold red]The router may not be safe.[/bold red]")
-            out.print(sealed.mark if sealed else "Not recorded yet.")
-            for problem in problems:
-                err.print(escape(problem))
-            if problems:
-                raise typer.Exit(FAILED)
-        case braking.Unfrozen(lifted=lifted, left=left):
-            out.print(f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %.")
+            said = (
+                "The router is in its safe settings." if safe else "THE ROUTER MAY NOT BE SAFE.",
+                sealed.mark if sealed else "Not recorded yet.",
+            )
+            facts = {"result": "safe" if safe else "not_safe", "problems": list(problems), **_receipt(sealed)}
+            return Ending(FAILED if problems else DONE, said, problems, facts)
+        case braking.Unfrozen(lifted=lifted, left=left, sealed=sealed):
+            line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
+            facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
+            return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
         case _:
             raise TypeError(f"nothing says how to end with {type(result).__name__}")
 
 
-def _refused(refusal: Refuse) -> None:
-    err.print(escape(refusal.text))
-    for blocker in refusal.blockers:
-        err.print(f"  {escape(blocker)}")
-    raise typer.Exit(REFUSED)
+def _receipt(sealed: Sealed | None) -> dict[str, Any]:
+    return {"receipt": sealed.mark if sealed else None}
 
 
 def print_overview(seen: Overview) -> None:

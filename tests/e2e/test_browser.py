@@ -51,7 +51,7 @@ async def type_in(page: Page, text: str) -> None:
 async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played: tuple[Playground, Settings]) -> None:
     """Status, question, refusal to the asker, another person's approval; the file on disk and the receipts agree."""
     settings = played[1]
-    log = page.get_by_role("log")
+    log = page.get_by_role("log").first
     await page.get_by_label("You are").select_option("U0OLIVIA")
     await type_in(page, "/anr status")
     await expect(log).to_contain_text("Stage: 10 %", timeout=WAIT)
@@ -75,11 +75,76 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
 
 
 @pytest.mark.browser
+async def test_forms_are_filled_in_with_the_keyboard_alone(page: Page, played: tuple[Playground, Settings]) -> None:
+    """Help, Freeze…, a reason, Enter: the router is safe, the reason is in the channel; nothing needed a mouse."""
+    settings = played[1]
+    await page.get_by_label("You are").select_option("U0MEMBER")
+    await type_in(page, "/anr")
+    freeze = page.get_by_role("button", name="Freeze…")
+    await freeze.focus()
+    await page.keyboard.press("Enter")
+    form = page.get_by_role("dialog")
+    await expect(form).to_contain_text("every promotion held", timeout=WAIT)
+    await expect(page.get_by_label("Reason")).to_be_focused()
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTIFACTS / "form.png")
+    await page.keyboard.type("errors in the checkout <!channel>")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(form).to_be_hidden(timeout=WAIT)
+    log = page.get_by_role("log").first
+    await expect(log).to_contain_text("The router is in its safe settings", timeout=WAIT)
+    await expect(log).to_contain_text("“errors in the checkout <!channel>”")
+    assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+async def test_a_form_that_is_cancelled_does_nothing(page: Page, played: tuple[Playground, Settings]) -> None:
+    """Escape closes the form, and no receipt is written."""
+    before = len(Site.at(played[1].target, played[1].access).journal.receipts())
+    await type_in(page, "/anr help")
+    await page.get_by_role("button", name="Promote…").click()
+    await expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_be_hidden(timeout=WAIT)
+    assert played[0].open_views("U0OLIVIA") == []
+    assert len(Site.at(played[1].target, played[1].access).journal.receipts()) == before
+
+
+@pytest.mark.browser
+async def test_a_router_that_misbehaves_turns_the_gates_red(page: Page) -> None:
+    """The visitor lets a slot go down; the status says which gate fails, and a promotion is refused with the reason."""
+    log = page.get_by_role("log").first
+    await page.get_by_label("A critical slot is down").check()
+    await type_in(page, "/anr promote")
+    await expect(log).to_contain_text("Critical slots", timeout=WAIT)
+    await expect(log).to_contain_text("FAIL", timeout=WAIT)
+    await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+
+
+@pytest.mark.browser
+async def test_a_thread_shows_its_replies(page: Page, played: tuple[Playground, Settings]) -> None:
+    """A reply is not in the channel but behind its message, and the visitor can answer there."""
+    await type_in(page, "good morning")
+    log = page.get_by_role("log").first
+    await expect(log).to_contain_text("good morning", timeout=WAIT)
+    ts = played[0].messages("C0ANROPS")[-1]["ts"]
+    await played[0].post("U0PRIYA", "C0ANROPS", "morning!", thread_ts=ts)
+    await page.get_by_role("button", name="1 reply").click()
+    await page.get_by_label("Reply", exact=True).fill("how was the night?")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("log").nth(1)).to_contain_text("how was the night?", timeout=WAIT)
+    await expect(page.get_by_role("button", name="2 replies")).to_be_visible(timeout=WAIT)
+    await expect(log).not_to_contain_text("how was the night?")
+
+
+@pytest.mark.browser
 async def test_a_narrow_window_still_shows_the_answer(page: Page) -> None:
     """At the width of a phone nothing has to be scrolled sideways."""
     await page.set_viewport_size({"width": 400, "height": 800})
     await type_in(page, "/anr help")
-    await expect(page.get_by_role("log")).to_contain_text("router to its safe settings", timeout=WAIT)
+    await expect(page.get_by_role("log").first).to_contain_text("router to its safe settings", timeout=WAIT)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 400
     ARTIFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTIFACTS / "narrow.png")

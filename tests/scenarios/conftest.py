@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.playground.demo import stage
+from bot.playground.demo import scenery, stage
 from bot.playground.server import Playground
 from core.settings import Settings
 from core.site import Site
@@ -35,3 +35,10 @@ async def played(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
 def site(played: tuple[Playground, Settings]) -> Site:
     _, settings = played
     return Site.at(settings.target, settings.access)
+
+
+@pytest_asyncio.fixture(params=["socket-mode", "http-mode"])
+async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Playground, Settings]]:
+    """Playground and router without a bot."""
+    async with scenery(tmp_path, http_port=free_port() if request.param == "http-mode" else None) as built:
+        yield built

@@ -1,24 +1,11 @@
 """Requests that nobody answered in time, over the wire, with a clock that the test moves."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
-import pytest_asyncio
 
 from bot.app import running
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from core.site import Site
-from tests.scenarios.conftest import free_port
 from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in
-
-
-@pytest_asyncio.fixture(params=["socket-mode", "http-mode"])
-async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Played]:
-    """Playground and router without a bot."""
-    async with scenery(tmp_path, http_port=free_port() if request.param == "http-mode" else None) as built:
-        yield built
 
 
 async def test_a_click_after_the_expiry_ends_the_card(scene: Played) -> None:

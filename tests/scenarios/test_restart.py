@@ -1,45 +1,39 @@
 """What a restart of the bot must not lose."""
 
 import asyncio
-from pathlib import Path
 
 from bot.app import running
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from core import operations
 from core.actors import Actor, ActorKind
 from core.actuation import Order
 from core.site import Site
+from tests.scenarios.workspace import WAIT, Played
 
-WAIT = 20.0
 
-
-async def test_the_first_click_after_a_restart_is_not_eaten(tmp_path: Path) -> None:
+async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> None:
     """A request outlives the bot: the card that was posted before the restart is answered after it, in place."""
-    async with scenery(tmp_path) as (playground, settings):
-        async with running(settings):
-            await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
-            await playground.wait_for(
-                lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT
-            )
-        card = playground.messages(CHANNEL)[-1]
-        async with running(settings):
-            await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-            await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Promoted" in one["text"]], WAIT)
-        assert [one["ts"] for one in playground.messages(CHANNEL) if "Promoted" in one["text"]] == [card["ts"]]
-        assert len(playground.messages(CHANNEL)) == 2
-        assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
+    playground, settings = scene
+    async with running(settings):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
+        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
+    card = playground.messages(CHANNEL)[-1]
+    async with running(settings):
+        await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Promoted" in one["text"]], WAIT)
+    assert [one["ts"] for one in playground.messages(CHANNEL) if "Promoted" in one["text"]] == [card["ts"]]
+    assert len(playground.messages(CHANNEL)) == 2
+    assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
 
 
-async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(tmp_path: Path) -> None:
+async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(scene: Played) -> None:
     """A request made at the terminal gets its card when the bot starts."""
-    async with scenery(tmp_path) as (playground, settings):
-        site = Site.at(settings.target, settings.access)
-        roles = settings.access.roles_of("U0OLIVIA", full_member=True)
-        order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
-        asked = await asyncio.to_thread(operations.propose, site, order)
-        assert isinstance(asked, operations.Asked)
-        async with running(settings):
-            await playground.wait_for(
-                lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT
-            )
-        assert "from the terminal" in str(playground.messages(CHANNEL)[-1]["blocks"])
+    playground, settings = scene
+    site = Site.at(settings.target, settings.access)
+    roles = settings.access.roles_of("U0OLIVIA", full_member=True)
+    order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
+    asked = await asyncio.to_thread(operations.propose, site, order)
+    assert isinstance(asked, operations.Asked)
+    async with running(settings):
+        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
+    assert "from the terminal" in str(playground.messages(CHANNEL)[-1]["blocks"])
