@@ -4,6 +4,7 @@ Only immutable ids count. Guests, bots, deactivated people and people of other w
 says. Excluded: what a role allows (core/decisions.py).
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.outage import SLACK_FAILED
 from core.actors import AccessPolicy, Actor, ActorKind, Role
+from core.errors import AnrError
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,14 @@ def is_full_member(user: dict[str, Any], team_id: str) -> bool:
     return user.get("team_id") == team_id and not any(user.get(flag) for flag in barred)
 
 
+BRAKE_PATIENCE_SECONDS = 0.5
+"""How long a brake waits for Slack to say who somebody is."""
+
+
+class PersonUnknown(AnrError):
+    """Slack does not say who acts."""
+
+
 class Access:
     """Finds out who somebody is."""
 
@@ -28,20 +38,31 @@ class Access:
         self._client = client
         self._policy = policy
         self._team_id = team_id
+        self._full_members: dict[str, bool] = {}
 
-    async def actor(self, user_id: str, team_id: str | None) -> Actor:
+    async def actor(self, user_id: str, team_id: str | None, *, for_brake: bool = False) -> Actor:
         """Return who acts, with the roles that they hold now.
 
-        If Slack cannot say who a user of our own workspace is, nothing but the brake is open to them: promotion fails
-        closed, the brake does not wait for Slack.
+        Promotion fails closed; the brake does not wait for Slack: if Slack is silent, it is open to everybody of our own
+        workspace who was no guest when Slack last said so.
+
+        Raises:
+            PersonUnknown: Slack does not say who this is, and it is not for the brake.
         """
         if team_id not in {None, self._team_id}:
             return Actor(kind=ActorKind.SLACK, id=user_id)
         try:
-            answer = await self._client.users_info(user=user_id)
-        except SLACK_FAILED:
-            log.exception("Slack does not say who %s is; only the brake is open to them", user_id)
-            roles = self._policy.roles_of(user_id, full_member=True) & {Role.BRAKE}
+            asking = self._client.users_info(user=user_id)
+            answer = await asyncio.wait_for(asking, BRAKE_PATIENCE_SECONDS if for_brake else None)
+        except SLACK_FAILED as error:
+            if not for_brake:
+                raise PersonUnknown(
+                    "Slack does not say at present who you are, so that nobody can say what you may do. Nothing was changed; "
+                    "try again, or use the command line. `rollback` and `freeze` still work.",
+                ) from error
+            log.warning("Slack does not say who %s is (%s); the brake is open to them", user_id, error)
+            full_member = self._full_members.get(user_id, True)
+            roles = self._policy.roles_of(user_id, full_member=full_member) & {Role.BRAKE}
             return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles)
-        full_member = is_full_member(answer.get("user") or {}, self._team_id)
+        full_member = self._full_members[user_id] = is_full_member(answer.get("user") or {}, self._team_id)
         return Actor(kind=ActorKind.SLACK, id=user_id, roles=self._policy.roles_of(user_id, full_member=full_member))

@@ -93,9 +93,10 @@ class Desk:
         await self._answered(respond, command, f"view:{body['view']['id']}"[:200], user["id"], team)
 
     async def _answered(self, respond: Answer, command: Command, cause: str | None, user_id: str, team_id: str | None) -> None:
-        pool = self._brake if command.word in {"rollback", "freeze"} else self._work
+        brakes = command.word in {"rollback", "freeze"}
+        pool = self._brake if brakes else self._work
         try:
-            actor = await self._access.actor(user_id, team_id)
+            actor = await self._access.actor(user_id, team_id, for_brake=brakes)
             blocks = await asyncio.get_running_loop().run_in_executor(pool, self._do, command, actor, cause)
         except AnrError as error:
             blocks = messages.failure(str(error))

@@ -104,6 +104,39 @@ async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(playe
     assert "`oncall` (terminal)" in said(cards(playground, "Rolled back")[0])
 
 
+async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played, site: Site) -> None:
+    """Slack takes the command but does not say who typed it: the router is safe before Slack answers."""
+    playground, settings = played
+    answering = playground.stall("users.info")
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
+    answering.set()
+
+
+async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played, site: Site) -> None:
+    """Who was a guest when Slack last said so cannot use its silence."""
+    playground, _ = played
+    await playground.slash("U0GUEST", CHANNEL, "/anr", "status")
+    await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
+    playground.fail("users.info", status=500)
+    count = len(playground.ephemerals("U0GUEST"))
+    await playground.slash("U0GUEST", CHANNEL, "/anr", "rollback")
+    await playground.wait_for(lambda: more_whispers(playground, "U0GUEST", count), WAIT)
+    assert "You may not" in said(playground.ephemerals("U0GUEST")[-1])
+    assert len(site.journal.receipts()) == 1
+
+
+async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Played, site: Site) -> None:
+    """Promotion fails closed: an approver whom Slack does not confirm is refused, and the request waits."""
+    playground, _ = played
+    card = await asked(playground)
+    playground.fail("users.info", status=500)
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: whispers(playground, "U0AARON", "does not say at present who you are"), WAIT)
+    assert len(site.journal.pending()) == 1
+
+
 async def test_a_step_down_between_request_and_click_makes_the_card_stale(played: Played, site: Site) -> None:
     """The request was made at 10 %: after a step down to 0 % the click promotes nothing, and the card says so."""
     playground, settings = played
