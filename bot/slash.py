@@ -65,8 +65,8 @@ class Desk:
         if isinstance(command, Misunderstood):
             await self._tell(respond, messages.help_text(command))
             return
-        cause = f"slash:{body.get('trigger_id', '')}"[:200]
-        await self._answered(respond, command, cause, body["user_id"], body.get("team_id"))
+        trigger = str(body.get("trigger_id") or "")
+        await self._answered(respond, command, f"slash:{trigger}"[:200] if trigger else None, body["user_id"], body.get("team_id"))
 
     async def button(self, body: dict[str, Any], respond: Answer) -> None:
         """Carry out a click on a card. The button carries the request's id and nothing else."""

@@ -1,0 +1,126 @@
+"""What is rendered can be shown by Slack, whatever outside text is in it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import messages
+from bot.commands import parse
+from bot.messages import bounded, escape
+from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
+from core.actors import Actor, ActorKind
+from core.approvals import Approval, ApprovalStatus
+from core.brake import BrakeNote
+from core.braking import Braked
+from core.canonical import MAX_REASON, clean_text
+from core.decisions import Code, Refuse
+from core.gates import Gate, GateName, Verdict
+from core.overview import Overview
+from core.receipts import GENESIS, Action, Draft, Hold, Phase, Result, Sealed, seal
+from core.rollout import RolloutState
+from core.router import RouterSettings
+
+NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
+anything = st.text(max_size=6000)
+reasons = anything.map(clean_text)
+actors = st.builds(Actor, kind=st.sampled_from(ActorKind), id=st.text(min_size=1, max_size=40))
+
+
+def sealed(reason: str, note: str, actor: Actor, **facts: Any) -> Sealed:
+    standing = {"id": "a" * 32, "operation": "b" * 32, "ts": NOW, "build": "anr", "host": "host", "runbook_url": ""}
+    draft = Draft(**{**standing, "actor": actor, "reason": reason, "note": note, **facts})
+    return seal(draft, target="production", seq=1, prev=GENESIS)
+
+
+def gates(reason: str) -> tuple[Gate, ...]:
+    return tuple(
+        Gate(name=name, verdict=verdict, value=None, bound=0.0, reason=reason)
+        for name, verdict in zip(GateName, list(Verdict) * 2, strict=False)
+    )
+
+
+def showable(blocks: list[messages.Block]) -> None:
+    """Slack takes these blocks, and nothing in them calls anybody or links anywhere that an outside text asked for."""
+    assert check_message(blocks) == []
+    assert blocks_text_length(blocks) <= BLOCKS_TEXT_MAX
+    for trap in ("<!channel", "<!here", "<!everyone", "<http", "<mailto"):
+        assert trap not in str(blocks)
+
+
+@given(reasons, reasons, actors, st.sampled_from(Action), st.sampled_from([None, *Result]), st.sampled_from(Phase))
+def test_any_story_can_be_shown(
+    reason: str, note: str, actor: Actor, action: Action, result: Result | None, phase: Phase
+) -> None:
+    """Whatever was typed as a reason, and whatever went wrong, the story's message is one that Slack accepts."""
+    facts = {"gates": gates(reason[:300]), "stage_before": 10, "stage_after": 25, "pilot_after": note[:20]}
+    one = sealed(reason, note, actor, action=action, phase=phase, result=result, **facts)
+    approval = Approval(
+        id="abcdefghjk",
+        requester=actor,
+        reason=reason,
+        from_stage=10,
+        to_stage=25,
+        revision=1,
+        policy_digest="c" * 64,
+        verdict_digest="d" * 64,
+        asked_at=NOW,
+        expires_at=NOW + timedelta(hours=1),
+    )
+    for status in (None, approval, approval.ended(ApprovalStatus.DENIED, NOW, by=actor, note=note)):
+        text, blocks = messages.story((one,), status)
+        assert 0 < len(text) <= 150
+        showable(blocks)
+
+
+@given(st.lists(reasons, max_size=60), st.lists(anything, max_size=20), anything)
+def test_any_status_can_be_shown(holds: list[str], problems: list[str], pilot: str) -> None:
+    """Sixty holds and twenty long problems are cut, not refused."""
+    member = Actor(kind=ActorKind.SLACK, id="UMAX")
+    held = tuple(
+        Hold(id=f"{number:032x}", actor=member, reason=reason, since=NOW, cause=None) for number, reason in enumerate(holds)
+    )
+    state = RolloutState(holds=held)
+    settings = RouterSettings({"NOVA_ANR_PILOT": pilot})
+    showable(messages.status(Overview("production", state, (), settings, None, tuple(problems))))
+
+
+@given(anything, st.lists(anything, max_size=30))
+def test_any_answer_can_be_shown(text: str, more: list[str]) -> None:
+    """Refusals, failures and brakes that went wrong carry texts from outside."""
+    showable(messages.refusal(Refuse(Code.GATES_NOT_PASSED, text, tuple(more))))
+    showable(messages.failure(text))
+    note = BrakeNote(id="a" * 32, action=Action.FREEZE, actor=Actor(kind=ActorKind.OS, id="x"), reason="", cause=None, at=NOW)
+    showable(messages.answer(Braked(note, None, safe=False, problems=tuple(more[:5]))))
+
+
+@given(anything)
+def test_whatever_is_typed_gets_help_or_a_command(text: str) -> None:
+    """No text after /anr breaks the parser, and what it says about a mistake can be shown."""
+    understood = parse(text)
+    if not hasattr(understood, "word"):
+        showable(messages.help_text(understood))
+
+
+@given(anything, st.integers(10, 3000))
+def test_bounded_never_cuts_inside_an_escaped_character(text: str, limit: int) -> None:
+    """What is left is within the limit, and every ampersand still begins an entity."""
+    cut = bounded(escape(text), limit)
+    assert len(cut) <= limit
+    for part in cut.split("&")[1:]:
+        assert part.startswith(("amp;", "lt;", "gt;"))
+
+
+@pytest.mark.parametrize("text", ["<!channel>", "<@U1>", "<https://evil.example|x>", "a & b", "&lt;"])
+def test_escape_disarms(text: str) -> None:
+    """What Slack shows is exactly what was typed."""
+    shown = escape(text)
+    assert "<" not in shown
+    assert shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == text
+
+
+def test_a_reason_is_cut_where_the_receipt_says() -> None:
+    """The cut is marked."""
+    assert clean_text("x" * 4000) == "x" * (MAX_REASON - 1) + "…"
