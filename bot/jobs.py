@@ -9,31 +9,19 @@ Excluded: what a run does (core/operations.py).
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core import operations
 from core.errors import AnrError
-from core.settings import Schedule
+from core.schedule import Schedule, due
 from core.site import Site
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 20
-
-
-def due(now: datetime, schedule: Schedule) -> date | None:
-    """Return the local date whose run is due, or None before its time and after its grace. Pure.
-
-    A local time that a change of the clocks skips is due when the clocks have jumped over it; one that comes twice, the
-    first time.
-    """
-    zone = ZoneInfo(schedule.zone)
-    day = now.astimezone(zone).date()
-    begins = datetime.combine(day, schedule.at, zone).astimezone(ZoneInfo("UTC"))
-    return day if begins <= now < begins + timedelta(hours=schedule.grace_hours) else None
 
 
 class Jobs:

@@ -66,7 +66,9 @@ class Desk:
             await self._tell(respond, messages.help_text(command))
             return
         trigger = str(body.get("trigger_id") or "")
-        await self._answered(respond, command, f"slash:{trigger}"[:200] if trigger else None, body["user_id"], body.get("team_id"))
+        await self._answered(
+            respond, command, f"slash:{trigger}"[:200] if trigger else None, body["user_id"], body.get("team_id")
+        )
 
     async def button(self, body: dict[str, Any], respond: Answer) -> None:
         """Carry out a click on a card. The button carries the request's id and nothing else."""

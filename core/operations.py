@@ -7,7 +7,6 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
 from core.actors import SCHEDULER, Actor, Role
 from core.actuation import Order, climb, step_down
@@ -17,6 +16,7 @@ from core.decisions import Code, Lower, NeedsApproval, Proceed, Raise, Refuse, d
 from core.errors import CauseAlreadyRecorded
 from core.lock import operation_lock
 from core.receipts import Action, Phase, Result, Sealed, Signature
+from core.schedule import PromotionMode
 from core.site import Facts, Report, Site
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -77,14 +77,6 @@ class DailyRun:
     report: Report
     sealed: Sealed
     outcome: Asked | Moved | Refused
-
-
-class PromotionMode(StrEnum):
-    """What the scheduled run does with a GO."""
-
-    AUTO = "auto"
-    APPROVE = "approve"
-    OFF = "off"
 
 
 def init(site: Site, actor: Actor, reason: str) -> Moved | Refused:

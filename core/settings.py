@@ -6,41 +6,16 @@ joined by two underscores: `ANR_TARGET__LEDGER`.
 
 import getpass
 import os
-from datetime import time
 from pathlib import Path
 from typing import Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from core.actors import AccessPolicy, Actor, ActorKind
 from core.errors import ConfigurationError
-from core.operations import PromotionMode
+from core.schedule import Schedule
 from core.target import Target
-
-
-class Schedule(BaseModel):
-    """When the daily run happens, and what it does with a GO."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    zone: str = Field("UTC", description="IANA time zone of the daily run")
-    at: time = Field(time(9, 5), description="local time of the daily run")
-    grace_hours: float = Field(6, gt=0, le=23, description="how late a missed run is caught up, in hours")
-    promotion: PromotionMode = Field(
-        PromotionMode.AUTO,
-        description="what the daily run does with a GO: `auto` promotes, `approve` asks for an approval, `off` only reports",
-    )
-
-    @field_validator("zone")
-    @classmethod
-    def _is_known(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{zone!r} is not an IANA time zone, for example Europe/Zurich") from error
-        return zone
 
 
 class SlackSettings(BaseModel):

@@ -23,7 +23,8 @@ from bot.playground.router import SimulatedRouter
 from bot.playground.server import Playground
 from core import operations
 from core.actors import Actor, ActorKind
-from core.settings import Schedule, Settings, SlackSettings
+from core.schedule import Schedule
+from core.settings import Settings, SlackSettings
 from core.site import Site
 from core.target import Target
 

@@ -1,6 +1,7 @@
+import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import pytest
@@ -9,8 +10,9 @@ from core import braking, operations
 from core.actuation import Order
 from core.decisions import Code
 from core.errors import AnrError, JournalCorrupt, LedgerUnreadable
-from core.operations import PromotionMode
 from core.receipts import Action, Result
+from core.schedule import PromotionMode
+from core.site import Site
 from tests.core.conftest import House
 
 
@@ -247,6 +249,52 @@ def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: House) -> None
     begun.target.ledger.unlink()
     with pytest.raises(LedgerUnreadable, match="Nothing was measured"):
         ask(begun)
+
+
+@pytest.fixture
+def unprivileged(begun: House) -> Iterator[House]:
+    """The house as an account that is not root sees it: permissions count."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    folder = begun.target.ledger.parent
+    if root:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, 65534)
+        for above in folder.parents[:3]:
+            above.chmod(above.stat().st_mode | 0o011)
+        os.seteuid(65534)
+    yield begun
+    if root:
+        os.seteuid(0)
+    folder.chmod(0o700)
+
+
+def test_a_ledger_without_permission_is_an_error_and_asks_for_nothing(unprivileged: House) -> None:
+    """The message names the file and the reason."""
+    unprivileged.target.ledger.chmod(0)
+    with pytest.raises(LedgerUnreadable, match="Permission denied"):
+        ask(unprivileged)
+    assert unprivileged.site.journal.pending() == ()
+
+
+def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileged: House) -> None:
+    """The settings file stays as it is, the outcome is recorded as not applied, and recovery has nothing to settle."""
+    request = asked(unprivileged)
+    folder = unprivileged.target.ledger.parent / "router"
+    folder.mkdir()
+    moved = folder / "anr.env"
+    unprivileged.target.settings_file.rename(moved)
+    unprivileged.site = Site.at(
+        unprivileged.target.model_copy(update={"settings_file": moved}), unprivileged.site.access, unprivileged.clock
+    )
+    folder.chmod(0o500)
+    result = operations.approve(unprivileged.site, unprivileged.people["aaron"], request.approval.id)
+    folder.chmod(0o700)
+    assert isinstance(result, operations.Moved)
+    assert result.sealed.receipt.result is Result.NOT_APPLIED
+    assert "could not be written (Permission denied)" in result.sealed.receipt.note
+    assert "NOVA_ANR_PILOT=0.10" in moved.read_text(encoding="utf-8")
+    state = unprivileged.site.journal.state()
+    assert (state.stage, state.unsettled) == (10, None)
 
 
 def test_an_altered_journal_refuses_promotion(begun: House) -> None:

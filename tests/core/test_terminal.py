@@ -10,7 +10,7 @@ import typer
 
 from core import braking, operations
 from core.actuation import Order
-from core.operations import PromotionMode
+from core.schedule import PromotionMode
 from core.terminal import DONE, FAILED, REFUSED, ending, finish
 from tests.core.conftest import House
 

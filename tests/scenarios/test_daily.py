@@ -6,8 +6,8 @@ import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.operations import PromotionMode
-from core.settings import Schedule, Settings
+from core.schedule import PromotionMode, Schedule
+from core.settings import Settings
 from core.site import Site
 from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
 
