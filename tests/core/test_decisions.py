@@ -1,0 +1,380 @@
+import ast
+import inspect
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import decisions
+from core.actors import SCHEDULER, Actor, ActorKind, Role
+from core.decisions import (
+    Code,
+    Lower,
+    NeedsApproval,
+    Proceed,
+    Raise,
+    Refuse,
+    decide_raise,
+    decide_unfreeze,
+    may_ask,
+    plan_move,
+)
+from core.gates import Gate, GateName, GateReport, Verdict
+from core.receipts import Action, Hold
+from core.rollout import RolloutState, UnsettledIntent
+from core.target import LADDER
+from tests.core.conftest import NOW
+
+DRIFTED = "The router's settings say 25 %, but the journal says 10 %."
+Decision = Raise | Lower | NeedsApproval | Proceed | Refuse
+
+
+def person(*roles: Role, kind: ActorKind = ActorKind.SLACK) -> Actor:
+    return Actor(kind=kind, id="UOLIVIA", roles=frozenset(roles))
+
+
+OPERATOR = person(Role.BRAKE, Role.OPERATE)
+TERMINAL = person(Role.OPERATE, kind=ActorKind.OS)
+UNSETTLED = UnsettledIntent(
+    seq=7,
+    operation="o7",
+    action=Action.PROMOTE,
+    actor=OPERATOR,
+    from_stage=10,
+    to_stage=25,
+    since=NOW,
+)
+
+
+def hold(name: str, reason: str = "") -> Hold:
+    return Hold(id=name, actor=OPERATOR, reason=reason, since=NOW)
+
+
+def at(
+    stage: int | None,
+    *held: Hold,
+    revision: int = 7,
+    person_required: bool = False,
+    unsettled: UnsettledIntent | None = None,
+) -> RolloutState:
+    return RolloutState(stage=stage, revision=revision, holds=held, person_required=person_required, unsettled=unsettled)
+
+
+def gates(**changed: Verdict) -> GateReport:
+    return GateReport(
+        gates=tuple(
+            Gate(name=name, verdict=changed.get(name.name, Verdict.PASS), value=1, bound=1, reason=f"this is {name.value}")
+            for name in GateName
+        )
+    )
+
+
+GO = gates()
+
+
+def kind(decision: Decision) -> Code | Decision:
+    """The reason code of a refusal; anything else as it is."""
+    return decision.code if isinstance(decision, Refuse) else decision
+
+
+PLANS: list[tuple[str, RolloutState, int | None, str | None, Code | Decision]] = [
+    ("the-next-stage-if-none-is-named", at(10), None, None, Raise(10, 25)),
+    ("away-from-zero", at(0), None, None, Raise(0, 10)),
+    ("the-next-stage-by-name", at(25), 50, None, Raise(25, 50)),
+    ("the-last-step", at(75), None, None, Raise(75, 100)),
+    ("up-from-a-stage-that-left-the-ladder", at(30), 50, None, Raise(30, 50)),
+    ("one-stage-skipped", at(10), 50, None, Code.NOT_NEXT_STAGE),
+    ("all-stages-skipped", at(0), 100, None, Code.NOT_NEXT_STAGE),
+    ("down-one-stage", at(50), 25, None, Lower(50, 25)),
+    ("down-several-stages", at(50), 10, None, Lower(50, 10)),
+    ("down-to-zero", at(100), 0, None, Lower(100, 0)),
+    ("down-from-a-stage-that-left-the-ladder", at(30), 25, None, Lower(30, 25)),
+    ("the-stage-that-is-served", at(25), 25, None, Code.ALREADY_THERE),
+    ("zero-at-zero", at(0), 0, None, Code.ALREADY_THERE),
+    ("the-top-by-name", at(100), 100, None, Code.ALREADY_THERE),
+    ("above-the-top", at(100), None, None, Code.TOP_OF_LADDER),
+    ("between-two-stages", at(10), 30, None, Code.NOT_ON_LADDER),
+    ("below-zero", at(10), -10, None, Code.NOT_ON_LADDER),
+    ("more-than-everything", at(100), 110, None, Code.NOT_ON_LADDER),
+    ("no-stage-while-frozen", at(0, hold("h1")), 30, None, Code.NOT_ON_LADDER),
+    ("up-on-an-empty-journal", RolloutState(), None, None, Code.NOT_INITIALISED),
+    ("down-on-an-empty-journal", RolloutState(), 0, None, Code.NOT_INITIALISED),
+    ("up-from-an-unknown-stage", at(None), None, None, Code.STAGE_UNKNOWN),
+    ("down-from-an-unknown-stage", at(None), 0, None, Code.STAGE_UNKNOWN),
+    ("drift-at-an-unknown-stage", at(None), 10, DRIFTED, Code.STAGE_UNKNOWN),
+    ("up-while-frozen", at(0, hold("h1")), None, None, Code.FROZEN),
+    ("down-while-frozen", at(50, hold("h1")), 10, None, Code.FROZEN),
+    ("an-unknown-stage-while-frozen", at(None, hold("h1")), None, None, Code.FROZEN),
+    ("frozen-before-unsettled", at(10, hold("h1"), unsettled=UNSETTLED), None, None, Code.FROZEN),
+    ("up-while-unsettled", at(10, unsettled=UNSETTLED), None, None, Code.UNSETTLED),
+    ("down-while-unsettled", at(50, unsettled=UNSETTLED), 10, None, Code.UNSETTLED),
+    ("unsettled-before-drift", at(10, unsettled=UNSETTLED), None, DRIFTED, Code.UNSETTLED),
+    ("up-with-drift", at(10), None, DRIFTED, Code.DRIFT),
+    ("down-with-drift", at(10), 0, DRIFTED, Code.DRIFT),
+    ("drift-at-zero", at(0), None, DRIFTED, Code.DRIFT),
+]
+
+ASKS: list[tuple[str, RolloutState, Actor, bool, Code | type[NeedsApproval | Proceed]]] = [
+    ("an-operator", at(10), OPERATOR, True, NeedsApproval),
+    ("an-operator-at-the-terminal", at(10), TERMINAL, True, NeedsApproval),
+    ("an-operator-who-also-approves", at(10), person(*Role), True, NeedsApproval),
+    ("an-operator-away-from-zero", at(0, person_required=True), OPERATOR, True, NeedsApproval),
+    ("an-operator-after-a-brake", at(10, person_required=True), OPERATOR, True, NeedsApproval),
+    ("somebody-without-a-role", at(10), person(), True, Code.NOT_ALLOWED),
+    ("a-member-who-may-brake", at(10), person(Role.BRAKE), True, Code.NOT_ALLOWED),
+    ("an-approver-who-does-not-operate", at(10), person(Role.BRAKE, Role.APPROVE), True, Code.NOT_ALLOWED),
+    ("somebody-at-the-terminal", at(10), person(kind=ActorKind.OS), True, Code.NOT_ALLOWED),
+    ("an-operator-without-approvers", at(10), OPERATOR, False, Code.NO_APPROVERS),
+    ("somebody-without-approvers", at(10), person(), False, Code.NO_APPROVERS),
+    ("the-scheduler", at(10), SCHEDULER, True, Proceed),
+    ("the-scheduler-without-approvers", at(10), SCHEDULER, False, Code.NO_APPROVERS),
+    ("the-scheduler-at-zero", at(0), SCHEDULER, True, Code.PERSON_MUST_ASK),
+    ("the-scheduler-after-a-brake", at(10, person_required=True), SCHEDULER, True, Code.PERSON_MUST_ASK),
+    ("the-scheduler-after-a-brake-at-zero", at(0, person_required=True), SCHEDULER, True, Code.PERSON_MUST_ASK),
+]
+
+TWO_HOLDS = at(0, hold("h1"), hold("h2"))
+LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ...]]] = [
+    ("all-of-them", TWO_HOLDS, OPERATOR, frozenset(), ("h1", "h2")),
+    ("all-of-them-by-name", TWO_HOLDS, OPERATOR, frozenset({"h2", "h1"}), ("h1", "h2")),
+    ("one-of-them", TWO_HOLDS, OPERATOR, frozenset({"h2"}), ("h2",)),
+    ("at-the-terminal", at(0, hold("h1")), TERMINAL, frozenset(), ("h1",)),
+    ("while-the-stage-is-unknown", at(None, hold("h1")), OPERATOR, frozenset(), ("h1",)),
+    ("one-that-is-not-there", TWO_HOLDS, OPERATOR, frozenset({"h3"}), Code.HOLD_UNKNOWN),
+    ("one-that-is-there-and-one-that-is-not", TWO_HOLDS, OPERATOR, frozenset({"h1", "h3"}), Code.HOLD_UNKNOWN),
+    ("when-nothing-is-frozen", at(10), OPERATOR, frozenset(), Code.NOT_FROZEN),
+    ("by-name-when-nothing-is-frozen", at(10), OPERATOR, frozenset({"h1"}), Code.NOT_FROZEN),
+    ("by-a-member-who-may-brake", TWO_HOLDS, person(Role.BRAKE), frozenset(), Code.NOT_ALLOWED),
+    ("by-an-approver-who-does-not-operate", TWO_HOLDS, person(Role.APPROVE), frozenset(), Code.NOT_ALLOWED),
+    ("by-a-member-when-nothing-is-frozen", at(10), person(), frozenset(), Code.NOT_ALLOWED),
+    ("by-the-scheduler", TWO_HOLDS, SCHEDULER, frozenset(), Code.NOT_ALLOWED),
+]
+
+NO_GO = [Verdict.FAIL, Verdict.NO_DATA]
+
+
+@pytest.mark.parametrize(("state", "wanted", "drift", "expected"), [pytest.param(*row, id=name) for name, *row in PLANS])
+def test_plan_move_says_which_move_is_asked_for(
+    state: RolloutState, wanted: int | None, drift: str | None, expected: Code | Decision
+) -> None:
+    """Up one stage at a time, down at will, and nothing while the rollout is not in order."""
+    assert kind(plan_move(state, LADDER, wanted, drift)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "actor", "approvers_set", "expected"), [pytest.param(*row, id=f"by-{name}") for name, *row in ASKS]
+)
+def test_decide_raise_with_green_gates_depends_on_who_asks(
+    state: RolloutState,
+    actor: Actor,
+    approvers_set: bool,  # noqa: FBT001 - a column of the table
+    expected: Code | type[NeedsApproval | Proceed],
+) -> None:
+    """An operator's step waits for an approval, the scheduler's does not, and nobody else gets one."""
+    move = plan_move(state, LADDER, None, None)
+    assert isinstance(move, Raise)
+    decision = decide_raise(move, actor, state, GO, approvers_set=approvers_set)
+    wanted = expected if isinstance(expected, Code) else expected(move.from_stage, move.to_stage)
+    assert kind(decision) == wanted
+
+
+@pytest.mark.parametrize(
+    ("state", "actor", "approvers_set", "expected"), [pytest.param(*row, id=f"by-{name}") for name, *row in ASKS]
+)
+def test_may_ask_refuses_before_anything_is_measured(
+    state: RolloutState,
+    actor: Actor,
+    approvers_set: bool,  # noqa: FBT001 - a column of the table
+    expected: Code | type[NeedsApproval | Proceed],
+) -> None:
+    """Who is refused for who they are is refused without a look at the gates, with the same code."""
+    refusal = may_ask(actor, state, approvers_set=approvers_set)
+    assert (refusal.code if refusal else None) == (expected if isinstance(expected, Code) else None)
+
+
+@pytest.mark.parametrize("verdict", NO_GO)
+@pytest.mark.parametrize("name", GateName)
+@pytest.mark.parametrize("actor", [OPERATOR, SCHEDULER], ids=["operator", "scheduler"])
+def test_one_red_gate_refuses_the_step_and_is_the_evidence(actor: Actor, name: GateName, verdict: Verdict) -> None:
+    """No gate is less important than another, NO_DATA is as red as FAIL, and only what is red is listed."""
+    decision = decide_raise(Raise(10, 25), actor, at(10), gates(**{name.name: verdict}), approvers_set=True)
+    assert isinstance(decision, Refuse)
+    assert (decision.code, decision.blockers) == (Code.GATES_NOT_PASSED, (f"{name.value}: this is {name.value}",))
+    assert "10 → 25 %" in decision.text
+
+
+def test_several_red_gates_are_all_listed() -> None:
+    """The refusal names every gate that stands in the way, in the order in which people read them."""
+    report = gates(FRESHNESS=Verdict.NO_DATA, RSI=Verdict.FAIL, TRI=Verdict.NOT_APPLICABLE)
+    decision = decide_raise(Raise(10, 25), OPERATOR, at(10), report, approvers_set=True)
+    assert isinstance(decision, Refuse)
+    assert decision.blockers == ("rsi: this is rsi", "freshness: this is freshness")
+
+
+@pytest.mark.parametrize(("state", "actor", "wanted", "expected"), [pytest.param(*row, id=name) for name, *row in LIFTS])
+def test_decide_unfreeze_lifts_what_is_held_and_named(
+    state: RolloutState, actor: Actor, wanted: frozenset[str], expected: Code | tuple[str, ...]
+) -> None:
+    """An operator lifts all holds or those named, all or none of them, in the order in which they were put."""
+    decision = decide_unfreeze(state, actor, wanted)
+    assert (decision.code if isinstance(decision, Refuse) else decision) == expected
+
+
+def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:
+    """A reason that is added to the module without a row here is noticed."""
+    tree = ast.parse(inspect.getsource(decisions))
+    written = {
+        Code[node.attr]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
+    }
+    rows = [*(row[-1] for row in PLANS), *(row[-1] for row in ASKS), *(row[-1] for row in LIFTS), Code.GATES_NOT_PASSED]
+    assert {code for code in rows if isinstance(code, Code)} == written
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "evidence"),
+    [
+        pytest.param(
+            at(0, hold("h1", "errors"), hold("h2")), None, ("errors (UOLIVIA)", "no reason given (UOLIVIA)"), id="frozen"
+        ),
+        pytest.param(at(10), 30, (), id="nothing-to-show"),
+    ],
+)
+def test_a_refusal_carries_its_evidence(state: RolloutState, wanted: int | None, evidence: tuple[str, ...]) -> None:
+    """Whoever is refused because of holds sees every hold and its owner."""
+    refusal = plan_move(state, LADDER, wanted, None)
+    assert isinstance(refusal, Refuse)
+    assert refusal.blockers == evidence
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "drift", "says"),
+    [
+        pytest.param(at(10), 30, None, "0, 10, 25, 50, 75, 100", id="the-ladder"),
+        pytest.param(at(10), 50, None, "next stage is 25 %; 50 %", id="the-stage-that-would-be-next"),
+        pytest.param(at(100), None, None, "100 %, the top", id="the-stage-at-the-top"),
+        pytest.param(at(25), 25, None, "already serves 25 %", id="the-stage-that-is-served"),
+        pytest.param(at(10, unsettled=UNSETTLED), None, None, "#7 (10 → 25 %)", id="the-operation-without-an-outcome"),
+        pytest.param(at(10), None, DRIFTED, DRIFTED, id="the-drift"),
+        pytest.param(RolloutState(), None, None, "`anr init`", id="how-to-begin"),
+        pytest.param(at(None), None, None, "`rollback`", id="how-to-get-a-known-stage"),
+        pytest.param(at(0, hold("h1")), None, None, "`unfreeze`", id="how-to-lift-holds"),
+    ],
+)
+def test_a_refusal_says_what_it_is_about_and_that_nothing_was_changed(
+    state: RolloutState, wanted: int | None, drift: str | None, says: str
+) -> None:
+    """The text names the fact that stands in the way or the way out, and leaves no doubt about what happened."""
+    refusal = plan_move(state, LADDER, wanted, drift)
+    assert isinstance(refusal, Refuse)
+    assert says in refusal.text
+    assert "Nothing was changed" in refusal.text
+
+
+people = st.builds(
+    lambda roles, where: person(*roles, kind=where),
+    st.frozensets(st.sampled_from(Role)),
+    st.sampled_from([ActorKind.SLACK, ActorKind.OS]),
+)
+reports = st.just(GO) | st.builds(
+    lambda verdicts: gates(**verdicts),
+    st.dictionaries(st.sampled_from([name.name for name in GateName]), st.sampled_from(Verdict)),
+)
+states = st.builds(
+    lambda stage, held, required, unsettled: at(stage, *held, person_required=required, unsettled=unsettled),
+    st.none() | st.sampled_from(LADDER),
+    st.lists(st.sampled_from([hold("h1"), hold("h2")]), max_size=2, unique_by=lambda one: one.id),
+    st.booleans(),
+    st.none() | st.just(UNSETTLED),
+)
+moves = st.sampled_from([Raise(low, high) for low, high in pairwise(LADDER)])
+ladders = st.sets(st.integers(1, 100), min_size=1, max_size=6).map(lambda above: (0, *sorted(above)))
+
+
+@given(moves, people, states, reports, st.booleans())
+def test_a_person_alone_never_promotes(
+    move: Raise,
+    actor: Actor,
+    state: RolloutState,
+    report: GateReport,
+    approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
+) -> None:
+    """Whatever the state, the gates and the roles, a person's step is refused or waits for somebody else's approval."""
+    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set)
+    assert isinstance(decision, (NeedsApproval, Refuse))
+
+
+@given(moves, st.just(SCHEDULER) | people, states, reports, st.booleans())
+def test_a_step_up_needs_green_gates_approvers_and_the_right_to_ask(
+    move: Raise,
+    actor: Actor,
+    state: RolloutState,
+    report: GateReport,
+    approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
+) -> None:
+    """It is refused exactly if one of them is missing, and otherwise it is the step that was asked for."""
+    entitled = Role.OPERATE in actor.roles if actor.is_person else state.stage != 0 and not state.person_required
+    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set)
+    assert isinstance(decision, Refuse) is not (report.go and approvers_set and entitled)
+    if not isinstance(decision, Refuse):
+        assert (decision.from_stage, decision.to_stage) == (move.from_stage, move.to_stage)
+
+
+def planned_and_decided(
+    state: RolloutState, wanted: int | None, actor: Actor, report: GateReport, *, approvers_set: bool
+) -> Decision:
+    """Plan, then decide on what was planned, as every operation does."""
+    move = plan_move(state, LADDER, wanted, None)
+    return decide_raise(move, actor, state, report, approvers_set=approvers_set) if isinstance(move, Raise) else move
+
+
+@given(states, st.none() | st.sampled_from(LADDER), st.just(SCHEDULER) | people, reports, st.booleans())
+def test_nothing_moves_while_frozen_or_unsettled_and_nothing_up_without_gates_or_approvers(
+    state: RolloutState,
+    wanted: int | None,
+    actor: Actor,
+    report: GateReport,
+    approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
+) -> None:
+    """A frozen or unsettled rollout refuses every move; red gates or missing approvers refuse every move but one down."""
+    decision = planned_and_decided(state, wanted, actor, report, approvers_set=approvers_set)
+    if state.frozen or state.unsettled or state.stage is None:
+        assert isinstance(decision, Refuse)
+    elif not report.go or not approvers_set:
+        assert isinstance(decision, (Refuse, Lower))
+    if isinstance(decision, Proceed):
+        assert not actor.is_person
+
+
+@given(states, ladders, st.none() | st.integers(0, 100), st.none() | st.just(DRIFTED))
+def test_a_planned_move_is_one_stage_up_or_any_way_down(
+    state: RolloutState, ladder: tuple[int, ...], wanted: int | None, drift: str | None
+) -> None:
+    """On any ladder, up means the very next stage, down means below, both start where the router is, and order comes first."""
+    move = plan_move(state, ladder, wanted, drift)
+    if isinstance(move, Refuse):
+        return
+    assert state.holds == ()
+    assert (state.unsettled, drift, state.stage) == (None, None, move.from_stage)
+    assert move.to_stage in ladder
+    assert wanted in {None, move.to_stage}
+    if isinstance(move, Raise):
+        assert [stage for stage in ladder if move.from_stage < stage <= move.to_stage] == [move.to_stage]
+    else:
+        assert wanted is not None
+        assert move.to_stage < move.from_stage
+
+
+@given(states, people, st.frozensets(st.sampled_from(["h1", "h2", "h3"])))
+def test_unfreezing_never_lifts_what_was_not_named_or_not_held(state: RolloutState, actor: Actor, wanted: frozenset[str]) -> None:
+    """Only an operator lifts holds, only those in force, and exactly those named if any were named."""
+    lifted = decide_unfreeze(state, actor, wanted)
+    held = {one.id for one in state.holds}
+    if isinstance(lifted, Refuse):
+        assert Role.OPERATE not in actor.roles or not held or not wanted <= held
+    else:
+        assert Role.OPERATE in actor.roles
+        assert set(lifted) == (wanted or held) <= held
+        assert lifted
