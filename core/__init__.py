@@ -4,7 +4,7 @@ ledger lines --ledger_scan, metrics--> figures of a window --gates--> gate repor
 gate report, state --decisions, approvals--> decision --operations--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
-pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals schedule target
+pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals schedule envfile target
 io     files ledger_scan journal brake router lock
 shell  site actuation operations braking recovery overview settings terminal cli
 """

@@ -15,7 +15,7 @@ from core.actors import Actor, Role
 from core.brake import BrakeNote
 from core.canonical import clean_text
 from core.decisions import Code, Refuse, decide_unfreeze, not_allowed
-from core.errors import CauseAlreadyRecorded, JournalError, OperationBusy
+from core.errors import CauseAlreadyRecorded, JournalError, LockUnavailable, OperationBusy
 from core.journal import Journal
 from core.lock import operation_lock
 from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
@@ -103,7 +103,7 @@ def _stay_safe(site: Site, now: datetime) -> None:
             if settings is not None and not settings.carries(SAFE_SETTINGS):
                 log.error("the settings were raised after the brake; they are made safe again")
                 site.router.make_safe()
-    except (OperationBusy, OSError):
+    except (OperationBusy, LockUnavailable):
         log.warning("the operation lock is held or cannot be taken; whoever holds it looks at the brake's marks")
 
 

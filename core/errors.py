@@ -11,6 +11,7 @@
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
     ├── OperationBusy               another operation holds the lock; names its holder
+    ├── LockUnavailable             the lock cannot be taken at all: no right to write, no such folder
     └── OperationTimedOut           an operation reached its time limit
 
 Refusals are not errors: a gate that fails or a role that is missing is a `Refuse` (core/decisions.py).
@@ -68,6 +69,10 @@ class BrakeUnreadable(AnrError):
 
 class OperationBusy(AnrError):
     """Another operation holds the operation lock."""
+
+
+class LockUnavailable(AnrError):
+    """The operation lock cannot be taken at all."""
 
 
 class OperationTimedOut(AnrError):

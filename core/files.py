@@ -5,8 +5,10 @@ Excluded: what the files mean.
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -48,13 +50,26 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, and nothing else: a FIFO that stands in its place must not hang the reader.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
         OSError: it cannot be read, or is longer than `limit` bytes.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise OSError(f"{path} is longer than the {limit} bytes that it may have")

@@ -9,9 +9,11 @@ Excluded: what receipts mean (core/receipts.py, core/rollout.py).
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import (
     Column,
     Connection,
@@ -127,7 +129,11 @@ class Journal:
         query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
         with self._connected() as connection:
             rows = sorted(_row(row) for row in connection.execute(query))
-        return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+        sealed = tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+        for before, one in pairwise(sealed):
+            if (one.receipt.seq, one.receipt.prev) != (before.receipt.seq + 1, before.digest):
+                raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
+        return sealed
 
     def of_operation(self, operation: str) -> tuple[Sealed, ...]:
         """Return the receipts of one story, in order of number.
@@ -190,7 +196,7 @@ class Journal:
         query = select(_approvals.c.data).where(_approvals.c.target == self._target, _approvals.c.id == approval_id)
         with self._connected() as connection:
             data = connection.execute(query).scalar()
-        return None if data is None else Approval.model_validate_json(data)
+        return None if data is None else self._request(data)
 
     def pending(self) -> tuple[Approval, ...]:
         """Return the requests that wait for an answer, the oldest first.
@@ -203,7 +209,7 @@ class Journal:
             _approvals.c.status == ApprovalStatus.PENDING,
         )
         with self._connected() as connection:
-            waiting = [Approval.model_validate_json(data) for data in connection.execute(query).scalars()]
+            waiting = [self._request(data) for data in connection.execute(query).scalars()]
         return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
 
     def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
@@ -231,6 +237,16 @@ class Journal:
                 flaws.append(Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off"))
         return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
 
+    def damage(self) -> str | None:
+        """Say what SQLite's own check of the database finds wrong, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._connected() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        return None if found == "ok" else f"the database {self._path} is damaged: {found}"
+
     def recreate_files(self) -> int:
         """Write the file of every receipt that has none; return how many were missing.
 
@@ -252,7 +268,11 @@ class Journal:
         last = connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).first()
         if last is not None:
             return last[0], last[1]
-        if any(self._receipts_dir.glob("anr_*.json")):
+        try:
+            kept = any(path.match("anr_*.json") for path in self._receipts_dir.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            kept = False
+        if kept:
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
                 "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
@@ -265,6 +285,12 @@ class Journal:
         values: dict[str, Any] = {"status": approval.status, "data": data}
         if connection.execute(update(_approvals).where(*where).values(**values)).rowcount == 0:
             connection.execute(insert(_approvals).values(target=self._target, id=approval.id, **values))
+
+    def _request(self, data: bytes) -> Approval:
+        try:
+            return Approval.model_validate_json(data)
+        except ValidationError as error:
+            raise JournalCorrupt(f"A request in the journal {self._path} cannot be understood. Run `anr verify`.") from error
 
     def _unsealed(self, seq: int, data: bytes, digest: str) -> Sealed:
         try:

@@ -4,7 +4,6 @@ Excluded: the meaning of a line (core/ledger.py).
 """
 
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import LedgerUnreadable
+from core.files import open_regular
 from core.ledger import MAX_LINE_BYTES, Entry, is_json_object, read_line
 from core.metrics import LedgerSpan, Tally, Window, WindowMetrics
 
@@ -47,7 +47,7 @@ def scan(
     """
     tally, digest, read = Tally(Window.ending(now, minutes), fast_cap), sha256(), 0
     try:
-        with _opened(path) as stream:
+        with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             for number, (line, whole) in enumerate(_lines(stream, size, chunk_bytes)):
                 if not whole and not is_json_object(line.removeprefix(_BOM) if read == 0 else line):
@@ -80,7 +80,7 @@ def newest_pilot(path: Path) -> PilotSeen | None:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
     try:
-        with _opened(path) as stream:
+        with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(0, size - _TAIL_BYTES))
             tail = stream.read(_TAIL_BYTES)
@@ -92,15 +92,6 @@ def newest_pilot(path: Path) -> PilotSeen | None:
         return None
     t_us, pilot = max(seen)
     return PilotSeen(pilot, t_us)
-
-
-def _opened(path: Path) -> BinaryIO:
-    # O_NONBLOCK: opening a FIFO that stands where the ledger should be must not hang
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("it is not a regular file")
-    return os.fdopen(descriptor, "rb")
 
 
 def _lines(stream: BinaryIO, size: int, chunk_bytes: int) -> Iterator[tuple[bytes, bool]]:

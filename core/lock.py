@@ -4,6 +4,7 @@ The kernel frees it when its holder dies, so that it can never be stranded. Brak
 Excluded: machines that share a file system; file locks do not exclude there.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -15,9 +16,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.canonical import canonical_bytes, rfc3339
-from core.errors import OperationBusy
+from core.errors import LockUnavailable, OperationBusy
 from core.files import read_bounded, write_durably
 
+_LOCK, _HOLDER = "operation.lock", "operation.holder.json"
 WAIT_SECONDS = 10.0
 """How long an operation waits for the one before it."""
 
@@ -28,28 +30,55 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
 
     Raises:
         OperationBusy: another operation holds it; the message names its process, machine and since when.
+        LockUnavailable: it cannot be taken at all.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(run_dir / "operation.lock"), run_dir / "operation.holder.json"
+    holder = run_dir / _HOLDER
     try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(run_dir / _LOCK)
         lock.acquire(timeout=wait_s)
     except Timeout:
         raise OperationBusy(
             f"Another operation is under way: {_described(holder)}. Nothing was changed; try again when it has ended. "
             "`rollback` and `freeze` do not wait for it.",
         ) from None
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(
+            f"The operation lock in {run_dir} cannot be taken ({getattr(error, 'strerror', None) or error}). Nothing was "
+            "changed; let the account that runs anr write there. `rollback` and `freeze` do not need it.",
+        ) from error
     try:
         facts = {"operation": operation, "pid": os.getpid(), "host": socket.gethostname(), "since": rfc3339(now)}
-        write_durably(holder, canonical_bytes(facts))
+        with contextlib.suppress(OSError):  # it only tells others who holds the lock
+            write_durably(holder, canonical_bytes(facts))
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
+
+
+def holder_of(run_dir: Path) -> str | None:
+    """Say who holds the operation lock: operation, process, machine and since when; None if it is free.
+
+    Raises:
+        LockUnavailable: the lock cannot be looked at.
+    """
+    if not run_dir.is_dir():
+        return None
+    lock = FileLock(run_dir / _LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return None
+    except Timeout:
+        return _described(run_dir / _HOLDER)
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(f"The operation lock in {run_dir} cannot be looked at ({error}).") from error
 
 
 def _described(holder: Path) -> str:
     try:
         facts = json.loads(read_bounded(holder, 4096))
         return f"{facts['operation']} (process {facts['pid']} on {facts['host']}, since {facts['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its holder has not said which"

@@ -1,33 +1,40 @@
 """The router's settings file, its reload, and the health of its slots.
 
-The router reads a dotenv file when it is reloaded. It is written as `KEY=value` lines without quotes, which uvicorn's
-`--env-file`, systemd's `EnvironmentFile=` and container env files read alike.
+The router reads a dotenv file when it is reloaded (its text: core/envfile.py).
 
 Excluded: deciding what the settings should be, and the ledger.
 """
 
-import io
+import contextlib
 import json
+import logging
 import os
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import urllib3
-from dotenv.parser import parse_stream
 
 from core.brake import Brake, BrakeReading
+from core.canonical import clean_text
+from core.envfile import settings_in, with_settings
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.files import read_bounded, write_durably
 from core.gates import SlotsHealth
 from core.target import Target
+
+log = logging.getLogger(__name__)
 
 SAFE_SETTINGS: Mapping[str, str] = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
 """What a rollback writes: the guardrail route R4 is forced, ANR is off (runbook: `anr-pilot.ps1 -Rollback`)."""
 _MAX_SETTINGS_BYTES = 1 << 20
 _MAX_HEALTH_BYTES = 64 << 10
 _MAX_STATUS_CHARACTERS = 60
+_MAX_LOGGED_BYTES = 2000
 
 
 def settings_for(stage: int, fast_cap: float) -> dict[str, str]:
@@ -51,10 +58,13 @@ class RouterSettings:
     def stage(self) -> int | None:
         """Percent of live traffic that these settings serve, or None if they cannot be understood.
 
-        ANR that is switched off or killed serves none, whatever the pilot says.
+        ANR that is switched off or killed serves none, whatever the pilot says; a switch is 0 or 1.
         """
-        if self.values.get("NOVA_ANR_KILL", "0") == "1" or self.values.get("NOVA_ANR_ENABLED", "0") != "1":
+        killed, enabled = self.values.get("NOVA_ANR_KILL", "0"), self.values.get("NOVA_ANR_ENABLED", "0")
+        if killed == "1" or (killed, enabled) == ("0", "0"):
             return 0
+        if (killed, enabled) != ("0", "1"):
+            return None
         try:
             percent = float(self.values.get("NOVA_ANR_PILOT", "0")) * 100
         except ValueError:
@@ -92,16 +102,12 @@ class Router:
         Raises:
             SettingsFileError: it is missing, unreadable, too long or not a dotenv file.
         """
-        values: dict[str, str] = {}
-        for binding in parse_stream(io.StringIO(self._text())):
-            if binding.error:
-                raise SettingsFileError(
-                    f"Line {binding.original.line} of {self._target.settings_file} is not KEY=value. "
-                    "Nothing was changed; correct the file.",
-                )
-            if binding.key is not None and binding.key.startswith("NOVA_"):
-                values[binding.key] = binding.value or ""
-        return RouterSettings(values)
+        values, wrong = settings_in(self._text())
+        if wrong is not None:
+            raise SettingsFileError(
+                f"Line {wrong} of {self._target.settings_file} is not KEY=value. Nothing was changed; correct the file.",
+            )
+        return _routers_own(values)
 
     def serve(self, stage: int, since: BrakeReading) -> Written:
         """Write the settings of a stage and reload the router, unless a brake was engaged after `since` was read.
@@ -117,30 +123,38 @@ class Router:
         wanted = settings_for(stage, self._target.gates.fast_cap)
         if self._brake.read() != since:
             return Written(self.settings(), overtaken=True)
-        self._write(wanted)
+        self.settings()  # a file that cannot be understood is not written beside
+        self._write(with_settings(self._text(), wanted))
         try:
             if self._brake.read() == since:
-                self._reload()
+                failure = self._reload_and_look(wanted)
                 if self._brake.read() == since:
-                    return Written(self._read_back(wanted), overtaken=False)
+                    if failure is not None:
+                        raise failure
+                    return Written(self.settings(), overtaken=False)
         except BrakeUnreadable:
             self.make_safe()
             raise
-        except (ReloadFailed, SettingsFileError):
-            if self._brake.read() == since:
-                raise  # otherwise a brake wrote in between, and what it wants counts
         self.make_safe()
         return Written(self.settings(), overtaken=True)
 
     def make_safe(self) -> tuple[str, ...]:
         """Put the router in its safe settings, doing as much as can be done; return what went wrong, empty if nothing did.
 
-        The reload command runs even if the file could not be written, with the safe settings in its environment.
+        The file is written even if it cannot be understood or read; then what it was is kept beside it. The reload command
+        runs even if the file could not be written, with the safe settings in its environment.
         """
         problems = []
         try:
-            self._write(SAFE_SETTINGS)
-            self._read_back(SAFE_SETTINGS)
+            before = self._text(errors="surrogateescape")
+        except SettingsFileError:
+            before = ""
+            self._keep_aside()
+        try:
+            self._write(with_settings(before, SAFE_SETTINGS))
+            values, _ = settings_in(self._text(errors="surrogateescape"))
+            if not _routers_own(values).carries(SAFE_SETTINGS):
+                problems.append(self._not_what_was_written())
         except SettingsFileError as error:
             problems.append(str(error))
         try:
@@ -168,10 +182,15 @@ class Router:
             return SlotsHealth(error=f"the router's health endpoint answered {response.status}")
         return _slots_in(bytes(body))
 
-    def _text(self) -> str:
+    @property
+    def _file(self) -> Path:
+        # a link is followed: the rename would replace it, and the router would go on reading the file behind it
+        return Path(os.path.realpath(self._target.settings_file))
+
+    def _text(self, *, errors: str = "strict") -> str:
         path = self._target.settings_file
         try:
-            return read_bounded(path, _MAX_SETTINGS_BYTES).decode("utf-8")
+            return read_bounded(self._file, _MAX_SETTINGS_BYTES).decode("utf-8", errors)
         except FileNotFoundError:
             raise SettingsFileError(
                 f"The router's settings file {path} does not exist. Nothing was changed; set `settings_file` to the right one.",
@@ -182,72 +201,86 @@ class Router:
                 f"The router's settings file {path} cannot be read ({reason}). Nothing was changed."
             ) from error
 
-    def _write(self, wanted: Mapping[str, str]) -> None:
-        path = self._target.settings_file
+    def _write(self, text: str) -> None:
         try:
-            before = self._text()
-        except SettingsFileError:
-            if path.exists() and wanted is not SAFE_SETTINGS:
-                raise
-            before = ""  # the brake does not wait for a file that can be read
-        try:
-            write_durably(path, _with(before, wanted).encode())
+            write_durably(self._file, text.encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise SettingsFileError(
-                f"The router's settings file {path} could not be written ({error.strerror or error}); it is as it was. "
-                "Free the disk or repair the permissions, then try again.",
+                f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
+                "it is as it was. Free the disk or repair the permissions, then try again.",
             ) from error
 
-    def _read_back(self, wanted: Mapping[str, str]) -> RouterSettings:
-        observed = self.settings()
-        if not observed.carries(wanted):
-            raise SettingsFileError(
-                f"{self._target.settings_file} does not say what was written to it. Something else writes it; find out what.",
-            )
-        return observed
+    def _keep_aside(self) -> None:
+        """Keep a file that the brake is about to replace unread, under a second name; the brake does not wait for it."""
+        with contextlib.suppress(OSError):
+            os.link(self._file, f"{self._file}.before-{time.time_ns()}")
 
-    def _reload(self, settings: Mapping[str, str] | None = None) -> None:
+    def _not_what_was_written(self) -> str:
+        return f"{self._target.settings_file} does not say what was written to it. Something else writes it; find out what."
+
+    def _reload_and_look(self, wanted: Mapping[str, str]) -> ReloadFailed | SettingsFileError | None:
+        """Reload the router and read back what was written; return what went wrong, or None."""
+        try:
+            self._reload(wanted)
+            if not self.settings().carries(wanted):
+                return SettingsFileError(self._not_what_was_written())
+        except (ReloadFailed, SettingsFileError) as error:
+            return error
+        return None
+
+    def _reload(self, settings: Mapping[str, str]) -> None:
         command = self._target.reload_command
         if not command:
             return
+        with _scratch() as output:
+            try:
+                done = subprocess.run(
+                    list(command),
+                    env={**os.environ, **settings},
+                    stdin=subprocess.DEVNULL,
+                    # a file, no pipe: what the command leaves in the background may hold a pipe open for ever
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=self._target.reload_timeout_s,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise ReloadFailed(
+                    f"The reload command took longer than {self._target.reload_timeout_s:g} s and was stopped. "
+                    "The router may still run its old settings.",
+                ) from None
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise ReloadFailed(
+                    f"The reload command cannot be started ({reason}). The router runs its old settings."
+                ) from error
+            if done.returncode != 0:
+                _log_tail(output)
+                raise ReloadFailed(
+                    f"The reload command ended with {done.returncode}; the log has its output. "
+                    "The router may still run its old settings."
+                )
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[IO[bytes] | int]:
+    """Yield a file for a command's output, or nowhere if there is no room for one."""
+    with contextlib.ExitStack() as stack:
         try:
-            done = subprocess.run(
-                list(command),
-                env={**os.environ, **(settings or {})},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self._target.reload_timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ReloadFailed(
-                f"The reload command took longer than {self._target.reload_timeout_s:g} s and was stopped. "
-                "The router may still run its old settings.",
-            ) from None
-        except OSError as error:
-            raise ReloadFailed(
-                f"The reload command cannot be started ({error.strerror or error}). The router runs its old settings."
-            ) from error
-        if done.returncode != 0:
-            raise ReloadFailed(f"The reload command ended with {done.returncode}. The router may still run its old settings.")
+            output: IO[bytes] | int = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:
+            output = subprocess.DEVNULL
+        yield output
 
 
-def _with(text: str, wanted: Mapping[str, str]) -> str:
-    """Return a dotenv text in which `wanted` stand, each once; other keys, comments and blank lines survive untouched."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    missing = dict(wanted)
-    parts = []
-    for binding in parse_stream(io.StringIO(text)):
-        original = binding.original.string
-        if binding.key not in wanted or binding.error:
-            parts.append(original)
-        elif binding.key in missing:
-            lead = original[: len(original) - len(original.lstrip())]
-            parts.append(f"{lead}{binding.key}={missing.pop(binding.key)}{newline}")
-    body = "".join(parts)
-    if missing and body and not body.endswith(("\n", "\r")):
-        body += newline
-    return body + "".join(f"{name}={value}{newline}" for name, value in missing.items())
+def _log_tail(output: IO[bytes] | int) -> None:
+    if not isinstance(output, int):
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _MAX_LOGGED_BYTES))
+        log.error("the reload command said: %s", clean_text(output.read().decode("utf-8", "replace"), _MAX_LOGGED_BYTES))
+
+
+def _routers_own(values: Mapping[str, str]) -> RouterSettings:
+    return RouterSettings({name: value for name, value in values.items() if name.startswith("NOVA_")})
 
 
 def _slots_in(body: bytes) -> SlotsHealth:
@@ -260,9 +293,12 @@ def _slots_in(body: bytes) -> SlotsHealth:
     if not isinstance(slots, dict):
         return unreadable
     statuses = {
-        str(name)[:_MAX_STATUS_CHARACTERS]: str(slot.get("status"))[:_MAX_STATUS_CHARACTERS]
-        if isinstance(slot, dict)
-        else "unreadable"
+        _recordable(name): _recordable(slot.get("status")) if isinstance(slot, dict) else "unreadable"
         for name, slot in slots.items()
     }
     return SlotsHealth(statuses=statuses)
+
+
+def _recordable(text: object) -> str:
+    """Bound what the router says, without lone surrogates, which no receipt can hold; nothing is made to look healthy."""
+    return str(text).encode("utf-8", "replace").decode()[:_MAX_STATUS_CHARACTERS]

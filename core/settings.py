@@ -6,6 +6,7 @@ joined by two underscores: `ANR_TARGET__LEDGER`.
 
 import getpass
 import os
+import re
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,9 @@ from core.actors import AccessPolicy, Actor, ActorKind
 from core.errors import ConfigurationError
 from core.schedule import Schedule
 from core.target import Target
+
+_SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
+_OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
 
 
 class SlackSettings(BaseModel):
@@ -35,7 +39,7 @@ class SlackSettings(BaseModel):
 class Settings(BaseSettings):
     """All options."""
 
-    model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     target: Target = Field(default_factory=Target)
     schedule: Schedule = Field(default_factory=Schedule)
@@ -58,12 +62,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let variables win over the file."""
         del dotenv_settings, file_secret_settings
-        file = Path(os.environ.get("ANR_CONFIG", "anr.toml"))
+        file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     @model_validator(mode="after")
     def _ids_not_names(self) -> Self:
-        wrong = [name for name in self.operators | self.approvers if not name.startswith(("U", "W", "os:"))]
+        named = self.operators | self.approvers
+        wrong = {name for name in named if not (_SLACK_ID.fullmatch(name) or _OS_USER.fullmatch(name))}
+        wrong |= {name for name in self.people.values() if not _SLACK_ID.fullmatch(name)}
         if wrong:
             raise ValueError(
                 f"{', '.join(sorted(wrong))}: people are named by Slack user id (U…, W…) or os:<user>, never by name"
@@ -95,14 +101,14 @@ def load() -> Settings:
         ConfigurationError: an option is wrong, or the file is missing or not TOML; nothing was started.
     """
     named = os.environ.get("ANR_CONFIG")
-    if named and not Path(named).is_file():
-        raise ConfigurationError(f"ANR_CONFIG names {named}, which is not a file. Nothing was started.")
     try:
+        if named and not Path(named).is_file():
+            raise ConfigurationError(f"ANR_CONFIG names {named}, which is not a file. Nothing was started.")
         return Settings()
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)
         )
         raise ConfigurationError(f"The settings cannot be used ({wrong}). Nothing was started.") from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ConfigurationError(f"The settings cannot be read ({error}). Nothing was started.") from error

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from core.metrics import MINUTE_US, Figures, LedgerSpan, Window, WindowMetrics
 from tests.core.conftest import NOW
 
 POLICY = GatePolicy()
+Fact = TypeVar("Fact")
 LIVE_ONLY = {GateName.RSI, GateName.ROLLBACKS}
 """The gates that need live traffic, of which there is none at stage 0."""
 LETS_THROUGH = {Verdict.PASS, Verdict.NOT_APPLICABLE}
@@ -232,21 +234,57 @@ def test_an_ill_slot_is_named_and_a_healthy_one_is_not() -> None:
     assert Day(health=health).gate(GateName.SLOTS).reason == "slot04 is degraded, slot10 is dead"
 
 
+@pytest.mark.parametrize(
+    ("day", "name", "changed", "verdict"),
+    [
+        pytest.param(Day(live=1000, matching=850), GateName.RSI, {"rsi_min": 0.851}, Verdict.FAIL, id="rsi-stricter"),
+        pytest.param(Day(live=1000, matching=849), GateName.RSI, {"rsi_min": 0.849}, Verdict.PASS, id="rsi-laxer"),
+        pytest.param(Day(rollbacks=1), GateName.ROLLBACKS, {"rollbacks_per_1k_max": 0}, Verdict.FAIL, id="rollbacks-stricter"),
+        pytest.param(Day(rollbacks=2), GateName.ROLLBACKS, {"rollbacks_per_1k_max": 0.2}, Verdict.PASS, id="rollbacks-laxer"),
+        pytest.param(Day(tri=0.5), GateName.TRI, {"tri_median_min": 0.6}, Verdict.FAIL, id="tri-stricter"),
+        pytest.param(Day(tri=-0.1), GateName.TRI, {"tri_median_min": -0.1}, Verdict.PASS, id="tri-laxer"),
+        pytest.param(Day(), GateName.DECISIONS, {"decisions_min": 20_001}, Verdict.FAIL, id="decisions-stricter"),
+        pytest.param(replace(SILENT, decisions=1), GateName.DECISIONS, {"decisions_min": 1}, Verdict.PASS, id="decisions-laxer"),
+        pytest.param(Day(age_us=BOUND_US), GateName.FRESHNESS, {"fresh_minutes": 14.9}, Verdict.FAIL, id="freshness-stricter"),
+        pytest.param(Day(age_us=BOUND_US + 1), GateName.FRESHNESS, {"fresh_minutes": 16}, Verdict.PASS, id="freshness-laxer"),
+        pytest.param(Day(), GateName.SLOTS, {"critical_slots": ("slot04", "slot99")}, Verdict.FAIL, id="slots-another"),
+        pytest.param(
+            Day(health=slots(slot09="ill")), GateName.SLOTS, {"critical_slots": ("slot04",)}, Verdict.PASS, id="slots-fewer"
+        ),
+    ],
+)
+def test_every_bound_is_that_of_the_policy(day: Day, name: GateName, changed: dict[str, object], verdict: Verdict) -> None:
+    """Another bound turns the verdict of its own gate over on the same window, and that of no other gate."""
+    usual = {gate.name: gate.verdict for gate in day.report().gates}
+    other = {gate.name: gate.verdict for gate in day.report(GatePolicy.model_validate(changed)).gates}
+    assert other == {**usual, name: verdict}
+    assert usual[name] is not verdict
+
+
 @st.composite
 def days(draw: st.DrawFn) -> Day:
-    """Windows near every bound, possible ones only: no more live than decisions, no figures without entries."""
-    decisions = draw(st.sampled_from([0, 1, 99, 100, 101, 20_000]))
-    live = draw(st.sampled_from([0, decisions, decisions // 2]))
-    misses = draw(st.sampled_from([0, live // 10, live // 5, live]))
+    """Good days, most with a fact or two at, near or beyond its bound; possible ones only: no figures without entries."""
+    facts = ["decisions", "live", "misses", "rollbacks", "tri", "breaches", "age_us", "health"]
+    odd = draw(st.sets(st.sampled_from(facts), max_size=2))
+
+    def fact(name: str, usual: Fact, others: st.SearchStrategy[Fact]) -> Fact:
+        return draw(others) if name in odd else usual
+
+    decisions = fact("decisions", 20_000, st.sampled_from([0, 1, 99, 100, 101]))
+    live = fact("live", decisions, st.sampled_from([0, decisions // 2]))
+    misses = fact("misses", 0, st.sampled_from([live // 10, live * 15 // 100, live // 5, live]))
+    rollbacks = fact("rollbacks", 0, st.sampled_from([1, 2, 3, 300]))
+    tri = fact("tri", 0.5, st.none() | st.sampled_from([0.0, 0.1, -1e-9]))
+    age_us = fact("age_us", 0, st.sampled_from([BOUND_US, BOUND_US - 1, BOUND_US + 1, 2 * BOUND_US]))
     return Day(
         decisions=decisions,
         live=live,
         matching=live - misses,
-        rollbacks=draw(st.sampled_from([0, 0, 0, min(1, decisions)])),
-        tri=draw(st.sampled_from([0.5, 0.0, 0.1, -1e-9, None])) if decisions else None,
-        breaches=draw(st.sampled_from([0, 0, 0, min(1, decisions)])),
-        age_us=draw(st.sampled_from([0, BOUND_US, BOUND_US - 1, BOUND_US + 1])) if decisions else None,
-        health=draw(st.sampled_from([slots(), slots(), slots(), NOT_ASKED, without("slot04"), SlotsHealth()]) | told_slots),
+        rollbacks=min(rollbacks, decisions),
+        tri=tri if decisions else None,
+        breaches=min(fact("breaches", 0, st.just(1)), decisions),
+        age_us=age_us if decisions else None,
+        health=fact("health", slots(), st.sampled_from([NOT_ASKED, TIMED_OUT, without("slot04"), SlotsHealth()]) | told_slots),
         leaving_zero=draw(st.booleans()),
     )
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.actors import RECOVERY, SCHEDULER, Actor, ActorKind
@@ -123,8 +123,9 @@ def histories(draw: st.DrawFn) -> Pencil:
     if draw(st.sampled_from([True, True, True, False])):
         pencil.init(draw(st.sampled_from(LADDER)))
     for _ in range(draw(st.integers(0, 15))):
-        step = draw(st.sampled_from(["move", "move", "end", "end", "end", "brake", "lift", "say"]))
         now = pencil.now
+        usual = ["move", "move"] if now.under_way is None else ["end", "end"]
+        step = draw(st.sampled_from([*usual, *usual, "end", "brake", "lift", "say"]))
         if step == "move" and now.stage is not None and not now.holds and now.under_way is None:
             to_stage = draw(st.sampled_from([stage for stage in LADDER if stage != now.stage]))
             pencil.begin(to_stage, draw(st.sampled_from([OLIVIA, SCHEDULER])))
@@ -142,6 +143,7 @@ def histories(draw: st.DrawFn) -> Pencil:
     return pencil
 
 
+@settings(max_examples=300)
 @given(histories())
 def test_the_fold_of_receipts_equals_the_state(pencil: Pencil) -> None:
     """After every single receipt, what the receipts add up to is what somebody who was there noted down."""
@@ -251,6 +253,47 @@ def test_a_stage_dates_from_the_receipt_that_brought_it(receipts: list[Receipt],
     """`since` is when the router came to its stage; what leaves the stage alone leaves its date alone."""
     state = fold(receipts)
     assert (state.stage, state.since) == (stage, since)
+
+
+LATER = {"result": Result.APPLIED, "stage_after": 0}
+
+
+@pytest.mark.parametrize(
+    ("receipts", "expected"),
+    [
+        pytest.param([INIT], True, id="at-the-beginning"),
+        pytest.param([INIT, BEGUN], True, id="while-a-persons-step-is-under-way"),
+        pytest.param([INIT, BEGUN, outcome(Result.APPLIED, 25)], False, id="a-persons-step-was-applied"),
+        pytest.param([INIT, BEGUN, outcome(Result.NOT_APPLIED, 10)], True, id="a-persons-step-was-not-applied"),
+        pytest.param([INIT, BEGUN, outcome(Result.OVERTAKEN, 0)], True, id="a-persons-step-was-overtaken"),
+        pytest.param([INIT, BEGUN, outcome(Result.UNKNOWN, None)], True, id="a-persons-step-ended-unclear"),
+        pytest.param([INIT, outcome(Result.APPLIED, 25)], True, id="an-outcome-without-an-intent"),
+        pytest.param(
+            [INIT, BEGUN, outcome(Result.APPLIED, 25).model_copy(update={"actor": SCHEDULER})],
+            True,
+            id="the-schedulers-step-was-applied",
+        ),
+        *(
+            pytest.param(
+                [INIT, BEGUN, outcome(Result.APPLIED, 25), receipt(4, action, Phase.OUTCOME, "later", **LATER)],
+                True,
+                id=f"a-{action}-after-a-persons-step",
+            )
+            for action in (Action.ROLLBACK, Action.FREEZE, Action.LOWER)
+        ),
+        *(
+            pytest.param(
+                [INIT, BEGUN, outcome(Result.APPLIED, 25), receipt(4, action, Phase.EVENT, "later", **LATER)],
+                False,
+                id=f"a-{action}-after-a-persons-step",
+            )
+            for action in (Action.DAILY, Action.REQUEST, Action.UNFREEZE)
+        ),
+    ],
+)
+def test_a_person_is_required_until_a_persons_step_was_applied(receipts: list[Receipt], expected: bool) -> None:  # noqa: FBT001
+    """At the beginning and after every brake the scheduler waits for a person; talk and unfreezing change nothing in that."""
+    assert fold(receipts).person_required is expected
 
 
 def test_an_intent_is_remembered_with_what_settles_it() -> None:
