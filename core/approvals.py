@@ -72,6 +72,12 @@ def may_approve(approval: Approval, actor: Actor) -> Refuse | None:
             Code.SELF_APPROVAL,
             "You asked for this promotion, so somebody else has to approve it. Nothing was changed.",
         )
+    if approval.requester.is_person and actor.is_person and actor.kind is not approval.requester.kind:
+        return Refuse(
+            Code.IDENTITY_UNPROVEN,
+            "This was asked for in one place and is approved in another, and nobody can tell whether both are one person. "
+            "Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
+        )
     if not actor.is_person or Role.APPROVE not in actor.roles:
         return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
     return None

@@ -30,6 +30,7 @@ class Code(StrEnum):
     NOT_ALLOWED = "not_allowed"
     NOT_APPROVER = "not_approver"
     SELF_APPROVAL = "self_approval"
+    IDENTITY_UNPROVEN = "identity_unproven"
     APPROVAL_PENDING = "approval_pending"
     APPROVAL_UNKNOWN = "approval_unknown"
     APPROVAL_OVER = "approval_over"

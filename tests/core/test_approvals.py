@@ -107,7 +107,15 @@ def test_the_refusal_of_a_late_answer_says_what_became_of_the_request(approval: 
     [
         pytest.param(OLIVIA, AARON, None, id="another-approver"),
         pytest.param(OLIVIA, person("UPRIYA", Role.APPROVE), None, id="an-approver-without-another-role"),
-        pytest.param(OLIVIA, person("priya", Role.APPROVE, kind=ActorKind.OS), None, id="an-approver-at-the-terminal"),
+        pytest.param(
+            OLIVIA,
+            person("priya", Role.APPROVE, kind=ActorKind.OS),
+            Code.IDENTITY_UNPROVEN,
+            id="a-terminal-user-who-might-be-the-requester",
+        ),
+        pytest.param(
+            person("olivia", kind=ActorKind.OS), person("priya", Role.APPROVE, kind=ActorKind.OS), None, id="both-at-the-terminal"
+        ),
         pytest.param(SCHEDULER, AARON, None, id="an-approver-of-the-scheduler"),
         pytest.param(OLIVIA, person("UOLIVIA"), Code.SELF_APPROVAL, id="the-requester-without-roles"),
         pytest.param(OLIVIA, person("UOLIVIA", *Role), Code.SELF_APPROVAL, id="the-requester-who-became-an-approver"),
@@ -265,10 +273,11 @@ def test_the_requester_alone_never_gets_an_approval(
 def test_whoever_may_approve_is_another_person_with_the_role(
     asking: tuple[ActorKind, str], answering: tuple[ActorKind, str], roles: frozenset[Role]
 ) -> None:
-    """An approver passes exactly if they are a human being, hold the role, and differ from the requester."""
+    """An approver passes exactly if they are a human being, hold the role, and provably differ from the requester."""
     asked = request(requester=Actor(kind=asking[0], id=asking[1]))
     actor = Actor(kind=answering[0], id=answering[1], roles=roles)
-    entitled = answering[0] is not ActorKind.SCHEDULER and Role.APPROVE in roles and answering != asking
+    proven = asking[0] is ActorKind.SCHEDULER or asking[0] is answering[0]
+    entitled = answering[0] is not ActorKind.SCHEDULER and Role.APPROVE in roles and answering != asking and proven
     assert (may_approve(asked, actor) is None) is entitled
 
 
