@@ -1,6 +1,10 @@
-"""A skipped test is a failure: whatever a test needs, the set-up installs."""
+"""A skipped test is a failure: whatever a test needs, the set-up installs. No law fails because a machine is slow."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
