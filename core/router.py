@@ -22,7 +22,7 @@ import urllib3
 from core.brake import Brake, BrakeReading
 from core.canonical import clean_text
 from core.envfile import settings_in, with_settings
-from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
+from core.errors import AnrError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.files import read_bounded, write_durably
 from core.gates import SlotsHealth
 from core.target import Target
@@ -127,11 +127,11 @@ class Router:
         self._write(with_settings(self._text(), wanted))
         try:
             if self._brake.read() == since:
-                failure = self._reload_and_look(wanted)
+                came_of_it = self._reload_and_look(wanted)
                 if self._brake.read() == since:
-                    if failure is not None:
-                        raise failure
-                    return Written(self.settings(), overtaken=False)
+                    if isinstance(came_of_it, AnrError):
+                        raise came_of_it
+                    return Written(came_of_it, overtaken=False)
         except BrakeUnreadable:
             self.make_safe()
             raise
@@ -218,15 +218,14 @@ class Router:
     def _not_what_was_written(self) -> str:
         return f"{self._target.settings_file} does not say what was written to it. Something else writes it; find out what."
 
-    def _reload_and_look(self, wanted: Mapping[str, str]) -> ReloadFailed | SettingsFileError | None:
-        """Reload the router and read back what was written; return what went wrong, or None."""
+    def _reload_and_look(self, wanted: Mapping[str, str]) -> RouterSettings | ReloadFailed | SettingsFileError:
+        """Reload the router and return what its settings file says then, or what went wrong."""
         try:
             self._reload(wanted)
-            if not self.settings().carries(wanted):
-                return SettingsFileError(self._not_what_was_written())
+            shown = self.settings()
         except (ReloadFailed, SettingsFileError) as error:
             return error
-        return None
+        return shown if shown.carries(wanted) else SettingsFileError(self._not_what_was_written())
 
     def _reload(self, settings: Mapping[str, str]) -> None:
         command = self._target.reload_command
