@@ -4,9 +4,9 @@ Options come from `anr.toml` (or the file that ANR_CONFIG names) and from variab
 joined by two underscores: `ANR_TARGET__LEDGER`.
 """
 
-import getpass
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +17,9 @@ from core.actors import AccessPolicy, Actor, ActorKind
 from core.errors import ConfigurationError
 from core.schedule import Schedule
 from core.target import Target
+
+if sys.platform != "win32":
+    import pwd
 
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
@@ -87,11 +90,21 @@ class Settings(BaseSettings):
 
     def terminal_actor(self) -> Actor:
         """Return who sits at the terminal: the operating-system user, as the Slack user that `people` names for them."""
-        user = getpass.getuser()
+        user = operating_system_user()
         mapped = self.people.get(user)
         identity = mapped or f"os:{user}"
         kind = ActorKind.SLACK if mapped else ActorKind.OS
         return Actor(kind=kind, id=mapped or user, roles=self.access.roles_of(identity, full_member=True))
+
+
+def operating_system_user() -> str:
+    """Return who runs this process, as the operating system says; whoever sets LOGNAME or USER becomes nobody else."""
+    if sys.platform == "win32":
+        return os.getlogin()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run an account that has no name
+        return str(os.getuid())
 
 
 def load() -> Settings:

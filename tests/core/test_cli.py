@@ -1,9 +1,9 @@
 import csv
-import getpass
 import io
 import json
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 
 from core.cli import app, run
 from core.router import SAFE_SETTINGS
+from core.settings import operating_system_user
 from core.terminal import FAILED, REFUSED, USAGE, reading
-from tests.core.conftest import NOW, House
+from tests.core.conftest import House
 
 Anr = Callable[..., Result]
 AT = "2025-10-01T09:05:00Z"
@@ -21,7 +22,7 @@ AT = "2025-10-01T09:05:00Z"
 @pytest.fixture
 def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
     """The command line on a house, where whoever runs the test is an operator and an approver."""
-    target, user = house.target, getpass.getuser()
+    target, user = house.target, operating_system_user()
     for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
@@ -63,14 +64,36 @@ def test_the_csv_has_the_runbooks_columns(anr: Anr, house: House) -> None:
     assert len(rows) == 301
 
 
-def test_the_requester_cannot_approve_at_the_terminal_either(anr: Anr, house: House) -> None:
-    """The policy is that of Slack: a question, a refusal, nothing changed."""
-    house.clock.now = NOW
+def test_at_the_terminal_too_a_promotion_needs_a_second_person(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is that of Slack: a question, a refusal to who asked, somebody else's yes, the router's settings."""
+    house.clock.now = datetime.now(UTC)
+    house.write_ledger()
+    monkeypatch.setenv("ANR_PEOPLE", json.dumps({operating_system_user(): "UOLIVIA"}))
+    monkeypatch.setenv("ANR_OPERATORS", '["UOLIVIA"]')
+    assert anr("init").exit_code == 0
+    assert json.loads(anr("promote", "--dry-run", "--json").stdout) == {
+        "exit_code": 0,
+        "from": 10,
+        "result": "would_move",
+        "to": 25,
+    }
+    request = json.loads(anr("promote", "-r", "a good day", "--json").stdout)["request"]
+    assert anr("approve", request).exit_code == REFUSED
+    assert house.setting("NOVA_ANR_PILOT") == "0.10"
+    monkeypatch.setenv("ANR_PEOPLE", json.dumps({operating_system_user(): "UAARON"}))
+    assert anr("approve", request).exit_code == 0
+    assert house.setting("NOVA_ANR_PILOT") == "0.25"
+    assert json.loads(anr("status", "--json").stdout)["state"]["stage"] == 25
+
+
+def test_gates_that_do_not_pass_are_an_exit_code(anr: Anr, house: House) -> None:
+    """The ledger is old by the real clock: NO-GO, and nothing is asked for."""
     assert anr("init").exit_code == 0
     refused = anr("promote")
-    assert refused.exit_code == REFUSED  # the ledger is old by the real clock: its freshness fails
+    assert refused.exit_code == REFUSED
     assert "NO-GO" in refused.output
     assert house.setting("NOVA_ANR_PILOT") == "0.10"
+    assert house.site.journal.pending() == ()
 
 
 def test_rollback_freeze_and_unfreeze(anr: Anr, house: House) -> None:

@@ -1,4 +1,3 @@
-import getpass
 import json
 import os
 import traceback
@@ -9,7 +8,7 @@ import pytest
 from core.actors import ActorKind, Role
 from core.errors import ConfigurationError
 from core.schedule import PromotionMode
-from core.settings import load
+from core.settings import load, operating_system_user
 from core.target import LADDER, Target
 from tests.core.test_files import denied, nobodys_folder
 
@@ -139,7 +138,7 @@ def test_variables_win_over_the_file_option_by_option(config: Path, monkeypatch:
 
 def test_who_sits_at_the_terminal_is_who_the_file_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody with a Slack id acts under it and with its roles, anybody else as the operating system's user."""
-    user = getpass.getuser()
+    user = operating_system_user()
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
     monkeypatch.setenv("ANR_APPROVERS", '["UAARON"]')
     own = load().terminal_actor()
@@ -147,6 +146,16 @@ def test_who_sits_at_the_terminal_is_who_the_file_says(monkeypatch: pytest.Monke
     monkeypatch.setenv("ANR_PEOPLE", json.dumps({user: "UAARON"}))
     mapped = load().terminal_actor()
     assert (mapped.kind, mapped.id, mapped.roles) == (ActorKind.SLACK, "UAARON", frozenset(Role))
+
+
+@pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"])
+def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """Who asked under their own name cannot approve under another one by setting a variable."""
+    own = load().terminal_actor()
+    monkeypatch.setenv(variable, "aaron")
+    monkeypatch.setenv("ANR_APPROVERS", '["os:aaron"]')
+    found = load().terminal_actor()
+    assert (found.id, found.roles) == (own.id, frozenset({Role.BRAKE}))
 
 
 # --- settings that cannot be used -------------------------------------------------------------------------------------
