@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test check lock picture clean
+.PHONY: demo test lint check lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
@@ -10,11 +10,15 @@ demo: .venv/run.stamp
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -p no:cacheprovider
 
-check: .venv/dev.stamp
+lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# what CI runs
+check:
+	$(MAKE) lint
 	$(MAKE) test
 
 lock: .venv/dev.stamp

@@ -30,9 +30,11 @@ from core.overview import look
 from core.receipts import Sealed
 from core.settings import Settings, load
 from core.site import Report, Site, utc_now
-from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, reading
+from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, working
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Operate the progressive rollout of the ANR router.")
+EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
 
@@ -57,7 +59,7 @@ def run(application: typer.Typer) -> None:
 def operating() -> Iterator[tuple[Settings, Site]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
     settings = load()
-    with reading("Reading the ledger") as on_progress:
+    with working() as on_progress:
         site = Site.at(settings.target, settings.access, on_progress=on_progress)
         try:
             yield settings, site
@@ -65,7 +67,7 @@ def operating() -> Iterator[tuple[Settings, Site]]:
             site.journal.close()
 
 
-@app.callback()
+@app.callback(epilog=EXIT_CODES)
 def common(*, verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False) -> None:
     """Operate the progressive rollout of the ANR router."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -94,11 +96,12 @@ def report(
     try:
         moment = parse_moment(now) if now else utc_now()
     except ValueError as error:
-        raise ConfigurationError(f"--now: {error}. Nothing was measured.") from error
+        text = f"--now takes a time such as 2025-10-01T09:05:00Z (RFC 3339, with its offset), not {now!r}. Nothing was measured."
+        raise ConfigurationError(text) from error
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
     writer.writerow(CSV_COLUMNS)
-    with reading("Reading the ledger") as on_progress:
+    with working() as on_progress:
         metrics = scan(
             ledger or target.ledger,
             now=moment,
@@ -204,7 +207,7 @@ def receipts(*, last: Annotated[int, typer.Option(min=1, max=10_000, help="How m
     table = Table("receipt", "time (UTC)", "action", "phase", "result", "stage", "by")
     for one in found:
         receipt = one.receipt
-        moved = "" if receipt.stage_after is None else f"{receipt.stage_before} → {receipt.stage_after}"
+        moved = "" if receipt.stage_after is None else f"{_stage(receipt.stage_before)} → {_stage(receipt.stage_after)}"
         cells = (one.mark, f"{receipt.ts:%Y-%m-%d %H:%M:%S}", receipt.action, receipt.phase, receipt.result or "", moved)
         table.add_row(*(escape(str(cell)) for cell in cells), escape(receipt.actor.id))
     out.print(table)
@@ -258,6 +261,10 @@ def daily(
     if not as_json:
         print_gates(ran.report.gates.gates, title="GO" if ran.report.gates.go else "NO-GO")
     finish(ran.outcome, as_json=as_json)
+
+
+def _stage(stage: int | None) -> str:
+    return "?" if stage is None else f"{stage}"
 
 
 def _is_in(sealed: tuple[Sealed, ...], expect: str) -> bool:

@@ -184,7 +184,7 @@ def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse
     if not approvers_set:
         return Refuse(
             Code.NO_APPROVERS,
-            "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings (Slack user ids).",
+            "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
         )
     if actor.is_person:
         return None if Role.OPERATE in actor.roles else not_allowed("ask for a promotion", "operators")

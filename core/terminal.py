@@ -5,16 +5,16 @@ Excluded: the commands (core/cli.py).
 
 import json
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.filesize import decimal
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from core import braking, operations
@@ -27,30 +27,38 @@ from core.site import OnProgress
 
 DONE, REFUSED, USAGE, FAILED = 0, 1, 2, 3
 PATIENCE_SECONDS = 1.0
-"""What lasts longer than this shows its progress."""
+"""What lasts longer than this shows that it goes on."""
 
 out, err = Console(), Console(stderr=True)
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.NO_DATA: "yellow", Verdict.NOT_APPLICABLE: "dim"}
 
 
+class _Patient(Progress):
+    """A progress display that stays empty until the work has lasted a while."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if any((task.elapsed or 0) >= PATIENCE_SECONDS for task in self.tasks):
+            yield from super().get_renderables()
+
+
 @contextmanager
-def reading(what: str, console: Console = err) -> Iterator[OnProgress]:
-    """Yield what shows a bar on the error stream once reading has lasted a second; nothing where nobody looks."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task(what, total=None)
-    begun = time.monotonic()
+def working(console: Console = err) -> Iterator[OnProgress]:
+    """Yield what is told how far the ledger was read. Work that lasts a second shows on the error stream that it goes on.
 
-    def show(read: int, size: int) -> None:
-        if not bar.live.is_started and time.monotonic() - begun >= PATIENCE_SECONDS:
-            bar.start()
-        bar.update(task, completed=read, total=size)
+    Where nobody looks, nothing is written.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with _Patient(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        waiting = display.add_task("Working", total=None)
+        ledger = display.add_task("", visible=False)
 
-    try:
+        def show(read: int, size: int) -> None:
+            text = f"Reading the ledger, {decimal(read)} of {decimal(size)}"
+            display.update(ledger, description=text, completed=read, total=size, visible=read < size)
+            display.update(waiting, visible=read >= size)
+
         yield show
-    finally:
-        bar.stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 from core.cli import app, run
 from core.router import SAFE_SETTINGS
 from core.settings import operating_system_user
-from core.terminal import FAILED, REFUSED, USAGE, reading
+from core.terminal import FAILED, REFUSED, USAGE, working
 from tests.core.conftest import House
 
 Anr = Callable[..., Result]
@@ -171,17 +172,29 @@ def test_a_missing_ledger_is_a_failure(
     assert anr("approve", "nothing").exit_code == REFUSED
 
 
-def test_reading_that_lasts_shows_a_bar_to_a_person_and_nothing_to_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a second the bar names what is read and how much; a pipe gets no control characters."""
+def test_work_that_lasts_a_second_shows_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person sees how much of the ledger was read, and that something is done after that."""
     monkeypatch.setattr("core.terminal.PATIENCE_SECONDS", 0.0)
-    shown = {}
-    for person in (True, False):
-        console = Console(file=io.StringIO(), force_terminal=person, width=100)
-        with reading("Reading the ledger", console) as on_progress:
-            on_progress(500_000, 2_000_000)
-            on_progress(2_000_000, 2_000_000)
-        assert isinstance(console.file, io.StringIO)
-        shown[person] = console.file.getvalue()
-    assert "Reading the ledger" in shown[True]
-    assert "2.0/2.0 MB" in shown[True]
-    assert shown[False] == ""
+    console = Console(file=(shown := io.StringIO()), force_terminal=True, width=100)
+    ends = time.monotonic() + 20
+    with working(console) as on_progress:
+        for read, words in (500_000, "Reading the ledger, 500.0 kB of 2.0 MB"), (2_000_000, "Working"):
+            shown.seek(0)
+            shown.truncate()
+            on_progress(read, 2_000_000)
+            while words not in shown.getvalue():
+                assert time.monotonic() < ends
+
+
+@pytest.mark.parametrize(("person", "patience"), [(True, 60.0), (False, 0.0)], ids=["a-quick-one", "nobody-looks"])
+def test_quick_work_and_scripts_see_no_progress(monkeypatch: pytest.MonkeyPatch, *, person: bool, patience: float) -> None:
+    """Nothing flickers for what takes no time, and a pipe gets no control characters."""
+    monkeypatch.setattr("core.terminal.PATIENCE_SECONDS", patience)
+    console = Console(file=(shown := io.StringIO()), force_terminal=person, width=100)
+    with working(console) as on_progress:
+        on_progress(500_000, 2_000_000)
+        console.print("half-way")
+        on_progress(2_000_000, 2_000_000)
+    assert "Reading" not in shown.getvalue()
+    assert "Working" not in shown.getvalue()
+    assert person or shown.getvalue() == "half-way\n"
