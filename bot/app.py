@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,12 +22,13 @@ from bot.jobs import Jobs
 from bot.manifest import COMMAND
 from bot.modals import REASON_MODALS, submitted
 from bot.outage import SLACK_FAILED
-from bot.slash import Answer, Desk
+from bot.slash import Answer, Desk, Station
 from bot.stories import Stories
 from core import recovery
 from core.errors import AnrError, ConfigurationError
 from core.settings import Settings
 from core.site import Site, utc_now
+from core.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
     """
     slack = settings.slack
     bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
-    if not bot_token or not slack.channel or not (app_token or secret):
+    channels = [target.channel or slack.channel for target in settings.every_target]
+    if not bot_token or not all(channels) or not (app_token or secret):
         raise ConfigurationError(
             "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "
             "(Socket Mode) or slack.signing_secret (HTTP mode).",
@@ -53,27 +55,40 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         raise ConfigurationError(
             f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
         ) from error
-    site = Site.at(settings.target, settings.access, clock)
-    try:
-        await asyncio.to_thread(recovery.recover, site)
-    except AnrError:
-        log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
-    stories = Stories(site, client, slack.channel, settings.target.journal.with_suffix(".stories.sqlite"))
-    desk = Desk(site, Access(client, settings.access, team_id), stories)
-    app = listeners(AsyncApp(signing_secret=secret or None, client=client), desk)
-    jobs = Jobs(site, settings.schedule, stories.wake)
-    following = asyncio.create_task(stories.run())
-    jobs.start()
-    try:
+    async with AsyncExitStack() as routers:
+        stations = [
+            await routers.enter_async_context(_station(settings, target, client, clock)) for target in settings.every_target
+        ]
+        desk = Desk(stations, Access(client, settings.access, team_id))
+        routers.push_async_callback(desk.drain)
+        app = listeners(AsyncApp(signing_secret=secret or None, client=client), desk)
         if app_token:
             async with _socket(app, app_token, client):
                 yield None
         else:
             async with _http(app, slack.http_host, slack.http_port) as port:
                 yield port
+
+
+@asynccontextmanager
+async def _station(
+    settings: Settings, target: Target, client: AsyncWebClient, clock: Callable[[], datetime]
+) -> AsyncIterator[Station]:
+    """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
+    site = Site.at(target, settings.access, clock)
+    try:
+        await asyncio.to_thread(recovery.recover, site)
+    except AnrError:
+        log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
+    channel = target.channel or settings.slack.channel
+    stories = Stories(site, client, channel, target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+    jobs = Jobs(site, stories.wake)
+    following = asyncio.create_task(stories.run())
+    jobs.start()
+    try:
+        yield Station(site, stories, channel)
     finally:
         await jobs.stop()
-        await desk.drain()
         with suppress(AnrError, *SLACK_FAILED):
             await asyncio.wait_for(stories.catch_up(), 5)
         following.cancel()

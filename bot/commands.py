@@ -3,7 +3,8 @@
 Pure. Excluded: who may do it and what comes of it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 WORDS = ("help", "status", "report", "promote", "approve", "deny", "rollback", "freeze", "unfreeze", "receipts", "verify")
@@ -17,6 +18,7 @@ class Command:
 
     Attributes:
         word: one of `WORDS`.
+        target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
         argument: the id for `approve` and `deny`.
         reason: the rest of the text, as it was typed.
@@ -27,6 +29,7 @@ class Command:
     argument: str = ""
     reason: str = ""
     dry_run: bool = False
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,13 @@ class Misunderstood:
     nearest: str | None = None
 
 
-def parse(text: str) -> Command | Misunderstood:
-    """Understand the text after `/anr`."""
+def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
+    """Understand the text after `/anr`.
+
+    Args:
+        text: as it was typed.
+        targets: the routers' names; where there are several, one may follow the command: `/anr status staging`.
+    """
     words = text.strip().split(maxsplit=1)
     first = words[0].lower() if words else ""
     rest = words[1].strip() if len(words) > 1 else ""
@@ -46,6 +54,15 @@ def parse(text: str) -> Command | Misunderstood:
     if word not in WORDS:
         near = get_close_matches(word, WORDS, n=1, cutoff=0.5)
         return Misunderstood(f"“{first[:40]}” is not a command.", near[0] if near else None)
+    if len(targets) > 1:
+        named, _, after = rest.partition(" ")
+        if named.lower() in targets:
+            understood = _command(word, after.strip())
+            return understood if isinstance(understood, Misunderstood) else replace(understood, target=named.lower())
+    return _command(word, rest)
+
+
+def _command(word: str, rest: str) -> Command | Misunderstood:
     if word == "promote":
         return _promote(rest)
     if word in {"approve", "deny"}:

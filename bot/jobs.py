@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import operations
+from core import approving, operations
 from core.errors import AnrError
-from core.schedule import Schedule, due
+from core.schedule import due
 from core.site import Site
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ _LOOK_SECONDS = 20
 class Jobs:
     """Runs the jobs of one site."""
 
-    def __init__(self, site: Site, schedule: Schedule, on_change: Callable[[], None]) -> None:
+    def __init__(self, site: Site, on_change: Callable[[], None]) -> None:
         self._site = site
-        self._schedule = schedule
+        self._schedule = site.target.schedule
         self._on_change = on_change
         self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
         self._running: set[asyncio.Task[None]] = set()
@@ -76,5 +76,5 @@ class Jobs:
         self._on_change()
 
     def _sweep(self) -> None:
-        if operations.sweep(self._site):
+        if approving.sweep(self._site):
             self._on_change()

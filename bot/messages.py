@@ -13,10 +13,11 @@ from core.approvals import Approval, ApprovalStatus
 from core.braking import Braked, Unfrozen
 from core.decisions import Lower, Refuse
 from core.gates import Gate, Verdict
-from core.operations import Asked, DailyRun, Ended, Moved, Refused, WouldMove
+from core.operations import DailyRun
+from core.outcomes import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.overview import Overview
 from core.receipts import Action, Flaw, Phase, Receipt, Result, Sealed
-from core.site import Report
+from core.report import Report
 
 Block = dict[str, Any]
 MAX_TEXT = 2900
@@ -134,7 +135,7 @@ def failure(text: str) -> list[Block]:
     return [section(f":warning: {escape(text)}")]
 
 
-def answer(result: object) -> list[Block]:
+def answer(result: object) -> list[Block]:  # noqa: C901 - one arm a result
     """Return the answer to the person who acted."""
     match result:
         case Refused(refusal=refuse, report=report):
@@ -142,13 +143,16 @@ def answer(result: object) -> list[Block]:
         case Refuse():
             return refusal(result)
         case Asked(approval=approval):
-            return [section(f":hourglass: Asked. {_move(approval)} waits for an approver until {when(approval.expires_at)}.")]
+            return [section(f":hourglass: Asked. {_what(approval)} waits for an approver until {when(approval.expires_at)}.")]
         case WouldMove(decision=decision, report=report):
             what = "would happen at once" if isinstance(decision, Lower) else "would wait for an approver"
             line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {what}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
             return [section(_outcome(sealed.receipt)), context(_mark(sealed))]
+        case Signed(approval=approval):
+            line = f":pencil: Your approval counts: {_what(approval)}. {approval.missing} more needed before it is done."
+            return [section(line)]
         case Ended(approval=approval):
             return [section(_ending(approval))]
         case Braked():
@@ -207,7 +211,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> tuple[str, lis
     title = _title(first, last, approval)
     blocks = [header(title)]
     if approval is not None:
-        blocks.append(section(f"*{_move(approval)}*\nasked by {who(approval.requester)}{_because(approval.reason)}"))
+        blocks.append(section(f"*{_what(approval)}*\nasked by {who(approval.requester)}{_because(approval.reason)}"))
     elif first.action is not Action.DAILY:
         blocks.append(section(f"by {who(first.actor)}{_because(first.reason)}"))
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
@@ -288,8 +292,8 @@ def _ending(approval: Approval) -> str:
     return f"{sign} *{word}*{by}{at}. {escape(approval.note)}".rstrip()
 
 
-def _move(approval: Approval) -> str:
-    return f"{approval.from_stage} → {approval.to_stage} % of live traffic"
+def _what(approval: Approval) -> str:
+    return escape(approval.what)
 
 
 def _because(reason: str) -> str:
@@ -354,7 +358,7 @@ def status(seen: Overview) -> list[Block]:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
-    lines.extend(f":hourglass: Request `{one.id}`: {_move(one)}, asked by {who(one.requester)}" for one in seen.pending)
+    lines.extend(f":hourglass: Request `{one.id}`: {_what(one)}, asked by {who(one.requester)}" for one in seen.pending)
     lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
     blocks = [section("\n".join(lines))]
     if seen.report is not None:

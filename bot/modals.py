@@ -21,12 +21,18 @@ _WHAT = {
 _PLACEHOLDERS = {"promote": "What speaks for it", "freeze": "What you saw"}
 
 
-def reason_modal(word: str, response_url: str) -> dict[str, Any]:
-    """Return the modal that asks for the reason of `promote` or `freeze`; no reason is an answer too."""
+def reason_modal(word: str, response_url: str, target: str) -> dict[str, Any]:
+    """Return the modal that asks for the reason of `promote` or `freeze`; no reason is an answer too.
+
+    Args:
+        word: what is to be done.
+        response_url: where the person is answered.
+        target: name of the router that it is to be done to.
+    """
     return {
         "type": "modal",
         "callback_id": word,
-        "private_metadata": json.dumps({"response_url": response_url}),
+        "private_metadata": json.dumps({"response_url": response_url, "target": target}),
         "title": {"type": "plain_text", "text": _TITLES[word]},
         "submit": {"type": "plain_text", "text": _SUBMITS[word]},
         "close": {"type": "plain_text", "text": "Cancel"},
@@ -54,5 +60,6 @@ def reason_modal(word: str, response_url: str) -> dict[str, Any]:
 def submitted(view: dict[str, Any]) -> tuple[Command, str]:
     """Return the command that a submitted modal stands for, and the address that answers the person."""
     answer = view["state"]["values"]["reason"]["reason"]
-    url = json.loads(view["private_metadata"])["response_url"]
-    return Command(view["callback_id"], reason=str(answer.get("value") or "").strip()), str(url)
+    kept = json.loads(view["private_metadata"])
+    reason = str(answer.get("value") or "").strip()
+    return Command(view["callback_id"], reason=reason, target=str(kept["target"])), str(kept["response_url"])

@@ -1,10 +1,11 @@
 """The rollout of the ANR router, without Slack, HTTP servers or schedulers. Synchronous; usable alone.
 
 ledger lines --ledger_scan, metrics--> figures of a window --gates--> gate report
-gate report, state --decisions, approvals--> decision --operations--> intent receipt
+gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
-pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals schedule envfile target
+pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals report outcomes schedule
+       envfile target
 io     files ledger_scan journal brake router lock
-shell  site actuation operations braking recovery overview settings terminal cli
+shell  site actuation braking approving operations recovery overview settings terminal cli
 """

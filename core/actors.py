@@ -3,7 +3,7 @@
 Pure. Excluded: how a surface finds out who somebody is (bot/access.py for Slack, core/cli.py for the terminal).
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +30,7 @@ class Actor(BaseModel):
     """Somebody or something that acts. Two actors are the same person exactly if kind and id are equal.
 
     A terminal user whom the settings map to a Slack user acts as that Slack user, so that nobody can ask in one place and
-    approve in the other. Roles are looked up anew for every operation and never recorded.
+    approve in the other. Roles and groups are looked up anew for every operation and never recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +38,12 @@ class Actor(BaseModel):
     kind: ActorKind
     id: str = Field(min_length=1, max_length=100)
     roles: frozenset[Role] = Field(default=frozenset(), exclude=True, repr=False)
+    groups: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which the settings may list this actor: the own one, and those of their groups."""
+        return self.groups | {f"os:{self.id}" if self.kind is ActorKind.OS else self.id}
 
     @property
     def is_person(self) -> bool:
@@ -53,34 +59,85 @@ SCHEDULER = Actor(kind=ActorKind.SCHEDULER, id="daily")
 RECOVERY = Actor(kind=ActorKind.RECOVERY, id="start")
 
 
+class Approvable(StrEnum):
+    """What may need somebody's approval. The values are those of the receipts' actions."""
+
+    PROMOTE = "promote"
+    UNFREEZE = "unfreeze"
+    RESTORE = "restore"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+
+class ApprovalRule(BaseModel):
+    """How one action is approved.
+
+    Attributes:
+        needed: how many people have to approve; 0 means that it happens at once.
+        approvers: who may; empty means those of the general list.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needed: int = Field(ge=0, le=5)
+    approvers: frozenset[str] = frozenset()
+
+
+STANDARD_RULES: Mapping[Approvable, ApprovalRule] = {
+    Approvable.PROMOTE: ApprovalRule(needed=1),
+    Approvable.UNFREEZE: ApprovalRule(needed=0),
+    Approvable.RESTORE: ApprovalRule(needed=1),
+    Approvable.ROLLBACK: ApprovalRule(needed=0),
+    Approvable.FREEZE: ApprovalRule(needed=0),
+}
+"""What holds where the settings say nothing: a promotion and a restore need one approval, a brake needs none."""
+
+
 class AccessPolicy(BaseModel):
-    """Who holds which role. Names are Slack user ids (`U…`, `W…`) or `os:<user>`; display names never count."""
+    """Who holds which role.
+
+    Names are Slack user ids (`U…`, `W…`), Slack user groups (`S…`) or `os:<user>`; display names never count.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     operators: frozenset[str] = frozenset()
     approvers: frozenset[str] = frozenset()
     brake_open_to_members: bool = True
+    rules: Mapping[Approvable, ApprovalRule] = Field(default_factory=dict)
 
-    def roles_of(self, identity: str, *, full_member: bool) -> frozenset[Role]:
+    def rule(self, action: Approvable) -> ApprovalRule:
+        """Return how an action is approved, with the general list of approvers where it has none of its own."""
+        rule = self.rules.get(action, STANDARD_RULES[action])
+        return rule if rule.approvers else rule.model_copy(update={"approvers": self.approvers})
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The Slack user groups that any list names."""
+        listed = self.operators.union(self.approvers, *(rule.approvers for rule in self.rules.values()))
+        return frozenset(name for name in listed if name.startswith("S"))
+
+    def may_approve(self, actor: Actor, action: Approvable) -> bool:
+        """Whether this actor is among those who may approve that action. Somebody without any role never is."""
+        return Role.APPROVE in actor.roles and bool(actor.names & self.rule(action).approvers)
+
+    def roles_of(self, identity: str, *, full_member: bool, groups: frozenset[str] = frozenset()) -> frozenset[Role]:
         """Return the roles of one identity.
 
         Args:
             identity: a Slack user id or `os:<user>`.
             full_member: whether the person is a full, active member of our own workspace (or sits at the terminal).
                 Without that nobody has any role, whatever a list says.
+            groups: the Slack user groups that the person is in.
         """
         if not full_member:
             return frozenset()
-        operates = identity in self.operators or identity in self.approvers
+        names = groups | {identity}
+        approves = bool(names & self.approvers.union(*(rule.approvers for rule in self.rules.values())))
+        operates = approves or bool(names & self.operators)
         roles = {
             Role.BRAKE: operates or self.brake_open_to_members,
             Role.OPERATE: operates,
-            Role.APPROVE: identity in self.approvers,
+            Role.APPROVE: approves,
         }
         return frozenset(role for role, held in roles.items() if held)
-
-
-def names(identities: Collection[str]) -> str:
-    """Return identities as a stable, readable list."""
-    return ", ".join(sorted(identities)) or "nobody"

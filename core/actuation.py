@@ -11,9 +11,10 @@ from core.approvals import Approval
 from core.canonical import clean_text
 from core.decisions import Lower, Raise
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
-from core.receipts import Action, Draft, Phase, Result, Sealed, Signature
+from core.receipts import Action, Draft, Phase, Result, Sealed
+from core.report import Report
 from core.router import settings_for
-from core.site import Facts, Report, Site, observed
+from core.site import Facts, Site, observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,6 @@ def climb(site: Site, facts: Facts, move: Raise, order: Order, report: Report, a
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
     wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
-    signatures: tuple[Signature, ...] = ()
-    if approval is not None and approval.decided_by is not None and approval.decided_at is not None:
-        signatures = (Signature(actor=approval.decided_by, at=approval.decided_at, decision="approved"),)
     intent = site.draft(
         operation=order.operation,
         ts=site.clock(),
@@ -57,7 +55,7 @@ def climb(site: Site, facts: Facts, move: Raise, order: Order, report: Report, a
         gates=report.gates.gates,
         metrics=report.metrics.summary(),
         approval_id=approval.id if approval else None,
-        approvals=signatures,
+        approvals=approval.signatures if approval else (),
         settings_written=wanted,
     )
     site.journal.append(intent, approval)

@@ -1,8 +1,8 @@
-"""Approvals: a request to promote, what it is bound to, and who may answer it.
+"""Approvals: a request that somebody else has to approve, what it is bound to, and who may answer it.
 
 Pure. Excluded: where requests are kept (core/journal.py) and the buttons that answer them. An approval is bound to its
-intent: both stages, the state's revision, the policy, the gates' verdicts, the requester and an expiry. All of it is
-checked again when somebody answers, on a fresh report; what changed makes the request stale, for good.
+intent: the action and its subject, both stages, the state's revision, the policy, the gates' verdicts, the requester and an
+expiry. All of it is checked again when somebody answers, on a fresh report; what changed makes the request stale, for good.
 """
 
 from datetime import datetime
@@ -10,10 +10,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from core.actors import Actor, Role
+from core.actors import AccessPolicy, Actor, Approvable
 from core.canonical import Moment
-from core.decisions import Code, Proceed, Refuse
+from core.decisions import Code, Refuse
 from core.gates import GateReport
+from core.receipts import Signature
 from core.rollout import RolloutState
 
 
@@ -28,24 +29,55 @@ class ApprovalStatus(StrEnum):
 
 
 class Approval(BaseModel):
-    """A request to promote, and its answer."""
+    """A request, and its answer.
+
+    Attributes:
+        action: what is asked for.
+        subject: what it is to be done to: ids of holds to lift, the name of a backup; empty for a promotion.
+        from_stage: percent of live traffic when it was asked; None if nobody knew.
+        to_stage: percent afterwards; None if the action leaves it alone.
+        verdict_digest: of the gates when it was asked; empty where no gate is asked.
+        needed: how many people have to approve.
+        signatures: who has approved so far, and when.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
+    action: Approvable = Approvable.PROMOTE
+    subject: tuple[str, ...] = ()
     requester: Actor
     reason: str
-    from_stage: int
-    to_stage: int
+    from_stage: int | None
+    to_stage: int | None
     revision: int
     policy_digest: str
     verdict_digest: str
     asked_at: Moment
     expires_at: Moment
+    needed: int = 1
+    signatures: tuple[Signature, ...] = ()
     status: ApprovalStatus = ApprovalStatus.PENDING
     decided_by: Actor | None = None
     decided_at: Moment | None = None
     note: str = ""
+
+    @property
+    def what(self) -> str:
+        """What is asked for, in a few words."""
+        if self.action is Approvable.PROMOTE:
+            return f"{self.from_stage} → {self.to_stage} % of live traffic"
+        about = ", ".join(self.subject)
+        return f"{self.action} {about}".rstrip()
+
+    @property
+    def missing(self) -> int:
+        """How many people still have to approve."""
+        return max(0, self.needed - len(self.signatures))
+
+    def signed(self, by: Actor, at: datetime) -> "Approval":
+        """Return this request with one more approval."""
+        return self.model_copy(update={"signatures": (*self.signatures, Signature(actor=by, at=at, decision="approved"))})
 
     def ended(self, status: ApprovalStatus, at: datetime, *, by: Actor | None = None, note: str = "") -> "Approval":
         """Return this request in a final status."""
@@ -65,12 +97,12 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
     return None
 
 
-def may_approve(approval: Approval, actor: Actor) -> Refuse | None:
+def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not approve this request, or None if they may."""
     if actor.is_same_as(approval.requester):
         return Refuse(
             Code.SELF_APPROVAL,
-            "You asked for this promotion, so somebody else has to approve it. Nothing was changed.",
+            "You asked for this yourself, so somebody else has to approve it. Nothing was changed.",
         )
     if approval.requester.is_person and actor.is_person and actor.kind is not approval.requester.kind:
         return Refuse(
@@ -78,38 +110,49 @@ def may_approve(approval: Approval, actor: Actor) -> Refuse | None:
             "This was asked for in one place and is approved in another, and nobody can tell whether both are one person. "
             "Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
         )
-    if not actor.is_person or Role.APPROVE not in actor.roles:
+    if not actor.is_person or not access.may_approve(actor, approval.action):
         return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
+    if any(actor.is_same_as(signature.actor) for signature in approval.signatures):
+        return Refuse(Code.ALREADY_DONE, f"You have approved this already; {approval.missing} more is needed.")
     return None
 
 
-def may_deny(approval: Approval, actor: Actor) -> Refuse | None:
+def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not deny this request: approvers may, and the requester may take it back."""
-    if actor.is_same_as(approval.requester) or Role.APPROVE in actor.roles:
+    if actor.is_same_as(approval.requester) or access.may_approve(actor, approval.action):
         return None
     return Refuse(Code.NOT_APPROVER, "Only an approver or the requester can deny this. Nothing was changed.")
 
 
 def still_true(approval: Approval, state: RolloutState, policy_digest: str) -> Refuse | None:
     """Say what changed since the request was made, apart from the gates; None if nothing did."""
-    if state.frozen:
+    if approval.action is Approvable.UNFREEZE:
+        return _still_held(approval, state)
+    if state.frozen and approval.action is Approvable.PROMOTE:
         return Refuse(Code.FROZEN, "The rollout was frozen after this request was made. Nothing was promoted.")
     if state.revision != approval.revision or state.stage != approval.from_stage:
         now_at = "at an unknown stage" if state.stage is None else f"at {state.stage} %"
         return Refuse(
             Code.APPROVAL_STALE,
-            f"The rollout moved after this request was made (it is {now_at}). Nothing was promoted; ask again.",
+            f"The rollout moved after this request was made (it is {now_at}). Nothing was done; ask again.",
         )
     if policy_digest != approval.policy_digest:
         return Refuse(
             Code.APPROVAL_STALE,
-            "The gates' bounds were changed after this request was made. Nothing was promoted; ask again.",
+            "The gates' bounds were changed after this request was made. Nothing was done; ask again.",
         )
     return None
 
 
-def decide_approval(approval: Approval, gates: GateReport) -> Proceed | Refuse:
-    """Decide on a request that somebody entitled has approved, given a fresh gate report."""
+def _still_held(approval: Approval, state: RolloutState) -> Refuse | None:
+    held = {hold.id for hold in state.holds}
+    if set(approval.subject) <= held:
+        return None
+    return Refuse(Code.APPROVAL_STALE, "A hold that this was about is no longer in force. Nothing was lifted; ask again.")
+
+
+def decide_approval(approval: Approval, gates: GateReport) -> Refuse | None:
+    """Say what a fresh gate report has against a promotion that somebody entitled has approved; None if nothing."""
     if not gates.go:
         failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
         return Refuse(
@@ -122,4 +165,4 @@ def decide_approval(approval: Approval, gates: GateReport) -> Proceed | Refuse:
             Code.APPROVAL_STALE,
             "The gates were asked differently when this was requested. Nothing was promoted; ask again.",
         )
-    return Proceed(approval.from_stage, approval.to_stage)
+    return None

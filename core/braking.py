@@ -1,4 +1,4 @@
-"""Rollback, freeze and unfreeze.
+"""Rollback and freeze, and the lifting of holds.
 
 The brake acts on the router first and records afterwards (rule 1): it waits for no lock, needs no ledger, no journal and no
 Slack. What cannot be recorded waits in the brake's notes until `recover`.
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.actors import Actor, Role
+from core.actuation import Order
+from core.approvals import Approval
 from core.brake import BrakeNote
 from core.canonical import clean_text
-from core.decisions import Code, Refuse, decide_unfreeze, not_allowed
+from core.decisions import Code, Refuse, not_allowed
 from core.errors import CauseAlreadyRecorded, JournalError, LockUnavailable, OperationBusy
 from core.journal import Journal
 from core.lock import operation_lock
 from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
+from core.rollout import RolloutState
 from core.router import SAFE_SETTINGS
 from core.site import Site, observed
 
@@ -152,36 +155,40 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     return sealed
 
 
-def unfreeze(site: Site, actor: Actor, reason: str, hold_ids: frozenset[str] = frozenset()) -> Unfrozen | Refuse:
-    """Lift holds, all or those named. The router stays in its safe settings: unfreezing never promotes (rule 8).
+def lift(
+    site: Site,
+    state: RolloutState,
+    hold_ids: tuple[str, ...],
+    order: Order,
+    now: datetime,
+    approval: Approval | None = None,
+) -> Unfrozen:
+    """Lift holds that may be lifted; the caller holds the lock and has decided so. The router is not touched.
 
     Raises:
-        OperationBusy, JournalError: nothing was lifted.
+        JournalError: nothing was lifted.
     """
-    now = site.clock()
-    with operation_lock(site.target.run_dir, "unfreeze", now):
-        state = site.journal.state()
-        decision = decide_unfreeze(state, actor, hold_ids)
-        if isinstance(decision, Refuse):
-            return decision
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.UNFREEZE,
-            phase=Phase.EVENT,
-            actor=actor,
-            reason=clean_text(reason),
-            stage_before=state.stage,
-            stage_after=state.stage,
-            holds_lifted=decision,
-        )
-        sealed = site.journal.append(draft)
-        try:
-            site.brake.release(decision)
-        except OSError:
-            log.exception("marks of lifted holds could not be removed; recover tries again")
-    lifted = tuple(hold for hold in state.holds if hold.id in decision)
-    left = tuple(hold for hold in state.holds if hold.id not in decision)
+    draft = site.draft(
+        operation=order.operation,
+        ts=now,
+        action=Action.UNFREEZE,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        reason=clean_text(order.reason),
+        cause=order.cause,
+        stage_before=state.stage,
+        stage_after=state.stage,
+        holds_lifted=hold_ids,
+        approval_id=approval.id if approval else None,
+        approvals=approval.signatures if approval else (),
+    )
+    sealed = site.journal.append(draft, approval)
+    try:
+        site.brake.release(hold_ids)
+    except OSError:
+        log.exception("marks of lifted holds could not be removed; recover tries again")
+    lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
+    left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
     return Unfrozen(sealed, lifted, left)
 
 

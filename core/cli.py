@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from core import braking, operations, recovery
+from core import approving, braking, operations, recovery
 from core.actuation import Order
 from core.canonical import parse_moment
 from core.errors import AnrError, ConfigurationError
@@ -28,14 +29,17 @@ from core.ledger import CSV_COLUMNS, csv_row
 from core.ledger_scan import scan
 from core.overview import look
 from core.receipts import Sealed
+from core.report import Report
 from core.settings import Settings, load
-from core.site import Report, Site, utc_now
+from core.site import Site, utc_now
 from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, working
 
 EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
+"""The router that the command line named."""
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
 
 
@@ -59,8 +63,9 @@ def run(application: typer.Typer) -> None:
 def operating() -> Iterator[tuple[Settings, Site]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
     settings = load()
+    target = settings.target_named(_TARGET.get())
     with working() as on_progress:
-        site = Site.at(settings.target, settings.access, on_progress=on_progress)
+        site = Site.at(target, settings.access, on_progress=on_progress)
         try:
             yield settings, site
         finally:
@@ -68,8 +73,13 @@ def operating() -> Iterator[tuple[Settings, Site]]:
 
 
 @app.callback(epilog=EXIT_CODES)
-def common(*, verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False) -> None:
+def common(
+    *,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Name of the router, where there are several.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
+) -> None:
     """Operate the progressive rollout of the ANR router."""
+    _TARGET.set(target)
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
@@ -92,7 +102,7 @@ def report(
 ) -> None:
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
     settings = load()
-    target = settings.target
+    target = settings.target_named(_TARGET.get())
     try:
         moment = parse_moment(now) if now else utc_now()
     except ValueError as error:
@@ -155,7 +165,7 @@ def promote(
 def approve(request: str, *, as_json: AsJson = False) -> None:
     """Approve a request and carry it out, after checking everything again."""
     with operating() as (settings, site):
-        result = operations.approve(site, settings.terminal_actor(), request)
+        result = approving.approve(site, settings.terminal_actor(), request)
     finish(result, as_json=as_json)
 
 
@@ -163,7 +173,7 @@ def approve(request: str, *, as_json: AsJson = False) -> None:
 def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a request with a no."""
     with operating() as (settings, site):
-        result = operations.deny(site, settings.terminal_actor(), request, reason)
+        result = approving.deny(site, settings.terminal_actor(), request, reason)
     finish(result, as_json=as_json)
 
 
@@ -192,7 +202,7 @@ def unfreeze(
 ) -> None:
     """Lift holds; the router stays at 0 %."""
     with operating() as (settings, site):
-        result = braking.unfreeze(site, settings.terminal_actor(), reason, frozenset(holds or ()))
+        result = operations.unfreeze(site, Order(settings.terminal_actor(), reason), frozenset(holds or ()))
     finish(result, as_json=as_json)
 
 
@@ -252,9 +262,9 @@ def daily(
     as_json: AsJson = False,
 ) -> None:
     """Make today's scheduled run: report, and promote when GO. Once per local date."""
-    with operating() as (settings, site):
-        today = site.clock().astimezone(ZoneInfo(settings.schedule.zone)).date()
-        ran = operations.daily(site, today, settings.schedule.promotion, dry_run=dry_run)
+    with operating() as (_, site):
+        today = site.clock().astimezone(ZoneInfo(site.target.schedule.zone)).date()
+        ran = operations.daily(site, today, site.target.schedule.promotion, dry_run=dry_run)
     if not isinstance(ran, operations.DailyRun):
         finish(ran, as_json=as_json)
         return

@@ -1,73 +1,26 @@
-"""The way up and down the ladder: ask, approve, deny, the daily run. Each gathers, decides and applies under the lock.
+"""The way up and down the ladder: begin, propose, unfreeze, the daily run. Each gathers, decides and applies under the lock.
 
-Excluded: carrying a move out (core/actuation.py), the brake (core/braking.py) and settling what died half-way (core/recovery.py).
+Excluded: answering a request (core/approving.py), carrying a move out (core/actuation.py), the brake (core/braking.py) and
+settling what died half-way (core/recovery.py).
 """
 
-import secrets
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 
-from core.actors import SCHEDULER, Actor, Role
+from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.actuation import Order, climb, step_down
-from core.approvals import Approval, ApprovalStatus, decide_approval, may_approve, may_deny, still_open, still_true
+from core.approving import Intent, ask, marked
+from core.braking import Unfrozen, lift
 from core.canonical import clean_text
-from core.decisions import Code, Lower, NeedsApproval, Proceed, Raise, Refuse, decide_raise, may_ask, not_allowed, plan_move
+from core.decisions import Code, Lower, Proceed, Raise, Refuse, decide_raise, decide_unfreeze, may_ask, not_allowed, plan_move
 from core.errors import CauseAlreadyRecorded
 from core.lock import operation_lock
-from core.receipts import Action, Phase, Result, Sealed, Signature
+from core.outcomes import Asked, Moved, Refused, WouldMove
+from core.receipts import Action, Phase, Sealed
+from core.report import Report
 from core.schedule import PromotionMode
-from core.site import Facts, Report, Site
-
-_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without characters that people confuse when they type an id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A promotion waits for somebody's approval."""
-
-    approval: Approval
-    report: Report
-    sealed: Sealed
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A move on the ladder was carried out or tried; the outcome receipt says how it ended."""
-
-    sealed: Sealed
-    report: Report | None = None
-
-    @property
-    def applied(self) -> bool:
-        """Whether the router has the settings that were wanted."""
-        return self.sealed.receipt.result is Result.APPLIED
-
-
-@dataclass(frozen=True, slots=True)
-class WouldMove:
-    """What a dry run found: the decision that would have been taken. Nothing was changed."""
-
-    decision: Lower | NeedsApproval | Proceed
-    report: Report | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """It was not done."""
-
-    refusal: Refuse
-    report: Report | None = None
-    approval: Approval | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A request ended without a promotion."""
-
-    approval: Approval
-    sealed: Sealed
+from core.site import Facts, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,94 +93,36 @@ def propose(
             if Role.BRAKE not in actor.roles:
                 return Refused(not_allowed("move the router down", "operators"))
             return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
-        if refusal := _marks(facts) or may_ask(actor, facts.state, approvers_set=bool(site.access.approvers)):
+        if refusal := marked(facts) or may_ask(actor, facts.state, approvers_set=_approvers_set(site)):
             return Refused(refusal)
         report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=bool(site.access.approvers))
+        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=_approvers_set(site))
         if isinstance(decision, Refuse):
             return Refused(decision, report)
         if dry_run:
             return WouldMove(decision, report)
         if isinstance(decision, Proceed):
             return Moved(climb(site, facts, move, order, report), report)
-        return _ask(site, facts, move, order, report, now)
+        return ask(site, facts, Intent(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
-def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Ended | Refused:
-    """Approve a request and carry it out, after checking everything again on a fresh report.
+def unfreeze(site: Site, order: Order, hold_ids: frozenset[str] = frozenset()) -> Unfrozen | Asked | Refused:
+    """Lift holds, all or those named, or ask for it where the settings want an approval.
 
-    What changed ends the request as stale, visibly; it is never carried out later.
-
-    Raises:
-        AnrError: something that the decision needs cannot be read; the request still waits.
-    """
-    with operation_lock(site.target.run_dir, f"approve {clean_text(approval_id, 40)}", site.clock()):
-        now = site.clock()
-        facts = site.facts()
-        approval = site.journal.approval(approval_id)
-        if refusal := still_open(approval, approval_id, now):
-            if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
-                return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
-            return Refused(refusal, approval=approval)
-        if approval is None:
-            raise AssertionError("still_open refuses a request that does not exist")
-        if refusal := may_approve(approval, actor):
-            return Refused(refusal, approval=approval)
-        move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
-        changed = still_true(approval, facts.state, site.target.policy_digest) or _marks(facts)
-        if changed is None and isinstance(move, Refuse):
-            changed = move
-        if changed is not None or not isinstance(move, Raise):
-            text = changed.text if changed else "The move asked for is no longer a step up."
-            return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=text)
-        report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_approval(approval, report.gates)
-        if isinstance(decision, Refuse):
-            note = " ".join((decision.text, *decision.blockers))
-            return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
-        signed = approval.ended(ApprovalStatus.APPROVED, now, by=actor)
-        order = Order(approval.requester, approval.reason, operation=approval.id)
-        return Moved(climb(site, facts, move, order, report, signed), report)
-
-
-def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
-    """End a request with a no; one is enough.
+    The router stays in its safe settings: unfreezing never promotes (rule 8).
 
     Raises:
-        OperationBusy, JournalError: the request still waits.
+        OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was lifted.
     """
-    with operation_lock(site.target.run_dir, f"deny {clean_text(approval_id, 40)}", site.clock()):
-        now = site.clock()
-        approval = site.journal.approval(approval_id)
-        if refusal := still_open(approval, approval_id, now):
-            if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
-                return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
-            return Refused(refusal, approval=approval)
-        if approval is None:
-            raise AssertionError("still_open refuses a request that does not exist")
-        if refusal := may_deny(approval, actor):
-            return Refused(refusal, approval=approval)
-        return _end(site, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
-
-
-def sweep(site: Site) -> tuple[Ended, ...]:
-    """End the requests that have expired, or that the rollout has moved away from.
-
-    Raises:
-        OperationBusy, JournalError: the rest still waits.
-    """
-    if not site.journal.pending():
-        return ()
-    ended = []
-    with operation_lock(site.target.run_dir, "sweep", site.clock()):
-        now = site.clock()
+    now = site.clock()
+    with operation_lock(site.target.run_dir, "unfreeze", now):
         state = site.journal.state()
-        for approval in site.journal.pending():
-            if now >= approval.expires_at:
-                ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
-            elif changed := still_true(approval, state, site.target.policy_digest):
-                ended.append(_end(site, approval, ApprovalStatus.STALE, now, note=changed.text))
-    return tuple(ended)
+        decision = decide_unfreeze(state, order.actor, hold_ids)
+        if isinstance(decision, Refuse):
+            return Refused(decision)
+        if site.access.rule(Approvable.UNFREEZE).needed:
+            return ask(site, site.facts(), Intent(Approvable.UNFREEZE, decision), order, now)
+        return lift(site, state, decision, order, now)
 
 
 def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
@@ -270,7 +165,8 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
         if isinstance(plan, Refuse):
             return DailyRun(report, sealed, Refused(plan, report))
         if mode is PromotionMode.APPROVE:
-            return DailyRun(report, sealed, _ask(site, facts, plan, Order(SCHEDULER, "scheduled run"), report, now))
+            intent = Intent(Approvable.PROMOTE, to_stage=plan.to_stage)
+            return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
         order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
         return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report), report))
 
@@ -281,83 +177,11 @@ def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode) -
     move = plan_move(facts.state, site.target.stages, None, facts.drift)
     if not isinstance(move, Raise):
         return move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
-    if refusal := _marks(facts):
+    if refusal := marked(facts):
         return refusal
-    decision = decide_raise(move, SCHEDULER, facts.state, report.gates, approvers_set=bool(site.access.approvers))
+    decision = decide_raise(move, SCHEDULER, facts.state, report.gates, approvers_set=_approvers_set(site))
     return decision if isinstance(decision, Refuse) else move
 
 
-def _marks(facts: Facts) -> Refuse | None:
-    if facts.brake.frozen_by:
-        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
-        return Refuse(Code.BRAKE_ENGAGED, text)
-    return None
-
-
-def _ask(
-    site: Site,
-    facts: Facts,
-    move: Raise,
-    order: Order,
-    report: Report,
-    now: datetime,
-) -> Asked | Refused:
-    if waiting := site.journal.pending():
-        text = f"Request {waiting[0].id} already waits for an answer. Nothing was asked again; approve or deny that one."
-        return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting[0])
-    approval = Approval(
-        id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
-        requester=order.actor,
-        reason=clean_text(order.reason),
-        from_stage=move.from_stage,
-        to_stage=move.to_stage,
-        revision=facts.state.revision,
-        policy_digest=site.target.policy_digest,
-        verdict_digest=report.gates.verdict_digest,
-        asked_at=now,
-        expires_at=now + timedelta(minutes=site.target.approval_minutes),
-    )
-    draft = site.draft(
-        operation=approval.id,
-        ts=now,
-        action=Action.REQUEST,
-        phase=Phase.EVENT,
-        actor=order.actor,
-        reason=approval.reason,
-        cause=order.cause,
-        stage_before=move.from_stage,
-        stage_after=move.to_stage,
-        go=report.gates.go,
-        gates=report.gates.gates,
-        metrics=report.metrics.summary(),
-        approval_id=approval.id,
-    )
-    return Asked(approval, report, site.journal.append(draft, approval))
-
-
-def _end(
-    site: Site,
-    approval: Approval,
-    status: ApprovalStatus,
-    now: datetime,
-    *,
-    by: Actor | None = None,
-    note: str = "",
-    report: Report | None = None,
-) -> Ended:
-    ended = approval.ended(status, now, by=by, note=clean_text(note))
-    action = {ApprovalStatus.DENIED: Action.DENY, ApprovalStatus.EXPIRED: Action.EXPIRE}.get(status, Action.STALE)
-    signatures = (Signature(actor=by, at=now, decision="denied"),) if by and status is ApprovalStatus.DENIED else ()
-    draft = site.draft(
-        operation=approval.id,
-        ts=now,
-        action=action,
-        phase=Phase.EVENT,
-        actor=by or SCHEDULER,
-        note=ended.note,
-        gates=report.gates.gates if report else (),
-        go=report.gates.go if report else None,
-        approval_id=approval.id,
-        approvals=signatures,
-    )
-    return Ended(ended, site.journal.append(draft, ended))
+def _approvers_set(site: Site) -> bool:
+    return bool(site.access.rule(Approvable.PROMOTE).approvers)

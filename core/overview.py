@@ -8,9 +8,10 @@ from typing import Any
 
 from core.approvals import Approval
 from core.errors import AnrError
+from core.report import Report
 from core.rollout import RolloutState
 from core.router import RouterSettings
-from core.site import Facts, Report, Site, observed
+from core.site import Facts, Site, observed
 
 
 @dataclass(frozen=True, slots=True)

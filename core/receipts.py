@@ -27,6 +27,7 @@ class Action(StrEnum):
     INIT = "init"
     DAILY = "daily"
     REQUEST = "request"
+    APPROVE = "approve"
     DENY = "deny"
     EXPIRE = "expire"
     STALE = "stale"

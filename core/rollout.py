@@ -65,7 +65,7 @@ _BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.LOWER})
 _AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE})
 """They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
 comes after the brake no longer counts."""
-_WITHOUT_EFFECT = frozenset({Action.REQUEST, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY})
+_WITHOUT_EFFECT = frozenset({Action.REQUEST, Action.APPROVE, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY})
 
 
 def _after(state: RolloutState, receipt: Receipt) -> RolloutState:

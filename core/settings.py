@@ -8,20 +8,21 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from core.actors import AccessPolicy, Actor, ActorKind
+from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.errors import ConfigurationError
-from core.schedule import Schedule
 from core.target import Target
 
 if sys.platform != "win32":
     import pwd
 
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
+_SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
+_NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE)
 _OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
 
 
@@ -44,13 +45,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
-    target: Target = Field(default_factory=Target)
-    schedule: Schedule = Field(default_factory=Schedule)
+    target: Target = Field(default_factory=Target, description="the router that is operated, if there is one")
+    targets: dict[str, Target] = Field(
+        default_factory=dict,
+        description="several routers by name, in place of `target`: `[targets.staging]` with the same options",
+    )
     slack: SlackSettings = Field(default_factory=SlackSettings)
     operators: frozenset[str] = Field(
-        frozenset(), description="who may ask for promotions and unfreeze: Slack user ids or `os:<user>`"
+        frozenset(),
+        description="who may ask for promotions and unfreeze: Slack ids of users (`U…`) and groups (`S…`), or `os:<user>`",
     )
-    approvers: frozenset[str] = Field(frozenset(), description="who may approve promotions: Slack user ids or `os:<user>`")
+    approvers: frozenset[str] = Field(
+        frozenset(), description="who may approve: Slack ids of users (`U…`) and groups (`S…`), or `os:<user>`"
+    )
+    approvals: dict[Approvable, ApprovalRule] = Field(
+        default_factory=dict,
+        description="approval per action: `[approvals.unfreeze]` with `needed` people and, if not the general list, `approvers`",
+    )
     brake_open_to_members: bool = Field(default=True, description="whether every full member may roll back and freeze")
     people: dict[str, str] = Field(default_factory=dict, description="Slack user id of each operating-system user")
 
@@ -68,15 +79,56 @@ class Settings(BaseSettings):
         file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_targets(cls, options: Any) -> Any:
+        """Name each of several targets, and keep their files apart unless the settings say where they are."""
+        several = options.get("targets") if isinstance(options, dict) else None
+        if not several or not isinstance(several, dict):
+            return options
+        if options.get("target"):
+            raise ValueError("name one router under `target`, or several under `targets`, not both")
+        named = {name: _named(name, one) for name, one in several.items()}
+        return {**options, "targets": named}
+
+    @model_validator(mode="after")
+    def _targets_are_apart(self) -> Self:
+        for what in ("ledger", "settings_file", "receipts_dir", "run_dir"):
+            places = [getattr(one, what) for one in self.every_target]
+            if len(set(places)) < len(places):
+                raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
+        return self
+
+    @property
+    def every_target(self) -> tuple[Target, ...]:
+        """The routers that are operated, in the order of the settings; at least one."""
+        return tuple(self.targets.values()) or (self.target,)
+
+    def target_named(self, name: str | None) -> Target:
+        """Return the router of that name; the only one needs no name.
+
+        Raises:
+            ConfigurationError: there is none of that name, or there are several and none was named.
+        """
+        by_name = {target.name: target for target in self.every_target}
+        if name is None and len(by_name) == 1:
+            return self.every_target[0]
+        if name is None or name not in by_name:
+            problem = "Several routers are set" if name is None else f"There is no router {name!r}"
+            raise ConfigurationError(f"{problem}. Nothing was done; name one with --target: {', '.join(by_name)}.")
+        return by_name[name]
+
     @model_validator(mode="after")
     def _ids_not_names(self) -> Self:
-        named = self.operators | self.approvers
-        wrong = {name for name in named if not (_SLACK_ID.fullmatch(name) or _OS_USER.fullmatch(name))}
+        named = self.operators.union(self.approvers, *(rule.approvers for rule in self.approvals.values()))
+        wrong = {name for name in named if not any(kind.fullmatch(name) for kind in (_SLACK_ID, _SLACK_GROUP, _OS_USER))}
         wrong |= {name for name in self.people.values() if not _SLACK_ID.fullmatch(name)}
         if wrong:
             raise ValueError(
-                f"{', '.join(sorted(wrong))}: people are named by Slack user id (U…, W…) or os:<user>, never by name"
+                f"{', '.join(sorted(wrong))}: people are named by Slack user id (U…, W…), group (S…) or os:<user>, never by name"
             )
+        if unapproved := [action for action in _NEVER_ALONE if self.approvals.get(action, STANDARD_RULES[action]).needed < 1]:
+            raise ValueError(f"approvals.{unapproved[0]}.needed: at least one other person has to approve this")
         return self
 
     @property
@@ -86,6 +138,7 @@ class Settings(BaseSettings):
             operators=self.operators,
             approvers=self.approvers,
             brake_open_to_members=self.brake_open_to_members,
+            rules=self.approvals,
         )
 
     def terminal_actor(self) -> Actor:
@@ -105,6 +158,12 @@ def operating_system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run an account that has no name
         return str(os.getuid())
+
+
+def _named(name: str, options: Any) -> Any:
+    if not isinstance(options, dict):
+        return options
+    return {"run_dir": f"run/anr/{name}", "receipts_dir": f"ops/logs/{name}", **options, "name": name}
 
 
 def load() -> Settings:

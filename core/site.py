@@ -15,11 +15,12 @@ from typing import Any
 from core.actors import AccessPolicy
 from core.brake import Brake, BrakeReading
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
-from core.gates import GateReport, evaluate
+from core.gates import evaluate
 from core.journal import Journal
 from core.ledger_scan import newest_pilot, scan
-from core.metrics import WindowMetrics, moment_of
+from core.metrics import moment_of
 from core.receipts import Draft, RouterSighting
+from core.report import Report
 from core.rollout import RolloutState
 from core.router import Router, RouterSettings
 from core.target import Target
@@ -33,19 +34,6 @@ MAX_OPERATION_SECONDS = 30 * 60
 def utc_now() -> datetime:
     """Return the present moment: the only clock of core."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A window's figures with the gates' verdicts on them."""
-
-    metrics: WindowMetrics
-    gates: GateReport
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report's JSON."""
-        gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
-        return {**self.metrics.as_json(), "gates": gates, "go": self.gates.go}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from core.canonical import canonical_bytes
 from core.gates import GatePolicy
+from core.schedule import Schedule
 
 LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
@@ -49,7 +50,9 @@ class Target(BaseModel):
     window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
     runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
+    channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
+    schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
 
     @field_validator("stages")
     @classmethod

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, operations
+from core import braking, outcomes
 from core.approvals import ApprovalStatus
 from core.decisions import Refuse
 from core.gates import Gate, Verdict
@@ -99,25 +99,28 @@ def finish(result: object, *, as_json: bool = False) -> None:
 def ending(result: object) -> Ending:
     """Return what a result means at a terminal. Pure."""
     match result:
-        case operations.Refused(refusal=refusal):
+        case outcomes.Refused(refusal=refusal):
             return ending(refusal)
         case Refuse(code=code, text=text, blockers=blockers):
             facts = {"result": "refused", "code": code, "reason": text, "blockers": list(blockers)}
             return Ending(REFUSED, complaints=(text, *(f"  {blocker}" for blocker in blockers)), facts=facts)
-        case operations.Asked(approval=approval, sealed=sealed):
-            line = f"Asked: {approval.from_stage} → {approval.to_stage} %. Somebody else runs `anr approve {approval.id}`."
+        case outcomes.Asked(approval=approval, sealed=sealed):
+            line = f"Asked: {approval.what}. Somebody else runs `anr approve {approval.id}`."
             return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
-        case operations.WouldMove(decision=decision):
+        case outcomes.WouldMove(decision=decision):
             stages = {"from": decision.from_stage, "to": decision.to_stage}
             line = f"Dry run: {decision.from_stage} → {decision.to_stage} % would be possible. Nothing was changed."
             return Ending(DONE, (line,), facts={"result": "would_move", **stages})
-        case operations.Moved(sealed=sealed):
+        case outcomes.Moved(sealed=sealed):
             receipt = sealed.receipt
             line = f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}"
             failed = receipt.result is not None and not result.applied
             said = (line, *([receipt.note] if receipt.note else ()))
             return Ending(FAILED if failed else DONE, said, facts={"result": receipt.result or "recorded", **_receipt(sealed)})
-        case operations.Ended(approval=approval, sealed=sealed):
+        case outcomes.Signed(approval=approval, sealed=sealed):
+            line = f"Approved: {approval.what}. {approval.missing} more approval(s) needed before it is done. {sealed.mark}"
+            return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **_receipt(sealed)})
+        case outcomes.Ended(approval=approval, sealed=sealed):
             denied = approval.status is ApprovalStatus.DENIED
             line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
             facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}

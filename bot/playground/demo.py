@@ -23,7 +23,6 @@ from bot.playground.router import SimulatedRouter
 from bot.playground.server import Playground
 from core import operations
 from core.actors import Actor, ActorKind
-from core.schedule import Schedule
 from core.settings import Settings, SlackSettings
 from core.site import Site
 from core.target import Target
@@ -80,7 +79,6 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         )
         settings = Settings(
             target=target,
-            schedule=Schedule(),
             slack=slack,
             operators=frozenset({OPERATOR}),
             approvers=APPROVERS,

@@ -62,3 +62,22 @@ def test_outside_text_is_disarmed_and_bounded(text: str) -> None:
     assert "<" not in shown
     assert len(shown) <= 3000
     assert all(shown[at:].startswith(("&amp;", "&lt;", "&gt;")) for at, sign in enumerate(shown) if sign == "&")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        pytest.param("status staging", Command("status", target="staging"), id="after-the-word"),
+        pytest.param("promote Staging 25 ok", Command("promote", stage=25, reason="ok", target="staging"), id="before-the-stage"),
+        pytest.param("freeze production is ill", Command("freeze", reason="is ill", target="production"), id="before-the-reason"),
+        pytest.param("freeze all is ill", Command("freeze", reason="all is ill"), id="no-name"),
+    ],
+)
+def test_one_of_several_routers_is_named_after_the_command(text: str, command: Command) -> None:
+    """Where there are several routers, the word after the command may be one of them."""
+    assert parse(text, ["production", "staging"]) == command
+
+
+def test_the_only_router_needs_no_name_and_takes_none() -> None:
+    """With one router every word belongs to the reason."""
+    assert parse("freeze production is ill", ["production"]) == Command("freeze", reason="production is ill")

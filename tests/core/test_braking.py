@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from core import braking, operations, recovery
+from core import approving, braking, operations, outcomes, recovery
 from core.actuation import Order
 from core.brake import BrakeReading
 from core.decisions import Code, Refuse
@@ -72,10 +72,10 @@ def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_prom
     """Unfreezing leaves the router at zero, and the next step is a person's."""
     braking.freeze(begun.site, begun.people["max"], "errors")
     refused = operations.propose(begun.site, Order(begun.people["olivia"]))
-    assert isinstance(refused, operations.Refused)
+    assert isinstance(refused, outcomes.Refused)
     assert refused.refusal.code is Code.FROZEN
-    assert isinstance(braking.unfreeze(begun.site, begun.people["max"], ""), Refuse)
-    lifted = braking.unfreeze(begun.site, begun.people["olivia"], "found it")
+    assert isinstance(operations.unfreeze(begun.site, Order(begun.people["max"])), outcomes.Refused)
+    lifted = operations.unfreeze(begun.site, Order(begun.people["olivia"], "found it"))
     assert isinstance(lifted, braking.Unfrozen)
     assert is_safe(begun)
     assert begun.site.brake.read().frozen_by == ()
@@ -180,7 +180,7 @@ def test_an_intent_without_outcome_is_settled_by_what_is_observed(
 ) -> None:
     """A promotion that died half-way blocks the next one, until `recover` settles it; it is never finished hours later."""
     request = operations.propose(begun.site, Order(begun.people["olivia"]))
-    assert isinstance(request, operations.Asked)
+    assert isinstance(request, outcomes.Asked)
 
     class KilledError(BaseException):
         """As if the process had died here."""
@@ -193,11 +193,11 @@ def test_an_intent_without_outcome_is_settled_by_what_is_observed(
     else:
         monkeypatch.setattr("core.router.Router.serve", die)
     with pytest.raises(KilledError):
-        operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+        approving.approve(begun.site, begun.people["aaron"], request.approval.id)
     monkeypatch.undo()
     assert begun.setting("NOVA_ANR_PILOT") == settings_for(25 if written else 10, 0.15)["NOVA_ANR_PILOT"]
     refused = operations.propose(begun.site, Order(begun.people["olivia"]))
-    assert isinstance(refused, operations.Refused)
+    assert isinstance(refused, outcomes.Refused)
     assert refused.refusal.code is Code.UNSETTLED
     settled = recovery.recover(begun.site).settled
     assert settled is not None

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from core import operations, recovery
+from core import operations, outcomes, recovery
 from core.actuation import Order
 from core.receipts import Action
 from core.router import SAFE_SETTINGS
@@ -16,7 +16,7 @@ from tests.core.conftest import House
 CHILD = """
 import os, signal, sys
 from datetime import datetime
-from core import braking, operations
+from core import approving, braking, operations
 from core.actors import AccessPolicy, Actor, ActorKind
 from core.site import Site
 from core.target import Target
@@ -40,7 +40,7 @@ access = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UA
 site = Site.at(target, access, lambda: datetime.fromisoformat(now))
 aaron = Actor(kind=ActorKind.SLACK, id="UAARON", roles=access.roles_of("UAARON", full_member=True))
 if what == "approve":
-    operations.approve(site, aaron, request)
+    approving.approve(site, aaron, request)
 else:
     getattr(braking, what)(site, aaron, "killed")
 """
@@ -66,7 +66,7 @@ def fresh(house: House) -> str:
     house.site = Site.at(house.target, house.site.access, house.clock)
     operations.init(house.site, house.people["olivia"], "")
     asked = operations.propose(house.site, Order(house.people["olivia"]))
-    assert isinstance(asked, operations.Asked)
+    assert isinstance(asked, outcomes.Asked)
     return asked.approval.id
 
 

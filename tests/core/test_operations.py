@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from core import braking, operations
+from core import approving, braking, operations, outcomes
 from core.actuation import Order
 from core.decisions import Code
 from core.errors import AnrError, JournalCorrupt, LedgerUnreadable
@@ -20,14 +20,14 @@ def ask(house: House, who: str = "olivia", **options: object) -> object:
     return operations.propose(house.site, Order(house.people[who], "good day"), **options)  # type: ignore[arg-type]
 
 
-def asked(house: House) -> operations.Asked:
+def asked(house: House) -> outcomes.Asked:
     result = ask(house)
-    assert isinstance(result, operations.Asked), result
+    assert isinstance(result, outcomes.Asked), result
     return result
 
 
 def refusal_of(result: object) -> Code:
-    assert isinstance(result, operations.Refused), result
+    assert isinstance(result, outcomes.Refused), result
     return result.refusal.code
 
 
@@ -35,8 +35,8 @@ def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: Ho
     """Asked by one, approved by another: settings written, other lines kept, receipts verify."""
     request = asked(begun)
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
-    moved = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
-    assert isinstance(moved, operations.Moved)
+    moved = approving.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(moved, outcomes.Moved)
     assert moved.applied
     text = begun.target.settings_file.read_text(encoding="utf-8")
     assert text.startswith("# ours\nOTHER='a b'\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n")
@@ -48,9 +48,9 @@ def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: Ho
 def test_the_requester_cannot_approve_even_as_an_approver(begun: House) -> None:
     """No sequence of approvals by the requester alone promotes."""
     result = operations.propose(begun.site, Order(begun.people["aaron"]))
-    assert isinstance(result, operations.Asked)
+    assert isinstance(result, outcomes.Asked)
     for _ in range(3):
-        assert refusal_of(operations.approve(begun.site, begun.people["aaron"], result.approval.id)) is Code.SELF_APPROVAL
+        assert refusal_of(approving.approve(begun.site, begun.people["aaron"], result.approval.id)) is Code.SELF_APPROVAL
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
@@ -58,7 +58,7 @@ def test_the_requester_cannot_approve_even_as_an_approver(begun: House) -> None:
 def test_only_an_approver_approves(begun: House, who: str) -> None:
     """An operator who asked and a member without the role are refused, and the request still waits."""
     request = asked(begun)
-    assert refusal_of(operations.approve(begun.site, begun.people[who], request.approval.id)) in {
+    assert refusal_of(approving.approve(begun.site, begun.people[who], request.approval.id)) in {
         Code.SELF_APPROVAL,
         Code.NOT_APPROVER,
     }
@@ -117,13 +117,13 @@ def test_a_gate_that_turned_red_makes_the_approval_stale(begun: House, spoil: Ca
     """Everything is measured again at the click; the request ends and is never carried out later."""
     request = asked(begun)
     spoil(begun)
-    ended = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
-    assert isinstance(ended, operations.Ended)
+    ended = approving.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(ended, outcomes.Ended)
     assert ended.approval.status == "stale"
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
     begun.write_ledger()
     begun.statuses["slot09"] = "healthy"
-    assert refusal_of(operations.approve(begun.site, begun.people["aaron"], request.approval.id)) is Code.APPROVAL_OVER
+    assert refusal_of(approving.approve(begun.site, begun.people["aaron"], request.approval.id)) is Code.APPROVAL_OVER
 
 
 def test_an_expired_request_is_not_carried_out(begun: House) -> None:
@@ -131,8 +131,8 @@ def test_an_expired_request_is_not_carried_out(begun: House) -> None:
     request = asked(begun)
     begun.clock.pass_(minutes=60)
     begun.write_ledger()
-    ended = operations.approve(begun.site, begun.people["aaron"], request.approval.id)
-    assert isinstance(ended, operations.Ended)
+    ended = approving.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert isinstance(ended, outcomes.Ended)
     assert ended.approval.status == "expired"
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
@@ -141,7 +141,7 @@ def test_a_request_is_stale_after_the_stage_moved(begun: House) -> None:
     """A rollback between question and answer ends the question, also by itself."""
     request = asked(begun)
     braking.rollback(begun.site, begun.people["max"], "errors")
-    (ended,) = operations.sweep(begun.site)
+    (ended,) = approving.sweep(begun.site)
     assert (ended.approval.id, ended.approval.status) == (request.approval.id, "stale")
     assert begun.setting("NOVA_ANR_KILL") == "1"
 
@@ -152,7 +152,7 @@ def test_two_simultaneous_approvals_promote_once(begun: House) -> None:
     results: list[object] = []
     threads = [
         threading.Thread(
-            target=lambda who=who: results.append(operations.approve(begun.site, begun.people[who], request.approval.id))
+            target=lambda who=who: results.append(approving.approve(begun.site, begun.people[who], request.approval.id))
         )
         for who in ("aaron", "priya")
     ]
@@ -167,7 +167,7 @@ def test_two_simultaneous_approvals_promote_once(begun: House) -> None:
 def test_the_same_cause_asks_once(begun: House) -> None:
     """A redelivered command has no second effect."""
     order = Order(begun.people["olivia"], cause="slash:1")
-    assert isinstance(operations.propose(begun.site, order), operations.Asked)
+    assert isinstance(operations.propose(begun.site, order), outcomes.Asked)
     assert refusal_of(operations.propose(begun.site, Order(begun.people["olivia"], cause="slash:1"))) is Code.ALREADY_DONE
 
 
@@ -184,7 +184,7 @@ def test_a_step_down_happens_at_once_without_gates(begun: House) -> None:
     """It reduces exposure: no ledger is needed and no approval."""
     begun.target.ledger.unlink()
     moved = ask(begun, who="max", wanted=0)
-    assert isinstance(moved, operations.Moved)
+    assert isinstance(moved, outcomes.Moved)
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
     assert begun.site.journal.state().person_required
 
@@ -204,7 +204,7 @@ def test_without_approvers_nothing_is_promoted(begun: House) -> None:
     site = replace(begun.site, access=AccessPolicy(operators=frozenset({"UOLIVIA"})))
     result = operations.propose(site, Order(begun.people["olivia"]))
     assert refusal_of(result) is Code.NO_APPROVERS
-    assert isinstance(result, operations.Refused)
+    assert isinstance(result, outcomes.Refused)
     assert "`approvers`" in result.refusal.text
 
 
@@ -228,10 +228,10 @@ def test_after_a_rollback_old_bad_traffic_still_counts(begun: House) -> None:
 def test_the_daily_run_promotes_once_per_date(begun: House) -> None:
     """A second run of the same date has no effect; the receipts say so."""
     request = asked(begun)
-    operations.approve(begun.site, begun.people["aaron"], request.approval.id)
+    approving.approve(begun.site, begun.people["aaron"], request.approval.id)
     first = operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
     assert isinstance(first, operations.DailyRun)
-    assert isinstance(first.outcome, operations.Moved)
+    assert isinstance(first.outcome, outcomes.Moved)
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
     assert refusal_of(operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)) is Code.ALREADY_DONE
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
@@ -287,9 +287,9 @@ def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileg
         unprivileged.target.model_copy(update={"settings_file": moved}), unprivileged.site.access, unprivileged.clock
     )
     folder.chmod(0o500)
-    result = operations.approve(unprivileged.site, unprivileged.people["aaron"], request.approval.id)
+    result = approving.approve(unprivileged.site, unprivileged.people["aaron"], request.approval.id)
     folder.chmod(0o700)
-    assert isinstance(result, operations.Moved)
+    assert isinstance(result, outcomes.Moved)
     assert result.sealed.receipt.result is Result.NOT_APPLIED
     assert "could not be written (Permission denied)" in result.sealed.receipt.note
     assert "NOVA_ANR_PILOT=0.10" in moved.read_text(encoding="utf-8")
@@ -326,8 +326,8 @@ def test_a_failed_reload_puts_the_settings_back(begun: House) -> None:
     request = asked(begun)
     target = begun.target.model_copy(update={"reload_command": ("false",)})
     broken = Site.at(target, begun.site.access, begun.clock)
-    moved = operations.approve(broken, begun.people["aaron"], request.approval.id)
-    assert isinstance(moved, operations.Moved)
+    moved = approving.approve(broken, begun.people["aaron"], request.approval.id)
+    assert isinstance(moved, outcomes.Moved)
     assert moved.sealed.receipt.result is Result.NOT_APPLIED
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 

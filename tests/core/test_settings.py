@@ -8,7 +8,7 @@ import pytest
 from core.actors import ActorKind, Role
 from core.errors import ConfigurationError
 from core.schedule import PromotionMode
-from core.settings import load, operating_system_user
+from core.settings import Settings, load, operating_system_user
 from core.target import LADDER, Target
 from tests.core.test_files import denied, nobodys_folder
 
@@ -39,7 +39,7 @@ def test_without_file_and_variables_the_defaults_hold() -> None:
     found = load()
     assert found.target == Target()
     assert (found.target.stages, found.target.window_minutes, found.target.gates.decisions_min) == (LADDER, 1440, 100)
-    assert (found.schedule.zone, found.schedule.at.isoformat(), found.schedule.promotion) == (
+    assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
         "UTC",
         "09:05:00",
         PromotionMode.AUTO,
@@ -62,7 +62,7 @@ def test_the_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
         stages = [0, 5, 100]
         [target.gates]
         rsi_min = 0.9
-        [schedule]
+        [target.schedule]
         zone = "Europe/Zurich"
         at = 07:30:00
         promotion = "approve"
@@ -77,7 +77,7 @@ def test_the_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
     assert (found.operators, found.approvers) == (frozenset({"UOLIVIA", "os:olivia"}), frozenset({"WAARON"}))
     assert (found.target.name, found.target.ledger, found.target.stages) == ("staging", Path("var/ledger.ndjson"), (0, 5, 100))
     assert (found.target.reload_command, found.target.gates.rsi_min) == (("systemctl", "reload", "nova router"), 0.9)
-    assert (found.schedule.zone, found.schedule.at.isoformat(), found.schedule.promotion) == (
+    assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
         "Europe/Zurich",
         "07:30:00",
         "approve",
@@ -113,7 +113,7 @@ def test_variables_win_over_the_file_option_by_option(config: Path, monkeypatch:
         [target.gates]
         rsi_min = 0.5
         fast_cap = 0.5
-        [schedule]
+        [target.schedule]
         zone = "Europe/Zurich"
         grace_hours = 1
         [slack]
@@ -125,13 +125,13 @@ def test_variables_win_over_the_file_option_by_option(config: Path, monkeypatch:
     monkeypatch.setenv("ANR_TARGET__NAME", "variable")
     monkeypatch.setenv("ANR_TARGET__STAGES", "[0, 10, 20]")
     monkeypatch.setenv("ANR_TARGET__GATES__RSI_MIN", "0.75")
-    monkeypatch.setenv("ANR_SCHEDULE__ZONE", "America/New_York")
+    monkeypatch.setenv("ANR_TARGET__SCHEDULE__ZONE", "America/New_York")
     monkeypatch.setenv("ANR_SLACK__BOT_TOKEN", SECRET)
     monkeypatch.setenv("ANR_OPERATORS", '["UVARIABLE"]')
     found = load()
     assert (found.target.name, found.target.stages, found.target.window_minutes) == ("variable", (0, 10, 20), 60)
     assert (found.target.gates.rsi_min, found.target.gates.fast_cap) == (0.75, 0.5)
-    assert (found.schedule.zone, found.schedule.grace_hours) == ("America/New_York", 1)
+    assert (found.target.schedule.zone, found.target.schedule.grace_hours) == ("America/New_York", 1)
     assert (found.slack.bot_token.get_secret_value(), found.slack.channel) == (SECRET, "CFILE")
     assert (found.operators, found.approvers) == (frozenset({"UVARIABLE"}), frozenset({"UFILE"}))
 
@@ -201,13 +201,17 @@ def test_a_named_file_that_is_not_there_is_an_error(config: Path, place: str) ->
         ),
         pytest.param(b"[target.gates]\ncritical_slots = []\n", "gates.critical_slots: Tuple should have", id="no-critical-slots"),
         pytest.param(
-            b"[schedule]\nzone = 'Mars/Olympus'\n", "schedule.zone: Value error, 'Mars/Olympus' is not an IANA", id="unknown-zone"
+            b"[target.schedule]\nzone = 'Mars/Olympus'\n",
+            "schedule.zone: Value error, 'Mars/Olympus' is not an IANA",
+            id="unknown-zone",
         ),
-        pytest.param(b"[schedule]\nzone = '../../etc/passwd'\n", "is not an IANA time zone", id="zone-that-is-a-path"),
-        pytest.param(b"[schedule]\nzone = ''\n", "is not an IANA time zone", id="empty-zone"),
-        pytest.param(b"[schedule]\nat = '25:00'\n", "schedule.at: Input should be", id="no-such-hour"),
+        pytest.param(b"[target.schedule]\nzone = '../../etc/passwd'\n", "is not an IANA time zone", id="zone-that-is-a-path"),
+        pytest.param(b"[target.schedule]\nzone = ''\n", "is not an IANA time zone", id="empty-zone"),
+        pytest.param(b"[target.schedule]\nat = '25:00'\n", "schedule.at: Input should be", id="no-such-hour"),
         pytest.param(
-            b"[schedule]\npromotion = 'always'\n", "schedule.promotion: Input should be 'auto', 'approve' or 'off'", id="mode"
+            b"[target.schedule]\npromotion = 'always'\n",
+            "schedule.promotion: Input should be 'auto', 'approve' or 'off'",
+            id="mode",
         ),
         pytest.param(b"[slack]\nhttp_port = 70000\n", "slack.http_port: Input should be less than", id="no-such-port"),
         pytest.param(b"operators = 'UOLIVIA'\n", "operators: Input should be", id="one-person-as-text"),
@@ -245,7 +249,7 @@ def test_a_file_that_cannot_be_used_is_an_error(config: Path, content: bytes, pr
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
-        pytest.param("ANR_SCHEDULE__ZONE", "Mars/Olympus", "'Mars/Olympus' is not an IANA time zone", id="unknown-zone"),
+        pytest.param("ANR_TARGET__SCHEDULE__ZONE", "Mars/Olympus", "'Mars/Olympus' is not an IANA time zone", id="unknown-zone"),
         pytest.param("ANR_OPERATORS", "UOLIVIA", 'error parsing value for field "operators"', id="not-json"),
         pytest.param("ANR_OPERATORS", '["olivia"]', "olivia: people are named by Slack user id", id="a-name-for-an-id"),
         pytest.param(
@@ -317,3 +321,67 @@ def test_no_text_of_the_settings_tells_a_secret(monkeypatch: pytest.MonkeyPatch)
         assert "**********" in told
         assert SECRET not in told
     assert found.slack.signing_secret.get_secret_value() == SECRET
+
+
+SEVERAL = """
+[slack]
+channel = "C0OPS"
+[targets.production]
+ledger = "prod.ndjson"
+settings_file = "prod.env"
+[targets.staging]
+ledger = "staging.ndjson"
+settings_file = "staging.env"
+channel = "C0STAGING"
+[targets.staging.schedule]
+zone = "Europe/Zurich"
+[targets.staging.gates]
+rsi_min = 0.7
+"""
+
+
+def test_several_routers_are_named_and_their_files_kept_apart(config: Path) -> None:
+    """Each has its name, gates, schedule and channel, and journals that share a database never share a folder."""
+    config.write_text(SEVERAL, encoding="utf-8")
+    production, staging = load().every_target
+    assert (production.name, staging.name, staging.channel) == ("production", "staging", "C0STAGING")
+    assert (production.gates.rsi_min, staging.gates.rsi_min) == (0.85, 0.7)
+    assert (production.schedule.zone, staging.schedule.zone) == ("UTC", "Europe/Zurich")
+    assert (production.run_dir, staging.run_dir) == (Path("run/anr/production"), Path("run/anr/staging"))
+    assert (production.receipts_dir, staging.receipts_dir) == (Path("ops/logs/production"), Path("ops/logs/staging"))
+
+
+def test_of_several_routers_one_must_be_named(config: Path) -> None:
+    """Nobody guesses which router is meant; the only one needs no name."""
+    only = Settings()
+    assert only.target_named(None) == only.target_named("production") == only.target
+    config.write_text(SEVERAL, encoding="utf-8")
+    found = load()
+    assert found.target_named("staging").name == "staging"
+    for wrong in (None, "stagin"):
+        with pytest.raises(ConfigurationError, match="name one with --target: production, staging"):
+            found.target_named(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param(
+            SEVERAL.replace("staging.env", "prod.env"), "two targets have the same settings_file", id="one-settings-file-for-both"
+        ),
+        pytest.param("[target]\nname = 'a'\n[targets.b]\n", "one router under `target`, or several under `targets`", id="both"),
+        pytest.param("[targets.'../../etc']\n", "String should match pattern", id="a-name-that-is-a-path"),
+        pytest.param("targets = 3\n", "targets: Input should be a valid dictionary", id="no-table"),
+        pytest.param(
+            "[approvals.promote]\nneeded = 0\n", "approvals.promote.needed: at least one", id="promotion-without-approval"
+        ),
+        pytest.param("[approvals.promote]\nneeded = 1\napprovers = ['olivia']\n", "never by name", id="approver-by-name"),
+        pytest.param("[approvals.verify]\nneeded = 1\n", "approvals.verify", id="what-needs-no-approval"),
+    ],
+)
+def test_routers_and_approvals_that_cannot_be_told_apart_or_trusted_are_errors(config: Path, text: str, says: str) -> None:
+    """A mistake in the settings starts nothing, and says which option it is in."""
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        load()
+    assert says in str(error.value)

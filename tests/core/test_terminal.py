@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import typer
 
-from core import braking, operations
+from core import approving, braking, operations, outcomes
 from core.actuation import Order
 from core.schedule import PromotionMode
 from core.terminal import DONE, FAILED, REFUSED, ending, finish
 from tests.core.conftest import House
 
 
-def ask(house: House) -> operations.Asked:
+def ask(house: House) -> outcomes.Asked:
     asked = operations.propose(house.site, Order(house.people["olivia"], "good day"))
-    assert isinstance(asked, operations.Asked)
+    assert isinstance(asked, outcomes.Asked)
     return asked
 
 
@@ -47,10 +47,10 @@ def test_a_request_that_ended_is_done_for_who_denied_it_and_refused_for_who_came
     """To end it was the wish of the one and the disappointment of the other."""
     asked = ask(begun)
     if answer == "deny":
-        ended = operations.deny(begun.site, begun.people["aaron"], asked.approval.id, "no")
+        ended = approving.deny(begun.site, begun.people["aaron"], asked.approval.id, "no")
     else:
         begun.clock.pass_(hours=2)
-        ended = operations.deny(begun.site, begun.people["aaron"], asked.approval.id)
+        ended = approving.deny(begun.site, begun.people["aaron"], asked.approval.id)
     assert ending(ended).code == code
 
 
@@ -71,10 +71,10 @@ def test_every_result_of_an_operation_is_json(begun: House, capsys: pytest.Captu
     wanted = {
         "would_move": operations.propose(site, Order(people["olivia"]), dry_run=True),
         "asked": (asked := ask(begun)),
-        "refused": operations.approve(site, people["olivia"], asked.approval.id),
-        "applied": operations.approve(site, people["aaron"], asked.approval.id),
+        "refused": approving.approve(site, people["olivia"], asked.approval.id),
+        "applied": approving.approve(site, people["aaron"], asked.approval.id),
         "safe": braking.freeze(site, people["max"], "errors"),
-        "unfrozen": braking.unfreeze(site, people["olivia"], "healed"),
+        "unfrozen": operations.unfreeze(site, Order(people["olivia"], "healed")),
     }
     for name, result in wanted.items():
         with pytest.raises(typer.Exit) if name == "refused" else nullcontext():

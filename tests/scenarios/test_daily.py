@@ -19,12 +19,16 @@ def due_now(settings: Settings, mode: PromotionMode = PromotionMode.AUTO) -> Set
     local = now + timedelta(hours=hours, minutes=-1)
     zone = f"Etc/GMT{-hours:+d}"  # POSIX: the sign is the other way round
     schedule = Schedule(zone=zone, at=local.time().replace(microsecond=0), promotion=mode)
-    return settings.model_copy(update={"schedule": schedule})
+    return scheduled(settings, schedule)
 
 
 def never(settings: Settings) -> Settings:
     """The settings with a schedule that is not due for hours."""
-    return settings.model_copy(update={"schedule": Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time())})
+    return scheduled(settings, Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time()))
+
+
+def scheduled(settings: Settings, schedule: Schedule) -> Settings:
+    return settings.model_copy(update={"target": settings.target.model_copy(update={"schedule": schedule})})
 
 
 async def promoted_by_people(scene: Played) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core import operations
+from core import operations, outcomes
 from core.actors import Actor, ActorKind
 from core.actuation import Order
 from core.site import Site
@@ -33,7 +33,7 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
     order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
     asked = await asyncio.to_thread(operations.propose, site, order)
-    assert isinstance(asked, operations.Asked)
+    assert isinstance(asked, outcomes.Asked)
     async with running(settings):
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
     assert "from the terminal" in str(playground.messages(CHANNEL)[-1]["blocks"])

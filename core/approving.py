@@ -1,0 +1,232 @@
+"""Requests: ask for an approval, approve, deny, end what nobody answered. Each gathers, decides and applies under the lock.
+
+Excluded: whether something needs an approval (core/operations.py) and carrying a promotion out (core/actuation.py).
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.actors import SCHEDULER, Actor, Approvable
+from core.actuation import Order, climb
+from core.approvals import Approval, ApprovalStatus, decide_approval, may_approve, may_deny, still_open, still_true
+from core.braking import Unfrozen, lift
+from core.canonical import clean_text
+from core.decisions import Code, Raise, Refuse, plan_move
+from core.lock import operation_lock
+from core.outcomes import Asked, Ended, Moved, Refused, Signed
+from core.receipts import Action, Phase, Sealed, Signature
+from core.report import Report
+from core.site import Facts, Site
+
+_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without characters that people confuse when they type an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to be done once it is approved.
+
+    Attributes:
+        subject: what it is to be done to: ids of holds, the name of a backup; empty for a promotion.
+        to_stage: percent of live traffic afterwards; None if it leaves the stage alone.
+    """
+
+    action: Approvable
+    subject: tuple[str, ...] = ()
+    to_stage: int | None = None
+
+
+def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, report: Report | None = None) -> Asked | Refused:
+    """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
+
+    Raises:
+        JournalError: nothing was asked.
+    """
+    for waiting in site.journal.pending():
+        if waiting.action is intent.action:
+            text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
+            return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
+    rule = site.access.rule(intent.action)
+    if len(rule.approvers - order.actor.names) < rule.needed and not any(name.startswith("S") for name in rule.approvers):
+        text = (
+            f"{rule.needed} other people have to approve this, and the settings name fewer. Nothing was asked; "
+            "add somebody to `approvers`."
+        )
+        return Refused(Refuse(Code.NO_APPROVERS, text), report)
+    approval = Approval(
+        id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
+        action=intent.action,
+        subject=intent.subject,
+        requester=order.actor,
+        reason=clean_text(order.reason),
+        from_stage=facts.state.stage,
+        to_stage=intent.to_stage,
+        revision=facts.state.revision,
+        policy_digest=site.target.policy_digest,
+        verdict_digest=report.gates.verdict_digest if report else "",
+        asked_at=now,
+        expires_at=now + timedelta(minutes=site.target.approval_minutes),
+        needed=rule.needed,
+    )
+    draft = site.draft(
+        operation=approval.id,
+        ts=now,
+        action=Action.REQUEST,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        reason=approval.reason,
+        cause=order.cause,
+        stage_before=facts.state.stage,
+        stage_after=intent.to_stage,
+        go=report.gates.go if report else None,
+        gates=report.gates.gates if report else (),
+        metrics=report.metrics.summary() if report else None,
+        approval_id=approval.id,
+    )
+    return Asked(approval, report, site.journal.append(draft, approval))
+
+
+def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Signed | Ended | Refused:
+    """Approve a request; the last approval that it needs carries it out, after everything was checked again.
+
+    What changed ends the request as stale, visibly; it is never carried out later.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; the request still waits.
+    """
+    with operation_lock(site.target.run_dir, f"approve {clean_text(approval_id, 40)}", site.clock()):
+        now = site.clock()
+        facts = site.facts()
+        approval = site.journal.approval(approval_id)
+        if refusal := still_open(approval, approval_id, now):
+            return _over(site, approval, refusal, now)
+        if approval is None:
+            raise AssertionError("still_open refuses a request that does not exist")
+        if refusal := may_approve(approval, actor, site.access):
+            return Refused(refusal, approval=approval)
+        if changed := still_true(approval, facts.state, site.target.policy_digest):
+            return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
+        match approval.action:
+            case Approvable.PROMOTE:
+                return _approve_promotion(site, facts, approval, actor, now)
+            case Approvable.UNFREEZE:
+                signed = approval.signed(actor, now)
+                if signed.missing:
+                    return _sign(site, signed, now)
+                done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+                order = Order(approval.requester, approval.reason, operation=approval.id)
+                return lift(site, facts.state, approval.subject, order, now, done)
+            case action:
+                raise NotImplementedError(f"nothing carries out an approved {action}")
+
+
+def _approve_promotion(site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Moved | Signed | Ended:
+    move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
+    changed = marked(facts) or (move if isinstance(move, Refuse) else None)
+    if changed is not None or not isinstance(move, Raise):
+        text = changed.text if changed else "The move asked for is no longer a step up."
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=text)
+    report = site.measure(now, leaving_zero=move.from_stage == 0)
+    if refusal := decide_approval(approval, report.gates):
+        note = " ".join((refusal.text, *refusal.blockers))
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
+    signed = approval.signed(actor, now)
+    if signed.missing:
+        return _sign(site, signed, now, report)
+    done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+    order = Order(approval.requester, approval.reason, operation=approval.id)
+    return Moved(climb(site, facts, move, order, report, done), report)
+
+
+def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
+    """End a request with a no; one is enough.
+
+    Raises:
+        OperationBusy, JournalError: the request still waits.
+    """
+    with operation_lock(site.target.run_dir, f"deny {clean_text(approval_id, 40)}", site.clock()):
+        now = site.clock()
+        approval = site.journal.approval(approval_id)
+        if refusal := still_open(approval, approval_id, now):
+            return _over(site, approval, refusal, now)
+        if approval is None:
+            raise AssertionError("still_open refuses a request that does not exist")
+        if refusal := may_deny(approval, actor, site.access):
+            return Refused(refusal, approval=approval)
+        return _end(site, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
+
+
+def sweep(site: Site) -> tuple[Ended, ...]:
+    """End the requests that have expired, or that the rollout has moved away from.
+
+    Raises:
+        OperationBusy, JournalError: the rest still waits.
+    """
+    if not site.journal.pending():
+        return ()
+    ended = []
+    with operation_lock(site.target.run_dir, "sweep", site.clock()):
+        now = site.clock()
+        state = site.journal.state()
+        for approval in site.journal.pending():
+            if now >= approval.expires_at:
+                ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
+            elif changed := still_true(approval, state, site.target.policy_digest):
+                ended.append(_end(site, approval, ApprovalStatus.STALE, now, note=changed.text))
+    return tuple(ended)
+
+
+def marked(facts: Facts) -> Refuse | None:
+    """Refuse what a brake's mark on disk forbids, also if the journal does not know of it yet."""
+    if facts.brake.frozen_by:
+        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
+        return Refuse(Code.BRAKE_ENGAGED, text)
+    return None
+
+
+def _over(site: Site, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
+    """Refuse an answer that comes too late; one that comes after the expiry also ends the request."""
+    if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
+        return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
+    return Refused(refusal, approval=approval)
+
+
+def _sign(site: Site, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
+    sealed = _record(site, signed, Action.APPROVE, signed.signatures[-1].actor, now, report=report)
+    return Signed(signed, sealed)
+
+
+def _end(
+    site: Site,
+    approval: Approval,
+    status: ApprovalStatus,
+    now: datetime,
+    *,
+    by: Actor | None = None,
+    note: str = "",
+    report: Report | None = None,
+) -> Ended:
+    ended = approval.ended(status, now, by=by, note=clean_text(note))
+    action = {ApprovalStatus.DENIED: Action.DENY, ApprovalStatus.EXPIRED: Action.EXPIRE}.get(status, Action.STALE)
+    if by and status is ApprovalStatus.DENIED:
+        ended = ended.model_copy(update={"signatures": (*ended.signatures, Signature(actor=by, at=now, decision="denied"))})
+    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now, report=report))
+
+
+def _record(
+    site: Site, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
+) -> Sealed:
+    draft = site.draft(
+        operation=approval.id,
+        ts=now,
+        action=action,
+        phase=Phase.EVENT,
+        actor=actor,
+        note=approval.note,
+        gates=report.gates.gates if report else (),
+        go=report.gates.go if report else None,
+        approval_id=approval.id,
+        approvals=approval.signatures,
+    )
+    return site.journal.append(draft, approval)

@@ -1,0 +1,77 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from bot.app import running
+from bot.playground.demo import CHANNEL, OPERATOR
+from bot.playground.server import Playground
+from bot.playground.workspace import BOT_USER
+from core import operations
+from core.actors import Actor, ActorKind
+from core.site import Site
+from core.target import Target
+from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said
+
+STAGING_CHANNEL = "C0RANDOM"
+
+
+@pytest_asyncio.fixture
+async def two(scene: Played) -> AsyncIterator[tuple[Playground, Target, Target]]:
+    """The playground with a bot that operates two routers, staging in a channel of its own."""
+    playground, settings = scene
+    production = settings.target
+    folder = production.run_dir.parent
+    playground.workspace.channels[STAGING_CHANNEL].members.add(BOT_USER)
+    staging = production.model_copy(
+        update={
+            "name": "staging",
+            "channel": STAGING_CHANNEL,
+            "settings_file": folder / "staging.env",
+            "ledger": folder / "staging.ndjson",
+            "run_dir": folder / "run-staging",
+            "receipts_dir": folder / "receipts-staging",
+            "reload_command": (),
+            "observe_timeout_s": 0,
+        }
+    )
+    await asyncio.to_thread(staging.settings_file.write_text, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", "utf-8")
+    await asyncio.to_thread(staging.ledger.write_bytes, production.ledger.read_bytes())
+    site = Site.at(staging, settings.access)
+    roles = settings.access.roles_of(OPERATOR, full_member=True)
+    operations.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
+    site.journal.close()
+    several = settings.model_copy(update={"targets": {"demo": production, "staging": staging}})
+    async with running(several):
+        yield playground, production, staging
+
+
+async def test_a_command_names_the_router_that_it_is_for(two: tuple[Playground, Target, Target]) -> None:
+    """Rolling back staging leaves production alone, and the story stands in staging's channel."""
+    playground, production, staging = two
+    await playground.slash(OPERATOR, CHANNEL, "/anr", "rollback staging errors")
+    await playground.wait_for(lambda: [one for one in playground.messages(STAGING_CHANNEL) if "Rolled back" in said(one)], WAIT)
+    assert pilot_in(staging.settings_file) == "NOVA_ANR_PILOT=0.00"
+    assert pilot_in(production.settings_file) == "NOVA_ANR_PILOT=0.10"
+    assert cards(playground, "Rolled back") == []
+
+
+async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playground, Target, Target]) -> None:
+    """Where exactly one router is operated in the channel, it is the one that is meant."""
+    playground, _, _ = two
+    await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
+    await playground.wait_for(lambda: [one for one in playground.messages(STAGING_CHANNEL) if "50 → 75 %" in said(one)], WAIT)
+    assert cards(playground, "Approval wanted") == []
+
+
+async def test_an_approval_reaches_the_router_that_it_was_asked_for(two: tuple[Playground, Target, Target]) -> None:
+    """A button carries an id and no name, and still only its own router moves."""
+    playground, production, staging = two
+    await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
+    await playground.wait_for(
+        lambda: [one for one in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(one)], WAIT
+    )
+    card = next(one for one in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(one))
+    await playground.click("U0AARON", STAGING_CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: pilot_in(staging.settings_file) == "NOVA_ANR_PILOT=0.75", WAIT)
+    assert pilot_in(production.settings_file) == "NOVA_ANR_PILOT=0.10"
