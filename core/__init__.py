@@ -4,8 +4,8 @@ ledger lines --ledger_scan, metrics--> figures of a window --gates--> gate repor
 gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
-pure   canonical errors actors ledger metrics gates receipts rollout decisions approvals report outcomes schedule
-       envfile target
+pure   canonical errors actors ledger metrics gates guard receipts rollout decisions drift approvals report outcomes
+       schedule blockers envfile target
 io     files ledger_scan journal brake router lock
 shell  site actuation braking approving operations recovery overview settings terminal cli
 """

@@ -3,12 +3,14 @@
 Pure. Excluded: answering a request for approval (core/approvals.py) and carrying anything out (core/operations.py).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from core.actors import Actor, Role
 from core.gates import GateReport
-from core.rollout import RolloutState, next_stage
+from core.rollout import RolloutState, next_stage, soak_of
 
 
 class Code(StrEnum):
@@ -38,8 +40,11 @@ class Code(StrEnum):
     APPROVAL_STALE = "approval_stale"
     PERSON_MUST_ASK = "person_must_ask"
     PROMOTION_OFF = "promotion_off"
+    SCHEDULE_PAUSED = "schedule_paused"
+    SOAKING = "soaking"
     NOT_FROZEN = "not_frozen"
     HOLD_UNKNOWN = "hold_unknown"
+    UNREADABLE = "unreadable"
     ALREADY_DONE = "already_done"
 
 
@@ -96,14 +101,14 @@ def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, 
     if wanted is not None and wanted not in stages:
         ladder = ", ".join(str(stage) for stage in stages)
         return Refuse(Code.NOT_ON_LADDER, f"{wanted} is not a stage. Nothing was changed; the stages are {ladder}.")
-    if refusal := _out_of_order(state, drift):
+    for refusal in _out_of_order(state, drift):
         return refusal
     stage = state.stage
     if stage is None:
         return _nothing_known(state)
     target = next_stage(stage, stages) if wanted is None else wanted
     if target is None:
-        return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed.")
+        return _at_the_top(stage)
     if target == stage:
         return Refuse(Code.ALREADY_THERE, f"The router already serves {stage} %. Nothing was changed.")
     if target < stage:
@@ -115,6 +120,10 @@ def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, 
             f"From {stage} % the next stage is {upward} %; {target} % would skip a stage. Nothing was changed.",
         )
     return Raise(stage, target)
+
+
+def _at_the_top(stage: int) -> Refuse:
+    return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed.")
 
 
 def _nothing_known(state: RolloutState) -> Refuse:
@@ -130,26 +139,97 @@ def _nothing_known(state: RolloutState) -> Refuse:
     )
 
 
-def _out_of_order(state: RolloutState, drift: str | None) -> Refuse | None:
+def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
     if state.frozen:
-        return Refuse(
+        yield Refuse(
             Code.FROZEN,
             "The rollout is frozen. Nothing was changed; lift the holds with `unfreeze` first.",
             tuple(f"{hold.reason or 'no reason given'} ({hold.actor.id})" for hold in state.holds),
         )
     if state.unsettled:
         begun = state.unsettled
-        return Refuse(
+        yield Refuse(
             Code.UNSETTLED,
             f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage} %) has no known outcome. "
             "Nothing was changed; `anr recover` settles it.",
         )
     if state.stage is not None and drift:
-        return Refuse(
+        yield Refuse(
             Code.DRIFT,
-            f"{drift} Nothing was changed; find out who changed the settings, then put them back or `rollback`.",
+            f"{drift} Nothing was changed; find out who changed it, then an approver puts the journal's settings back "
+            "(`drift reapply`) or adopts what the router shows (`drift accept`), or anybody uses `rollback`.",
         )
-    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything on which the next step up depends, apart from who asks.
+
+    Attributes:
+        state: what the receipts add up to.
+        stages: the ladder.
+        now: the reference time.
+        drift: how the router differs from the journal, or None if it does not.
+        brake_marks: ids of the freezes whose marks are on disk.
+        soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
+        approvers_set: whether the settings name anybody who could approve.
+        schedule_promotes: whether the settings let the scheduled run promote or ask.
+        waiting: ids of the requests that wait for an answer.
+        gates: a fresh report; None before anything was measured.
+    """
+
+    state: RolloutState
+    stages: tuple[int, ...]
+    now: datetime
+    drift: str | None = None
+    brake_marks: Sequence[str] = ()
+    soak_hours: Mapping[int, float] = field(default_factory=dict)
+    approvers_set: bool = True
+    schedule_promotes: bool = True
+    waiting: Sequence[str] = ()
+    gates: GateReport | None = None
+
+
+def obstacles(standing: Standing, actor: Actor) -> tuple[Refuse, ...]:
+    """Return everything that stands in the way of this actor's next step up, in the order in which it is said.
+
+    Operations refuse with the first, `why` shows them all: there is no second opinion.
+    """
+    return tuple(_obstacles(standing, actor))
+
+
+def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
+    state = standing.state
+    yield from _out_of_order(state, standing.drift)
+    if standing.brake_marks and not {hold.id for hold in state.holds}.issuperset(standing.brake_marks):
+        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
+        yield Refuse(Code.BRAKE_ENGAGED, text)
+    if state.stage is None:
+        yield _nothing_known(state)
+    elif next_stage(state.stage, standing.stages) is None:
+        yield _at_the_top(state.stage)
+    if not actor.is_person and not standing.schedule_promotes:
+        yield Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
+    yield from _not_to_be_asked(actor, state, approvers_set=standing.approvers_set)
+    yield from _soaking(standing)
+    if standing.waiting:
+        text = f"Request {standing.waiting[0]} already waits for an answer. Nothing was asked again; approve or deny that one."
+        yield Refuse(Code.APPROVAL_PENDING, text)
+    if standing.gates is not None and not standing.gates.go and state.stage is not None:
+        yield _no_go(state.stage, next_stage(state.stage, standing.stages), standing.gates)
+
+
+def _soaking(standing: Standing) -> Iterator[Refuse]:
+    soak = soak_of(standing.state, standing.soak_hours)
+    if soak is None or soak.is_over(standing.now) or next_stage(soak.stage, standing.stages) is None:
+        return
+    asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
+    if soak.ends is None:
+        text = f"{asked}, and the running router was not seen to serve it yet. Nothing was changed; the soak begins when it is."
+    else:
+        left = (soak.ends - standing.now).total_seconds() / 3600
+        text = f"{asked}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
+    yield Refuse(Code.SOAKING, text)
 
 
 def decide_raise(
@@ -172,35 +252,56 @@ def decide_raise(
     if refusal := may_ask(actor, state, approvers_set=approvers_set):
         return refusal
     if not gates.go:
-        failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
-        return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {move.from_stage} → {move.to_stage} %. Nothing was changed.", failing)
+        return _no_go(move.from_stage, move.to_stage, gates)
     if actor.is_person:
         return NeedsApproval(move.from_stage, move.to_stage)
     return Proceed(move.from_stage, move.to_stage)
 
 
+def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
+    failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
+    step = f"{from_stage} → {to_stage} %" if to_stage is not None else f"the step after {from_stage} %"
+    return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
+
+
 def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse | None:
     """Say why this actor may not ask for a step up, before anything is measured; None if they may."""
+    return next(_not_to_be_asked(actor, state, approvers_set=approvers_set), None)
+
+
+def _not_to_be_asked(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Iterator[Refuse]:
     if not approvers_set:
-        return Refuse(
+        yield Refuse(
             Code.NO_APPROVERS,
             "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
         )
     if actor.is_person:
-        return None if Role.OPERATE in actor.roles else not_allowed("ask for a promotion", "operators")
+        if Role.OPERATE not in actor.roles:
+            yield not_allowed("ask for a promotion", "operators")
+        return
+    if state.paused is not None:
+        paused = state.paused
+        yield Refuse(
+            Code.SCHEDULE_PAUSED,
+            f"The schedule is paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.actor.id}"
+            f"{f' ({paused.reason})' if paused.reason else ''}. Nothing was changed; `schedule resume` lets it go on.",
+        )
     if state.stage == 0:
-        return Refuse(Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`.")
-    if state.person_required:
-        return Refuse(
+        yield Refuse(Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`.")
+    elif state.person_required:
+        yield Refuse(
             Code.PERSON_MUST_ASK,
             "After a rollback, a freeze or a step down a person has to ask for the next promotion with `promote`.",
         )
-    return None
 
 
 def not_allowed(what: str, setting: str) -> Refuse:
     """Refuse somebody without the role."""
     return Refuse(Code.NOT_ALLOWED, f"You may not {what}. Nothing was changed; an administrator can add you to `{setting}`.")
+
+
+_SHORTEST_ID = 6
+"""As many characters of a hold's id are enough to name it, if no other begins like that."""
 
 
 def decide_unfreeze(state: RolloutState, actor: Actor, wanted: frozenset[str]) -> Refuse | tuple[str, ...]:
@@ -209,13 +310,23 @@ def decide_unfreeze(state: RolloutState, actor: Actor, wanted: frozenset[str]) -
     Args:
         state: what the receipts add up to.
         actor: who asks.
-        wanted: ids of holds; empty for all of them.
+        wanted: ids of holds, or the first characters of one (at least 6); empty for all of them.
     """
     if Role.OPERATE not in actor.roles:
         return not_allowed("unfreeze", "operators")
     if not state.holds:
         return Refuse(Code.NOT_FROZEN, "The rollout is not frozen. Nothing was changed.")
-    held = {hold.id for hold in state.holds}
-    if unknown := wanted - held:
-        return Refuse(Code.HOLD_UNKNOWN, f"There is no hold {', '.join(sorted(unknown))}. Nothing was changed.")
-    return tuple(hold.id for hold in state.holds if hold.id in (wanted or held))
+    named = {name: _holds_named(state, name) for name in wanted}
+    if unknown := sorted(name for name, meant in named.items() if len(meant) != 1):
+        held = ", ".join(hold.id[:8] for hold in state.holds)
+        return Refuse(
+            Code.HOLD_UNKNOWN, f"{', '.join(unknown)} names no one hold. Nothing was changed; the holds in force are {held}."
+        )
+    meant = {hold_id for ids in named.values() for hold_id in ids}
+    return tuple(hold.id for hold in state.holds if not wanted or hold.id in meant)
+
+
+def _holds_named(state: RolloutState, name: str) -> set[str]:
+    exact = {hold.id for hold in state.holds if hold.id == name}
+    begins = {hold.id for hold in state.holds if len(name) >= _SHORTEST_ID and hold.id.startswith(name)}
+    return exact or begins

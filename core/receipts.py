@@ -36,6 +36,15 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    SEEN = "seen"
+    """The running router was first seen to serve its stage."""
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRIFT = "drift"
+    DRIFT_OVER = "drift_over"
+    REAPPLY = "reapply"
+    ACCEPT = "accept"
+    GUARD = "guard"
 
 
 class Phase(StrEnum):
@@ -57,7 +66,7 @@ class Result(StrEnum):
 
 
 class Hold(BaseModel):
-    """One cause for which the rollout is frozen, with its owner."""
+    """One cause for which the rollout is frozen, with its owner; without `expires_at` until somebody lifts it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,6 +75,7 @@ class Hold(BaseModel):
     reason: str
     since: Moment
     cause: str | None = None
+    expires_at: Moment | None = None
 
 
 class Signature(BaseModel):
@@ -86,6 +96,10 @@ class RouterSighting(BaseModel):
     pilot: float
     at: Moment
 
+    def shows(self, stage: int) -> bool:
+        """Whether this is the pilot of a stage in percent."""
+        return abs(self.pilot - stage / 100) < 1e-6
+
 
 class Draft(BaseModel):
     """What an operation has to say; the journal adds number and predecessor when it is recorded.
@@ -98,6 +112,7 @@ class Draft(BaseModel):
         settings_written: the router's settings that were written, by name.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
+        holds_in_force: of a daily run, what still holds the rollout: its reminder.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
     """
 
@@ -119,6 +134,7 @@ class Draft(BaseModel):
     pilot_after: str | None = None
     holds_added: tuple[Hold, ...] = ()
     holds_lifted: tuple[str, ...] = ()
+    holds_in_force: tuple[Hold, ...] = ()
     go: bool | None = None
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Any] | None = None

@@ -1,9 +1,11 @@
-"""The rollout: the ladder of stages, the holds, and the state that the receipts add up to.
+"""The rollout: the ladder of stages, the holds, the soak, and the state that the receipts add up to.
 
 Pure. Excluded: where receipts are kept, and what the router really has (core/router.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,26 +28,56 @@ class UnsettledIntent(BaseModel):
     since: Moment
 
 
+class Pause(BaseModel):
+    """Who paused the schedule, why and when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    actor: Actor
+    reason: str
+    since: Moment
+
+
+class OpenDrift(BaseModel):
+    """A difference between router and journal that was alarmed and is not over; `operation` joins its receipts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    operation: str
+    text: str
+    since: Moment
+
+
 class RolloutState(BaseModel):
     """What the receipts add up to.
 
     Attributes:
         stage: percent of live traffic; None if no receipt ever said so, or nobody can know.
         since: when that stage began.
+        began: operation of the receipt with which it began.
+        observed_since: since when the running router was seen to serve it; None if it was not seen yet.
         revision: number of the last receipt that changed the state. An approval is bound to it.
         holds: the causes for which the rollout is frozen; frozen while there is any.
         person_required: after a brake a person has to ask for the next promotion; the scheduler does not.
         unsettled: an intent without an outcome.
+        settings: the router's settings as they were last read back, by name; None if they never were.
+        paused: who paused the schedule; None if it runs.
+        drift: the difference between router and journal that was alarmed; None if there is none.
     """
 
     model_config = ConfigDict(frozen=True)
 
     stage: int | None = None
     since: Moment | None = None
+    began: str = ""
+    observed_since: Moment | None = None
     revision: int = 0
     holds: tuple[Hold, ...] = ()
     person_required: bool = True
     unsettled: UnsettledIntent | None = None
+    settings: Mapping[str, str] | None = None
+    paused: Pause | None = None
+    drift: OpenDrift | None = None
 
     @property
     def frozen(self) -> bool:
@@ -62,32 +94,71 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
 
 
 _BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.LOWER})
-_AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE})
+_AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT})
 """They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
 comes after the brake no longer counts."""
-_WITHOUT_EFFECT = frozenset({Action.REQUEST, Action.APPROVE, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY})
+_WITHOUT_EFFECT = frozenset(
+    {Action.REQUEST, Action.APPROVE, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY, Action.GUARD}
+)
+_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.DRIFT_OVER})
+"""What they say does not touch an open request: the revision stays."""
 
 
 def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     if receipt.action in _WITHOUT_EFFECT:
         return state
+    if receipt.action in _BESIDE:
+        return state.model_copy(update=_noted(state, receipt))
     if receipt.phase is Phase.INTENT:
         return state.model_copy(update={"revision": receipt.seq, "unsettled": _intent(receipt)})
     change: dict[str, object] = {"revision": receipt.seq}
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
     if own_intent or receipt.action in _AT_ONCE:
-        change["unsettled"] = None
-        if receipt.stage_after != state.stage or receipt.action in _AT_ONCE:
-            change |= {"stage": receipt.stage_after, "since": receipt.ts}
+        change |= {"unsettled": None, "settings": _read_back(receipt, state.settings)}
+        if receipt.stage_after != state.stage or receipt.action in _AT_ONCE | {Action.REAPPLY}:
+            observed = _observed_since(receipt, state.unsettled.since if state.unsettled else receipt.ts)
+            change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
+            change["observed_since"] = observed
     lifted = set(receipt.holds_lifted)
     added = {hold.id for hold in receipt.holds_added}
     kept = (hold for hold in state.holds if hold.id not in lifted | added)
     change["holds"] = (*kept, *receipt.holds_added)
-    if receipt.action in _BRAKES:
+    if receipt.action in _BRAKES | {Action.ACCEPT}:
         change["person_required"] = True
-    elif own_intent and receipt.result is Result.APPLIED and receipt.actor.is_person:
+    elif own_intent and receipt.action is Action.PROMOTE and receipt.result is Result.APPLIED and receipt.actor.is_person:
         change["person_required"] = False
+    if receipt.action in {Action.REAPPLY, Action.ACCEPT} and receipt.result is Result.APPLIED:
+        change["drift"] = None
     return state.model_copy(update=change)
+
+
+def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
+    match receipt.action:
+        case Action.SEEN:
+            ours = state.unsettled is None and receipt.stage_after == state.stage and receipt.operation == state.began
+            return {"observed_since": _observed_since(receipt, state.since or receipt.ts)} if ours else {}
+        case Action.PAUSE:
+            return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
+        case Action.RESUME:
+            return {"paused": None}
+        case Action.DRIFT:
+            return {"drift": OpenDrift(operation=receipt.operation, text=receipt.note, since=receipt.ts)}
+        case _:
+            return {"drift": None}
+
+
+def _observed_since(receipt: Receipt, begun: datetime) -> datetime | None:
+    seen = receipt.router_seen
+    shows = seen is not None and receipt.stage_after is not None and seen.shows(receipt.stage_after)
+    return seen.at if seen is not None and shows and seen.at >= begun else None
+
+
+def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """A promotion that is being put back may show for a moment under a brake: what the brake wrote counts."""
+    if receipt.settings_observed is None:
+        return before
+    braked = receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result is Result.APPLIED
+    return {**receipt.settings_observed, **((receipt.settings_written or {}) if braked else {})}
 
 
 def _intent(receipt: Receipt) -> UnsettledIntent | None:
@@ -107,3 +178,39 @@ def _intent(receipt: Receipt) -> UnsettledIntent | None:
 def next_stage(stage: int, stages: tuple[int, ...]) -> int | None:
     """Return the stage above `stage`, or None at the top of the ladder."""
     return next((above for above in stages if above > stage), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """How long a stage has to be served before the next step up.
+
+    Attributes:
+        stage: percent of live traffic.
+        hours: how long.
+        begun: when the running router was first seen to serve the stage; None if it was not seen yet.
+    """
+
+    stage: int
+    hours: float
+    begun: datetime | None
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the stage has soaked; None while nobody can say."""
+        return None if self.begun is None else self.begun + timedelta(hours=self.hours)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the stage has soaked. A stage without a soak needs not even be seen."""
+        return self.hours == 0 or (self.ends is not None and now >= self.ends)
+
+
+def soak_of(state: RolloutState, soak_hours: Mapping[int, float]) -> Soak | None:
+    """Return the soak of the present stage; None where no stage is known.
+
+    It is counted from the observed start. At stage 0 no decision is live, so that nothing can be observed: there it is
+    counted from the receipt.
+    """
+    if state.stage is None:
+        return None
+    begun = state.since if state.stage == 0 else state.observed_since
+    return Soak(state.stage, soak_hours.get(state.stage, 0), begun)

@@ -1,5 +1,6 @@
 import ast
 import inspect
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -15,14 +16,16 @@ from core.decisions import (
     Proceed,
     Raise,
     Refuse,
+    Standing,
     decide_raise,
     decide_unfreeze,
     may_ask,
+    obstacles,
     plan_move,
 )
 from core.gates import Gate, GateName, GateReport, Verdict
 from core.receipts import Action, Hold
-from core.rollout import RolloutState, UnsettledIntent
+from core.rollout import Pause, RolloutState, UnsettledIntent
 from core.target import LADDER
 from tests.core.conftest import NOW
 
@@ -71,6 +74,70 @@ def gates(**changed: Verdict) -> GateReport:
 
 
 GO = gates()
+
+
+PAUSED = at(10).model_copy(update={"paused": Pause(actor=OPERATOR, reason="fair", since=NOW)})
+SOAKED = {10: 48.0}
+
+
+def served(hours: float | None) -> RolloutState:
+    """At 10 %, which the router was seen to serve some hours ago, or never."""
+    seen_at = None if hours is None else NOW - timedelta(hours=hours)
+    return at(10).model_copy(update={"observed_since": seen_at})
+
+
+def standing(state: RolloutState, **facts: object) -> Standing:
+    return Standing(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
+
+
+STANDS: list[tuple[str, Standing, Actor, list[Code]]] = [
+    ("nothing", standing(at(10), gates=GO), OPERATOR, []),
+    ("nothing-for-the-scheduler", standing(at(10), gates=GO), SCHEDULER, []),
+    ("a-paused-schedule-stops-no-person", standing(PAUSED), OPERATOR, []),
+    ("a-paused-schedule-stops-the-scheduler", standing(PAUSED), SCHEDULER, [Code.SCHEDULE_PAUSED]),
+    ("promotion-off-stops-no-person", standing(at(10), schedule_promotes=False), OPERATOR, []),
+    ("promotion-off-stops-the-scheduler", standing(at(10), schedule_promotes=False), SCHEDULER, [Code.PROMOTION_OFF]),
+    ("soaking", standing(served(47.9), soak_hours=SOAKED), OPERATOR, [Code.SOAKING]),
+    ("soaking-stops-the-scheduler-too", standing(served(47.9), soak_hours=SOAKED), SCHEDULER, [Code.SOAKING]),
+    ("soaked", standing(served(48), soak_hours=SOAKED), OPERATOR, []),
+    ("never-seen-to-soak", standing(served(None), soak_hours=SOAKED), OPERATOR, [Code.SOAKING]),
+    ("no-soak-asked", standing(served(None), soak_hours={25: 72.0}), OPERATOR, []),
+    ("no-soak-at-the-top", standing(at(100), soak_hours={100: 72.0}), OPERATOR, [Code.TOP_OF_LADDER]),
+    ("a-brake-without-its-receipt", standing(at(10), brake_marks=("h1",)), OPERATOR, [Code.BRAKE_ENGAGED]),
+    ("a-brake-with-its-receipt", standing(at(0, hold("h1")), brake_marks=("h1",)), OPERATOR, [Code.FROZEN]),
+    ("a-second-brake", standing(at(0, hold("h1")), brake_marks=("h1", "h2")), OPERATOR, [Code.FROZEN, Code.BRAKE_ENGAGED]),
+    ("a-request-that-waits", standing(at(10), waiting=("abc",)), OPERATOR, [Code.APPROVAL_PENDING]),
+    ("red-gates", standing(at(10), gates=gates(RSI=Verdict.FAIL)), OPERATOR, [Code.GATES_NOT_PASSED]),
+    ("an-empty-journal", standing(RolloutState()), OPERATOR, [Code.NOT_INITIALISED]),
+    ("an-unknown-stage", standing(at(None)), OPERATOR, [Code.STAGE_UNKNOWN]),
+    (
+        "everything-at-once",
+        standing(
+            at(0, hold("h1"), person_required=True, unsettled=UNSETTLED).model_copy(update={"paused": PAUSED.paused}),
+            drift=DRIFTED,
+            brake_marks=("h2",),
+            soak_hours={0: 1.0},
+            approvers_set=False,
+            schedule_promotes=False,
+            waiting=("abc",),
+            gates=gates(SLOTS=Verdict.NO_DATA),
+        ),
+        SCHEDULER,
+        [
+            Code.FROZEN,
+            Code.UNSETTLED,
+            Code.DRIFT,
+            Code.BRAKE_ENGAGED,
+            Code.PROMOTION_OFF,
+            Code.NO_APPROVERS,
+            Code.SCHEDULE_PAUSED,
+            Code.PERSON_MUST_ASK,
+            Code.SOAKING,
+            Code.APPROVAL_PENDING,
+            Code.GATES_NOT_PASSED,
+        ],
+    ),
+]
 
 
 def kind(decision: Decision) -> Code | Decision:
@@ -143,6 +210,9 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("while-the-stage-is-unknown", at(None, hold("h1")), OPERATOR, frozenset(), ("h1",)),
     ("one-that-is-not-there", TWO_HOLDS, OPERATOR, frozenset({"h3"}), Code.HOLD_UNKNOWN),
     ("one-that-is-there-and-one-that-is-not", TWO_HOLDS, OPERATOR, frozenset({"h1", "h3"}), Code.HOLD_UNKNOWN),
+    ("by-its-first-characters", at(0, hold("abcdef01"), hold("abcdee02")), OPERATOR, frozenset({"abcdef"}), ("abcdef01",)),
+    ("by-too-few-characters", at(0, hold("abcdef01")), OPERATOR, frozenset({"abcde"}), Code.HOLD_UNKNOWN),
+    ("by-characters-of-two", at(0, hold("abcdef01"), hold("abcdef02")), OPERATOR, frozenset({"abcdef"}), Code.HOLD_UNKNOWN),
     ("when-nothing-is-frozen", at(10), OPERATOR, frozenset(), Code.NOT_FROZEN),
     ("by-name-when-nothing-is-frozen", at(10), OPERATOR, frozenset({"h1"}), Code.NOT_FROZEN),
     ("by-a-member-who-may-brake", TWO_HOLDS, person(Role.BRAKE), frozenset(), Code.NOT_ALLOWED),
@@ -229,8 +299,14 @@ def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
     }
-    rows = [*(row[-1] for row in PLANS), *(row[-1] for row in ASKS), *(row[-1] for row in LIFTS), Code.GATES_NOT_PASSED]
+    rows = [row[-1] for row in (*PLANS, *ASKS, *LIFTS)] + [code for row in STANDS for code in row[-1]]
     assert {code for code in rows if isinstance(code, Code)} == written
+
+
+@pytest.mark.parametrize(("facts", "actor", "codes"), [pytest.param(*row, id=name) for name, *row in STANDS])
+def test_everything_that_stands_in_the_way_is_named_at_once(facts: Standing, actor: Actor, codes: list[Code]) -> None:
+    """Each thing that would refuse the next step, in the order in which operations refuse, and nothing else."""
+    assert [refusal.code for refusal in obstacles(facts, actor)] == codes
 
 
 @pytest.mark.parametrize(
@@ -346,6 +422,21 @@ def test_nothing_moves_while_frozen_or_unsettled_and_nothing_up_without_gates_or
         assert isinstance(decision, (Refuse, Lower))
     if isinstance(decision, Proceed):
         assert not actor.is_person
+
+
+@given(states, st.just(SCHEDULER) | people, reports, st.none() | st.just(DRIFTED), st.booleans())
+def test_what_stands_in_the_way_is_what_an_operation_refuses_with(
+    state: RolloutState,
+    actor: Actor,
+    report: GateReport,
+    drift: str | None,
+    approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
+) -> None:
+    """There is no second opinion: the first obstacle is the refusal, and without an obstacle nothing is refused."""
+    found = obstacles(standing(state, drift=drift, approvers_set=approvers_set, gates=report), actor)
+    move = plan_move(state, LADDER, None, drift)
+    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set) if isinstance(move, Raise) else move
+    assert (found[0] if found else None) == (decision if isinstance(decision, Refuse) else None)
 
 
 @given(states, ladders, st.none() | st.integers(0, 100), st.none() | st.just(DRIFTED))

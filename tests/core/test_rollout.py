@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.actors import RECOVERY, SCHEDULER, Actor, ActorKind
-from core.receipts import GENESIS, Action, Hold, Phase, Receipt, Result
-from core.rollout import RolloutState, fold, next_stage
+from core.receipts import GENESIS, Action, Hold, Phase, Receipt, Result, RouterSighting
+from core.rollout import RolloutState, fold, next_stage, soak_of
 from core.target import LADDER
 from tests.core.conftest import NOW
 
 OLIVIA = Actor(kind=ActorKind.SLACK, id="UOLIVIA")
 MINUTE = timedelta(minutes=1)
-SAYINGS = [Action.REQUEST, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY]
+SAYINGS = [Action.REQUEST, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY, Action.GUARD]
 """What is recorded without anything having moved."""
 
 
@@ -188,7 +188,7 @@ def test_folding_a_prefix_and_then_the_rest_is_folding_all(receipts: list[Receip
 @given(any_receipts())
 def test_only_an_act_at_once_or_the_outcome_of_what_is_under_way_moves_the_stage(receipts: list[Receipt]) -> None:
     """No other receipt, whatever it claims, changes the stage; and it becomes what that receipt says."""
-    at_once = {Action.INIT, Action.ROLLBACK, Action.FREEZE}
+    at_once = {Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT}
     states = [fold(receipts[:count]) for count in range(len(receipts) + 1)]
     for (before, after), one in zip(pairwise(states), receipts, strict=True):
         own = before.unsettled is not None and before.unsettled.operation == one.operation
@@ -220,7 +220,7 @@ def test_only_a_person_whose_own_step_was_applied_sets_the_scheduler_free(receip
             assert before.unsettled is not None
             assert before.unsettled.operation == one.operation
             assert (one.result, one.actor) == (Result.APPLIED, OLIVIA)
-            assert one.action not in {Action.ROLLBACK, Action.FREEZE, Action.LOWER}
+            assert one.action is Action.PROMOTE
 
 
 def test_no_receipts_say_nothing() -> None:
@@ -337,3 +337,154 @@ def test_no_stage_lies_between_a_stage_and_the_next(stage: int, ladder: tuple[in
     above = next_stage(stage, ladder)
     skipped = [one for one in ladder if one > stage and (above is None or one <= above)]
     assert skipped == ([] if above is None else [above])
+
+
+def seen(minute: int, stage: int = 25) -> RouterSighting:
+    return RouterSighting(pilot=stage / 100, at=NOW + minute * MINUTE)
+
+
+APPLIED = outcome(Result.APPLIED, 25)
+
+
+def sighting(seq: int, at: RouterSighting, operation: str = "o") -> Receipt:
+    return receipt(seq, Action.SEEN, Phase.EVENT, operation, stage_after=25, router_seen=at)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "begun"),
+    [
+        pytest.param([INIT], None, id="nobody-has-seen-the-router-yet"),
+        pytest.param([INIT, BEGUN, APPLIED], None, id="written-is-not-seen"),
+        pytest.param([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": seen(3)})], 3, id="seen-when-it-was-promoted"),
+        pytest.param([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": seen(1)})], None, id="seen-before-it-was-asked"),
+        pytest.param([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": seen(3, 10)})], None, id="seen-at-another-stage"),
+        pytest.param([INIT, BEGUN, APPLIED, sighting(4, seen(9))], 9, id="seen-later"),
+        pytest.param([INIT, BEGUN, APPLIED, sighting(4, seen(9), "before")], None, id="seen-for-another-story"),
+        pytest.param(
+            [INIT, BEGUN, APPLIED, sighting(4, seen(9)), receipt(5, Action.ROLLBACK, Phase.OUTCOME, "r", stage_after=0)],
+            5,
+            id="a-rollback-begins-anew",
+        ),
+        pytest.param(
+            [INIT, *(receipt(seq, Action.ROLLBACK, Phase.OUTCOME, f"r{seq}", stage_after=0) for seq in (2, 3))],
+            3,
+            id="also-a-rollback-at-zero",
+        ),
+    ],
+)
+def test_the_soak_is_counted_from_the_observed_start(receipts: list[Receipt], begun: int | None) -> None:
+    """Only the running router starts the soak of a stage; at stage 0, where nothing is live, the receipt does."""
+    soak = soak_of(fold(receipts), {0: 1, 10: 48, 25: 72})
+    assert soak is not None
+    assert soak.begun == (None if begun is None else NOW + begun * MINUTE)
+    assert soak.hours == {0: 1, 10: 48, 25: 72}[soak.stage]
+
+
+def test_a_soak_lasts_its_hours_and_a_stage_without_one_does_not_wait() -> None:
+    """It is over at its last second and not before; a stage that was not seen never soaks; no soak needs no sighting."""
+    state = fold([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": seen(3)})])
+    soak = soak_of(state, {25: 72})
+    assert soak is not None
+    assert soak.ends == NOW + 3 * MINUTE + timedelta(hours=72)
+    assert soak.is_over(soak.ends)
+    assert not soak.is_over(soak.ends - timedelta(microseconds=1))
+    unseen = soak_of(fold([INIT]), {10: 48})
+    assert unseen is not None
+    assert not unseen.is_over(NOW + timedelta(days=365))
+    unasked = soak_of(fold([INIT]), {})
+    assert unasked is not None
+    assert unasked.is_over(NOW)
+    assert soak_of(fold([]), {}) is None
+
+
+BESIDE = [
+    sighting(4, seen(9)),
+    receipt(4, Action.PAUSE, Phase.EVENT, "p", reason="fair"),
+    receipt(4, Action.RESUME, Phase.EVENT, "p"),
+    receipt(4, Action.DRIFT, Phase.EVENT, "d", note="it differs"),
+    receipt(4, Action.DRIFT_OVER, Phase.EVENT, "d"),
+]
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=str(one.action)) for one in BESIDE])
+def test_what_is_noted_beside_the_rollout_leaves_open_requests_alone(one: Receipt) -> None:
+    """Sightings, pauses and alarms move nothing: stage, holds and the revision to which requests are bound stay."""
+    before = fold([INIT, BEGUN, APPLIED])
+    assert noted(fold([one], before)) == noted(before)
+    assert fold([one], before).since == before.since
+
+
+def test_a_pause_stays_until_the_schedule_is_resumed() -> None:
+    """The state knows who paused it, why and when, until somebody resumes it."""
+    paused = fold([INIT, receipt(2, Action.PAUSE, Phase.EVENT, "p", reason="fair")])
+    assert paused.paused is not None
+    assert (paused.paused.actor, paused.paused.reason, paused.paused.since) == (OLIVIA, "fair", NOW + 2 * MINUTE)
+    assert fold([receipt(3, Action.ROLLBACK, Phase.OUTCOME, "r", stage_after=0)], paused).paused == paused.paused
+    assert fold([receipt(3, Action.RESUME, Phase.EVENT, "p")], paused).paused is None
+
+
+@pytest.mark.parametrize(
+    ("endings", "open_"),
+    [
+        pytest.param([], True, id="alarmed"),
+        pytest.param([receipt(4, Action.DRIFT_OVER, Phase.EVENT, "d")], False, id="over-by-itself"),
+        pytest.param([receipt(4, Action.ACCEPT, Phase.EVENT, "d", result=Result.APPLIED, stage_after=50)], False, id="accepted"),
+        pytest.param(
+            [
+                receipt(4, Action.REAPPLY, Phase.INTENT, "d", stage_before=10, stage_after=10),
+                receipt(5, Action.REAPPLY, Phase.OUTCOME, "d", result=Result.APPLIED, stage_before=10, stage_after=10),
+            ],
+            False,
+            id="re-applied",
+        ),
+        pytest.param(
+            [
+                receipt(4, Action.REAPPLY, Phase.INTENT, "d", stage_before=10, stage_after=10),
+                receipt(5, Action.REAPPLY, Phase.OUTCOME, "d", result=Result.NOT_APPLIED, stage_before=10, stage_after=50),
+            ],
+            True,
+            id="not-re-applied",
+        ),
+        pytest.param([receipt(4, Action.ROLLBACK, Phase.OUTCOME, "r", stage_after=0)], True, id="until-somebody-looks-again"),
+    ],
+)
+def test_a_drift_is_open_until_it_is_over(endings: list[Receipt], open_: bool) -> None:  # noqa: FBT001 - a table's column
+    """Alarmed once, it stays open until the router was seen to agree, or an approver has put it in order."""
+    state = fold([INIT, receipt(3, Action.DRIFT, Phase.EVENT, "d", note="it differs"), *endings])
+    assert (state.drift is not None) is open_
+
+
+def test_putting_a_router_in_order_sets_nobody_free_and_begins_its_stage_anew() -> None:
+    """Neither re-applying nor accepting counts as a person's asking for a promotion; both restart the soak."""
+    free = fold([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": seen(3)})])
+    assert not free.person_required
+    accepted = fold([receipt(4, Action.ACCEPT, Phase.EVENT, "d", result=Result.APPLIED, stage_after=50)], free)
+    assert (accepted.stage, accepted.person_required, accepted.observed_since) == (50, True, None)
+    facts = {"stage_before": 25, "stage_after": 25}
+    reapplied = fold(
+        [
+            receipt(4, Action.REAPPLY, Phase.INTENT, "d", **facts),
+            receipt(5, Action.REAPPLY, Phase.OUTCOME, "d", result=Result.APPLIED, **facts),
+        ],
+        free.model_copy(update={"person_required": True}),
+    )
+    assert (reapplied.stage, reapplied.person_required, reapplied.observed_since) == (25, True, None)
+    assert reapplied.since == NOW + 5 * MINUTE
+
+
+def test_what_a_brake_wrote_counts_more_than_what_showed_for_a_moment() -> None:
+    """The settings to which later ones are compared are those that were read back, and under a brake the safe ones."""
+    shown = {"NOVA_ANR_ENABLED": "1", "NOVA_ANR_KILL": "0", "NOVA_ANR_MAX_FAST_PROB": "0.15"}
+    safe = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_KILL": "1"}
+    braked = receipt(
+        2,
+        Action.ROLLBACK,
+        Phase.OUTCOME,
+        "r",
+        result=Result.APPLIED,
+        stage_after=0,
+        settings_observed=shown,
+        settings_written=safe,
+    )
+    assert fold([INIT, braked]).settings == {**shown, **safe}
+    assert fold([INIT, braked.model_copy(update={"settings_observed": None})]).settings is None

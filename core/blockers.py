@@ -1,0 +1,182 @@
+"""Everything that stands in the way of the next promotion, all at once, each with its owner and how to lift it.
+
+And what follows from that: the earliest possible promotion, and what the next scheduled run will do.
+
+Pure. Excluded: deciding. What stands in the way is what decisions.py says; here it only gets its owner and its way out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.actors import SCHEDULER, Actor, ActorKind, Role, names
+from core.canonical import spoken
+from core.decisions import Code, Refuse, Standing, obstacles
+from core.gates import GateName
+from core.rollout import next_stage, soak_of
+from core.schedule import PromotionMode, Schedule, next_run
+
+_ANY_OPERATOR = Actor(kind=ActorKind.OS, id="operator", roles=frozenset({Role.OPERATE}))
+_ONLY_SCHEDULED = frozenset({Code.PERSON_MUST_ASK, Code.PROMOTION_OFF, Code.SCHEDULE_PAUSED})
+"""What stands in the way of the scheduled run alone; a person may ask all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One thing that stands in the way of the next promotion.
+
+    Attributes:
+        code: the reason code with which an operation would refuse.
+        text: what it is, as a sentence.
+        owner: who or what it belongs to.
+        lift: how to lift it.
+        until: when it lifts itself; None if it does not, or if nobody can say.
+        scheduled_only: it stops the scheduled run; a person may ask.
+    """
+
+    code: Code
+    text: str
+    owner: Actor | str
+    lift: str
+    until: datetime | None = None
+    scheduled_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What blockers are looked for in.
+
+    Attributes:
+        standing: what the next step depends on.
+        approvers: ids of those who may approve.
+        mode: what the scheduled run does with a GO.
+        unreadable: what could not be read, each a sentence; each blocks.
+    """
+
+    standing: Standing
+    approvers: frozenset[str] = frozenset()
+    mode: PromotionMode = PromotionMode.AUTO
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What lies ahead.
+
+    Attributes:
+        from_stage, to_stage: the next step; None where there is none or nobody knows.
+        earliest: the earliest moment at which a person can ask for it; None if something does not lift itself.
+        first: the blockers that have to be lifted by somebody before that.
+        run_at: when the next scheduled run begins.
+        run_does: what it will do, as a sentence.
+    """
+
+    from_stage: int | None
+    to_stage: int | None
+    earliest: datetime | None
+    first: tuple[Blocker, ...]
+    run_at: datetime
+    run_does: str
+
+
+def blockers(question: Question) -> tuple[Blocker, ...]:
+    """Return everything that stands in the way of the next promotion, in the order in which it is said."""
+    everybody = obstacles(question.standing, _ANY_OPERATOR)
+    scheduled = [refuse for refuse in obstacles(question.standing, SCHEDULER) if refuse not in everybody]
+    found = [blocker for refuse in (*everybody, *scheduled) for blocker in _blockers_of(refuse, question)]
+    unreadable = (
+        Blocker(Code.UNREADABLE, text, "whoever runs anr", "make it readable; `anr doctor` says more")
+        for text in question.unreadable
+    )
+    return (*unreadable, *found)
+
+
+def outlook(question: Question, schedule: Schedule) -> Outlook:
+    """Return when the next promotion is possible at the earliest, and what the next scheduled run will do.
+
+    Gates are measured when the time comes: those that fail now are named among what has to be lifted first.
+    """
+    standing = question.standing
+    stage, now = standing.state.stage, standing.now
+    above = None if stage is None else next_stage(stage, standing.stages)
+    for_people = [blocker for blocker in blockers(question) if not blocker.scheduled_only]
+    first = tuple(blocker for blocker in for_people if blocker.until is None)
+    earliest = None if first else max((now, *(blocker.until for blocker in for_people if blocker.until)))
+    run_at = next_run(now, schedule)
+    return Outlook(stage, above, earliest, first, run_at, _run_does(question, run_at, stage, above))
+
+
+def _run_does(question: Question, run_at: datetime, stage: int | None, above: int | None) -> str:
+    """Say what a run at `run_at` does if nobody lifts anything until then."""
+    standing = question.standing
+    held = tuple(hold for hold in standing.state.holds if hold.expires_at is None or hold.expires_at > run_at)
+    then = replace(question, standing=replace(standing, now=run_at, state=standing.state.model_copy(update={"holds": held})))
+    at_present = {(blocker.code, blocker.lift): blocker.text for blocker in blockers(question)}
+    waiting = [blocker for blocker in blockers(then) if blocker.code not in {Code.GATES_NOT_PASSED, Code.UNREADABLE}]
+    if question.unreadable:
+        return "It cannot run while something cannot be read; it is tried again within its grace."
+    if waiting:
+        text = at_present.get((waiting[0].code, waiting[0].lift), waiting[0].text)  # ages and hours left as of now
+        return f"It reports and promotes nothing: {text}"
+    does = "asks for an approval of" if question.mode is PromotionMode.APPROVE else "promotes"
+    failing = standing.gates is not None and not standing.gates.go
+    condition = "if the gates pass by then (they do not now)" if failing else "if the gates still pass then"
+    return f"It reports, and {does} {stage} → {above} % {condition}."
+
+
+def _blockers_of(refuse: Refuse, question: Question) -> Iterator[Blocker]:
+    standing = question.standing
+    state, now = standing.state, standing.now
+    match refuse.code:
+        case Code.FROZEN:
+            for hold in state.holds:
+                ends = f", until {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
+                text = f"Frozen for {spoken(now - hold.since)}{ends}: {hold.reason or 'no reason given'}"
+                yield Blocker(refuse.code, text, hold.actor, f"`unfreeze {hold.id[:8]}`", hold.expires_at)
+        case Code.GATES_NOT_PASSED if standing.gates is not None:
+            for gate in standing.gates.blocking:
+                text = f"Gate {gate.name} says {gate.verdict}: {gate.reason}"
+                yield Blocker(refuse.code, text, *_GATES[gate.name])
+        case Code.SOAKING:
+            soak = soak_of(state, standing.soak_hours)
+            yield Blocker(refuse.code, refuse.text, "time", "wait", soak.ends if soak else None)
+        case _:
+            owner, lift = _owner_and_lift(refuse.code, question)
+            yield Blocker(refuse.code, refuse.text, owner, lift, scheduled_only=refuse.code in _ONLY_SCHEDULED)
+
+
+def _owner_and_lift(code: Code, question: Question) -> tuple[Actor | str, str]:
+    state, waiting = question.standing.state, question.standing.waiting
+    approvers = f"approvers: {names(question.approvers)}"
+    if code is Code.APPROVAL_PENDING:
+        return approvers, f"`approve {waiting[0]}` or `deny {waiting[0]}`"
+    owner, lift = _WAYS_OUT.get(code, ("nobody", "there is nothing to lift"))
+    if code is Code.UNSETTLED and state.unsettled is not None:
+        return state.unsettled.actor, lift
+    if code is Code.SCHEDULE_PAUSED and state.paused is not None:
+        return state.paused.actor, lift
+    return approvers if code is Code.DRIFT else owner, lift
+
+
+_WAYS_OUT: dict[Code, tuple[str, str]] = {
+    Code.NOT_INITIALISED: ("operators", "`anr init`"),
+    Code.STAGE_UNKNOWN: ("operators", "`rollback`, then `promote`"),
+    Code.UNSETTLED: ("operators", "`anr recover`"),
+    Code.DRIFT: ("approvers", "`drift reapply` or `drift accept`; anybody: `rollback`"),
+    Code.BRAKE_ENGAGED: ("operators", "`anr recover`, then `unfreeze`"),
+    Code.NO_APPROVERS: ("an administrator", "set `approvers` in the settings"),
+    Code.SCHEDULE_PAUSED: ("operators", "`schedule resume`"),
+    Code.PERSON_MUST_ASK: ("operators", "`promote`"),
+    Code.PROMOTION_OFF: ("an administrator", "set `schedule.promotion` in the settings"),
+}
+
+
+_GATES: dict[GateName, tuple[str, str]] = {
+    GateName.RSI: ("the router's team", "wait until the window is good again, or find out why routes differ"),
+    GateName.ROLLBACKS: ("the router's team", "wait until the rollbacks have left the window"),
+    GateName.TRI: ("the router's team", "wait until the window is good again"),
+    GateName.FAST_CAP: ("the router's team", "find out why R3 was above its cap, and wait until that has left the window"),
+    GateName.SLOTS: ("whoever runs the slots", "make every critical slot healthy"),
+    GateName.DECISIONS: ("the router's traffic", "wait for more decisions"),
+    GateName.FRESHNESS: ("whoever runs the router", "see whether the router runs and writes its ledger"),
+}
