@@ -100,7 +100,7 @@ comes after the brake no longer counts."""
 _WITHOUT_EFFECT = frozenset(
     {Action.REQUEST, Action.APPROVE, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY, Action.GUARD}
 )
-_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.DRIFT_OVER})
+_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED})
 """What they say does not touch an open request: the revision stays."""
 
 

@@ -402,7 +402,7 @@ BESIDE = [
     receipt(4, Action.PAUSE, Phase.EVENT, "p", reason="fair"),
     receipt(4, Action.RESUME, Phase.EVENT, "p"),
     receipt(4, Action.DRIFT, Phase.EVENT, "d", note="it differs"),
-    receipt(4, Action.DRIFT_OVER, Phase.EVENT, "d"),
+    receipt(4, Action.AGREED, Phase.EVENT, "d"),
 ]
 
 
@@ -427,7 +427,7 @@ def test_a_pause_stays_until_the_schedule_is_resumed() -> None:
     ("endings", "open_"),
     [
         pytest.param([], True, id="alarmed"),
-        pytest.param([receipt(4, Action.DRIFT_OVER, Phase.EVENT, "d")], False, id="over-by-itself"),
+        pytest.param([receipt(4, Action.AGREED, Phase.EVENT, "d")], False, id="over-by-itself"),
         pytest.param([receipt(4, Action.ACCEPT, Phase.EVENT, "d", result=Result.APPLIED, stage_after=50)], False, id="accepted"),
         pytest.param(
             [
