@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.actors import SCHEDULER, Actor, ActorKind, Role, names
+from core.actors import SCHEDULER, Actor, ActorKind, Role
 from core.canonical import spoken
 from core.decisions import Code, Refuse, Standing, obstacles
 from core.gates import GateName
@@ -147,7 +147,7 @@ def _blockers_of(refuse: Refuse, question: Question) -> Iterator[Blocker]:
 
 def _owner_and_lift(code: Code, question: Question) -> tuple[Actor | str, str]:
     state, waiting = question.standing.state, question.standing.waiting
-    approvers = f"approvers: {names(question.approvers)}"
+    approvers = f"approvers: {', '.join(sorted(question.approvers)) or 'nobody'}"
     if code is Code.APPROVAL_PENDING:
         return approvers, f"`approve {waiting[0]}` or `deny {waiting[0]}`"
     owner, lift = _WAYS_OUT.get(code, ("nobody", "there is nothing to lift"))
