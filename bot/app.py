@@ -14,15 +14,15 @@ from typing import Any
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
-from slack_bolt.context.respond.async_respond import AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import buttons, forms, slash
 from bot.access import Access
+from bot.desk import Answer, Desk, Station
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
-from bot.modals import REASON_MODALS, submitted
+from bot.modals import REASON_MODALS
 from bot.outage import SLACK_FAILED
-from bot.slash import Answer, Desk, Station
 from bot.stories import Stories
 from core import recovery
 from core.errors import AnrError, ConfigurationError
@@ -101,25 +101,24 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
     """Register every listener: acknowledge first, work afterwards."""
 
     @app.command(COMMAND)
-    async def slash(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+    async def typed(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(desk.slash(body, respond))
+        desk.begin(slash.typed(desk, body, respond))
 
-    @app.action(re.compile("^(approve|deny)$"))
-    async def button(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+    @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
+    async def answered(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(desk.button(body, respond))
+        desk.begin(buttons.answered(desk, body, respond))
 
     @app.action(re.compile(f"^({'|'.join(REASON_MODALS)})$"))
     async def ask_reason(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
         await ack()
-        desk.begin(desk.open_modal(body, client, respond))
+        desk.begin(forms.opened(desk, body, client, respond))
 
     @app.view(re.compile(f"^({'|'.join(REASON_MODALS.values())})$"))
     async def reason_given(ack: Answer, body: dict[str, Any]) -> None:
         await ack()
-        command, response_url = submitted(body["view"])
-        desk.begin(desk.submit(body, command, AsyncRespond(response_url=response_url)))
+        desk.begin(forms.filled_in(desk, body))
 
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:

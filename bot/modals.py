@@ -1,7 +1,7 @@
 """The modals that ask for a reason: what they look like, and what was filled in.
 
 Pure. A view carries the address that answers the person (Slack's `response_url`, 30 minutes) in its `private_metadata`;
-only Slack and this app see it. Excluded: opening them and doing what they ask (bot/slash.py).
+only Slack and this app see it. Excluded: opening them and doing what they ask (bot/forms.py).
 """
 
 import json

@@ -1,0 +1,141 @@
+"""What every surface of Slack has in common: who asks, which router is meant, one call into core, one answer.
+
+Excluded: understanding what was typed or clicked (one file per surface: bot/slash.py, bot/buttons.py, bot/forms.py), what each
+word does (bot/words.py), and the messages in the channel (bot/stories.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from bot import messages
+from bot.access import Access
+from bot.commands import Command, Misunderstood
+from bot.outage import SLACK_FAILED
+from bot.stories import Stories
+from bot.words import do
+from core.errors import AnrError
+from core.site import Site
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[..., Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One router, the channel in which it is operated, and the messages there."""
+
+    site: Site
+    stories: Stories
+    channel: str
+
+
+class Desk:
+    """Carries out what people ask for in Slack.
+
+    Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, so that
+    no report can delay them.
+    """
+
+    def __init__(self, stations: Sequence[Station], access: Access) -> None:
+        self._stations = {station.site.target.name: station for station in stations}
+        self._access = access
+        self._work = ThreadPoolExecutor(4, thread_name_prefix="anr-work")
+        self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start work and keep hold of it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Wait for everything that was begun, then let the threads go."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._work.shutdown()
+        self._brake.shutdown()
+
+    async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
+        """Find out who asks, do it, and answer them alone."""
+        brakes = command.word in {"rollback", "freeze"}
+        pool = self._brake if brakes else self._work
+        try:
+            station = await asyncio.get_running_loop().run_in_executor(pool, self.station, command, request.channel)
+            if isinstance(station, Misunderstood):
+                await self.tell(respond, messages.help_text(station))
+                return
+            actor = await self._access.actor(request.user, request.team, for_brake=brakes)
+            blocks = await asyncio.get_running_loop().run_in_executor(pool, do, station.site, command, actor, request.cause)
+        except AnrError as error:
+            blocks = messages.failure(str(error))
+        except Exception:  # the top of a listener: the person is told, the trace is kept
+            log.exception("a command failed")
+            blocks = messages.failure(
+                "Something went wrong inside anr; the log has the details. Look at `/anr status` before you go on."
+            )
+        for one in self._stations.values():
+            one.stories.wake()
+        await self.tell(respond, blocks)
+
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The names of the routers, in the order of the settings."""
+        return tuple(self._stations)
+
+    def station(self, command: Command, channel: str | None) -> Station | Misunderstood:
+        """Return the router that is meant: the one that was named, the only one, or the only one of this channel."""
+        if command.target is not None and command.target in self._stations:
+            return self._stations[command.target]
+        if command.word in {"approve", "deny"}:
+            return self._asked_at(command.argument)
+        here = [station for station in self._stations.values() if station.channel == channel]
+        meant = here if len(here) == 1 else list(self._stations.values())
+        if len(meant) == 1:
+            return meant[0]
+        names = ", ".join(f"`/anr {command.word} {name}`" for name in self._stations)
+        return Misunderstood(f"There are several routers, and nobody can tell which one you mean. Type {names}.")
+
+    def _asked_at(self, approval_id: str) -> Station:
+        """Return the router that a request is about; the first one, if none has it, will say that there is no such request."""
+        stations = list(self._stations.values())
+        for station in stations[1:]:
+            with suppress(AnrError):
+                if station.site.journal.approval(approval_id) is not None:
+                    return station
+        return stations[0]
+
+    async def tell(self, respond: Answer, blocks: list[messages.Block]) -> None:
+        """Answer the person who acted, and nobody else."""
+        text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
+        try:
+            answer = await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
+        except SLACK_FAILED:
+            log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
+        else:
+            if answer is not None and answer.status_code != HTTPStatus.OK:
+                log.error("Slack did not take the answer (%s %s)", answer.status_code, answer.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who acts where, and the key by which it has one effect."""
+
+    user: str
+    team: str | None
+    channel: str | None
+    cause: str | None = None
+
+    @classmethod
+    def of(cls, body: dict[str, Any], cause: str | None = None) -> "Request":
+        """Read an interaction's payload."""
+        user = body["user"]
+        team = user.get("team_id") or (body.get("team") or {}).get("id")
+        return cls(user["id"], team, (body.get("channel") or {}).get("id"), cause)

@@ -1,0 +1,59 @@
+"""Every word that follows `/anr`: its call into core, and the answer to whoever asked.
+
+Excluded: who asks and which router is meant (bot/desk.py), and what the answers look like (bot/messages.py).
+"""
+
+from bot import messages
+from bot.commands import Command
+from core import approving, braking, operations
+from core.actors import Actor
+from core.actuation import Order
+from core.decisions import not_allowed
+from core.errors import AnrError
+from core.overview import look
+from core.site import Site
+
+
+def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:  # noqa: C901, PLR0912 - one arm a word
+    """Carry out one command and return the answer.
+
+    Raises:
+        AnrError: it could not be done; the message says what was not.
+    """
+    match command.word:
+        case "rollback":
+            return messages.answer(braking.rollback(site, actor, command.reason, cause))
+        case "freeze":
+            return messages.answer(braking.freeze(site, actor, command.reason, cause))
+        case _ if not actor.roles:
+            return messages.answer(not_allowed("use anr; it is for full members of this workspace", "operators"))
+        case "help":
+            return messages.help_text()
+        case "status":
+            return messages.status(look(site))
+        case "report":
+            found = site.measure(site.clock(), leaving_zero=_at_zero(site))
+            return messages.report(found, site.target.window_minutes)
+        case "promote":
+            order = Order(actor, command.reason, cause)
+            return messages.answer(operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
+        case "approve":
+            return messages.answer(approving.approve(site, actor, command.argument))
+        case "deny":
+            return messages.answer(approving.deny(site, actor, command.argument, command.reason))
+        case "unfreeze":
+            return messages.answer(operations.unfreeze(site, Order(actor, command.reason, cause)))
+        case "receipts":
+            return messages.receipts(site.journal.receipts(last=5))
+        case "verify":
+            sealed, flaws = site.journal.verify()
+            return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
+        case _:
+            return messages.help_text()
+
+
+def _at_zero(site: Site) -> bool:
+    try:
+        return site.journal.state().stage == 0
+    except AnrError:
+        return False
