@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import buttons, forms, slash
@@ -50,18 +51,25 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         )
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
     try:
-        team_id = str((await client.auth_test())["team_id"])
+        identity = await client.auth_test()
     except SLACK_FAILED as error:
         raise ConfigurationError(
             f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
         ) from error
+    known = AuthorizeResult.from_auth_test_response(bot_token=bot_token, auth_test_response=identity)
+
+    async def authorize() -> AuthorizeResult:
+        # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
+        return known
+
     async with AsyncExitStack() as routers:
         stations = [
             await routers.enter_async_context(_station(settings, target, client, clock)) for target in settings.every_target
         ]
-        desk = Desk(stations, Access(client, settings.access, team_id))
+        desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])))
         routers.push_async_callback(desk.drain)
-        app = listeners(AsyncApp(signing_secret=secret or None, client=client), desk)
+        bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
+        app = listeners(bolt, desk)
         if app_token:
             async with _socket(app, app_token, client):
                 yield None

@@ -16,13 +16,15 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     The bytes are synced before the rename and the directory after it: a rename without the first can leave a file of
     NUL bytes, without the second an old name (ext4's documentation of delayed allocation). An existing file keeps its
-    permission bits; a new one gets `mode`.
+    permission bits, and its owner and group as far as this account may give them; a new one gets `mode`.
 
     Raises:
         OSError: the directory or the file cannot be written; the old file is intact.
     """
+    before = None
     with contextlib.suppress(FileNotFoundError):
-        mode = path.stat().st_mode & 0o777
+        before = path.stat()
+        mode = before.st_mode & 0o777
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -30,6 +32,8 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if os.name == "posix":
+            if before is not None:
+                _give(temporary, before)
             Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
@@ -37,6 +41,13 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             Path(temporary).unlink()
         raise
     sync_directory(path.parent)
+
+
+def _give(path: str, before: os.stat_result) -> None:
+    """Give a file the owner and the group of the one that it replaces: its reader may be another account."""
+    for owner, group in (-1, before.st_gid), (before.st_uid, -1):
+        with contextlib.suppress(PermissionError):
+            os.chown(path, owner, group)
 
 
 def sync_directory(directory: Path) -> None:

@@ -222,7 +222,8 @@ def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
     age = (metrics.window.end_us - metrics.newest_us) / 60_000_000
     if age <= bound:
-        reason = f"the newest ledger entry is {age:.1f} minutes old; at most {bound:g} is allowed"
+        old = "less than a minute" if age < 1 else f"{age:.1f} minutes"
+        reason = f"the newest ledger entry is {old} old; at most {bound:g} minutes are allowed"
         return Gate(name=name, verdict=Verdict.PASS, value=age, bound=bound, reason=reason)
-    reason = f"the newest ledger entry is {age:,.1f} minutes old; at most {bound:g} is allowed: is the router writing?"
+    reason = f"the newest ledger entry is {age:,.1f} minutes old; at most {bound:g} are allowed: is the router writing?"
     return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)

@@ -116,7 +116,7 @@ class Router:
         router back to its safe settings (rule 2).
 
         Raises:
-            SettingsFileError: the file cannot be written, or does not say what was written.
+            SettingsFileError: the file is read-only or cannot be written, or does not say what was written.
             ReloadFailed: the file was written, but the reload failed.
             BrakeUnreadable: the marks cannot be read; the safe settings were applied if anything had been written.
         """
@@ -124,6 +124,7 @@ class Router:
         if self._brake.read() != since:
             return Written(self.settings(), overtaken=True)
         self.settings()  # a file that cannot be understood is not written beside
+        self._refuse_read_only()
         self._write(with_settings(self._text(), wanted))
         try:
             if self._brake.read() == since:
@@ -200,6 +201,14 @@ class Router:
             raise SettingsFileError(
                 f"The router's settings file {path} cannot be read ({reason}). Nothing was changed."
             ) from error
+
+    def _refuse_read_only(self) -> None:
+        # the rename of a durable write would replace it all the same: whoever made it read-only meant otherwise
+        if not os.access(self._file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise SettingsFileError(
+                f"The router's settings file {self._target.settings_file} is read-only for the account that runs anr. It is as "
+                "it was; make it writable, then try again. `rollback` and `freeze` replace it all the same.",
+            )
 
     def _write(self, text: str) -> None:
         try:

@@ -5,6 +5,7 @@ Excluded: the acknowledgement of a submitted modal (`people`). A `response_url` 
 
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -86,13 +87,16 @@ def _remove(workspace: Workspace, channel: Channel, source: Json) -> None:
 
 
 class ResponseRoute:
-    """The address behind every `response_url`."""
+    """The address behind every `response_url`; `is_down` says whether Slack answers nobody."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, is_down: Callable[[], bool]) -> None:
         self._workspace = workspace
+        self._is_down = is_down
 
     async def handle(self, request: web.Request) -> web.Response:
         """Take one answer; the URL is its own permission."""
+        if self._is_down():
+            return web.Response(status=503, text="Slack is not available")
         origin = self._workspace.response_urls.get(request.match_info["key"])
         if origin is None:
             return web.Response(status=404, text="no_service")

@@ -229,7 +229,7 @@ class Playground(People):
             [
                 web.route("*", "/api/{method}", self.api.handle),
                 web.get("/link/", self.socket_mode.handle),
-                web.post("/actions/{team}/{key}", ResponseRoute(self.workspace).handle),
+                web.post("/actions/{team}/{key}", ResponseRoute(self.workspace, lambda: self.api.down).handle),
                 web.post("/upload/v1/{ticket}", files.receive),
                 web.get("/files/{file_id}", files.show),
                 web.get("/", _index),

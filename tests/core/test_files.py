@@ -250,3 +250,25 @@ def test_a_fifo_is_not_a_regular_file(tmp_path: Path) -> None:
         reader = os.open(path, os.O_RDWR)  # lets go of a feeder that nobody read
         feeder.join()
         os.close(reader)
+
+
+def test_a_replaced_file_keeps_owner_and_group() -> None:
+    """The router, another account, can read its settings after the bot has written them."""
+    with nobodys_folder() as folder:
+        path = folder / "anr.env"
+        path.write_bytes(b"old")
+        os.chown(path, folder.stat().st_uid, folder.stat().st_gid)
+        path.chmod(0o640)
+        write_durably(path, b"new")
+        assert (path.stat().st_uid, path.stat().st_gid, bits(path)) == (folder.stat().st_uid, folder.stat().st_gid, 0o640)
+        assert path.read_bytes() == b"new"
+
+
+def test_what_may_not_be_given_away_is_written_all_the_same() -> None:
+    """An account without privileges keeps what it may, and the write itself is not refused."""
+    with nobodys_folder() as folder:
+        path = folder / "anr.env"
+        path.write_bytes(b"old")
+        with denied(folder, 0o700):
+            write_durably(path, b"new")
+        assert path.read_bytes() == b"new"

@@ -166,7 +166,7 @@ DECISIONS = [
 ]
 BOUND_US = 15 * MINUTE_US
 FRESHNESS = [
-    pytest.param(Day(age_us=0), Verdict.PASS, 0.0, "0.0 minutes old", id="of-this-moment"),
+    pytest.param(Day(age_us=0), Verdict.PASS, 0.0, "less than a minute old", id="of-this-moment"),
     pytest.param(Day(age_us=BOUND_US - 1), Verdict.PASS, 15 - 1 / MINUTE_US, "15.0 minutes", id="just-below"),
     pytest.param(Day(age_us=BOUND_US), Verdict.PASS, 15.0, "15.0 minutes", id="at-the-bound"),
     pytest.param(Day(age_us=BOUND_US + 1), Verdict.FAIL, 15 + 1 / MINUTE_US, "is the router writing?", id="just-above"),

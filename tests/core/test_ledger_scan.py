@@ -15,6 +15,7 @@ from core.ledger import read_line
 from core.ledger_scan import newest_pilot, scan
 from core.metrics import LedgerSpan, Tally, Window, WindowMetrics
 from tests.core.conftest import NOW, decision
+from tests.core.test_files import denied, nobodys_folder
 
 SPAN = LedgerSpan(0, "")
 
@@ -172,6 +173,16 @@ def test_a_ledger_that_cannot_be_read_is_an_error_and_never_an_empty_one(tmp_pat
         os.mkfifo(path)
     with pytest.raises(LedgerUnreadable, match="Nothing was measured"):
         scanned(path)
+
+
+def test_a_ledger_that_may_not_be_read_is_an_error() -> None:
+    """Permission denied is no empty ledger either, and the message says why."""
+    with nobodys_folder() as folder:
+        path = folder / "ledger.ndjson"
+        path.write_text(json.dumps(decision(NOW)) + "\n", encoding="utf-8")
+        path.chmod(0)
+        with denied(folder, 0o700), pytest.raises(LedgerUnreadable, match=r"Permission denied\). Nothing was measured"):
+            scanned(path)
 
 
 def test_the_newest_pilot_is_that_of_the_newest_live_entry(tmp_path: Path) -> None:

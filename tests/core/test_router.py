@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import socket
 import socketserver
@@ -356,6 +357,7 @@ def test_a_file_that_cannot_be_written_is_as_it_was() -> None:
     """A promotion fails with the old settings and no reload; the brake tells the problem, and reloads all the same."""
     with nobodys_folder() as folder, nobodys_folder() as elsewhere:
         here = place(folder, reload_command=("touch", str(elsewhere / "reloaded")))
+        os.chown(here.target.settings_file, folder.stat().st_uid, -1)
         with denied(folder, 0o500):
             with pytest.raises(SettingsFileError, match=r"could not be written \(Permission denied\); it is as it was"):
                 here.serve(25)
@@ -364,6 +366,20 @@ def test_a_file_that_cannot_be_written_is_as_it_was() -> None:
         assert "could not be written (Permission denied); it is as it was" in problem
         assert here.content == AT_10
         assert (elsewhere / "reloaded").exists()
+
+
+def test_a_file_that_somebody_made_read_only_is_left_alone_by_all_but_the_brake() -> None:
+    """A promotion is refused and the file is as it was; a rollback replaces it."""
+    with nobodys_folder() as folder:
+        here = place(folder)
+        os.chown(here.target.settings_file, folder.stat().st_uid, -1)
+        here.target.settings_file.chmod(0o444)
+        with denied(folder, 0o700):
+            with pytest.raises(SettingsFileError, match="is read-only"):
+                here.serve(25)
+            assert here.content == AT_10
+            assert here.router.make_safe() == ()
+        assert here.content == SAFE_BYTES
 
 
 def test_the_reload_gets_the_safe_settings_even_if_the_file_could_not_be_written(tmp_path: Path) -> None:

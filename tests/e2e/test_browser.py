@@ -32,7 +32,7 @@ async def page(played: tuple[Playground, Settings]) -> AsyncIterator[Page]:
     assert chromium, "Debian's package chromium is needed: apt-get install chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        opened = await browser.new_page(viewport={"width": 1200, "height": 900})
+        opened = await browser.new_page(viewport={"width": 1280, "height": 800})
         complaints: list[str] = []
         opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -140,11 +140,52 @@ async def test_a_thread_shows_its_replies(page: Page, played: tuple[Playground, 
 
 
 @pytest.mark.browser
+async def test_what_can_be_typed_is_offered_and_filled_in(page: Page) -> None:
+    """The steps of the panel and the chips above the composer save typing; arrow up brings back what was sent."""
+    composer = page.get_by_label("Message", exact=True)
+    offered = page.get_by_role("listbox", name="Commands").get_by_role("option")
+    await page.get_by_role("button", name="/anr status").click()
+    await expect(composer).to_have_value("/anr status")
+    await composer.fill("/anr pro")
+    await expect(offered).to_have_count(1)
+    await offered.get_by_text("/anr promote [stage]").click()
+    await expect(composer).to_have_value("/anr promote")
+    await page.keyboard.type(" --dry-run")
+    await expect(offered).to_have_count(0)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("log").first).to_contain_text("Dry run: 10 → 25 %", timeout=WAIT)
+    await page.keyboard.press("ArrowUp")
+    await expect(composer).to_have_value("/anr promote --dry-run")
+
+
+@pytest.mark.browser
+async def test_the_panel_shows_what_the_router_has_and_what_was_done_to_it(page: Page) -> None:
+    """A rollback typed while Slack's Web API is down: the router is safe at once, the message comes when Slack is back."""
+    log = page.get_by_role("log").first
+    await expect(log).to_contain_text("The journal begins", timeout=WAIT)
+    settings = page.get_by_label("The router's settings in force")
+    await expect(settings).to_contain_text("NOVA_ANR_PILOT=0.10", timeout=WAIT)
+    await page.get_by_label("Slack's Web API is down").check()
+    await type_in(page, "/anr rollback errors")
+    await expect(settings).to_contain_text("NOVA_ANR_KILL=1", timeout=WAIT)
+    await expect(log).not_to_contain_text("Rolled back")
+    await page.get_by_label("Slack's Web API is down").uncheck()
+    await expect(log).to_contain_text("Rolled back", timeout=WAIT)
+    await page.get_by_label("TRI drops").check()
+    await expect(page.locator("#note")).to_contain_text("decisions were written at once", timeout=WAIT)
+
+
+@pytest.mark.browser
 async def test_a_narrow_window_still_shows_the_answer(page: Page) -> None:
-    """At the width of a phone nothing has to be scrolled sideways."""
-    await page.set_viewport_size({"width": 400, "height": 800})
+    """At the width of a phone nothing has to be scrolled sideways, and the router's panel is one line that unfolds."""
+    await page.set_viewport_size({"width": 420, "height": 800})
     await type_in(page, "/anr help")
     await expect(page.get_by_role("log").first).to_contain_text("router to its safe settings", timeout=WAIT)
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 420
+    await expect(page.get_by_role("button", name="Heal the router")).to_be_hidden()
     ARTIFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTIFACTS / "narrow.png")
+    await page.get_by_text("Simulated router").click()
+    await page.get_by_role("button", name="Heal the router").click()
+    await expect(page.locator("#note")).to_contain_text("healed", timeout=WAIT)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 420

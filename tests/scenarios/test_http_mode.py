@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from bot.playground.demo import CHANNEL, stage
@@ -10,6 +11,7 @@ from bot.playground.server import Playground
 from core.settings import Settings
 from core.site import Site
 from tests.scenarios.conftest import free_port
+from tests.scenarios.workspace import WAIT, cards, whispers
 
 
 @pytest_asyncio.fixture
@@ -31,10 +33,23 @@ async def test_a_wrong_signature_does_nothing(over_http: tuple[Playground, Setti
     assert actions(settings) == ["init"]
 
 
-async def test_a_replayed_request_does_nothing(over_http: tuple[Playground, Settings]) -> None:
-    """A signature older than five minutes is a replay."""
+@pytest.mark.parametrize("age_seconds", [301, -302], ids=["too-old", "from-the-future"])
+async def test_a_replayed_request_does_nothing(over_http: tuple[Playground, Settings], age_seconds: float) -> None:
+    """A signature whose time is more than five minutes away is a replay."""
     playground, settings = over_http
-    playground.signed_http.age_seconds = 301
+    playground.signed_http.age_seconds = age_seconds
     delivery = await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback")
     assert not delivery.acked
     assert actions(settings) == ["init"]
+
+
+async def test_a_request_that_was_long_on_its_way_is_taken_once(over_http: tuple[Playground, Settings]) -> None:
+    """Nearly five minutes old is still good; the same request again within the window has no second effect."""
+    playground, settings = over_http
+    playground.signed_http.age_seconds = 280
+    delivery = await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback")
+    assert delivery.acked
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    await playground.redeliver(delivery, retry_num=1, retry_reason="http_timeout")
+    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
+    assert actions(settings) == ["init", "rollback"]

@@ -16,7 +16,7 @@ from bot.playground.server import Playground
 from core.receipts import Action, Phase
 from core.settings import Settings
 from core.site import Site
-from tests.scenarios.workspace import WAIT, asked, cards, has_button, pilot_in
+from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -28,10 +28,23 @@ def environment(settings: Settings) -> dict[str, str]:
         "ANR_SLACK": slack.model_dump_json(exclude={"bot_token", "app_token", "signing_secret"}),
         "ANR_SLACK__BOT_TOKEN": slack.bot_token.get_secret_value(),
         "ANR_SLACK__APP_TOKEN": slack.app_token.get_secret_value(),
+        "ANR_SLACK__SIGNING_SECRET": slack.signing_secret.get_secret_value(),
         "ANR_OPERATORS": '["U0OLIVIA"]',
         "ANR_APPROVERS": '["U0AARON", "U0PRIYA"]',
         "ANR_CONFIG": "",
     }
+
+
+async def listening(port: int) -> None:
+    """Wait until something listens on a port of loopback."""
+    async with asyncio.timeout(WAIT):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                continue
+            writer.close()
+            return
 
 
 @asynccontextmanager
@@ -41,7 +54,10 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[Calla
         sys.executable, "-m", "bot", "bot", env=environment(settings), stderr=asyncio.subprocess.PIPE
     )
     try:
-        await playground.wait_for(lambda: playground.socket_mode.connections, WAIT)
+        if settings.slack.http_port:
+            await listening(settings.slack.http_port)
+        else:
+            await playground.wait_for(lambda: playground.socket_mode.connections, WAIT)
         yield lambda: process.send_signal(signal.SIGKILL)
     finally:
         if process.returncode is None:
@@ -57,17 +73,17 @@ def reach(site: Site, receipts: int) -> None:
         assert time.monotonic() < ends
 
 
-async def test_killed_between_request_and_click_the_card_still_works(tmp_path: Path) -> None:
+async def test_killed_between_request_and_click_the_card_still_works(scene: Played) -> None:
     """What waited before the kill is answered after the restart, in the same message."""
-    async with scenery(tmp_path) as (playground, settings):
-        async with bot(playground, settings) as kill:
-            card = await asked(playground)
-            kill()
-        async with bot(playground, settings):
-            await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-            await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-        assert [one["ts"] for one in cards(playground, "Promoted: 10 → 25 %")] == [card["ts"]]
-        assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
+    playground, settings = scene
+    async with bot(playground, settings) as kill:
+        card = await asked(playground)
+        kill()
+    async with bot(playground, settings):
+        await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    assert [one["ts"] for one in cards(playground, "Promoted: 10 → 25 %")] == [card["ts"]]
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
 @pytest.mark.parametrize("receipts", [2, 3, 4], ids=["at-the-click", "after-the-intent", "after-the-outcome"])

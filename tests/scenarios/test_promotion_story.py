@@ -10,6 +10,7 @@ from bot.playground.server import Playground
 from core import braking
 from core.actors import Actor, ActorKind, Role
 from core.receipts import Action
+from core.router import SAFE_SETTINGS
 from core.site import Site
 from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said, whispers
 
@@ -102,6 +103,22 @@ async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(playe
     playground.api.down = False
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert "`oncall` (terminal)" in said(cards(playground, "Rolled back")[0])
+
+
+async def test_a_rollback_typed_while_slacks_api_is_down_acts_at_once(played: Played, site: Site) -> None:
+    """Slack delivers the command and takes no call: no name, no answer, no message, and the router is safe all the same."""
+    playground, _ = played
+    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    playground.api.down = True
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
+    async with asyncio.timeout(WAIT):
+        while not await asyncio.to_thread(lambda: site.router.settings().carries(SAFE_SETTINGS)):
+            pass
+    assert not cards(playground, "Rolled back")
+    playground.api.down = False
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    assert "<@U0MEMBER>" in said(cards(playground, "Rolled back")[0])
+    assert [one.receipt.action for one in site.journal.receipts()] == [Action.INIT, Action.ROLLBACK]
 
 
 async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played, site: Site) -> None:

@@ -8,7 +8,7 @@ from core import operations, outcomes
 from core.actors import Actor, ActorKind
 from core.actuation import Order
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played
+from tests.scenarios.workspace import WAIT, Played, cards, whispers
 
 
 async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> None:
@@ -37,3 +37,15 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     async with running(settings):
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
     assert "from the terminal" in str(playground.messages(CHANNEL)[-1]["blocks"])
+
+
+async def test_without_approvers_nothing_can_be_promoted_and_the_answer_says_what_to_set(scene: Played) -> None:
+    """A bot whose settings name nobody who could approve refuses the question itself; the brake still works."""
+    playground, settings = scene
+    alone = settings.model_copy(update={"operators": frozenset({"U0OLIVIA"}), "approvers": frozenset()})
+    async with running(alone):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
+        await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Set `approvers` in the settings"), WAIT)
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
+        await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    assert Site.at(alone.target, alone.access).journal.pending() == ()

@@ -143,18 +143,32 @@ async function refresh() {
   }
 }
 
+// What can follow a command, as its usage hint lists it: each a chip that fills in the composer.
 function hints() {
-  const typed = $("text").value;
-  const found = typed.startsWith("/") && !typed.includes(" ") ? (state?.commands ?? []).filter((one) => one.command.startsWith(typed)) : [];
+  const typed = $("text").value.toLowerCase();
+  const lines = typed.startsWith("/") ? (state?.commands ?? []).flatMap((one) =>
+    (one.usage_hint || "").split("|").map((words) => `${one.command} ${words.trim()}`.trim())) : [];
+  const found = lines.filter((line) => line.startsWith(typed) && line !== typed.trim());
   $("hints").hidden = found.length === 0;
-  $("hints").replaceChildren(...found.map((one) => {
-    const row = Object.assign(document.createElement("button"), { type: "button", textContent: `${one.command} ${one.usage_hint ?? ""}` });
-    row.role = "option";
-    row.addEventListener("click", () => { $("text").value = `${one.command} `; hints(); $("text").focus(); });
-    return row;
+  $("hints").replaceChildren(...found.map((line) => {
+    const chip = Object.assign(document.createElement("button"), { type: "button", textContent: line });
+    chip.role = "option";
+    chip.addEventListener("click", () => fill(line.replace(/ \[.*/, "")));
+    return chip;
   }));
 }
 
+function fill(text) {
+  $("text").value = text;
+  hints();
+  $("text").focus();
+}
+
+for (const step of $("steps").querySelectorAll("button")) step.addEventListener("click", () => fill(step.dataset.text));
+let sent = "";
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "ArrowUp" && $("text").value === "" && sent) { event.preventDefault(); fill(sent); }
+});
 $("text").addEventListener("input", hints);
 $("person").addEventListener("change", () => {
   if (place === HOME) send("/playground/home", { user: me() });
@@ -164,6 +178,7 @@ $("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const typed = $("text").value.trim();
   if (!typed) return;
+  sent = typed;
   $("text").value = "";
   hints();
   $("log").scrollTop = $("log").scrollHeight;

@@ -20,7 +20,7 @@ function line(message, where, actions) {
   if (bot) head.append(made("span", { className: "app", textContent: "APP" }));
   head.append(made("time", { textContent: moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }), title: moment.toLocaleString() }));
   if (message.edited) head.append(made("small", { textContent: "(edited)" }));
-  if (message.whispered) head.append(made("small", { textContent: "Only visible to you" }));
+  if (message.whispered) head.append(made("small", { textContent: "Only visible to you", className: "whisper" }));
   const content = message.blocks?.length
     ? render(message.blocks, where, (item, block, value, selected) => actions.use(message, item, block, value, selected))
     : mrkdwn(message.text ?? "", where.names);
@@ -44,8 +44,9 @@ function line(message, where, actions) {
     }
     head.append(menu);
   }
-  const node = made("article", { className: message.whispered ? "message whispered" : "message" },
-    made("span", { className: "face", ariaHidden: "true", textContent: initials }), body);
+  const face = bot ? made("img", { className: "face", src: "/static/icon.svg", alt: "" }) : made("span", { className: "face", ariaHidden: "true", textContent: initials });
+  if (!bot && user?.color) face.style.backgroundColor = `#${user.color}`;
+  const node = made("article", { className: message.whispered ? "message whispered" : "message" }, face, body);
   node.dataset.ts = message.ts;
   return node;
 }

@@ -1,0 +1,53 @@
+"""Socket Mode: connections that Slack refreshes, and envelopes whose acknowledgement was lost on the way."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.playground.demo import CHANNEL, stage
+from bot.playground.server import Playground
+from core.settings import Settings
+from core.site import Site
+from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, whispers
+
+
+@pytest_asyncio.fixture
+async def over_socket(tmp_path: Path) -> AsyncIterator[tuple[Playground, Settings]]:
+    async with stage(tmp_path) as running:
+        yield running
+
+
+async def reconnected(playground: Playground, reason: str) -> None:
+    """Let Slack end every connection, and wait until the bot has a new one."""
+    before = list(playground.socket_mode.connections)
+    if reason == "cut":
+        await playground.socket_mode.close()
+    else:
+        await playground.socket_mode.disconnect(reason)
+    await playground.wait_for(lambda: [one for one in playground.socket_mode.connections if one not in before], WAIT)
+
+
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested", "cut"])
+async def test_a_card_works_after_slack_has_ended_the_connection(over_socket: Played, reason: str) -> None:
+    """Announced or not, the bot connects anew, and the click on the card that was posted before promotes."""
+    playground, settings = over_socket
+    card = await asked(playground)
+    await reconnected(playground, reason)
+    await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
+
+
+async def test_an_envelope_whose_acknowledgement_was_lost_comes_again_and_has_one_effect(over_socket: Played) -> None:
+    """Slack delivers it once more over the next connection: the rollback is done once, and the person is told so."""
+    playground, settings = over_socket
+    delivery = await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    playground.socket_mode.unacknowledged[delivery.id] = delivery
+    await reconnected(playground, "cut")
+    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
+    assert delivery.attempts == 2
+    receipts = Site.at(settings.target, settings.access).journal.receipts()
+    assert [one.receipt.action for one in receipts] == ["init", "rollback"]
