@@ -19,11 +19,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import buttons, forms, slash
 from bot.access import Access
+from bot.deliveries import Deliveries
 from bot.desk import Answer, Desk, Station
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
 from bot.modals import REASON_MODALS
 from bot.outage import SLACK_FAILED
+from bot.outbox import Outbox
+from bot.slack_calls import SlackCalls
 from bot.stories import Stories
 from core import recovery
 from core.errors import AnrError, ConfigurationError
@@ -63,8 +66,9 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         return known
 
     async with AsyncExitStack() as routers:
+        calls = SlackCalls(client)
         stations = [
-            await routers.enter_async_context(_station(settings, target, client, clock)) for target in settings.every_target
+            await routers.enter_async_context(_station(settings, target, calls, clock)) for target in settings.every_target
         ]
         desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])))
         routers.push_async_callback(desk.drain)
@@ -80,7 +84,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
 
 @asynccontextmanager
 async def _station(
-    settings: Settings, target: Target, client: AsyncWebClient, clock: Callable[[], datetime]
+    settings: Settings, target: Target, calls: SlackCalls, clock: Callable[[], datetime]
 ) -> AsyncIterator[Station]:
     """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
     site = Site.at(target, settings.access, clock)
@@ -89,7 +93,8 @@ async def _station(
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
-    stories = Stories(site, client, channel, target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+    deliveries = Deliveries(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+    stories = Stories(site, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake)
     following = asyncio.create_task(stories.run())
     jobs.start()

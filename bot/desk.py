@@ -17,6 +17,7 @@ from bot import messages
 from bot.access import Access
 from bot.commands import Command, Misunderstood
 from bot.outage import SLACK_FAILED
+from bot.posts import Block
 from bot.stories import Stories
 from bot.words import do
 from core.errors import AnrError
@@ -112,7 +113,7 @@ class Desk:
                     return station
         return stations[0]
 
-    async def tell(self, respond: Answer, blocks: list[messages.Block]) -> None:
+    async def tell(self, respond: Answer, blocks: list[Block]) -> None:
         """Answer the person who acted, and nobody else."""
         text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
         try:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.commands import WORDS, Misunderstood
+from bot.posts import Block, Post
 from core.actors import Actor, ActorKind
 from core.approvals import Approval, ApprovalStatus
 from core.braking import Braked, Unfrozen
@@ -19,7 +20,6 @@ from core.overview import Overview
 from core.receipts import Action, Flaw, Phase, Receipt, Result, Sealed
 from core.report import Report
 
-Block = dict[str, Any]
 MAX_TEXT = 2900
 MAX_BLOCKS = 48
 _SIGNS = {
@@ -200,8 +200,8 @@ def verification(count: int, flaws: Sequence[Flaw], head: Sealed | None) -> list
     return [section(f":white_check_mark: All {count} receipts verify.{newest}")]
 
 
-def story(sealed: Sequence[Sealed], approval: Approval | None) -> tuple[str, list[Block]]:
-    """Return the one message of a story, as it stands: fallback text and blocks.
+def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
+    """Return the one message of a story, as it stands.
 
     Args:
         sealed: the story's receipts, in order of number; at least one.
@@ -228,7 +228,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> tuple[str, lis
     if last.action in {Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.INIT, Action.UNFREEZE}:
         blocks.append(section(_outcome(last)))
     blocks.append(context(" · ".join(_mark(one) for one in sealed[-4:])))
-    return title, blocks[:MAX_BLOCKS]
+    return Post(title, tuple(blocks[:MAX_BLOCKS]))
 
 
 def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:

@@ -35,6 +35,10 @@ class SlackSettings(BaseModel):
     app_token: SecretStr = Field(SecretStr(""), description="app-level token, `xapp-…`: switches Socket Mode on")
     signing_secret: SecretStr = Field(SecretStr(""), description="signing secret: switches HTTP mode on")
     channel: str = Field("", description="id of the channel for reports and approvals, `C…`")
+    fallback_channel: str = Field("", description="id of the channel for messages whose own channel is archived or missing")
+    allowed_channels: frozenset[str] = Field(
+        frozenset(), description="ids of the channels where anr may be operated; empty for all. The brake works everywhere"
+    )
     api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", description="base URL of Slack's Web API")
     http_host: str = Field("127.0.0.1", description="address on which HTTP mode listens")
     http_port: int = Field(3000, ge=0, le=65535, description="port on which HTTP mode listens")

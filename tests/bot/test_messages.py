@@ -11,6 +11,7 @@ from bot import messages
 from bot.commands import parse
 from bot.messages import bounded, escape
 from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
+from bot.posts import Block
 from core.actors import Actor, ActorKind
 from core.approvals import Approval, ApprovalStatus
 from core.brake import BrakeNote
@@ -42,7 +43,7 @@ def gates(reason: str) -> tuple[Gate, ...]:
     )
 
 
-def showable(blocks: list[messages.Block]) -> None:
+def showable(blocks: list[Block]) -> None:
     """Slack takes these blocks, and nothing in them calls anybody or links anywhere that an outside text asked for."""
     assert check_message(blocks) == []
     assert blocks_text_length(blocks) <= BLOCKS_TEXT_MAX
@@ -70,9 +71,9 @@ def test_any_story_can_be_shown(
         expires_at=NOW + timedelta(hours=1),
     )
     for status in (None, approval, approval.ended(ApprovalStatus.DENIED, NOW, by=actor, note=note)):
-        text, blocks = messages.story((one,), status)
-        assert 0 < len(text) <= 150
-        showable(blocks)
+        post = messages.story((one,), status)
+        assert 0 < len(post.text) <= 150
+        showable(list(post.blocks))
 
 
 @given(st.lists(reasons, max_size=60), st.lists(anything, max_size=20), anything)
