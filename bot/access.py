@@ -6,6 +6,7 @@ says. Excluded: what a role allows (core/decisions.py).
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -38,10 +39,10 @@ class Access:
         self._client = client
         self._policy = policy
         self._team_id = team_id
-        self._full_members: dict[str, bool] = {}
+        self._seen: dict[str, _Person] = {}
 
     async def actor(self, user_id: str, team_id: str | None, *, for_brake: bool = False) -> Actor:
-        """Return who acts, with the roles that they hold now.
+        """Return who acts, with the roles that they hold now. Groups are read anew each time.
 
         Promotion fails closed; the brake does not wait for Slack: if Slack is silent, it is open to everybody of our own
         workspace who was no guest when Slack last said so.
@@ -52,8 +53,8 @@ class Access:
         if team_id not in {None, self._team_id}:
             return Actor(kind=ActorKind.SLACK, id=user_id)
         try:
-            asking = self._client.users_info(user=user_id)
-            answer = await asyncio.wait_for(asking, BRAKE_PATIENCE_SECONDS if for_brake else None)
+            asking = asyncio.gather(self._is_full_member(user_id), self._groups(user_id))
+            full_member, groups = await asyncio.wait_for(asking, BRAKE_PATIENCE_SECONDS if for_brake else None)
         except SLACK_FAILED as error:
             if not for_brake:
                 raise PersonUnknown(
@@ -61,8 +62,27 @@ class Access:
                     "try again, or use the command line. `rollback` and `freeze` still work.",
                 ) from error
             log.warning("Slack does not say who %s is (%s); the brake is open to them", user_id, error)
-            full_member = self._full_members.get(user_id, True)
-            roles = self._policy.roles_of(user_id, full_member=full_member) & {Role.BRAKE}
+            known = self._seen.get(user_id, _Person(full_member=True))
+            roles = self._policy.roles_of(user_id, full_member=known.full_member, groups=known.groups) & {Role.BRAKE}
             return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles)
-        full_member = self._full_members[user_id] = is_full_member(answer.get("user") or {}, self._team_id)
-        return Actor(kind=ActorKind.SLACK, id=user_id, roles=self._policy.roles_of(user_id, full_member=full_member))
+        self._seen[user_id] = _Person(full_member, groups)
+        roles = self._policy.roles_of(user_id, full_member=full_member, groups=groups)
+        return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles, groups=groups)
+
+    async def _is_full_member(self, user_id: str) -> bool:
+        answer = await self._client.users_info(user=user_id)
+        return is_full_member(answer.get("user") or {}, self._team_id)
+
+    async def _groups(self, user_id: str) -> frozenset[str]:
+        """Return the user groups, of those that the settings name, that somebody is in."""
+        named = sorted(self._policy.groups)
+        answers = await asyncio.gather(*(self._client.usergroups_users_list(usergroup=group) for group in named))
+        return frozenset(group for group, answer in zip(named, answers, strict=True) if user_id in (answer.get("users") or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What Slack last said of somebody: for the brake while Slack is silent."""
+
+    full_member: bool
+    groups: frozenset[str] = frozenset()

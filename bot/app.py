@@ -70,7 +70,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         stations = [
             await routers.enter_async_context(_station(settings, target, calls, clock)) for target in settings.every_target
         ]
-        desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])))
+        desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
         routers.push_async_callback(desk.drain)
         bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
         app = listeners(bolt, desk)

@@ -44,9 +44,10 @@ class Desk:
     no report can delay them.
     """
 
-    def __init__(self, stations: Sequence[Station], access: Access) -> None:
+    def __init__(self, stations: Sequence[Station], access: Access, allowed_channels: frozenset[str] = frozenset()) -> None:
         self._stations = {station.site.target.name: station for station in stations}
         self._access = access
+        self._allowed_channels = allowed_channels
         self._work = ThreadPoolExecutor(4, thread_name_prefix="anr-work")
         self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,6 +74,10 @@ class Desk:
             if isinstance(station, Misunderstood):
                 await self.tell(respond, messages.help_text(station))
                 return
+            if not brakes and not self._is_allowed_in(request.channel):
+                text = "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
+                await self.tell(respond, messages.failure(text))
+                return
             actor = await self._access.actor(request.user, request.team, for_brake=brakes)
             blocks = await asyncio.get_running_loop().run_in_executor(pool, do, station.site, command, actor, request.cause)
         except AnrError as error:
@@ -85,6 +90,10 @@ class Desk:
         for one in self._stations.values():
             one.stories.wake()
         await self.tell(respond, blocks)
+
+    def _is_allowed_in(self, channel: str | None) -> bool:
+        """Whether anr is operated in a channel; a modal has none, and was opened where it is."""
+        return channel is None or not self._allowed_channels or channel in self._allowed_channels
 
     @property
     def routers(self) -> tuple[str, ...]:

@@ -6,7 +6,15 @@
 from typing import Any
 
 COMMAND = "/anr"
-BOT_SCOPES = ("channels:history", "chat:write", "commands", "groups:history", "users:read")
+BOT_SCOPES = (
+    "channels:history",
+    "chat:write",
+    "commands",
+    "files:write",
+    "groups:history",
+    "usergroups:read",
+    "users:read",
+)
 
 MANIFEST: dict[str, Any] = {
     "display_information": {
