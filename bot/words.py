@@ -5,6 +5,7 @@ Excluded: who asks and which router is meant (bot/desk.py), and what the answers
 
 from bot import messages
 from bot.commands import Command
+from bot.posts import Block
 from core import approving, braking, operations
 from core.actors import Actor
 from core.actuation import Order
@@ -14,7 +15,7 @@ from core.overview import look
 from core.site import Site
 
 
-def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[messages.Block]:  # noqa: C901, PLR0912 - one arm a word
+def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:  # noqa: C901, PLR0912 - one arm a word
     """Carry out one command and return the answer.
 
     Raises:

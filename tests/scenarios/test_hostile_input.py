@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.receipts import Action
 from core.site import Site
@@ -118,3 +119,16 @@ async def test_a_button_that_no_longer_exists_is_answered(played: Played) -> Non
     buttons["elements"][0]["action_id"] = "promote_now"
     await playground.click_stale(card, "U0AARON", "promote_now", channel_id=CHANNEL)
     await playground.wait_for(lambda: whispers(playground, "U0AARON", "no longer in use"), WAIT)
+
+
+async def test_a_channel_that_is_not_allowed_gets_no_promotion_and_still_has_the_brake(scene: Played) -> None:
+    """Where the settings name channels, nothing is operated elsewhere, except what makes the router safe."""
+    playground, settings = scene
+    slack = settings.slack.model_copy(update={"allowed_channels": frozenset({CHANNEL})})
+    async with running(settings.model_copy(update={"slack": slack})):
+        await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "promote good day")
+        await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "not operated in this channel"), WAIT)
+        assert cards(playground, "Approval wanted") == []
+        await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "rollback errors")
+        await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
