@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint check lock picture clean
+.PHONY: demo install test lint check lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
+
+install: .venv/run.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -p no:cacheprovider

@@ -155,7 +155,13 @@ async def _socket(app: AsyncApp, app_token: str, client: AsyncWebClient) -> Asyn
 async def _http(app: AsyncApp, host: str, port: int) -> AsyncIterator[int]:
     runner = web.AppRunner(app.web_app("/slack/events"), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(
+            f"Nothing can listen on {host}:{port} ({error.strerror}). The bot was stopped; set another slack.http_port.",
+        ) from error
     try:
         yield int(runner.addresses[0][1])
     finally:

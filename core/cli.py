@@ -34,6 +34,8 @@ from core.settings import Settings, load
 from core.site import Site, utc_now
 from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, working
 
+log = logging.getLogger(__name__)
+
 EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -56,6 +58,10 @@ def run(application: typer.Typer) -> None:
         sys.exit(USAGE)
     except AnrError as error:
         err.print(escape(str(error)))
+        sys.exit(FAILED)
+    except Exception:  # the top of every command: the trace is shown, and the exit code is not that of a refusal
+        log.exception("this was not foreseen")
+        err.print("Something went wrong inside anr. Look at `anr status` before you go on; `anr recover` settles what was begun.")
         sys.exit(FAILED)
 
 

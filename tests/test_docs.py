@@ -1,9 +1,12 @@
+import re
+import textwrap
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from core.settings import Settings
+from core.settings import Settings, load
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +29,21 @@ def test_the_configuration_table_names_every_option_with_its_help() -> None:
     ]
     expected = [(name, field.description) for name, field in options(Settings)]
     assert [(row.split("`")[1], row.rsplit("|", 2)[1].strip()) for row in rows] == expected
+
+
+def test_the_readmes_settings_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a newcomer copies from the README is accepted as it stands, together with the variables that it names."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = textwrap.dedent(text[text.index("       operators =") : text.index("\n5. ")])
+    (tmp_path / "anr.toml").write_text(block, encoding="utf-8")
+    monkeypatch.setenv("ANR_CONFIG", str(tmp_path / "anr.toml"))
+    variables = re.findall(r"`(ANR_[A-Z_]+)`", text)
+    for number, name in enumerate(variables):
+        monkeypatch.setenv(name, f"secret {number}")
+    found = load()
+    secrets = (found.slack.bot_token, found.slack.app_token, found.slack.signing_secret)
+    assert [one.get_secret_value() for one in secrets] == ["secret 0", "secret 1", "secret 2"]
+    assert (found.slack.channel, found.target.schedule.zone) == ("C0123", "Europe/Zurich")
 
 
 def test_every_option_explains_itself() -> None:

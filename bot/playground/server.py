@@ -22,6 +22,7 @@ from bot.playground.people import People
 from bot.playground.responses import ResponseRoute
 from bot.playground.web_api import BODY_BYTES_MAX, Call, Fault, Method, WebApi
 from bot.playground.workspace import BOT_USER, Grant, Json, SlackRefusal, Workspace
+from core.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -85,9 +86,21 @@ class Playground(People):
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            ConfigurationError: the port is taken; nothing was started.
+        """
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+        try:
+            await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            text = (
+                f"Port {self._port} is taken ({error.strerror}). Nothing was started; choose another one, or 0 for any free one."
+            )
+            raise ConfigurationError(text) from error
         self._port = self._runner.addresses[0][1]
         self.url = f"http://{LOOPBACK}:{self._port}"
         self.api.base_url = self.url

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -198,3 +199,21 @@ def test_quick_work_and_scripts_see_no_progress(monkeypatch: pytest.MonkeyPatch,
     assert "Reading" not in shown.getvalue()
     assert "Working" not in shown.getvalue()
     assert person or shown.getvalue() == "half-way\n"
+
+
+def test_what_nobody_foresaw_is_a_failure_and_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Exit code 3 with the trace and what to look at: exit code 1 would say that the gates refused."""
+    broken = typer.Typer()
+
+    @broken.command()
+    def fall() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sys.argv", ["anr"])
+    with pytest.raises(SystemExit) as ended:
+        run(broken)
+    assert ended.value.code == FAILED
+    assert "Look at `anr status`" in " ".join(capsys.readouterr().err.split())
+    assert "ZeroDivisionError" in caplog.text

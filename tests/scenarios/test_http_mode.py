@@ -1,5 +1,7 @@
 """HTTP mode: what Slack did not sign, or signed too long ago, does nothing."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest_asyncio
 
 from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
+from core.errors import ConfigurationError
 from core.settings import Settings
 from core.site import Site
 from tests.scenarios.conftest import free_port
@@ -53,3 +56,15 @@ async def test_a_request_that_was_long_on_its_way_is_taken_once(over_http: tuple
     await playground.redeliver(delivery, retry_num=1, retry_reason="http_timeout")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
     assert actions(settings) == ["init", "rollback"]
+
+
+async def test_a_port_that_is_taken_stops_the_bot_with_a_sentence(tmp_path: Path) -> None:
+    """The message names the address and the options; nothing of the bot goes on in the background."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"listen on 127.0.0.1:{port}.*slack.http_port"):
+            async with stage(tmp_path, http_port=port):
+                pass
+    assert asyncio.all_tasks() == {asyncio.current_task()}
