@@ -1,14 +1,30 @@
 """A skipped test is a failure: whatever a test needs, the set-up installs. No law fails because a machine is slow."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("untimed")
 
+_FIGURE = "figure"
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Print what a test counted or measured at the end of the run, where CI shows it."""
+    return lambda text: record_property(_FIGURE, text)
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests were skipped."""
+    """Print the figures, and say which tests were skipped."""
+    calls = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    figures = [str(value) for report in calls for name, value in report.user_properties if name == _FIGURE]
+    if figures:
+        terminalreporter.section("figures")
+        for text in sorted(figures):
+            terminalreporter.write_line(text)
     for report in terminalreporter.stats.get("skipped", []):
         terminalreporter.write_line(f"skipped, which counts as a failure: {report.nodeid}", red=True)
 
