@@ -81,14 +81,19 @@ def when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
+def _mrkdwn(text: str) -> Block:
+    # verbatim: Slack would make links of bare addresses and channel names, and parse some mentions, in outside text
+    return {"type": "mrkdwn", "text": text or " ", "verbatim": True}
+
+
 def section(text: str) -> Block:
     """Return one paragraph."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": bounded(text) or " "}}
+    return {"type": "section", "text": _mrkdwn(bounded(text))}
 
 
 def context(text: str) -> Block:
     """Return one line of small print."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": bounded(text, 1900) or " "}]}
+    return {"type": "context", "elements": [_mrkdwn(bounded(text, 1900))]}
 
 
 def header(text: str) -> Block:
@@ -312,7 +317,7 @@ def _mark(sealed: Sealed) -> str:
 def _buttons(approval: Approval) -> Block:
     confirm = {
         "title": {"type": "plain_text", "text": "Promote now?"},
-        "text": {"type": "mrkdwn", "text": f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once."},
+        "text": _mrkdwn(f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once."),
         "confirm": {"type": "plain_text", "text": "Promote"},
         "deny": {"type": "plain_text", "text": "Not yet"},
     }

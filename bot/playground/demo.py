@@ -102,7 +102,11 @@ async def play(port: int) -> None:
         os.environ.pop(name, None)  # slack_sdk would send loopback calls through it
     stop = asyncio.Event()
     with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
-        for ending in (signal.SIGINT, signal.SIGTERM):
+        for ending in (
+            signal.SIGINT,
+            signal.SIGTERM,
+            getattr(signal, "SIGHUP", signal.SIGTERM),
+        ):  # SIGHUP: the terminal was closed
             asyncio.get_running_loop().add_signal_handler(ending, stop.set)
     with tempfile.TemporaryDirectory(prefix="anr-demo-") as folder:
         async with stage(Path(folder), port) as (playground, settings):

@@ -1,6 +1,7 @@
 """Bad input over the wire, in both modes: a clear answer each, nothing lost, nothing promoted."""
 
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +12,18 @@ from core.site import Site
 from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
 
 HOSTILE = "<!channel> <@U0AARON> <https://evil.example|the runbook> *bold* `code` & \u202egnp.exe\x00\n"
+
+
+def left_to_slack(part: object) -> Iterator[object]:
+    """The texts in which Slack would look for bare addresses, channel names and mentions."""
+    if isinstance(part, dict):
+        if part.get("type") == "mrkdwn" and part.get("verbatim") is not True:
+            yield part["text"]
+        for inner in part.values():
+            yield from left_to_slack(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from left_to_slack(inner)
 
 
 @pytest.mark.parametrize("word", ["promote", "rollback", "freeze"])
@@ -25,6 +38,7 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
     assert "&lt;!channel&gt;" in shown
     for trap in ("<!channel>", "<https://evil.example", "\u202e", "\x00"):
         assert trap not in shown
+    assert list(left_to_slack(playground.messages(CHANNEL))) == []
     recorded = site.journal.receipts()[-1].receipt.reason
     assert recorded.startswith("<!channel> <@U0AARON> <https://evil.example|the runbook>")
     assert len(recorded) <= 1000

@@ -51,3 +51,17 @@ async def test_an_envelope_whose_acknowledgement_was_lost_comes_again_and_has_on
     assert delivery.attempts == 2
     receipts = Site.at(settings.target, settings.access).journal.receipts()
     assert [one.receipt.action for one in receipts] == ["init", "rollback"]
+
+
+async def test_a_connection_that_was_cut_while_slack_was_down_comes_back(over_socket: Played) -> None:
+    """The bot does not give up when Slack gives it no new address; commands work again when Slack does."""
+    playground, _ = over_socket
+    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    playground.api.down = True
+    refused = len(playground.api.calls)
+    await playground.socket_mode.close()
+    await playground.wait_for(lambda: "apps.connections.open" in [one.method for one in list(playground.api.calls)[refused:]], 60)
+    playground.api.down = False
+    await playground.wait_for(lambda: playground.socket_mode.connections, 60)
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
+    await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
