@@ -23,6 +23,9 @@ check:
 	$(MAKE) lint
 	$(MAKE) test
 
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench
+
 lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra warehouse -o requirements-dev.lock

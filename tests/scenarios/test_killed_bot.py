@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.playground.demo import CHANNEL, scenery
+from bot.playground.process import environment, listening
 from bot.playground.server import Playground
 from core.receipts import Action, Phase
 from core.settings import Settings
@@ -19,39 +20,11 @@ from core.site import Site
 from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as variables, with the secrets that JSON hides."""
-    slack = settings.slack
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ANR_")},
-        "ANR_TARGET": settings.target.model_dump_json(),
-        "ANR_SLACK": slack.model_dump_json(exclude={"bot_token", "app_token", "signing_secret"}),
-        "ANR_SLACK__BOT_TOKEN": slack.bot_token.get_secret_value(),
-        "ANR_SLACK__APP_TOKEN": slack.app_token.get_secret_value(),
-        "ANR_SLACK__SIGNING_SECRET": slack.signing_secret.get_secret_value(),
-        "ANR_OPERATORS": '["U0OLIVIA"]',
-        "ANR_APPROVERS": '["U0AARON", "U0PRIYA"]',
-        "ANR_CONFIG": "",
-    }
-
-
-async def listening(port: int) -> None:
-    """Wait until something listens on a port of loopback."""
-    async with asyncio.timeout(WAIT):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                continue
-            writer.close()
-            return
-
-
 @asynccontextmanager
 async def bot(playground: Playground, settings: Settings) -> AsyncIterator[Callable[[], None]]:
     """A real process of the bot, connected; yields what kills it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "bot", env=environment(settings), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bot", "bot", env=environment(settings, os.environ), stderr=asyncio.subprocess.PIPE
     )
     try:
         if settings.slack.http_port:

@@ -1,0 +1,30 @@
+"""`python -m bench [ledger] [slack] [alerts] [--lines N]`: all parts, or those that are named."""
+
+import argparse
+import socket
+
+from bench import slack
+
+PARTS = ("slack",)
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def main() -> None:
+    """Run the parts."""
+    options = argparse.ArgumentParser(prog="python -m bench")
+    options.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which parts; all if none is named")
+    options.add_argument("--lines", type=int, default=1_000_000, help="size of the ledger")
+    chosen = options.parse_args()
+    parts = chosen.parts or PARTS
+    if "slack" in parts:
+        slack.run(chosen.lines, free_port)
+
+
+if __name__ == "__main__":
+    main()
