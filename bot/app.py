@@ -123,6 +123,11 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
         await ack()
         desk.begin(buttons.answered(desk, body, respond))
 
+    @app.action(re.compile(f"^({'|'.join(buttons.LOOKS)})$"))
+    async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.looked(desk, body, respond))
+
     @app.action(re.compile(f"^({'|'.join(REASON_MODALS)})$"))
     async def ask_reason(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
         await ack()

@@ -31,7 +31,7 @@ async def opened(desk: Desk, body: dict[str, Any], client: AsyncWebClient, respo
     except SLACK_FAILED:
         log.exception("the modal could not be opened")
         text = f"Slack did not open the form. Nothing was done; type `/anr {word} REASON` instead."
-        await desk.tell(respond, [messages.section(f":warning: {text}")])
+        await desk.tell(respond, messages.failure(text))
 
 
 async def filled_in(desk: Desk, body: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ MANIFEST: dict[str, Any] = {
                 "command": COMMAND,
                 "description": "Operate the rollout of the ANR router",
                 "usage_hint": "status | report | promote [stage] | rollback | freeze | unfreeze | receipts | verify | help",
-                "should_escape": False,
+                "should_escape": True,
             },
         ],
     },

@@ -3,7 +3,7 @@
 What is to be said is derived from receipts, so that nothing can be lost between an operation and its message: a story whose
 newest receipt is not shown yet is shown, whoever made it (bot, scheduler or command line) and however long Slack was away.
 
-Excluded: what a message looks like (bot/messages.py) and how it gets to Slack (bot/outbox.py).
+Excluded: what a message looks like (bot/cards.py) and how it gets to Slack (bot/outbox.py).
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import logging
 import random
 import sqlite3
 
-from bot import messages
+from bot import cards
 from bot.deliveries import Deliveries
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
@@ -84,7 +84,7 @@ class Stories:
             if sealed:
                 approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
                 approval = await asyncio.to_thread(self._site.journal.approval, approval_id) if approval_id else None
-                await self._outbox.show(operation, messages.story(sealed, approval))
+                await self._outbox.show(operation, cards.story(sealed, approval))
             self._changed.pop(operation, None)
         if news:
             await asyncio.to_thread(self._deliveries.advance, news[-1].receipt.seq)

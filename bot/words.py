@@ -6,12 +6,13 @@ Excluded: who asks and which router is meant (bot/desk.py), and what the answers
 from bot import messages
 from bot.commands import Command
 from bot.posts import Block
-from core import approving, braking, operations
+from core import approving, braking, holding, operations
 from core.actors import Actor
 from core.actuation import Order
 from core.decisions import not_allowed
 from core.errors import AnrError
 from core.overview import look
+from core.receipts import Sealed
 from core.site import Site
 
 
@@ -21,10 +22,13 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
     Raises:
         AnrError: it could not be done; the message says what was not.
     """
+    order = Order(actor, command.reason, cause)
     match command.word:
         case "rollback":
             return messages.answer(braking.rollback(site, actor, command.reason, cause))
         case "freeze":
+            if command.keep_stage:
+                return messages.answer(holding.hold_promotions(site, order, lasts=command.lasts))
             return messages.answer(braking.freeze(site, actor, command.reason, cause))
         case _ if not actor.roles:
             return messages.answer(not_allowed("use anr; it is for full members of this workspace", "operators"))
@@ -36,21 +40,27 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
             found = site.measure(site.clock(), leaving_zero=_at_zero(site))
             return messages.report(found, site.target.window_minutes)
         case "promote":
-            order = Order(actor, command.reason, cause)
             return messages.answer(operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
         case "approve":
             return messages.answer(approving.approve(site, actor, command.argument))
         case "deny":
             return messages.answer(approving.deny(site, actor, command.argument, command.reason))
         case "unfreeze":
-            return messages.answer(operations.unfreeze(site, Order(actor, command.reason, cause)))
+            return messages.answer(operations.unfreeze(site, order, frozenset(command.holds)))
         case "receipts":
-            return messages.receipts(site.journal.receipts(last=5))
+            return messages.receipts(_receipts(site, command))
         case "verify":
             sealed, flaws = site.journal.verify()
             return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
         case _:
             return messages.help_text()
+
+
+def _receipts(site: Site, command: Command) -> tuple[Sealed, ...]:
+    if command.person is None:
+        return site.journal.receipts(last=command.count)
+    theirs = (one for one in site.journal.receipts() if one.receipt.actor.id == command.person)
+    return tuple(theirs)[-command.count :]
 
 
 def _at_zero(site: Site) -> bool:

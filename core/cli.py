@@ -19,7 +19,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from core import approving, braking, operations, recovery
+from core import approving, braking, holding, operations, recovery
 from core.actuation import Order
 from core.canonical import parse_moment
 from core.errors import AnrError, ConfigurationError
@@ -192,10 +192,19 @@ def rollback(*, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def freeze(*, reason: Reason = "", as_json: AsJson = False) -> None:
+def freeze(
+    *,
+    reason: Reason = "",
+    keep_stage: Annotated[bool, typer.Option("--keep-stage", help="Only hold promotions; leave the router as it is.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Roll back at once, and hold every promotion."""
+    result: object
     with operating() as (settings, site):
-        result = braking.freeze(site, settings.terminal_actor(), reason)
+        if keep_stage:
+            result = holding.hold_promotions(site, Order(settings.terminal_actor(), reason))
+        else:
+            result = braking.freeze(site, settings.terminal_actor(), reason)
     finish(result, as_json=as_json)
 
 

@@ -101,9 +101,12 @@ def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, 
     if wanted is not None and wanted not in stages:
         ladder = ", ".join(str(stage) for stage in stages)
         return Refuse(Code.NOT_ON_LADDER, f"{wanted} is not a stage. Nothing was changed; the stages are {ladder}.")
-    for refusal in _out_of_order(state, drift):
-        return refusal
     stage = state.stage
+    # where a hold left the router at its stage, less exposure is still to be had
+    steps_down = wanted is not None and stage is not None and wanted < stage and not state.rolled_back
+    for refusal in _out_of_order(state, drift):
+        if not (steps_down and refusal.code is Code.FROZEN):
+            return refusal
     if stage is None:
         return _nothing_known(state)
     target = next_stage(stage, stages) if wanted is None else wanted

@@ -35,6 +35,8 @@ class Action(StrEnum):
     LOWER = "lower"
     ROLLBACK = "rollback"
     FREEZE = "freeze"
+    HOLD = "hold"
+    """Promotions were held, and the router was left at its stage."""
     UNFREEZE = "unfreeze"
     SEEN = "seen"
     """The running router was first seen to serve its stage."""
@@ -67,7 +69,12 @@ class Result(StrEnum):
 
 
 class Hold(BaseModel):
-    """One cause for which the rollout is frozen, with its owner; without `expires_at` until somebody lifts it."""
+    """One cause for which the rollout is frozen, with its owner.
+
+    Attributes:
+        expires_at: when it ends by itself; None if somebody has to lift it.
+        keeps_stage: the router was left at its stage; otherwise it was rolled back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,6 +84,7 @@ class Hold(BaseModel):
     since: Moment
     cause: str | None = None
     expires_at: Moment | None = None
+    keeps_stage: bool = False
 
 
 class Signature(BaseModel):

@@ -92,7 +92,7 @@ def _make_braked_safe(site: Site) -> None:
     """A promotion that was killed between its write and its look at the marks may have undone a brake."""
     frozen = bool(site.brake.read().frozen_by)
     state = site.journal.state()
-    if (frozen or state.frozen or state.stage == 0) and state.unsettled is None and site.router.settings().stage != 0:
+    if (frozen or state.rolled_back or state.stage == 0) and state.unsettled is None and site.router.settings().stage != 0:
         log.warning("the router's settings serve live traffic although the brake was used; they are made safe")
         site.router.make_safe()
     elif frozen:
@@ -137,7 +137,7 @@ def _settle(site: Site) -> Sealed | None:
 
 
 def _align_marks(site: Site) -> None:
-    held = {hold.id: hold for hold in site.journal.state().holds}
+    held = {hold.id: hold for hold in site.journal.state().holds if not hold.keeps_stage}  # such a hold leaves no mark
     marked = set(site.brake.read().frozen_by)
     site.brake.release(tuple(marked - set(held)))
     for hold_id in set(held) - marked:

@@ -84,6 +84,11 @@ class RolloutState(BaseModel):
         """Whether any hold is in force."""
         return bool(self.holds)
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether a hold is in force that asks for the safe settings."""
+        return any(not hold.keeps_stage for hold in self.holds)
+
 
 def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> RolloutState:
     """Return the state after these receipts, starting from `state` or from nothing."""
@@ -93,7 +98,7 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
     return current
 
 
-_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.LOWER})
+_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER})
 _AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT})
 """They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
 comes after the brake no longer counts."""

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, outcomes
+from core import braking, holding, outcomes
 from core.approvals import ApprovalStatus
 from core.decisions import Refuse
 from core.gates import Gate, Verdict
@@ -96,7 +96,7 @@ def finish(result: object, *, as_json: bool = False) -> None:
         raise typer.Exit(ended.code)
 
 
-def ending(result: object) -> Ending:
+def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
     """Return what a result means at a terminal. Pure."""
     match result:
         case outcomes.Refused(refusal=refusal):
@@ -125,6 +125,10 @@ def ending(result: object) -> Ending:
             line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
             facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}
             return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
+        case holding.Held(sealed=sealed, stage=stage):
+            at = "an unknown stage" if stage is None else f"{stage} %"
+            line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
+            return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **_receipt(sealed)})
         case braking.Braked(safe=safe, problems=problems, sealed=sealed):
             said = (
                 "The router is in its safe settings." if safe else "THE ROUTER MAY NOT BE SAFE.",

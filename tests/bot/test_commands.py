@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import messages
+from bot.blocks import escape, section
 from bot.commands import WORDS, Command, Misunderstood, parse
 
 
@@ -20,7 +20,7 @@ from bot.commands import WORDS, Command, Misunderstood, parse
             "promote 100 requests failed", Command("promote", stage=100, reason="requests failed"), id="first-number-is-the-stage"
         ),
         pytest.param("stop", Command("rollback"), id="stop-means-rollback"),
-        pytest.param("freeze it <!channel>", Command("freeze", reason="it <!channel>"), id="reason-as-typed"),
+        pytest.param("freeze it <!channel>", Command("freeze", reason="it @channel"), id="a-call-is-plain-text"),
         pytest.param("deny K7 too early", Command("deny", argument="k7", reason="too early"), id="deny-with-reason"),
     ],
 )
@@ -57,7 +57,7 @@ def test_every_text_is_a_command_or_a_mistake(text: str) -> None:
 @given(st.text(max_size=8000))
 def test_outside_text_is_disarmed_and_bounded(text: str) -> None:
     """No mention or link survives, no text is longer than Slack takes, and no escape is cut in half."""
-    block = messages.section(messages.escape(text))
+    block = section(escape(text))
     shown = block["text"]["text"]
     assert "<" not in shown
     assert len(shown) <= 3000

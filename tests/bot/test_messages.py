@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import messages
+from bot import cards, messages
+from bot.blocks import bounded, escape
 from bot.commands import parse
-from bot.messages import bounded, escape
 from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.posts import Block
 from core.actors import Actor, ActorKind
@@ -71,7 +71,7 @@ def test_any_story_can_be_shown(
         expires_at=NOW + timedelta(hours=1),
     )
     for status in (None, approval, approval.ended(ApprovalStatus.DENIED, NOW, by=actor, note=note)):
-        post = messages.story((one,), status)
+        post = cards.story((one,), status)
         assert 0 < len(post.text) <= 150
         showable(list(post.blocks))
 

@@ -8,7 +8,7 @@ from core import operations, outcomes
 from core.actors import Actor, ActorKind
 from core.actuation import Order
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, cards, whispers
+from tests.scenarios.workspace import WAIT, Played, cards, stories, whispers
 
 
 async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> None:
@@ -17,12 +17,12 @@ async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> No
     async with running(settings):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
-    card = playground.messages(CHANNEL)[-1]
+    card = stories(playground)[-1]
     async with running(settings):
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Promoted" in one["text"]], WAIT)
     assert [one["ts"] for one in playground.messages(CHANNEL) if "Promoted" in one["text"]] == [card["ts"]]
-    assert len(playground.messages(CHANNEL)) == 2
+    assert len(stories(playground)) == 2
     assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     assert isinstance(asked, outcomes.Asked)
     async with running(settings):
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
-    assert "from the terminal" in str(playground.messages(CHANNEL)[-1]["blocks"])
+    assert "from the terminal" in str(stories(playground)[-1]["blocks"])
 
 
 async def test_without_approvers_nothing_can_be_promoted_and_the_answer_says_what_to_set(scene: Played) -> None:

@@ -21,6 +21,11 @@ def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
     return [message for message in playground.messages(CHANNEL) if words in said(message)]
 
 
+def stories(playground: Playground) -> list[dict[str, Any]]:
+    """The channel's messages without what is in their threads."""
+    return [message for message in playground.messages(CHANNEL) if message.get("thread_ts") in {None, message["ts"]}]
+
+
 def has_button(message: dict[str, Any]) -> bool:
     return "'action_id': 'approve'" in said(message)
 

@@ -1,0 +1,265 @@
+"""The one message of a story: what it is, who asked and who decided, how it stands, what comes next; its evidence as replies.
+
+Pure. Buttons are there while something can be decided, and gone when it is over. Excluded: answers to whoever asked
+(bot/messages.py), and how messages get to Slack (bot/outbox.py).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from bot.blocks import (
+    MAX_BLOCKS,
+    actions,
+    because,
+    bounded,
+    button,
+    context,
+    ends_at,
+    escape,
+    evidence,
+    gate_summary,
+    gate_table,
+    header,
+    mark,
+    mrkdwn,
+    percent,
+    section,
+    stage_kept,
+    when,
+    who,
+)
+from bot.posts import Block, Post, Reply
+from core.actors import Approvable
+from core.approvals import Approval, ApprovalStatus
+from core.receipts import Action, Phase, Receipt, Result, Sealed
+
+_OUTCOMES = frozenset({Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE})
+
+
+def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
+    """Return the one message of a story, as it stands.
+
+    Args:
+        sealed: the story's receipts, in order of number; at least one.
+        approval: the request that the story is about, if any.
+    """
+    first, last = sealed[0].receipt, sealed[-1].receipt
+    title = _title(first, last, approval)
+    pending = approval is not None and approval.status is ApprovalStatus.PENDING
+    blocks = [header(title)]
+    if approval is not None:
+        blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
+    elif first.action is not Action.DAILY:
+        blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
+    measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
+    if measured is not None and (pending or first.action is Action.DAILY or not _applied(last)):
+        blocks.extend(gate_table(measured.gates))
+        blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
+    elif measured is not None:
+        blocks.append(context(gate_summary(measured.gates)))
+    if approval is not None and not pending:
+        blocks.append(section(ending(approval)))
+    if last.action in _OUTCOMES:
+        blocks.append(section(outcome(last)))
+    if step := _next_step(first, last, approval):
+        blocks.append(section(f"*Next:* {step}"))
+    if approval is not None and pending:
+        blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
+        blocks.append(_answer_buttons(approval))
+    blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
+    return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(_replies(sealed)))
+
+
+def what(approval: Approval) -> str:
+    """Say what a request asks for."""
+    return escape(approval.what)
+
+
+def ending(approval: Approval) -> str:
+    """Say how a request ended, and who decided it."""
+    approved = approval.status is ApprovalStatus.APPROVED
+    signers = [one.actor for one in approval.signatures if one.decision == "approved"] if approved else []
+    deciders = signers or ([approval.decided_by] if approval.decided_by else [])
+    by = f" by {', '.join(map(who, deciders))}" if deciders else ""
+    at = f" {when(approval.decided_at)}" if approval.decided_at else ""
+    sign = ":white_check_mark:" if approved else ":no_entry:"
+    word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
+    return f"{sign} *{word}*{by}{at}. {escape(approval.note)}".rstrip()
+
+
+def outcome(receipt: Receipt) -> str:
+    """Say how an operation ended, as its last receipt has it."""
+    note = f" {escape(receipt.note)}" if receipt.note else ""
+    pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
+    if receipt.phase is Phase.INTENT:
+        return ":hourglass_flowing_sand: Being carried out…"
+    if receipt.action is Action.HOLD:
+        return f":snowflake: Promotions are held. {stage_kept(receipt)}{''.join(map(ends_at, receipt.holds_added))}"
+    if receipt.action is Action.UNFREEZE:
+        return f":unlock: Holds lifted. The router stays at {percent(receipt.stage_after)}."
+    match receipt.result:
+        case Result.APPLIED if receipt.action in {Action.ROLLBACK, Action.FREEZE}:
+            until = "".join(map(ends_at, receipt.holds_added))
+            return f":octagonal_sign: The router is in its safe settings: ANR off, R4 forced.{until}{pilot}{note}"
+        case Result.APPLIED:
+            seen = receipt.router_seen
+            if seen and receipt.stage_after is not None and seen.shows(receipt.stage_after):
+                shown = f" The running router shows it since {when(seen.at)}."
+            else:
+                shown = " The running router has not shown it in its ledger yet."
+            return f":rocket: Now at *{percent(receipt.stage_after)}*.{pilot}{shown}{note}"
+        case Result.OVERTAKEN:
+            return f":octagonal_sign: Overtaken by a brake; nothing was promoted.{note}"
+        case Result.NOT_APPLIED | Result.UNKNOWN:
+            return f":x: Not applied; the settings say {percent(receipt.stage_after)}.{note}"
+        case _:
+            return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
+
+
+def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
+    if approval is not None:
+        return _request_title(last, approval)
+    safe = "" if last.result is Result.APPLIED else ", but the router may not be safe"
+    match first.action:
+        case Action.DAILY:
+            return f"Daily report: {'GO' if first.go else 'NO-GO'} at {percent(first.stage_before)}"
+        case Action.ROLLBACK:
+            return f"Rolled back{safe}"
+        case Action.FREEZE:
+            return f"Frozen{safe}"
+        case Action.HOLD:
+            return f"Frozen, with the stage kept at {percent(first.stage_after)}"
+        case Action.LOWER:
+            return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}"
+        case Action.UNFREEZE:
+            return "Unfrozen"
+        case Action.PROMOTE:
+            return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}"
+        case Action.INIT:
+            return "The journal begins"
+        case action:
+            return str(action).capitalize()
+
+
+def _request_title(last: Receipt, approval: Approval) -> str:
+    about = f"{approval.from_stage} → {approval.to_stage} %" if approval.action is Approvable.PROMOTE else str(approval.action)
+    done = "Promoted" if approval.action is Approvable.PROMOTE else "Done"
+    undone = "Not promoted" if approval.action is Approvable.PROMOTE else "Not done"
+    match approval.status:
+        case ApprovalStatus.PENDING:
+            return f"Approval wanted: {about}"
+        case ApprovalStatus.STALE:
+            return f"{undone}: no longer valid: {about}"
+        case ApprovalStatus.APPROVED if last.phase is Phase.INTENT:
+            return f"Approved, being carried out: {about}"
+        case ApprovalStatus.APPROVED if last.result not in {None, Result.APPLIED}:
+            return f"Approved, but it failed: {about}"
+        case ApprovalStatus.APPROVED:
+            return f"{done}: {about}"
+        case status:
+            return f"{str(status).capitalize()}: {about}"
+
+
+def _applied(last: Receipt) -> bool:
+    return last.result is Result.APPLIED or last.phase is Phase.INTENT
+
+
+def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm a state
+    """Say what happens next, or what somebody has to do."""
+    if approval is not None and approval.status is ApprovalStatus.PENDING:
+        count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
+        return f"{count}; everything is checked again at the click. One no ends it."
+    if last.phase is Phase.INTENT:
+        return "the settings are written and read back."
+    if approval is not None and approval.status is not ApprovalStatus.APPROVED:
+        return f"nothing happens by itself. Ask again with `/anr {approval.action}` when it is time."
+    if first.action is Action.DAILY and first.note:
+        return escape(first.note)
+    match last.action, last.result:
+        case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
+            return "make the router safe by hand now, then look at `/anr status`."
+        case Action.ROLLBACK, _:
+            return "find out why. Then somebody asks for a promotion with `/anr promote`; the daily run does not."
+        case Action.FREEZE, _:
+            return f"find out why. {_how_to_lift(last)} Then somebody asks with `/anr promote`."
+        case Action.HOLD, _:
+            return f"the stage is served on, and a step down or `/anr rollback` stays possible. {_how_to_lift(last)}"
+        case Action.UNFREEZE, _:
+            return "nothing is promoted by itself: somebody asks with `/anr promote`."
+        case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
+            return "the next daily run reports on it. `/anr rollback` takes it back at once."
+        case Action.PROMOTE, _:
+            return "look at `/anr status`, then ask again with `/anr promote`."
+        case _:
+            return ""
+
+
+def _how_to_lift(receipt: Receipt) -> str:
+    ids = " ".join(hold.id[:8] for hold in receipt.holds_added)
+    return f"`/anr unfreeze {ids}` lifts the hold." if ids else ""
+
+
+def _signed_so_far(approval: Approval) -> str:
+    if approval.needed <= 1 and not approval.signatures:
+        return ""
+    names = ", ".join(who(one.actor) for one in approval.signatures) or "nobody yet"
+    return f" · approved so far: {names} ({len(approval.signatures)} of {approval.needed})"
+
+
+def _replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
+    """Return the evidence of each receipt: what was measured, written and read back. People are named in the message alone.
+
+    A name in a new message calls its owner; evidence should not.
+    """
+    for one in sealed:
+        receipt = one.receipt
+        if receipt.action is Action.INIT:  # its message says everything
+            continue
+        lines = [f"*Receipt `{one.mark}`* · {when(receipt.ts)} · {_step(receipt)}"]
+        lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
+        if receipt.router_seen:
+            lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
+        lines.extend(f"Hold `{hold.id[:8]}` put" for hold in receipt.holds_added)
+        lines.extend(f"Hold `{hold_id[:8]}` lifted" for hold_id in receipt.holds_lifted)
+        found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
+        blocks = (section("\n".join(lines)), *found)
+        if receipt.host:
+            blocks += (context(f"{escape(receipt.build)} on {escape(receipt.host)}{_runbook(receipt)}"),)
+        yield Reply(f"receipt-{receipt.seq}", f"Receipt {one.mark}: {_step(receipt)}", blocks)
+
+
+def _step(receipt: Receipt) -> str:
+    ended = f", {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+    return f"{receipt.action} {receipt.phase}{ended}"
+
+
+def _settings_shown(receipt: Receipt) -> Iterator[tuple[str, dict[str, str]]]:
+    if receipt.settings_written:
+        yield "Settings to write" if receipt.phase is Phase.INTENT else "Settings written", dict(receipt.settings_written)
+    if receipt.settings_observed:
+        ours = {name: value for name, value in receipt.settings_observed.items() if name.startswith("NOVA_ANR_")}
+        yield "Settings read back", ours
+
+
+def _settings(values: dict[str, str]) -> str:
+    return ", ".join(f"`{escape(name)}={escape(value)}`" for name, value in sorted(values.items()))
+
+
+def _runbook(receipt: Receipt) -> str:
+    return f" · runbook: {escape(receipt.runbook_url)}" if receipt.runbook_url else ""
+
+
+def _answer_buttons(approval: Approval) -> Block:
+    promotes = approval.action is Approvable.PROMOTE
+    consequence = (
+        f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)
+    )
+    confirm = {
+        "title": {"type": "plain_text", "text": "Promote now?" if promotes else f"{str(approval.action).capitalize()} now?"},
+        "text": mrkdwn(bounded(consequence, 300)),
+        "confirm": {"type": "plain_text", "text": str(approval.action).capitalize()},
+        "deny": {"type": "plain_text", "text": "Not yet"},
+    }
+    return actions(
+        button("Approve", "approve", value=approval.id, style="primary", confirm=confirm),
+        button("Deny", "deny", value=approval.id, style="danger"),
+    )
