@@ -16,6 +16,7 @@ class ActorKind(StrEnum):
     OS = "os"
     SCHEDULER = "scheduler"
     RECOVERY = "recovery"
+    GUARD = "guard"
 
 
 class Role(StrEnum):
@@ -57,6 +58,7 @@ class Actor(BaseModel):
 
 SCHEDULER = Actor(kind=ActorKind.SCHEDULER, id="daily")
 RECOVERY = Actor(kind=ActorKind.RECOVERY, id="start")
+GUARD = Actor(kind=ActorKind.GUARD, id="guard")
 
 
 class Approvable(StrEnum):

@@ -13,7 +13,7 @@ from core.decisions import Lower, Raise
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.receipts import Action, Draft, Phase, Result, Sealed
 from core.report import Report
-from core.router import settings_for
+from core.router import SAFE_SETTINGS, settings_for
 from core.site import Facts, Site, observed
 
 
@@ -85,6 +85,60 @@ def step_down(site: Site, facts: Facts, move: Lower, order: Order) -> Sealed:
     )
     site.journal.append(intent)
     return _carry_out(site, facts, intent)
+
+
+def serve_again(site: Site, facts: Facts, stage: int, order: Order, report: Report | None) -> Sealed:
+    """Write the settings of the stage that the journal says once more, and return the outcome.
+
+    Raises:
+        JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
+    """
+    intent = _again(site, facts, stage, order, settings_for(stage, site.target.gates.fast_cap))
+    if report is not None:
+        intent = intent.model_copy(update={"go": report.gates.go, "gates": report.gates.gates})
+    site.journal.append(intent)
+    return _carry_out(site, facts, intent)
+
+
+def make_safe_again(site: Site, facts: Facts, order: Order) -> Sealed:
+    """Put a router that should be in its safe settings back there, and return the outcome.
+
+    Raises:
+        JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
+    """
+    intent = _again(site, facts, 0, order, dict(SAFE_SETTINGS))
+    site.journal.append(intent)
+    problems = site.router.make_safe()
+    settings, unreadable = observed(site)
+    outcome = {
+        "id": uuid.uuid4().hex,
+        "ts": site.clock(),
+        "phase": Phase.OUTCOME,
+        "cause": None,
+        "note": clean_text(" ".join((*problems, unreadable or ""))),
+        "result": Result.NOT_APPLIED if problems else Result.APPLIED,
+        "stage_after": settings.stage if settings else None,
+        "pilot_after": settings.pilot if settings else None,
+        "settings_observed": dict(settings.values) if settings else None,
+    }
+    return site.journal.append(intent.model_copy(update=outcome))
+
+
+def _again(site: Site, facts: Facts, stage: int, order: Order, wanted: dict[str, str]) -> Draft:
+    return site.draft(
+        operation=order.operation,
+        ts=site.clock(),
+        action=Action.REAPPLY,
+        phase=Phase.INTENT,
+        actor=order.actor,
+        reason=clean_text(order.reason),
+        cause=order.cause,
+        stage_before=stage,
+        stage_after=stage,
+        pilot_before=facts.settings.pilot,
+        pilot_after=wanted["NOVA_ANR_PILOT"],
+        settings_written=wanted,
+    )
 
 
 def _carry_out(site: Site, facts: Facts, intent: Draft) -> Sealed:

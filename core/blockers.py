@@ -47,13 +47,13 @@ class Question:
     """What blockers are looked for in.
 
     Attributes:
-        standing: what the next step depends on.
+        standing: what the next step depends on; None if nobody can know.
         approvers: ids of those who may approve.
         mode: what the scheduled run does with a GO.
         unreadable: what could not be read, each a sentence; each blocks.
     """
 
-    standing: Standing
+    standing: Standing | None
     approvers: frozenset[str] = frozenset()
     mode: PromotionMode = PromotionMode.AUTO
     unreadable: tuple[str, ...] = ()
@@ -81,24 +81,27 @@ class Outlook:
 
 def blockers(question: Question) -> tuple[Blocker, ...]:
     """Return everything that stands in the way of the next promotion, in the order in which it is said."""
-    everybody = obstacles(question.standing, _ANY_OPERATOR)
-    scheduled = [refuse for refuse in obstacles(question.standing, SCHEDULER) if refuse not in everybody]
-    found = [blocker for refuse in (*everybody, *scheduled) for blocker in _blockers_of(refuse, question)]
     unreadable = (
         Blocker(Code.UNREADABLE, text, "whoever runs anr", "make it readable; `anr doctor` says more")
         for text in question.unreadable
     )
+    standing = question.standing
+    if standing is None:
+        return tuple(unreadable)
+    everybody = obstacles(standing, _ANY_OPERATOR)
+    scheduled = [refuse for refuse in obstacles(standing, SCHEDULER) if refuse not in everybody]
+    found = (blocker for refuse in (*everybody, *scheduled) for blocker in _blockers_of(refuse, standing, question.approvers))
     return (*unreadable, *found)
 
 
-def outlook(question: Question, schedule: Schedule) -> Outlook:
+def outlook(question: Question, schedule: Schedule, now: datetime) -> Outlook:
     """Return when the next promotion is possible at the earliest, and what the next scheduled run will do.
 
     Gates are measured when the time comes: those that fail now are named among what has to be lifted first.
     """
     standing = question.standing
-    stage, now = standing.state.stage, standing.now
-    above = None if stage is None else next_stage(stage, standing.stages)
+    stage = standing.state.stage if standing else None
+    above = None if standing is None or stage is None else next_stage(stage, standing.stages)
     for_people = [blocker for blocker in blockers(question) if not blocker.scheduled_only]
     first = tuple(blocker for blocker in for_people if blocker.until is None)
     earliest = None if first else max((now, *(blocker.until for blocker in for_people if blocker.until)))
@@ -109,12 +112,12 @@ def outlook(question: Question, schedule: Schedule) -> Outlook:
 def _run_does(question: Question, run_at: datetime, stage: int | None, above: int | None) -> str:
     """Say what a run at `run_at` does if nobody lifts anything until then."""
     standing = question.standing
+    if standing is None or question.unreadable:
+        return "It cannot run while something cannot be read; it is tried again within its grace."
     held = tuple(hold for hold in standing.state.holds if hold.expires_at is None or hold.expires_at > run_at)
     then = replace(question, standing=replace(standing, now=run_at, state=standing.state.model_copy(update={"holds": held})))
     at_present = {(blocker.code, blocker.lift): blocker.text for blocker in blockers(question)}
     waiting = [blocker for blocker in blockers(then) if blocker.code not in {Code.GATES_NOT_PASSED, Code.UNREADABLE}]
-    if question.unreadable:
-        return "It cannot run while something cannot be read; it is tried again within its grace."
     if waiting:
         text = at_present.get((waiting[0].code, waiting[0].lift), waiting[0].text)  # ages and hours left as of now
         return f"It reports and promotes nothing: {text}"
@@ -124,8 +127,7 @@ def _run_does(question: Question, run_at: datetime, stage: int | None, above: in
     return f"It reports, and {does} {stage} → {above} % {condition}."
 
 
-def _blockers_of(refuse: Refuse, question: Question) -> Iterator[Blocker]:
-    standing = question.standing
+def _blockers_of(refuse: Refuse, standing: Standing, approvers: frozenset[str]) -> Iterator[Blocker]:
     state, now = standing.state, standing.now
     match refuse.code:
         case Code.FROZEN:
@@ -141,21 +143,21 @@ def _blockers_of(refuse: Refuse, question: Question) -> Iterator[Blocker]:
             soak = soak_of(state, standing.soak_hours)
             yield Blocker(refuse.code, refuse.text, "time", "wait", soak.ends if soak else None)
         case _:
-            owner, lift = _owner_and_lift(refuse.code, question)
+            owner, lift = _owner_and_lift(refuse.code, standing, approvers)
             yield Blocker(refuse.code, refuse.text, owner, lift, scheduled_only=refuse.code in _ONLY_SCHEDULED)
 
 
-def _owner_and_lift(code: Code, question: Question) -> tuple[Actor | str, str]:
-    state, waiting = question.standing.state, question.standing.waiting
-    approvers = f"approvers: {', '.join(sorted(question.approvers)) or 'nobody'}"
+def _owner_and_lift(code: Code, standing: Standing, approvers: frozenset[str]) -> tuple[Actor | str, str]:
+    state, waiting = standing.state, standing.waiting
+    entitled = f"approvers: {', '.join(sorted(approvers)) or 'nobody'}"
     if code is Code.APPROVAL_PENDING:
-        return approvers, f"`approve {waiting[0]}` or `deny {waiting[0]}`"
+        return entitled, f"`approve {waiting[0]}` or `deny {waiting[0]}`"
     owner, lift = _WAYS_OUT.get(code, ("nobody", "there is nothing to lift"))
     if code is Code.UNSETTLED and state.unsettled is not None:
         return state.unsettled.actor, lift
     if code is Code.SCHEDULE_PAUSED and state.paused is not None:
         return state.paused.actor, lift
-    return approvers if code is Code.DRIFT else owner, lift
+    return entitled if code is Code.DRIFT else owner, lift
 
 
 _WAYS_OUT: dict[Code, tuple[str, str]] = {

@@ -27,6 +27,7 @@ class BrakeNote(BaseModel):
 
     Attributes:
         id: of the operation; of a freeze also that of its hold.
+        expires_at: when a freeze ends by itself; None if somebody has to lift it.
         recorded: the journal has the receipt. A freeze's note stays until its hold is lifted.
     """
 
@@ -38,6 +39,7 @@ class BrakeNote(BaseModel):
     reason: str
     cause: str | None
     at: Moment
+    expires_at: Moment | None = None
     recorded: bool = False
 
 

@@ -9,9 +9,9 @@ Excluded: steps down to a stage above 0, which are ordinary operations (core/ope
 import logging
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from core.actors import Actor, Role
+from core.actors import SCHEDULER, Actor, Role
 from core.actuation import Order
 from core.approvals import Approval
 from core.brake import BrakeNote
@@ -64,18 +64,28 @@ def rollback(site: Site, actor: Actor, reason: str, cause: str | None = None) ->
     return _engage(site, Action.ROLLBACK, actor, reason, cause)
 
 
-def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
-    """Roll back at once, and hold every promotion until the hold is lifted."""
-    return _engage(site, Action.FREEZE, actor, reason, cause)
+def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None) -> Braked | Refuse:
+    """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time."""
+    return _engage(site, Action.FREEZE, actor, reason, cause, lasts)
 
 
-def _engage(site: Site, action: Action, actor: Actor, reason: str, cause: str | None) -> Braked | Refuse:
+def _engage(
+    site: Site, action: Action, actor: Actor, reason: str, cause: str | None, lasts: timedelta | None = None
+) -> Braked | Refuse:
     now = site.clock()
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")
     if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
         return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
-    note = BrakeNote(id=uuid.uuid4().hex, action=action, actor=actor, reason=clean_text(reason), cause=cause, at=now)
+    note = BrakeNote(
+        id=uuid.uuid4().hex,
+        action=action,
+        actor=actor,
+        reason=clean_text(reason),
+        cause=cause,
+        at=now,
+        expires_at=now + lasts if lasts else None,
+    )
     problems = []
     try:
         site.brake.engage(note)
@@ -121,7 +131,7 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         before = site.journal.state().stage
     except JournalError:
         before = None
-    hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause)
+    hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
     draft: Draft = site.draft(
         id=note.id,
         operation=note.id,
@@ -190,6 +200,25 @@ def lift(
     lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
     left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
     return Unfrozen(sealed, lifted, left)
+
+
+def lift_expired(site: Site) -> Unfrozen | None:
+    """Lift the holds whose time is over; None if there are none. Like every unfreezing it promotes nothing.
+
+    Raises:
+        OperationBusy, LockUnavailable, JournalError: nothing was lifted.
+    """
+    if not _expired(site.journal.state(), site.clock()):
+        return None
+    with operation_lock(site.target.run_dir, "lift what has expired", site.clock()):
+        now, state = site.clock(), site.journal.state()
+        expired = _expired(state, now)
+        order = Order(SCHEDULER, "The time of the hold is over.")
+        return lift(site, state, expired, order, now) if expired else None
+
+
+def _expired(state: RolloutState, now: datetime) -> tuple[str, ...]:
+    return tuple(hold.id for hold in state.holds if hold.expires_at is not None and now >= hold.expires_at)
 
 
 def _earlier_effect(site: Site, cause: str) -> int | None:

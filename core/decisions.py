@@ -42,6 +42,8 @@ class Code(StrEnum):
     PROMOTION_OFF = "promotion_off"
     SCHEDULE_PAUSED = "schedule_paused"
     SOAKING = "soaking"
+    NO_DRIFT = "no_drift"
+    NOTHING_TO_ACCEPT = "nothing_to_accept"
     NOT_FROZEN = "not_frozen"
     HOLD_UNKNOWN = "hold_unknown"
     UNREADABLE = "unreadable"

@@ -5,15 +5,29 @@ settling what died half-way (core/recovery.py).
 """
 
 import uuid
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.actuation import Order, climb, step_down
-from core.approving import Intent, ask, marked
+from core.approvals import Approval
+from core.approving import Intent, ask
 from core.braking import Unfrozen, lift
 from core.canonical import clean_text
-from core.decisions import Code, Lower, Proceed, Raise, Refuse, decide_raise, decide_unfreeze, may_ask, not_allowed, plan_move
+from core.decisions import (
+    Code,
+    Lower,
+    NeedsApproval,
+    Proceed,
+    Raise,
+    Refuse,
+    Standing,
+    decide_raise,
+    decide_unfreeze,
+    not_allowed,
+    obstacles,
+    plan_move,
+)
 from core.errors import CauseAlreadyRecorded
 from core.lock import operation_lock
 from core.outcomes import Asked, Moved, Refused, WouldMove
@@ -93,10 +107,11 @@ def propose(
             if Role.BRAKE not in actor.roles:
                 return Refused(not_allowed("move the router down", "operators"))
             return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
-        if refusal := marked(facts) or may_ask(actor, facts.state, approvers_set=_approvers_set(site)):
-            return Refused(refusal)
+        standing = _standing(site, facts, now)
+        if in_the_way := obstacles(standing, actor):
+            return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
         report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=_approvers_set(site))
+        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
         if isinstance(decision, Refuse):
             return Refused(decision, report)
         if dry_run:
@@ -133,16 +148,15 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     """
     now = site.clock()
     cause = f"daily:{day.isoformat()}"
-    if (seq := site.journal.find_cause(cause)) is not None and not dry_run:
+    if (seq := site.journal.find_cause(cause)) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
-    if dry_run:
-        found = propose(site, Order(SCHEDULER), dry_run=True)
-        return found if isinstance(found, (Refused, WouldMove)) else Refused(Refuse(Code.ALREADY_DONE, "Nothing to do."))
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
-        plan = _plan_daily(site, facts, report, mode)
+        plan = _plan_daily(site, facts, report, mode, now)
+        if dry_run:
+            return _would_run(plan, report, mode)
         draft = site.draft(
             operation=uuid.uuid4().hex,
             ts=now,
@@ -154,6 +168,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             stage_before=facts.state.stage,
             stage_after=facts.state.stage,
             pilot_before=facts.settings.pilot,
+            holds_in_force=facts.state.holds,
             go=report.gates.go,
             gates=report.gates.gates,
             metrics=report.metrics.summary(),
@@ -171,17 +186,27 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
         return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report), report))
 
 
-def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode) -> Raise | Refuse:
-    if mode is PromotionMode.OFF:
-        return Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
+def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, now: datetime) -> Raise | Refuse:
+    standing = replace(_standing(site, facts, now, report), schedule_promotes=mode is not PromotionMode.OFF)
+    if in_the_way := obstacles(standing, SCHEDULER):
+        return in_the_way[0]
     move = plan_move(facts.state, site.target.stages, None, facts.drift)
-    if not isinstance(move, Raise):
-        return move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
-    if refusal := marked(facts):
-        return refusal
-    decision = decide_raise(move, SCHEDULER, facts.state, report.gates, approvers_set=_approvers_set(site))
-    return decision if isinstance(decision, Refuse) else move
+    return move if not isinstance(move, Lower) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
 
 
-def _approvers_set(site: Site) -> bool:
-    return bool(site.access.rule(Approvable.PROMOTE).approvers)
+def _standing(site: Site, facts: Facts, now: datetime, report: Report | None = None) -> Standing:
+    return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting(), report=report)
+
+
+def _would_run(plan: Raise | Refuse, report: Report, mode: PromotionMode) -> WouldMove | Refused:
+    if isinstance(plan, Refuse):
+        return Refused(plan, report)
+    decision = NeedsApproval if mode is PromotionMode.APPROVE else Proceed
+    return WouldMove(decision(plan.from_stage, plan.to_stage), report)
+
+
+def _waiting(site: Site, refusal: Refuse) -> Approval | None:
+    """Return the request that has to be answered first, if that is what stands in the way."""
+    if refusal.code is not Code.APPROVAL_PENDING:
+        return None
+    return next((one for one in site.journal.pending() if one.action is Approvable.PROMOTE), None)

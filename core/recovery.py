@@ -59,7 +59,7 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
     if settings.stage != intent.to_stage:
         why = "The settings say neither the stage before nor the one that was wanted."
         return Settlement(Result.UNKNOWN, None, put_back=False, why=why)
-    confirmed = seen is not None and seen.at >= intent.since and abs(seen.pilot - intent.to_stage / 100) < 1e-6
+    confirmed = seen is not None and seen.at >= intent.since and seen.shows(intent.to_stage)
     if confirmed or intent.to_stage < intent.from_stage:
         return Settlement(Result.APPLIED, intent.to_stage, put_back=False, why="The settings say the wanted stage.")
     why = "The settings were changed, but the router was never seen to follow; they were put back. Ask again."
@@ -142,6 +142,15 @@ def _align_marks(site: Site) -> None:
     site.brake.release(tuple(marked - set(held)))
     for hold_id in set(held) - marked:
         hold = held[hold_id]
-        note = BrakeNote(id=hold.id, action=Action.FREEZE, actor=hold.actor, reason=hold.reason, cause=hold.cause, at=hold.since)
-        site.brake.engage(note.model_copy(update={"recorded": True}))
+        note = BrakeNote(
+            id=hold.id,
+            action=Action.FREEZE,
+            actor=hold.actor,
+            reason=hold.reason,
+            cause=hold.cause,
+            at=hold.since,
+            expires_at=hold.expires_at,
+            recorded=True,
+        )
+        site.brake.engage(note)
         log.warning("the mark of hold %s was missing and was written again", hold_id)

@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from core.actors import AccessPolicy
+from core.actors import AccessPolicy, Approvable
 from core.brake import Brake, BrakeReading
+from core.decisions import Standing
+from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
 from core.gates import evaluate
 from core.journal import Journal
 from core.ledger_scan import newest_pilot, scan
-from core.metrics import moment_of
+from core.metrics import WindowMetrics, moment_of
 from core.receipts import Draft, RouterSighting
 from core.report import Report
 from core.rollout import RolloutState
 from core.router import Router, RouterSettings
+from core.schedule import PromotionMode
 from core.target import Target
 
 OnProgress = Callable[[int, int], None]
@@ -43,14 +46,18 @@ class Facts:
     brake: BrakeReading
     settings: RouterSettings
     state: RolloutState
+    seen: RouterSighting | None = None
+
+    @property
+    def difference(self) -> Drift | None:
+        """How the router differs from what the journal says, or None."""
+        return find_drift(self.state, self.settings.values, self.settings.stage, self.seen)
 
     @property
     def drift(self) -> str | None:
-        """How the settings differ from what the journal says, or None."""
-        if self.state.stage is None or self.settings.stage == self.state.stage:
-            return None
-        shown = "a pilot that cannot be understood" if self.settings.stage is None else f"{self.settings.stage} %"
-        return f"The router's settings say {shown}, but the journal says {self.state.stage} %."
+        """The difference as a sentence, or None."""
+        found = self.difference
+        return found.text if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +86,48 @@ class Site:
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
 
     def facts(self) -> Facts:
-        """Read the brake's marks, the settings and the journal.
+        """Read the brake's marks, the settings, the journal, and what the running router last showed.
 
         Raises:
             BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
         """
         brake = self.brake.read()
-        return Facts(brake, self.router.settings(), self.journal.state())
+        return Facts(brake, self.router.settings(), self.journal.state(), self.sighting())
 
-    def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
-        """Measure the target's window that ends at `now` and hold it against the gates.
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of the promotions that wait for an answer.
+
+        Raises:
+            JournalError: the open requests cannot be read.
+        """
+        return tuple(one.id for one in self.journal.pending() if one.action is Approvable.PROMOTE)
+
+    def standing(
+        self,
+        state: RolloutState,
+        now: datetime,
+        *,
+        marks: BrakeReading,
+        drift: str | None,
+        waiting: tuple[str, ...],
+        report: Report | None = None,
+    ) -> Standing:
+        """Return everything on which the next step up depends: these facts, and what the settings ask."""
+        return Standing(
+            state=state,
+            stages=self.target.stages,
+            now=now,
+            drift=drift,
+            brake_marks=marks.frozen_by,
+            soak_hours=self.target.soak_hours,
+            approvers_set=bool(self.access.rule(Approvable.PROMOTE).approvers),
+            schedule_promotes=self.target.schedule.promotion is not PromotionMode.OFF,
+            waiting=waiting,
+            gates=report.gates if report else None,
+        )
+
+    def figures(self, now: datetime, minutes: int) -> WindowMetrics:
+        """Measure the window of `minutes` that ends at `now`.
 
         Raises:
             LedgerUnreadable: the ledger cannot be read.
@@ -105,13 +144,17 @@ class Site:
                 self.on_progress(read, size)
 
         target = self.target
-        metrics = scan(
-            target.ledger,
-            now=now,
-            minutes=target.window_minutes,
-            fast_cap=target.gates.fast_cap,
-            on_progress=watch,
-        )
+        return scan(target.ledger, now=now, minutes=minutes, fast_cap=target.gates.fast_cap, on_progress=watch)
+
+    def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
+        """Measure the target's window that ends at `now` and hold it against the gates.
+
+        Raises:
+            LedgerUnreadable: the ledger cannot be read.
+            OperationTimedOut: it took longer than an operation may.
+        """
+        target = self.target
+        metrics = self.figures(now, target.window_minutes)
         return Report(metrics, evaluate(metrics, self.router.slots(), target.gates, leaving_zero=leaving_zero))
 
     def draft(self, **facts: Any) -> Draft:
@@ -132,7 +175,7 @@ class Site:
         ends = time.monotonic() + self.target.observe_timeout_s
         while True:
             seen = self.sighting()
-            if seen is not None and seen.at >= since and abs(seen.pilot - stage / 100) < 1e-6:
+            if seen is not None and seen.at >= since and seen.shows(stage):
                 return seen
             if time.monotonic() >= ends:
                 return seen

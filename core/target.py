@@ -3,6 +3,7 @@
 Pure. Several targets can be served by several values; nothing in core knows which one is "the" router.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from core.canonical import canonical_bytes
 from core.gates import GatePolicy
+from core.guard import GuardPolicy
 from core.schedule import Schedule
 
 LADDER = (0, 10, 25, 50, 75, 100)
@@ -47,12 +49,17 @@ class Target(BaseModel):
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
+    soak_hours: Mapping[int, float] = Field(
+        default_factory=dict,
+        description="how long a stage has to be served before the next step up, in hours by stage: `{ 10 = 48, 25 = 72 }`",
+    )
     window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
     runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
     channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
     schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
+    guard: GuardPolicy = Field(default_factory=GuardPolicy, description="how the gates are watched between daily runs")
 
     @field_validator("stages")
     @classmethod
@@ -61,6 +68,12 @@ class Target(BaseModel):
         if len(stages) < 2 or stages[0] != 0 or stages[-1] > 100 or not rising:
             raise ValueError("stages must begin with 0 and rise to at most 100, for example [0, 10, 25, 50, 75, 100]")
         return stages
+
+    @model_validator(mode="after")
+    def _soaks_are_of_stages(self) -> Self:
+        if wrong := [stage for stage, hours in self.soak_hours.items() if stage not in self.stages or not 0 <= hours <= 8760]:
+            raise ValueError(f"soak_hours.{wrong[0]}: a soak belongs to one of the stages, and lasts 0 to 8760 hours")
+        return self
 
     @model_validator(mode="after")
     def _files_differ(self) -> Self:
@@ -75,5 +88,6 @@ class Target(BaseModel):
             "gates": self.gates.model_dump(mode="json"),
             "stages": self.stages,
             "window_minutes": self.window_minutes,
+            "soak_hours": {str(stage): hours for stage, hours in sorted(self.soak_hours.items())},
         }
         return sha256(canonical_bytes(rules)).hexdigest()

@@ -43,18 +43,27 @@ class House:
         return self.site.target
 
     def write_ledger(self, count: int = 300, **change: Any) -> None:
-        lines = [json.dumps({**decision(self.clock.now - timedelta(minutes=4 * number)), **change}) for number in range(count)]
+        served = self.site.router.settings().stage or 0
+        shown = {**decision(self.clock.now), "live": {"route": "R2", "pilot": served / 100}}
+        lines = [
+            json.dumps({**shown, "t": written(self.clock.now - timedelta(minutes=4 * number)), **change})
+            for number in range(count)
+        ]
         self.target.ledger.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
 
     def setting(self, name: str) -> str | None:
         return self.site.router.settings().values.get(name)
 
 
+def written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
 def decision(at: datetime) -> dict[str, Any]:
     """One good live decision, as the router writes it."""
     return {
         "id": "11111111-1111-4111-8111-111111111111",
-        "t": at.isoformat().replace("+00:00", "Z"),
+        "t": written(at),
         "shadow": {"route": "R2", "argmax": "R2", "probs": {"R1": 0.2, "R2": 0.5, "R3": 0.1, "R4": 0.1, "R5": 0.1}},
         "live": {"route": "R2", "pilot": 0.10},
         "anomaly": {"engaged": 0},

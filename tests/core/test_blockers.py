@@ -37,13 +37,25 @@ def gates(**changed: Verdict) -> GateReport:
     )
 
 
+def standing_of(**facts: object) -> Standing:
+    return Standing(**facts)  # type: ignore[arg-type]
+
+
+def known(asked: Question) -> Standing:
+    assert asked.standing is not None
+    return asked.standing
+
+
 def question(
-    state: RolloutState = FREE, *, unreadable: tuple[str, ...] = (), mode: PromotionMode = PromotionMode.AUTO, **facts: object
+    state: RolloutState = FREE, *, unreadable: tuple[str, ...] = (), mode: PromotionMode = PromotionMode.AUTO, **changes: object
 ) -> Question:
-    known = {"state": state, "stages": LADDER, "now": NOW, "gates": gates(), **facts}
-    standing = Standing(**known)  # type: ignore[arg-type]
-    standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF)
-    return Question(standing, frozenset({"UAARON", "UPRIYA"}), mode, unreadable)
+    facts = {"state": state, "stages": LADDER, "now": NOW, "gates": gates(), **changes}
+    return Question(
+        replace(standing_of(**facts), schedule_promotes=mode is not PromotionMode.OFF),
+        frozenset({"UAARON", "UPRIYA"}),
+        mode,
+        unreadable,
+    )
 
 
 def changed(**facts: object) -> RolloutState:
@@ -146,24 +158,24 @@ questions = st.builds(
 @given(questions)
 def test_why_says_exactly_what_operations_would_refuse_with(asked: Question) -> None:
     """No blocker that no operation refuses with, and no refusal that is not shown."""
-    refusing = {refuse.code for actor in (OPERATOR, SCHEDULER) for refuse in obstacles(asked.standing, actor)}
+    refusing = {refuse.code for actor in (OPERATOR, SCHEDULER) for refuse in obstacles(known(asked), actor)}
     assert {blocker.code for blocker in blockers(asked)} == refusing
     for_people = {blocker.code for blocker in blockers(asked) if not blocker.scheduled_only}
-    assert for_people == {refuse.code for refuse in obstacles(asked.standing, OPERATOR)}
+    assert for_people == {refuse.code for refuse in obstacles(known(asked), OPERATOR)}
 
 
 @given(questions)
 def test_at_the_earliest_moment_nothing_is_left_that_lifts_itself(asked: Question) -> None:
     """When `next` names a moment, a person can ask then if nothing else happens; not a second before."""
-    seen = outlook(asked, NIGHTLY)
+    seen = outlook(asked, NIGHTLY, NOW)
     if seen.earliest is None:
         assert seen.first
         return
 
     def at(moment: datetime) -> tuple[object, ...]:
-        state = asked.standing.state
+        state = known(asked).state
         left = tuple(one for one in state.holds if one.expires_at is None or one.expires_at > moment)
-        return obstacles(replace(asked.standing, now=moment, state=state.model_copy(update={"holds": left})), OPERATOR)
+        return obstacles(replace(known(asked), now=moment, state=state.model_copy(update={"holds": left})), OPERATOR)
 
     assert at(seen.earliest) == ()
     if seen.earliest > NOW:
@@ -192,8 +204,17 @@ def test_next_says_the_earliest_promotion_and_what_the_next_run_does(
     asked: Question, earliest: datetime | None, does: str
 ) -> None:
     """Soaks and holds that end by themselves are waited for; everything else has to be lifted first."""
-    seen = outlook(asked, NIGHTLY)
+    seen = outlook(asked, NIGHTLY, NOW)
     assert seen.earliest == earliest
     assert bool(seen.first) is (earliest is None)
     assert does in seen.run_does
     assert seen.run_at == NEXT
+
+
+def test_an_unreadable_journal_blocks_and_nothing_is_guessed() -> None:
+    """Without a state there is no stage, no earliest moment and no other blocker than what cannot be read."""
+    asked = Question(None, unreadable=("The journal cannot be read.",))
+    assert [blocker.code for blocker in blockers(asked)] == [Code.UNREADABLE]
+    seen = outlook(asked, NIGHTLY, NOW)
+    assert (seen.from_stage, seen.to_stage, seen.earliest) == (None, None, None)
+    assert "cannot run" in seen.run_does

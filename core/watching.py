@@ -1,0 +1,159 @@
+"""What is looked at between the daily runs: holds whose time is over, the running router, drift, and the guard's gates.
+
+Each look records only what is new, so that a restart repeats nothing. Excluded: how often it is looked (bot/jobs.py), and
+what drift and failing gates are (core/drift.py, core/guard.py).
+"""
+
+import contextlib
+import logging
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from core import guard
+from core.actors import GUARD, SCHEDULER
+from core.braking import Braked, Unfrozen, freeze, lift_expired
+from core.canonical import canonical_bytes, clean_text, rfc3339
+from core.decisions import Refuse
+from core.errors import CauseAlreadyRecorded, OperationBusy
+from core.files import read_bounded, write_durably
+from core.gates import evaluate
+from core.lock import operation_lock
+from core.receipts import Action, Draft, Phase, Sealed
+from core.report import Report
+from core.rollout import RolloutState
+from core.site import Facts, Site
+
+log = logging.getLogger(__name__)
+
+_SERIES = "guard.json"
+_MAX_SERIES_BYTES = 64 << 10
+_WAIT_SECONDS = 1.0
+"""How long a look waits for an operation under way; the next look is a minute away."""
+
+
+def watch(site: Site) -> tuple[Sealed | Unfrozen, ...]:
+    """Lift what has expired, record when the running router is first seen at its stage, alarm a drift once and its end.
+
+    Raises:
+        AnrError: something cannot be read or recorded; the next look tries again.
+    """
+    news: list[Sealed | Unfrozen] = []
+    with contextlib.suppress(OperationBusy):
+        if lifted := lift_expired(site):
+            news.append(lifted)
+        if _drafts(site, site.facts()):
+            with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
+                facts = site.facts()
+                if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way
+                    news.extend(site.journal.append(draft) for draft in _drafts(site, facts))
+    return tuple(news)
+
+
+def _drafts(site: Site, facts: Facts) -> list[Draft]:
+    """Return what is to be recorded of these facts; nothing while an operation has no outcome."""
+    state, now = facts.state, site.clock()
+    if state.stage is None or state.unsettled is not None:
+        return []
+    drafts, found, alarmed = [], facts.difference, state.drift
+    if _is_first_sighting(facts, state):
+        drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), router_seen=facts.seen))
+    if found is not None and (alarmed is None or alarmed.text != clean_text(found.text)):
+        story = alarmed.operation if alarmed else uuid.uuid4().hex
+        drafts.append(
+            site.draft(
+                operation=story,
+                ts=now,
+                action=Action.DRIFT,
+                note=clean_text(found.text),
+                settings_observed=dict(facts.settings.values),
+                router_seen=facts.seen,
+                **_event(state),
+            )
+        )
+    if found is None and alarmed is not None:
+        drafts.append(site.draft(operation=alarmed.operation, ts=now, action=Action.AGREED, **_event(state)))
+    return drafts
+
+
+def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:
+    if state.observed_since is not None or not state.stage or facts.seen is None or state.since is None:
+        return False
+    return facts.seen.shows(state.stage) and facts.seen.at >= state.since and facts.settings.stage == state.stage
+
+
+def _event(state: RolloutState) -> dict[str, Any]:
+    return {"phase": Phase.EVENT, "actor": SCHEDULER, "stage_before": state.stage, "stage_after": state.stage}
+
+
+def guard_look(site: Site) -> Braked | Sealed | None:
+    """Look at the gates over the guard's short window if it is time to; freeze, or record that it would have been frozen.
+
+    At stage 0, while frozen and while an operation has no outcome there is nothing to guard.
+
+    Returns:
+        What the guard did; None if there was nothing to do.
+
+    Raises:
+        AnrError: something cannot be read or recorded; it is looked again at once.
+    """
+    policy, now = site.target.guard, site.clock()
+    series = _load(site.target.run_dir / _SERIES)
+    if not guard.is_due(series, now, policy):
+        return None
+    state = site.journal.state()
+    if not state.stage or state.since is None or state.frozen or state.unsettled is not None:
+        return None
+    minutes = min(policy.window_minutes, int((now - state.since).total_seconds() // 60))
+    if minutes < 1:
+        return None
+    bounds = site.target.gates.model_copy(update={"decisions_min": policy.decisions_min})
+    metrics = site.figures(now, minutes)
+    report = Report(metrics, evaluate(metrics, site.router.slots(), bounds))
+    grown, trip = guard.after(series, guard.judge(report.gates, now), state.since, policy)
+    done = _tripped(site, state, trip, report) if trip else None
+    write_durably(site.target.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")))
+    return done
+
+
+def _tripped(site: Site, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
+    mode = site.target.guard.mode
+    cause = f"guard:{mode}:{rfc3339(trip.looks[0].at)}"
+    if mode is guard.GuardMode.ACT:
+        done = freeze(site, GUARD, f"The guard froze: {trip.text}", cause)
+        return None if isinstance(done, Refuse) else done
+    draft = site.draft(
+        operation=uuid.uuid4().hex,
+        ts=site.clock(),
+        action=Action.GUARD,
+        phase=Phase.EVENT,
+        actor=GUARD,
+        cause=cause,
+        note=clean_text(trip.text),
+        stage_before=state.stage,
+        stage_after=state.stage,
+        go=report.gates.go,
+        gates=report.gates.gates,
+        metrics=report.metrics.summary(),
+    )
+    try:
+        return site.journal.append(draft)
+    except CauseAlreadyRecorded:
+        return None
+
+
+def failing_looks(site: Site) -> guard.Series:
+    """Return what the guard remembers: nothing, if that cannot be read."""
+    return _load(site.target.run_dir / _SERIES)
+
+
+def _load(path: Path) -> guard.Series:
+    try:
+        return guard.Series.model_validate_json(read_bounded(path, _MAX_SERIES_BYTES))
+    except FileNotFoundError:
+        return guard.Series()
+    except (OSError, ValidationError):
+        log.exception("what the guard remembers in %s cannot be read; it begins to count anew", path)
+        return guard.Series()
