@@ -118,6 +118,11 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
         await ack()
         desk.begin(slash.typed(desk, body, respond))
 
+    @app.action(re.compile(f"^({'|'.join(buttons.DRIFT_ENDS)})$"))
+    async def drift_ended(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.ended_drift(desk, body, respond))
+
     @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
     async def answered(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()

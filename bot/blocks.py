@@ -30,7 +30,7 @@ _LABELS = {
     GateName.DECISIONS: "Decisions in the window",
     GateName.FRESHNESS: "Ledger freshness",
 }
-_ACTORS = {ActorKind.SCHEDULER: "the daily run", ActorKind.RECOVERY: "recovery at start"}
+_ACTORS = {ActorKind.SCHEDULER: "the schedule", ActorKind.RECOVERY: "recovery at start"}
 
 
 def escape(text: str) -> str:

@@ -7,6 +7,8 @@ from bot.desk import Answer, Desk, Request
 
 ANSWERS = ("approve", "deny")
 """Action ids of the buttons that answer a request; each is also the word that it carries out."""
+DRIFT_ENDS = ("reapply", "accept")
+"""Action ids of the buttons that end a drift."""
 LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts")}
 """Action id of a button -> the word that it stands for. Looking changes nothing."""
 
@@ -22,3 +24,10 @@ async def looked(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
     """Show what a button of the help stands for."""
     word = LOOKS[str(body["actions"][0]["action_id"])]
     await desk.carry_out(Command(word), Request.of(body), respond)
+
+
+async def ended_drift(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+    """Carry out a click on a drift's alarm; the button carries the id of its story."""
+    action = body["actions"][0]
+    command = Command("drift", argument=str(action["action_id"]), story=str(action.get("value", ""))[:40])
+    await desk.carry_out(command, Request.of(body), respond)

@@ -5,6 +5,7 @@ Pure. Buttons are there while something can be decided, and gone when it is over
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from bot.blocks import (
     MAX_BLOCKS,
@@ -19,6 +20,7 @@ from bot.blocks import (
     gate_summary,
     gate_table,
     header,
+    hold_line,
     mark,
     mrkdwn,
     percent,
@@ -30,7 +32,8 @@ from bot.blocks import (
 from bot.posts import Block, Post, Reply
 from core.actors import Approvable
 from core.approvals import Approval, ApprovalStatus
-from core.receipts import Action, Phase, Receipt, Result, Sealed
+from core.canonical import spoken
+from core.receipts import Action, Hold, Phase, Receipt, Result, Sealed
 
 _OUTCOMES = frozenset({Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE})
 
@@ -42,7 +45,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
         sealed: the story's receipts, in order of number; at least one.
         approval: the request that the story is about, if any.
     """
-    first, last = sealed[0].receipt, sealed[-1].receipt
+    first, last = sealed[0].receipt, _last_step(sealed)
     title = _title(first, last, approval)
     pending = approval is not None and approval.status is ApprovalStatus.PENDING
     blocks = [header(title)]
@@ -56,6 +59,8 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
         blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     elif measured is not None:
         blocks.append(context(gate_summary(measured.gates)))
+    if first.holds_in_force:
+        blocks.append(section("\n".join(_reminder(hold, first.ts) for hold in first.holds_in_force[:10])))
     if approval is not None and not pending:
         blocks.append(section(ending(approval)))
     if last.action in _OUTCOMES:
@@ -67,6 +72,18 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
         blocks.append(_answer_buttons(approval))
     blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
     return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(_replies(sealed)))
+
+
+def _last_step(sealed: Sequence[Sealed]) -> Receipt:
+    """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
+    newest = sealed[-1].receipt
+    last = next((one.receipt for one in reversed(sealed) if one.receipt.action is not Action.SEEN), newest)
+    return last.model_copy(update={"router_seen": newest.router_seen}) if newest.action is Action.SEEN else last
+
+
+def _reminder(hold: Hold, now: datetime) -> str:
+    """Return one line about a hold that is still in force, so that nobody forgets it: how old, whose, how to lift it."""
+    return f"{hold_line(hold)} · for {spoken(now - hold.since)} now"
 
 
 def what(approval: Approval) -> str:

@@ -13,7 +13,23 @@ from difflib import get_close_matches
 from bot.phrases import leading_duration, leading_stage, named_person, plain
 from core.canonical import parse_span
 
-WORDS = ("help", "status", "report", "promote", "approve", "deny", "rollback", "freeze", "unfreeze", "receipts", "verify")
+WORDS = (
+    "help",
+    "status",
+    "why",
+    "next",
+    "report",
+    "promote",
+    "approve",
+    "deny",
+    "rollback",
+    "freeze",
+    "unfreeze",
+    "schedule",
+    "drift",
+    "receipts",
+    "verify",
+)
 """Every word that can follow `/anr`."""
 _SYNONYMS = {
     "": "help",
@@ -36,13 +52,14 @@ class Command:
         word: one of `WORDS`.
         target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
-        argument: the id for `approve` and `deny`.
+        argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`.
         reason: the rest of the text, in plain characters.
         keep_stage: of `freeze`, hold promotions only.
         lasts: of `freeze`, when its hold ends by itself; None if somebody has to lift it.
         holds: of `unfreeze`, ids of holds or their first characters; empty for all.
         count: of `receipts`, how many.
         person: of `receipts`, whose; a Slack user id.
+        story: of a click on a drift's alarm, the story whose button it was; empty if it was typed.
     """
 
     word: str
@@ -56,6 +73,7 @@ class Command:
     holds: tuple[str, ...] = ()
     count: int = 5
     person: str | None = None
+    story: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +197,16 @@ def _receipts(word: str, rest: str) -> Command | Misunderstood:
 MAX_RECEIPTS = 20
 """As many receipts as fit in one answer."""
 
+_CHOICES = {"schedule": ("pause", "resume"), "drift": ("reapply", "accept")}
+
+
+def _choice(word: str, rest: str) -> Command | Misunderstood:
+    choice, reason = _cut(rest)
+    if choice.lower() not in _CHOICES[word]:
+        return Misunderstood(f"`{word}` needs one of {', '.join(f'`{word} {one}`' for one in _CHOICES[word])}.")
+    return Command(word, argument=choice.lower(), reason=plain(reason))
+
+
 _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "approve": _answer,
     "deny": _answer,
@@ -186,6 +214,8 @@ _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "freeze": _freeze,
     "unfreeze": _unfreeze,
     "receipts": _receipts,
+    "schedule": _choice,
+    "drift": _choice,
 }
 
 

@@ -105,7 +105,9 @@ class Desk:
         if command.target is not None and command.target in self._stations:
             return self._stations[command.target]
         if command.word in {"approve", "deny"}:
-            return self._asked_at(command.argument)
+            return self._that(lambda site: site.journal.approval(command.argument) is not None)
+        if command.story:
+            return self._that(lambda site: bool(site.journal.of_operation(command.story)))
         here = [station for station in self._stations.values() if station.channel == channel]
         meant = here if len(here) == 1 else list(self._stations.values())
         if len(meant) == 1:
@@ -113,12 +115,12 @@ class Desk:
         names = ", ".join(f"`/anr {command.word} {name}`" for name in self._stations)
         return Misunderstood(f"There are several routers, and nobody can tell which one you mean. Type {names}.")
 
-    def _asked_at(self, approval_id: str) -> Station:
-        """Return the router that a request is about; the first one, if none has it, will say that there is no such request."""
+    def _that(self, knows: Callable[[Site], bool]) -> Station:
+        """Return the router that knows what was clicked; the first one, if none does, will say that there is no such thing."""
         stations = list(self._stations.values())
         for station in stations[1:]:
             with suppress(AnrError):
-                if station.site.journal.approval(approval_id) is not None:
+                if knows(station.site):
                     return station
         return stations[0]
 

@@ -1,4 +1,4 @@
-"""The scheduled jobs: the daily run, and the end of requests that nobody answered.
+"""The scheduled jobs: the daily run, the looks between the runs, and the end of requests that nobody answered.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, operations
+from core import approving, operations, watching
 from core.errors import AnrError
 from core.schedule import due
 from core.site import Site
@@ -36,7 +36,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
-        for job in (self._daily, self._sweep):
+        for job in (self._daily, self._sweep, self._watch, self._guard):
             self._scheduler.add_job(
                 self._begin,
                 "interval",
@@ -77,4 +77,12 @@ class Jobs:
 
     def _sweep(self) -> None:
         if approving.sweep(self._site):
+            self._on_change()
+
+    def _watch(self) -> None:
+        if watching.watch(self._site):
+            self._on_change()
+
+    def _guard(self) -> None:
+        if watching.guard_look(self._site) is not None:
             self._on_change()

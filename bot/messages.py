@@ -26,24 +26,29 @@ from bot.cards import ending, outcome, what
 from bot.commands import WORDS, Misunderstood
 from bot.posts import Block
 from core.braking import Braked, Unfrozen
-from core.decisions import Lower, Refuse
+from core.decisions import NeedsApproval, Refuse
 from core.gates import Gate
 from core.holding import Held
 from core.operations import DailyRun
 from core.outcomes import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.overview import Overview
+from core.pausing import Scheduled
 from core.receipts import Action, Flaw, Sealed
 from core.report import Report
 from core.rollout import RolloutState
 
 HELP = {
     "status": "stage, holds, gates and open requests",
+    "why": "everything that stands in the way of the next promotion, with its owner and how to lift it",
+    "next": "the earliest possible promotion, and what the next scheduled run will do",
     "report": "the gates over the last 24 hours",
     "promote [stage] [reason]": "ask for the next stage, or a lower one; `--dry-run` only decides",
     "approve ID · deny ID [reason]": "answer a request, as its buttons do",
     "rollback [reason]": "router to its safe settings, at once",
     "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
     "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
+    "schedule pause · resume [reason]": "the daily run only reports, or goes on",
+    "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
     "receipts [number] [@person]": "the last receipts, five or as many as you say",
     "verify": "check that no receipt was altered",
 }
@@ -76,7 +81,7 @@ def failure(text: str) -> list[Block]:
     return [section(f":warning: {escape(text)}")]
 
 
-def answer(result: object) -> list[Block]:  # noqa: C901 - one arm a result
+def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
     """Return the answer to the person who acted."""
     match result:
         case Refused(refusal=refuse, report=report):
@@ -86,7 +91,7 @@ def answer(result: object) -> list[Block]:  # noqa: C901 - one arm a result
         case Asked(approval=approval):
             return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
         case WouldMove(decision=decision, report=report):
-            comes = "would happen at once" if isinstance(decision, Lower) else "would wait for an approver"
+            comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
             line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
@@ -105,6 +110,9 @@ def answer(result: object) -> list[Block]:  # noqa: C901 - one arm a result
             stays = f" The router stays at {percent(sealed.receipt.stage_after)}; ask for a promotion when you are ready."
             more = f" {len(left)} still in force." if left else stays
             return [section(f":unlock: {len(lifted)} hold(s) lifted.{more}")]
+        case Scheduled(paused=paused, sealed=sealed):
+            line = "paused: the daily run reports and promotes nothing" if paused else "going on"
+            return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
         case DailyRun(sealed=sealed):
             return [context(mark(sealed))]
         case _:
@@ -157,6 +165,8 @@ def status(seen: Overview) -> list[Block]:
         lines.append(f"*Stage:* {percent(state.stage)}" + (f" since {when(state.since)}" if state.since else ""))
         lines.append(f"*Frozen:* {_frozen(state)}")
         lines.extend(f"   {hold_line(hold)}" for hold in state.holds[:10])
+        if state.paused:
+            lines.append(f"*Schedule:* paused by {who(state.paused.actor)}, {when(state.paused.since)}")
         if state.unsettled:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
     if seen.settings is not None:

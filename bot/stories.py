@@ -11,7 +11,7 @@ import logging
 import random
 import sqlite3
 
-from bot import cards
+from bot import cards, notices
 from bot.deliveries import Deliveries
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
@@ -84,7 +84,8 @@ class Stories:
             if sealed:
                 approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
                 approval = await asyncio.to_thread(self._site.journal.approval, approval_id) if approval_id else None
-                await self._outbox.show(operation, cards.story(sealed, approval))
+                post = notices.notice(sealed) if notices.is_notice(sealed) else cards.story(sealed, approval)
+                await self._outbox.show(operation, post)
             self._changed.pop(operation, None)
         if news:
             await asyncio.to_thread(self._deliveries.advance, news[-1].receipt.seq)

@@ -3,14 +3,15 @@
 Excluded: who asks and which router is meant (bot/desk.py), and what the answers look like (bot/messages.py).
 """
 
-from bot import messages
+from bot import insights, messages
 from bot.commands import Command
 from bot.posts import Block
-from core import approving, braking, holding, operations
+from core import approving, braking, holding, operations, pausing, realigning
 from core.actors import Actor
 from core.actuation import Order
 from core.decisions import not_allowed
 from core.errors import AnrError
+from core.insight import gain_insight
 from core.overview import look
 from core.receipts import Sealed
 from core.site import Site
@@ -29,7 +30,7 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "freeze":
             if command.keep_stage:
                 return messages.answer(holding.hold_promotions(site, order, lasts=command.lasts))
-            return messages.answer(braking.freeze(site, actor, command.reason, cause))
+            return messages.answer(braking.freeze(site, actor, command.reason, cause, lasts=command.lasts))
         case _ if not actor.roles:
             return messages.answer(not_allowed("use anr; it is for full members of this workspace", "operators"))
         case "help":
@@ -47,6 +48,16 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
             return messages.answer(approving.deny(site, actor, command.argument, command.reason))
         case "unfreeze":
             return messages.answer(operations.unfreeze(site, order, frozenset(command.holds)))
+        case "why":
+            return insights.why(gain_insight(site))
+        case "next":
+            return insights.ahead(gain_insight(site))
+        case "schedule":
+            change = pausing.pause if command.argument == "pause" else pausing.resume
+            return messages.answer(change(site, order))
+        case "drift":
+            end = realigning.reapply if command.argument == "reapply" else realigning.accept
+            return messages.answer(end(site, order, command.story))
         case "receipts":
             return messages.receipts(_receipts(site, command))
         case "verify":

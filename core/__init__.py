@@ -7,5 +7,6 @@ intent --actuation, router--> the router's settings --> outcome receipt --journa
 pure   canonical errors actors ledger metrics gates guard receipts rollout decisions drift approvals report outcomes
        schedule blockers envfile target
 io     files ledger_scan journal brake router lock
-shell  site actuation braking holding approving operations recovery overview settings terminal cli
+shell  site actuation braking holding approving operations realigning pausing watching insight recovery overview
+       settings terminal cli_options cli_insight cli
 """

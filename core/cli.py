@@ -8,9 +8,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -21,7 +18,9 @@ from rich.table import Table
 
 from core import approving, braking, holding, operations, recovery
 from core.actuation import Order
-from core.canonical import parse_moment
+from core.canonical import parse_moment, parse_span
+from core.cli_insight import insight_app
+from core.cli_options import NAMED_TARGET, AsJson, Reason, operating
 from core.errors import AnrError, ConfigurationError
 from core.files import write_durably
 from core.gates import NOT_ASKED, evaluate
@@ -30,7 +29,7 @@ from core.ledger_scan import scan
 from core.overview import look
 from core.receipts import Sealed
 from core.report import Report
-from core.settings import Settings, load
+from core.settings import load
 from core.site import Site, utc_now
 from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, working
 
@@ -39,10 +38,7 @@ log = logging.getLogger(__name__)
 EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
-"""The router that the command line named."""
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
+app.add_typer(insight_app)
 
 
 def run(application: typer.Typer) -> None:
@@ -65,19 +61,6 @@ def run(application: typer.Typer) -> None:
         sys.exit(FAILED)
 
 
-@contextmanager
-def operating() -> Iterator[tuple[Settings, Site]]:
-    """Yield the settings and the site that they describe; long reading shows its progress."""
-    settings = load()
-    target = settings.target_named(_TARGET.get())
-    with working() as on_progress:
-        site = Site.at(target, settings.access, on_progress=on_progress)
-        try:
-            yield settings, site
-        finally:
-            site.journal.close()
-
-
 @app.callback(epilog=EXIT_CODES)
 def common(
     *,
@@ -85,7 +68,7 @@ def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
 ) -> None:
     """Operate the progressive rollout of the ANR router."""
-    _TARGET.set(target)
+    NAMED_TARGET.set(target)
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
@@ -108,7 +91,7 @@ def report(
 ) -> None:
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
     settings = load()
-    target = settings.target_named(_TARGET.get())
+    target = settings.target_named(NAMED_TARGET.get())
     try:
         moment = parse_moment(now) if now else utc_now()
     except ValueError as error:
@@ -196,21 +179,25 @@ def freeze(
     *,
     reason: Reason = "",
     keep_stage: Annotated[bool, typer.Option("--keep-stage", help="Only hold promotions; leave the router as it is.")] = False,
+    lasts: Annotated[str, typer.Option("--for", help="How long, as 90m, 2h or 3d; until it is lifted if left out.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Roll back at once, and hold every promotion."""
+    """Roll back at once, and hold every promotion until the hold is lifted or its time is over."""
+    span = parse_span(lasts)
+    if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
+        err.print(escape(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end."))
     result: object
     with operating() as (settings, site):
         if keep_stage:
-            result = holding.hold_promotions(site, Order(settings.terminal_actor(), reason))
+            result = holding.hold_promotions(site, Order(settings.terminal_actor(), reason), lasts=span)
         else:
-            result = braking.freeze(site, settings.terminal_actor(), reason)
+            result = braking.freeze(site, settings.terminal_actor(), reason, lasts=span)
     finish(result, as_json=as_json)
 
 
 @app.command()
 def unfreeze(
-    holds: Annotated[list[str] | None, typer.Argument(help="Ids of holds; all if left out.")] = None,
+    holds: Annotated[list[str] | None, typer.Argument(help="Ids of holds, or their first characters; all if left out.")] = None,
     *,
     reason: Reason = "",
     as_json: AsJson = False,

@@ -26,6 +26,24 @@ class Insight:
     blockers: tuple[Blocker, ...]
     ahead: Outlook
 
+    def lines(self) -> tuple[str, ...]:
+        """Return what lies ahead, as sentences for people."""
+        ahead = self.ahead
+        if ahead.to_stage is None:
+            step = "There is no next stage." if ahead.from_stage is not None else "Nobody knows at which stage the router is."
+        elif ahead.earliest is None:
+            step = f"{ahead.from_stage} → {ahead.to_stage} % is possible once this is lifted:"
+            return (self._run(), step)
+        elif ahead.earliest <= self.now:
+            step = f"{ahead.from_stage} → {ahead.to_stage} % can be asked for now."
+        else:
+            moment = f"{ahead.earliest:%Y-%m-%d %H:%M} UTC"
+            step = f"{ahead.from_stage} → {ahead.to_stage} % is possible from {moment}, if the gates pass."
+        return (step, self._run())
+
+    def _run(self) -> str:
+        return f"The next scheduled run is at {self.ahead.run_at:%Y-%m-%d %H:%M} UTC. {self.ahead.run_does}"
+
     def as_json(self) -> dict[str, Any]:
         """Return the insight's JSON."""
         ahead = self.ahead

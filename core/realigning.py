@@ -36,6 +36,10 @@ def reapply(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
         stage = facts.state.stage or 0
         report = None
         if stage and (drift.shown is None or stage > drift.shown):
+            if facts.state.frozen:
+                return Refused(
+                    Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
+                )
             report = site.measure(site.clock(), leaving_zero=drift.shown == 0)
             if refusal := _too_red(report, stage):
                 return Refused(refusal, report)
@@ -110,8 +114,9 @@ def _meant(site: Site, order: Order, facts: Facts, drift_id: str) -> Drift | Ref
 
 
 def _not_acceptable(site: Site, facts: Facts, drift: Drift) -> Refuse | None:
-    if facts.state.frozen or facts.brake.frozen_by:
-        text = "The rollout is frozen, so nothing but the safe settings can be accepted. Use `drift reapply` or `rollback`."
+    raises = (drift.shown or 0) > (facts.state.stage or 0)
+    if facts.state.rolled_back or facts.brake.frozen_by or (facts.state.frozen and raises):
+        text = "The rollout is frozen, so this cannot be accepted. Use `drift reapply` or `rollback`."
         return Refuse(Code.FROZEN, f"{text} Nothing was changed.")
     if drift.kind is DriftKind.RUNNING:
         text = "Settings and journal agree, only the running router does not follow. Nothing was changed; use `drift reapply`."
@@ -132,6 +137,6 @@ def _too_red(report: Report, stage: int) -> Refuse | None:
 
 def _was_safe(facts: Facts) -> bool:
     """Whether stage 0 means the safe settings, not a router that only learns."""
-    if facts.state.frozen or facts.brake.frozen_by:
+    if facts.state.rolled_back or facts.brake.frozen_by:
         return True
     return all((facts.state.settings or SAFE_SETTINGS).get(name) == value for name, value in SAFE_SETTINGS.items())

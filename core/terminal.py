@@ -17,9 +17,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, holding, outcomes
+from core import braking, holding, outcomes, pausing
+from core.actors import Actor
 from core.approvals import ApprovalStatus
-from core.decisions import Refuse
+from core.decisions import NeedsApproval, Refuse
 from core.gates import Gate, Verdict
 from core.overview import Overview
 from core.receipts import Sealed
@@ -109,7 +110,8 @@ def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
             return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
         case outcomes.WouldMove(decision=decision):
             stages = {"from": decision.from_stage, "to": decision.to_stage}
-            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % would be possible. Nothing was changed."
+            comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
+            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return Ending(DONE, (line,), facts={"result": "would_move", **stages})
         case outcomes.Moved(sealed=sealed):
             receipt = sealed.receipt
@@ -140,8 +142,17 @@ def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
             line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
             facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
             return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
+        case pausing.Scheduled(paused=paused, sealed=sealed):
+            line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
+            facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}
+            return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
         case _:
             raise TypeError(f"nothing says how to end with {type(result).__name__}")
+
+
+def owner(whose: Actor | str) -> str:
+    """Return the name of an owner."""
+    return whose.id if isinstance(whose, Actor) else whose
 
 
 def _receipt(sealed: Sealed | None) -> dict[str, Any]:
@@ -155,7 +166,11 @@ def print_overview(seen: Overview) -> None:
     frozen = "unknown whether frozen" if state is None else "FROZEN" if state.frozen else "not frozen"
     out.print(f"[bold]{escape(seen.target)}[/bold]: stage {stage}, {frozen}")
     for hold in state.holds if state else ():
-        out.print(f"  hold {hold.id}: {escape(hold.reason)} ({escape(hold.actor.id)}, {hold.since:%Y-%m-%d %H:%M} UTC)")
+        ends = f", ends {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
+        since = f"since {hold.since:%Y-%m-%d %H:%M} UTC"
+        out.print(f"  hold {hold.id[:8]}: {escape(hold.reason)} ({escape(hold.actor.id)}, {since}{ends})")
+    if state is not None and state.paused is not None:
+        out.print(f"  schedule paused by {escape(state.paused.actor.id)} since {state.paused.since:%Y-%m-%d %H:%M} UTC")
     for one in seen.pending:
         out.print(f"  request {one.id}: {one.from_stage} → {one.to_stage} % by {escape(one.requester.id)}")
     if seen.report is not None:

@@ -91,7 +91,7 @@ def _event(state: RolloutState) -> dict[str, Any]:
 def guard_look(site: Site) -> Braked | Sealed | None:
     """Look at the gates over the guard's short window if it is time to; freeze, or record that it would have been frozen.
 
-    At stage 0, while frozen and while an operation has no outcome there is nothing to guard.
+    At stage 0, after a brake and while an operation has no outcome there is nothing to guard.
 
     Returns:
         What the guard did; None if there was nothing to do.
@@ -104,7 +104,7 @@ def guard_look(site: Site) -> Braked | Sealed | None:
     if not guard.is_due(series, now, policy):
         return None
     state = site.journal.state()
-    if not state.stage or state.since is None or state.frozen or state.unsettled is not None:
+    if not state.stage or state.since is None or state.rolled_back or state.unsettled is not None:
         return None
     minutes = min(policy.window_minutes, int((now - state.since).total_seconds() // 60))
     if minutes < 1:
@@ -142,6 +142,23 @@ def _tripped(site: Site, state: RolloutState, trip: guard.Trip, report: Report) 
         return site.journal.append(draft)
     except CauseAlreadyRecorded:
         return None
+
+
+def told(news: Sealed | Unfrozen | Braked) -> str:
+    """Return what a look found, as a sentence."""
+    match news:
+        case Unfrozen(lifted=lifted):
+            return f"{len(lifted)} hold(s) ended. The router stays in its safe settings."
+        case Braked(safe=safe, note=note):
+            return f"{note.reason} {'The router is in its safe settings.' if safe else 'THE ROUTER MAY NOT BE SAFE.'}"
+    receipt = news.receipt
+    words = {
+        Action.SEEN: f"The running router was seen to serve {receipt.stage_after} %.",
+        Action.DRIFT: f"Drift: {receipt.note} Promotion is blocked.",
+        Action.AGREED: "The drift is over: router and journal agree.",
+        Action.GUARD: f"The guard would have frozen: {receipt.note}",
+    }
+    return words[receipt.action]
 
 
 def failing_looks(site: Site) -> guard.Series:

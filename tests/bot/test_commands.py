@@ -19,6 +19,8 @@ from bot.commands import WORDS, Command, Misunderstood, parse
         pytest.param(
             "promote 100 requests failed", Command("promote", stage=100, reason="requests failed"), id="first-number-is-the-stage"
         ),
+        pytest.param("schedule pause the fair", Command("schedule", argument="pause", reason="the fair"), id="pause"),
+        pytest.param("drift Reapply", Command("drift", argument="reapply"), id="drift"),
         pytest.param("stop", Command("rollback"), id="stop-means-rollback"),
         pytest.param("freeze it <!channel>", Command("freeze", reason="it @channel"), id="a-call-is-plain-text"),
         pytest.param("deny K7 too early", Command("deny", argument="k7", reason="too early"), id="deny-with-reason"),
@@ -37,6 +39,9 @@ def test_a_text_is_understood(text: str, command: Command) -> None:
         ("frieze", "freeze"),
         ("xyzzy", None),
         ("approve", None),
+        ("schedule", None),
+        ("schedule stop", None),
+        ("drift", None),
         ("promote --force", None),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import cards, messages
+from bot import cards, messages, notices
 from bot.blocks import bounded, escape
 from bot.commands import parse
 from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
@@ -74,6 +74,9 @@ def test_any_story_can_be_shown(
         post = cards.story((one,), status)
         assert 0 < len(post.text) <= 150
         showable(list(post.blocks))
+    told = notices.notice((one,))
+    assert 0 < len(told.text) <= 150
+    showable(list(told.blocks))
 
 
 @given(st.lists(reasons, max_size=60), st.lists(anything, max_size=20), anything)

@@ -9,6 +9,7 @@ from core.actuation import Order
 from core.braking import Braked
 from core.decisions import Code
 from core.guard import GuardMode, GuardPolicy
+from core.holding import hold_promotions
 from core.lock import operation_lock
 from core.outcomes import Moved, Refused
 from core.realigning import accept, reapply
@@ -332,6 +333,29 @@ def test_a_sustained_failure_freezes_where_the_guard_may_act(begun: House) -> No
     assert "rsi: " in hold.reason
     assert looked(house, 4) == [None] * 4
     assert actions(house).count("freeze") == 1
+
+
+def test_a_freeze_that_keeps_the_stage_is_guarded_too(begun: House) -> None:
+    """Promotions are held, live traffic goes on: a sustained failure still brakes."""
+    house = guarding(begun, GuardMode.ACT)
+    house.clock.pass_(hours=1)
+    hold_promotions(house.site, Order(house.people["olivia"], "the fair"))
+    assert isinstance(looked(house, 3)[-1], Braked)
+    assert house.setting("NOVA_ANR_KILL") == "1"
+
+
+def test_under_a_hold_no_way_around_a_drift_raises_traffic(begun: House) -> None:
+    """Re-applying or accepting more than is shown is a promotion in disguise, and promotions are held."""
+    promoted(begun)
+    hold_promotions(begun.site, Order(begun.people["olivia"], "the fair"))
+    for pilot, end in (("0.10", reapply), ("0.50", accept)):
+        set_by_hand(begun, NOVA_ANR_PILOT=pilot)
+        result = end(begun.site, Order(begun.people["aaron"]))
+        assert isinstance(result, Refused)
+        assert result.refusal.code is Code.FROZEN
+        assert begun.setting("NOVA_ANR_PILOT") == pilot
+    assert isinstance(reapply(begun.site, Order(begun.people["aaron"])), Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
 
 
 def test_an_observing_guard_says_once_that_it_would_have_frozen(begun: House) -> None:

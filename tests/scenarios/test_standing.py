@@ -1,0 +1,72 @@
+"""What stands in the way, over the wire: why and next, drift with its buttons, the paused schedule, a freeze that ends."""
+
+from pathlib import Path
+
+from bot.playground.demo import CHANNEL
+from core.rollout import RolloutState
+from core.settings import Settings
+from core.site import Site
+from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said, whispers
+
+
+def edit(path: Path, pilot: str) -> None:
+    """Somebody changes the pilot by hand."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("NOVA_ANR_PILOT")]
+    path.write_text("\n".join([*lines, f"NOVA_ANR_PILOT={pilot}", ""]), encoding="utf-8")
+
+
+async def test_why_and_next_are_answered_with_owners_and_ways_out(played: Played) -> None:
+    """A freeze, a paused schedule and an empty ledger are listed at once; next says what has to be lifted first."""
+    playground, settings = played
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "why")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "a person has to ask"), WAIT)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule pause the fair")
+    await playground.wait_for(lambda: cards(playground, "Schedule paused"), WAIT)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "freeze 2h deploy <!channel>")
+    await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
+    await playground.slash("U0PRIYA", CHANNEL, "/anr", "why")
+    await playground.wait_for(lambda: whispers(playground, "U0PRIYA", "`unfreeze "), WAIT)
+    answer = next(said(one) for one in playground.ephemerals("U0PRIYA") if "`unfreeze " in said(one))
+    assert "`schedule resume`" in answer
+    assert "<@U0OLIVIA>" in answer
+    assert "ends by itself" in answer
+    assert "<!channel>" not in answer
+    await playground.slash("U0PRIYA", CHANNEL, "/anr", "next")
+    await playground.wait_for(lambda: whispers(playground, "U0PRIYA", "Next scheduled run"), WAIT)
+    hold = Site.at(settings.target, settings.access).journal.state().holds[0]
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"unfreeze {hold.id[:8]} done")
+    await playground.wait_for(lambda: cards(playground, "Unfrozen"), WAIT)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule resume")
+    await playground.wait_for(lambda: cards(playground, "Schedule resumed"), WAIT)
+
+
+async def test_a_drift_is_alarmed_once_and_ended_by_an_approvers_click(played: Played) -> None:
+    """One alarm with two buttons; an operator's click is refused, an approver's puts the settings back, the buttons go."""
+    playground, settings = played
+    edit(settings.target.settings_file, "0.50")
+    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), 2 * WAIT)
+    (alarm,) = cards(playground, "Router and journal differ")
+    await playground.click("U0OLIVIA", CHANNEL, alarm["ts"], "reapply")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "You may not end a drift"), WAIT)
+    await playground.click("U0AARON", CHANNEL, alarm["ts"], "reapply")
+    await playground.wait_for(lambda: cards(playground, "Drift put back"), WAIT)
+    (over,) = cards(playground, "Drift put back")
+    assert over["ts"] == alarm["ts"]
+    assert "'action_id': 'reapply'" not in said(over)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
+    assert state_of(settings).stage == 10
+
+
+async def test_a_drift_downwards_is_accepted(played: Played) -> None:
+    """Somebody pulled the router down by hand; an approver adopts it, and the channel says so."""
+    playground, settings = played
+    edit(settings.target.settings_file, "0.00")
+    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), 2 * WAIT)
+    (alarm,) = cards(playground, "Router and journal differ")
+    await playground.click("U0PRIYA", CHANNEL, alarm["ts"], "accept")
+    await playground.wait_for(lambda: cards(playground, "Drift accepted"), WAIT)
+    assert (state_of(settings).stage, state_of(settings).person_required) == (0, True)
+
+
+def state_of(settings: Settings) -> RolloutState:
+    return Site.at(settings.target, settings.access).journal.state()
