@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.posts import Block
-from core.actors import Actor, ActorKind
+from core.actors import UPKEEP, Actor, ActorKind
 from core.gates import Gate, GateName, Verdict
 from core.receipts import Hold, Receipt, Sealed
 from core.report import Report
@@ -55,6 +55,8 @@ def who(actor: Actor) -> str:
         return f"<@{actor.id}>"
     if actor.kind is ActorKind.OS:
         return f"`{escape(actor.id)}` (terminal)"
+    if actor == UPKEEP:
+        return "scheduled upkeep"
     return _ACTORS.get(actor.kind, f"the {actor.kind}")
 
 

@@ -30,12 +30,15 @@ from bot.blocks import (
     who,
 )
 from bot.posts import Block, Post, Reply
+from bot.upkeep_cards import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
 from core.approvals import Approval, ApprovalStatus
 from core.canonical import spoken
 from core.receipts import Action, Hold, Phase, Receipt, Result, Sealed
 
-_OUTCOMES = frozenset({Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE})
+_OUTCOMES = frozenset(
+    {Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE, *UPKEEP}
+)
 
 
 def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
@@ -105,6 +108,8 @@ def ending(approval: Approval) -> str:
 
 def outcome(receipt: Receipt) -> str:
     """Say how an operation ended, as its last receipt has it."""
+    if receipt.action in UPKEEP:
+        return upkeep_outcome(receipt)
     note = f" {escape(receipt.note)}" if receipt.note else ""
     pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
     if receipt.phase is Phase.INTENT:
@@ -132,9 +137,11 @@ def outcome(receipt: Receipt) -> str:
             return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
 
 
-def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
+def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
     if approval is not None:
         return _request_title(last, approval)
+    if first.action in UPKEEP:
+        return upkeep_title(last)
     safe = "" if last.result is Result.APPLIED else ", but the router may not be safe"
     match first.action:
         case Action.DAILY:
@@ -180,7 +187,7 @@ def _applied(last: Receipt) -> bool:
     return last.result is Result.APPLIED or last.phase is Phase.INTENT
 
 
-def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm a state
+def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901, PLR0912 - one arm a state
     """Say what happens next, or what somebody has to do."""
     if approval is not None and approval.status is ApprovalStatus.PENDING:
         count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
@@ -202,6 +209,8 @@ def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:
             return f"the stage is served on, and a step down or `/anr rollback` stays possible. {_how_to_lift(last)}"
         case Action.UNFREEZE, _:
             return "nothing is promoted by itself: somebody asks with `/anr promote`."
+        case Action.RESTORE, _:
+            return f"look whether the router learns as it should. {_how_to_lift(first)} Then somebody asks with `/anr promote`."
         case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
             return "the next daily run reports on it. `/anr rollback` takes it back at once."
         case Action.PROMOTE, _:
@@ -233,6 +242,8 @@ def _replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
             continue
         lines = [f"*Receipt `{one.mark}`* · {when(receipt.ts)} · {_step(receipt)}"]
         lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
+        if receipt.backup:
+            lines.append(f"Backup `{escape(receipt.backup.name)}`, sha256 `{receipt.backup.digest}`")
         if receipt.router_seen:
             lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
         lines.extend(f"Hold `{hold.id[:8]}` put" for hold in receipt.holds_added)
@@ -270,6 +281,8 @@ def _answer_buttons(approval: Approval) -> Block:
     consequence = (
         f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)
     )
+    if approval.action is Approvable.RESTORE:
+        consequence += ": the router goes to its safe settings, the rollout is frozen, the bandit's state is replaced."
     confirm = {
         "title": {"type": "plain_text", "text": "Promote now?" if promotes else f"{str(approval.action).capitalize()} now?"},
         "text": mrkdwn(bounded(consequence, 300)),

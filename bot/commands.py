@@ -29,6 +29,9 @@ WORDS = (
     "drift",
     "receipts",
     "verify",
+    "backups",
+    "backup",
+    "restore",
 )
 """Every word that can follow `/anr`."""
 _SYNONYMS = {
@@ -52,7 +55,7 @@ class Command:
         word: one of `WORDS`.
         target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
-        argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`.
+        argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`.
         reason: the rest of the text, in plain characters.
         keep_stage: of `freeze`, hold promotions only.
         lasts: of `freeze`, when its hold ends by itself; None if somebody has to lift it.
@@ -174,6 +177,14 @@ def _unfreeze(word: str, rest: str) -> Command:
     return Command(word, holds=tuple(holds), reason=plain(rest))
 
 
+def _restore(word: str, rest: str) -> Command | Misunderstood:
+    name, reason = _cut(rest)
+    name = plain(name).strip("`")[:100]
+    if not name:
+        return Misunderstood("`restore` needs the name of a backup; `/anr backups` lists them.")
+    return Command(word, argument=name, reason=plain(reason))
+
+
 def _names_hold(word: str) -> bool:
     """Whether a word can be the first characters of a hold's id, and is no English word such as “facade”."""
     hexadecimal = len(word) >= 6 and set(word) <= set("0123456789abcdef")
@@ -216,6 +227,7 @@ _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "receipts": _receipts,
     "schedule": _choice,
     "drift": _choice,
+    "restore": _restore,
 }
 
 

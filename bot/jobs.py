@@ -1,20 +1,25 @@
-"""The scheduled jobs: the daily run, the looks between the runs, and the end of requests that nobody answered.
+"""The scheduled jobs: the daily run, the looks between the runs, the end of requests that nobody answered, and upkeep.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
 
-Excluded: what a run does (core/operations.py).
+Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week, an
+archive in each month.
+
+Excluded: what a run does (core/operations.py, core/upkeep.py, core/archiving.py).
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, operations, watching
+from core import approving, operations, upkeep, watching
+from core.actors import UPKEEP
 from core.errors import AnrError
 from core.schedule import due
 from core.site import Site
@@ -22,6 +27,7 @@ from core.site import Site
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 20
+_UPKEEP_RETRY_SECONDS = 600.0
 
 
 class Jobs:
@@ -33,10 +39,12 @@ class Jobs:
         self._on_change = on_change
         self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
         self._running: set[asyncio.Task[None]] = set()
+        self._done: set[str] = set()
+        self._not_before: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
-        for job in (self._daily, self._sweep, self._watch, self._guard):
+        for job in (self._daily, self._sweep, self._watch, self._guard, self._backup, self._prune):
             self._scheduler.add_job(
                 self._begin,
                 "interval",
@@ -86,3 +94,25 @@ class Jobs:
     def _guard(self) -> None:
         if watching.guard_look(self._site) is not None:
             self._on_change()
+
+    def _backup(self) -> None:
+        """Once per local date, when the daily run is due."""
+        day = due(self._site.clock(), self._schedule)
+        if day is not None:
+            self._once(f"backup:{day.isoformat()}", lambda cause: upkeep.back_up(self._site, UPKEEP, cause=cause))
+
+    def _prune(self) -> None:
+        """Once per ISO week of local time."""
+        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        self._once(f"prune:{year}-W{week:02}", lambda cause: upkeep.prune(self._site, UPKEEP, cause=cause))
+
+    def _once(self, cause: str, work: Callable[[str], object]) -> None:
+        """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""
+        now = time.monotonic()
+        if cause in self._done or now < self._not_before.get(cause, now):
+            return
+        self._not_before[cause] = now + _UPKEEP_RETRY_SECONDS
+        if self._site.journal.find_cause(cause) is None:
+            work(cause)
+            self._on_change()
+        self._done.add(cause)  # also where there was nothing to do, and so no receipt with this cause

@@ -28,7 +28,8 @@ MANIFEST: dict[str, Any] = {
             {
                 "command": COMMAND,
                 "description": "Operate the rollout of the ANR router",
-                "usage_hint": "status | report | promote [stage] | rollback | freeze | unfreeze | receipts | verify | help",
+                "usage_hint": "status | report | promote [stage] | rollback | freeze | unfreeze | receipts | verify | "
+                "backups | backup | restore NAME | help",
                 "should_escape": True,
             },
         ],

@@ -25,6 +25,7 @@ from bot.blocks import (
 from bot.cards import ending, outcome, what
 from bot.commands import WORDS, Misunderstood
 from bot.posts import Block
+from bot.upkeep_cards import upkeep_outcome
 from core.braking import Braked, Unfrozen
 from core.decisions import NeedsApproval, Refuse
 from core.gates import Gate
@@ -35,7 +36,9 @@ from core.overview import Overview
 from core.pausing import Scheduled
 from core.receipts import Action, Flaw, Sealed
 from core.report import Report
+from core.restoring import Restored
 from core.rollout import RolloutState
+from core.upkeep import BackedUp
 
 HELP = {
     "status": "stage, holds, gates and open requests",
@@ -51,6 +54,9 @@ HELP = {
     "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
     "receipts [number] [@person]": "the last receipts, five or as many as you say",
     "verify": "check that no receipt was altered",
+    "backups": "the backups of the bandit's state, each checked",
+    "backup": "back the bandit's state up now",
+    "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
 }
 
 
@@ -113,6 +119,8 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case BackedUp(sealed=sealed) | Restored(sealed=sealed):
+            return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
         case DailyRun(sealed=sealed):
             return [context(mark(sealed))]
         case _:

@@ -6,7 +6,8 @@ Excluded: who asks and which router is meant (bot/desk.py), and what the answers
 from bot import insights, messages
 from bot.commands import Command
 from bot.posts import Block
-from core import approving, braking, holding, operations, pausing, realigning
+from bot.upkeep_cards import backups
+from core import approving, braking, holding, operations, pausing, realigning, upkeep
 from core.actors import Actor
 from core.actuation import Order
 from core.decisions import not_allowed
@@ -63,6 +64,12 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "verify":
             sealed, flaws = site.journal.verify()
             return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
+        case "backups":
+            return backups(site.backups.found())
+        case "backup":
+            return messages.answer(upkeep.back_up(site, actor, cause=cause))
+        case "restore":
+            return messages.answer(operations.restore(site, order, command.argument))
         case _:
             return messages.help_text()
 

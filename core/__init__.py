@@ -5,8 +5,8 @@ gate report, state --decisions, approvals--> decision --operations, approving-->
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
 pure   canonical errors actors ledger metrics gates guard receipts rollout decisions drift approvals report outcomes
-       schedule blockers envfile target
-io     files ledger_scan journal brake router lock
-shell  site actuation braking holding approving operations realigning pausing watching insight recovery overview
-       settings terminal cli_options cli_insight cli
+       schedule retention blockers envfile target
+io     files ledger_scan journal brake router backups lock
+shell  site upkeep actuation braking restoring holding approving operations realigning pausing watching insight recovery
+       overview settings terminal cli_options cli_upkeep cli_insight cli
 """

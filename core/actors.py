@@ -57,6 +57,7 @@ class Actor(BaseModel):
 
 
 SCHEDULER = Actor(kind=ActorKind.SCHEDULER, id="daily")
+UPKEEP = Actor(kind=ActorKind.SCHEDULER, id="upkeep")
 RECOVERY = Actor(kind=ActorKind.RECOVERY, id="start")
 GUARD = Actor(kind=ActorKind.GUARD, id="guard")
 

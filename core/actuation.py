@@ -15,6 +15,7 @@ from core.receipts import Action, Draft, Phase, Result, Sealed
 from core.report import Report
 from core.router import SAFE_SETTINGS, settings_for
 from core.site import Facts, Site, observed
+from core.upkeep import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Order:
     operation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-def climb(site: Site, facts: Facts, move: Raise, order: Order, report: Report, approval: Approval | None = None) -> Sealed:
-    """Carry out one step up that was decided on, and return its outcome.
+def climb(
+    site: Site, facts: Facts, move: Raise, order: Order, report: Report, kept: Kept, approval: Approval | None = None
+) -> Sealed:
+    """Carry out one step up that was decided on, after the bandit's state was `kept`, and return its outcome.
 
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
@@ -46,11 +49,14 @@ def climb(site: Site, facts: Facts, move: Raise, order: Order, report: Report, a
         phase=Phase.INTENT,
         actor=order.actor,
         reason=clean_text(order.reason),
+        note=clean_text(kept.note),
         cause=order.cause,
         stage_before=move.from_stage,
         stage_after=move.to_stage,
         pilot_before=facts.settings.pilot,
         pilot_after=wanted["NOVA_ANR_PILOT"],
+        backup=kept.copy,
+        deleted=kept.deleted,
         go=report.gates.go,
         gates=report.gates.gates,
         metrics=report.metrics.summary(),
@@ -174,6 +180,8 @@ def _carry_out(site: Site, facts: Facts, intent: Draft) -> Sealed:
             "pilot_after": settings.pilot if settings else None,
             "settings_observed": dict(settings.values) if settings else None,
             "router_seen": seen,
+            "backup": None,
+            "deleted": None,
             "gates": (),
             "metrics": None,
         },

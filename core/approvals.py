@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.actors import AccessPolicy, Actor, Approvable
 from core.canonical import Moment
-from core.decisions import Code, Refuse
+from core.decisions import Code, Refuse, may_restore
 from core.gates import GateReport
 from core.receipts import Signature
 from core.rollout import RolloutState
@@ -33,9 +33,10 @@ class Approval(BaseModel):
 
     Attributes:
         action: what is asked for.
-        subject: what it is to be done to: ids of holds to lift, the name of a backup; empty for a promotion.
+        subject: what it is to be done to: ids of holds to lift, name and digest of a backup; empty for a promotion.
         from_stage: percent of live traffic when it was asked; None if nobody knew.
         to_stage: percent afterwards; None if the action leaves it alone.
+        epoch: of the state when it was asked; a restore begins a new one and voids every request of the one before.
         verdict_digest: of the gates when it was asked; empty where no gate is asked.
         needed: how many people have to approve.
         signatures: who has approved so far, and when.
@@ -51,6 +52,7 @@ class Approval(BaseModel):
     from_stage: int | None
     to_stage: int | None
     revision: int
+    epoch: int = 0
     policy_digest: str
     verdict_digest: str
     asked_at: Moment
@@ -67,6 +69,8 @@ class Approval(BaseModel):
         """What is asked for, in a few words."""
         if self.action is Approvable.PROMOTE:
             return f"{self.from_stage} → {self.to_stage} % of live traffic"
+        if self.action is Approvable.RESTORE and len(self.subject) == 2:
+            return f"restore {self.subject[0]} (sha256 {self.subject[1][:12]}…)"
         about = ", ".join(self.subject)
         return f"{self.action} {about}".rstrip()
 
@@ -126,6 +130,13 @@ def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse |
 
 def still_true(approval: Approval, state: RolloutState, policy_digest: str) -> Refuse | None:
     """Say what changed since the request was made, apart from the gates; None if nothing did."""
+    if state.epoch != approval.epoch:
+        return Refuse(
+            Code.APPROVAL_STALE,
+            "The bandit's state was restored after this request was made, which voids it. Nothing was done; ask again.",
+        )
+    if approval.action is Approvable.RESTORE:
+        return may_restore(state)  # further holds since then are no reason against it: it freezes anyway
     if approval.action is Approvable.UNFREEZE:
         return _still_held(approval, state)
     if state.frozen and approval.action is Approvable.PROMOTE:

@@ -17,7 +17,9 @@ from core.lock import operation_lock
 from core.outcomes import Asked, Ended, Moved, Refused, Signed
 from core.receipts import Action, Phase, Sealed, Signature
 from core.report import Report
+from core.restoring import Restored, carry_out, chosen
 from core.site import Facts, Site
+from core.upkeep import keep_state
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without characters that people confuse when they type an id."""
@@ -63,6 +65,7 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
         from_stage=facts.state.stage,
         to_stage=intent.to_stage,
         revision=facts.state.revision,
+        epoch=facts.state.epoch,
         policy_digest=site.target.policy_digest,
         verdict_digest=report.gates.verdict_digest if report else "",
         asked_at=now,
@@ -87,7 +90,7 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
     return Asked(approval, report, site.journal.append(draft, approval))
 
 
-def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Signed | Ended | Refused:
+def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out, after everything was checked again.
 
     What changed ends the request as stale, visibly; it is never carried out later.
@@ -110,6 +113,8 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Si
         match approval.action:
             case Approvable.PROMOTE:
                 return _approve_promotion(site, facts, approval, actor, now)
+            case Approvable.RESTORE:
+                return _approve_restore(site, facts, approval, actor, now)
             case Approvable.UNFREEZE:
                 signed = approval.signed(actor, now)
                 if signed.missing:
@@ -121,7 +126,9 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Si
                 raise NotImplementedError(f"nothing carries out an approved {action}")
 
 
-def _approve_promotion(site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Moved | Signed | Ended:
+def _approve_promotion(
+    site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime
+) -> Moved | Signed | Ended | Refused:
     move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
     changed = marked(facts) or (move if isinstance(move, Refuse) else None)
     if changed is not None or not isinstance(move, Raise):
@@ -134,9 +141,24 @@ def _approve_promotion(site: Site, facts: Facts, approval: Approval, actor: Acto
     signed = approval.signed(actor, now)
     if signed.missing:
         return _sign(site, signed, now, report)
+    kept = keep_state(site, now)
+    if isinstance(kept, Refuse):
+        return Refused(kept, report, approval)
     done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
     order = Order(approval.requester, approval.reason, operation=approval.id)
-    return Moved(climb(site, facts, move, order, report, done), report)
+    return Moved(climb(site, facts, move, order, report, kept, done), report)
+
+
+def _approve_restore(site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Restored | Signed | Ended:
+    name, digest = approval.subject
+    backup = chosen(site, name, digest)
+    if isinstance(backup, Refuse):
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=backup.text)
+    signed = approval.signed(actor, now)
+    if signed.missing:
+        return _sign(site, signed, now)
+    done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+    return carry_out(site, facts, backup, Order(approval.requester, approval.reason, operation=approval.id), done)
 
 
 def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:

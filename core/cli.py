@@ -21,13 +21,14 @@ from core.actuation import Order
 from core.canonical import parse_moment, parse_span
 from core.cli_insight import insight_app
 from core.cli_options import NAMED_TARGET, AsJson, Reason, operating
+from core.cli_upkeep import upkeep_app
 from core.errors import AnrError, ConfigurationError
 from core.files import write_durably
 from core.gates import NOT_ASKED, evaluate
 from core.ledger import CSV_COLUMNS, csv_row
 from core.ledger_scan import scan
 from core.overview import look
-from core.receipts import Sealed
+from core.receipts import Sealed, newest_checkpoint
 from core.report import Report
 from core.settings import load
 from core.site import Site, utc_now
@@ -39,6 +40,7 @@ EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usag
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(insight_app)
+app.add_typer(upkeep_app)
 
 
 def run(application: typer.Typer) -> None:
@@ -235,8 +237,8 @@ def verify(
     with operating() as (_, site):
         sealed, flaws = site.journal.verify()
     problems = [flaw.problem for flaw in flaws]
-    if expect and not _is_in(sealed, expect):
-        problems.append(f"{expect} is not in the chain: receipts were cut off or replaced")
+    if expect and (missing := _not_in(sealed, expect)):
+        problems.append(missing)
     if as_json:
         print_json({"receipts": len(sealed), "head": sealed[-1].digest if sealed else None, "flaws": problems})
     else:
@@ -279,6 +281,16 @@ def _stage(stage: int | None) -> str:
     return "?" if stage is None else f"{stage}"
 
 
-def _is_in(sealed: tuple[Sealed, ...], expect: str) -> bool:
+def _not_in(sealed: tuple[Sealed, ...], expect: str) -> str | None:
+    """Say why a mark cannot be confirmed, or None if its receipt is in the chain, or is the last one that was pruned."""
     seq, _, digest = expect.strip().removeprefix("#").replace(":", " ").partition(" ")
-    return any(str(one.receipt.seq) == seq and len(digest) >= 12 and one.digest.startswith(digest) for one in sealed)
+    marks = {str(one.receipt.seq): one.digest for one in sealed}
+    checkpoint = newest_checkpoint(one.receipt for one in sealed)
+    if checkpoint is not None:
+        marks[str(checkpoint.last)] = checkpoint.digest
+    if len(digest) >= 12 and marks.get(seq, "").startswith(digest):
+        return None
+    if checkpoint is not None and seq.isdecimal() and int(seq) < checkpoint.last:
+        last = f"#{checkpoint.last}"
+        return f"{expect} cannot be confirmed: #1 to {last} were pruned, and of them only the mark of {last} is kept"
+    return f"{expect} is not in the chain: receipts were cut off or replaced"

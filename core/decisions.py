@@ -48,6 +48,10 @@ class Code(StrEnum):
     HOLD_UNKNOWN = "hold_unknown"
     UNREADABLE = "unreadable"
     ALREADY_DONE = "already_done"
+    NO_BACKUP = "no_backup"
+    BACKUP_UNKNOWN = "backup_unknown"
+    BACKUP_INVALID = "backup_invalid"
+    LEDGER_KEPT_OPEN = "ledger_kept_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,14 @@ def _soaking(standing: Standing) -> Iterator[Refuse]:
         left = (soak.ends - standing.now).total_seconds() / 3600
         text = f"{asked}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
     yield Refuse(Code.SOAKING, text)
+
+
+def may_restore(state: RolloutState) -> Refuse | None:
+    """Say why the bandit's state may not be put back now, or None if it may: also while the rollout is frozen."""
+    if state.unsettled:
+        text = f"Operation #{state.unsettled.seq} has no known outcome. Nothing was changed; `anr recover` settles it."
+        return Refuse(Code.UNSETTLED, text)
+    return _nothing_known(state) if state.stage is None else None
 
 
 def decide_raise(

@@ -9,6 +9,9 @@
     │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
     │   ├── JournalCorrupt          rows or receipts that do not verify
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
+    ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
+    │   └── StateFileMissing        the router never wrote a state
+    ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
     ├── OperationBusy               another operation holds the lock; names its holder
     ├── LockUnavailable             the lock cannot be taken at all: no right to write, no such folder
@@ -61,6 +64,18 @@ class CauseAlreadyRecorded(JournalError):
         super().__init__(f"{cause} was already handled: receipt #{seq}. Nothing was done again.")
         self.cause = cause
         self.seq = seq
+
+
+class StateFileError(AnrError):
+    """The bandit's state, or a backup of it, cannot be read, written or trusted."""
+
+
+class StateFileMissing(StateFileError):
+    """There is no state file: the router never wrote one, or `state_file` names the wrong place."""
+
+
+class ArchiveError(AnrError):
+    """The ledger cannot be archived, or nobody can prove that no line would be lost."""
 
 
 class BrakeUnreadable(AnrError):

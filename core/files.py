@@ -43,6 +43,28 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     sync_directory(path.parent)
 
 
+def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file that does not exist yet, whole or not at all; no existing file is ever replaced.
+
+    Raises:
+        FileExistsError: there is something of that name.
+        OSError: the file cannot be written, or the file system knows no hard links; there is no such file.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if os.name == "posix":
+            Path(temporary).chmod(mode)
+        os.link(temporary, path)  # unlike a rename it fails if the name is taken
+    finally:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+    sync_directory(path.parent)
+
+
 def _give(path: str, before: os.stat_result) -> None:
     """Give a file the owner and the group of the one that it replaces: its reader may be another account."""
     for owner, group in (-1, before.st_gid), (before.st_uid, -1):

@@ -7,7 +7,7 @@ Excluded: what receipts mean (core/receipts.py, core/rollout.py).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     create_engine,
+    delete,
     event,
     insert,
     select,
@@ -36,9 +37,9 @@ from sqlalchemy.pool import NullPool
 
 from core.approvals import Approval, ApprovalStatus
 from core.canonical import canonical_bytes
-from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalUnavailable
-from core.files import write_durably
-from core.receipts import GENESIS, Draft, Flaw, Sealed, flaws_in_chain, seal, unseal
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
+from core.files import sync_directory, write_durably
+from core.receipts import GENESIS, Checkpoint, Deleted, Draft, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
 from core.rollout import RolloutState, fold
 
 log = logging.getLogger(__name__)
@@ -99,17 +100,7 @@ class Journal:
                     raise CauseAlreadyRecorded(draft.cause, seq)
             last = self._head(connection)
             sealed = seal(draft, target=self._target, seq=last[0] + 1, prev=last[1])
-            connection.execute(
-                insert(_receipts).values(
-                    target=self._target,
-                    seq=sealed.receipt.seq,
-                    id=draft.id,
-                    cause=draft.cause,
-                    operation=draft.operation,
-                    data=sealed.data,
-                    digest=sealed.digest,
-                ),
-            )
+            self._insert(connection, sealed)
             if approval is not None:
                 self._put(connection, approval)
         self._write_file(sealed)
@@ -165,7 +156,60 @@ class Journal:
                 f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was changed; "
                 "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
             )
-        return fold(unseal(data).receipt for _, data, _ in rows)
+        try:
+            return fold(unseal(data).receipt for _, data, _ in rows)
+        except ValueError as error:
+            raise JournalCorrupt(
+                f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
+            ) from error
+
+    def prune(self, draft: Draft, through: int) -> Sealed:
+        """Delete the receipts up to number `through`, and seal them in a checkpoint: the draft becomes its receipt.
+
+        Their files go first. If anything fails after that, the rows are all there, and `recreate_files` writes the files
+        again. The checkpoint and the deletion of the rows are one transaction.
+
+        Raises:
+            JournalUnavailable: the journal or a file cannot be written; nothing was pruned.
+            JournalCorrupt: what would be pruned does not verify, and is evidence; nothing was pruned.
+        """
+        sealed, flaws = self.verify()
+        if flaws := tuple(flaw for flaw in flaws if not flaw.missing_file):
+            raise JournalCorrupt(f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was pruned.")
+        gone = [one for one in sealed if one.receipt.seq <= through]
+        before = newest_checkpoint(one.receipt for one in sealed)
+        state = fold([one.receipt for one in gone], RolloutState.model_validate(before.state) if before else None)
+        checkpoint = Checkpoint(last=through, pruned=len(gone), digest=gone[-1].digest, state=state.model_dump(mode="json"))
+        deleted = Deleted.of([one.file_name for one in gone])
+        self._delete_files(gone)
+        try:
+            with self._connected(write=True) as connection:
+                last = self._head(connection)
+                draft = draft.model_copy(update={"checkpoint": checkpoint, "deleted": deleted})
+                kept = seal(draft, target=self._target, seq=last[0] + 1, prev=last[1])
+                self._insert(connection, kept)
+                of_target = _receipts.c.target == self._target
+                connection.execute(delete(_receipts).where(of_target, _receipts.c.seq <= through))
+                for approval_id in {one.receipt.approval_id for one in gone} - {None}:
+                    its_row = (_approvals.c.target == self._target, _approvals.c.id == approval_id)
+                    connection.execute(delete(_approvals).where(*its_row))
+        except JournalError:
+            self.recreate_files()
+            raise
+        self._write_file(kept)
+        return kept
+
+    def _delete_files(self, sealed: Sequence[Sealed]) -> None:
+        try:
+            for one in sealed:
+                (self._receipts_dir / one.file_name).unlink(missing_ok=True)
+            sync_directory(self._receipts_dir)
+        except OSError as error:
+            self.recreate_files()
+            raise JournalUnavailable(
+                f"The files of old receipts in {self._receipts_dir} cannot be deleted ({error.strerror or error}). "
+                "Nothing was pruned; let the account that runs anr write there.",
+            ) from error
 
     def find_cause(self, cause: str) -> int | None:
         """Return the number of the receipt that recorded a cause, or None.
@@ -230,11 +274,7 @@ class Journal:
         expected = {one.file_name: one for one in sealed}
         for name, one in expected.items():
             flaws.extend(self._flaws_in_file(name, one))
-        readable = {one.receipt.seq for one in sealed}
-        for path in sorted(self._receipts_dir.glob("anr_*_*_*.json")):
-            number = path.name.split("_")[2]
-            if path.name not in expected and number.isdecimal() and int(number) not in {row[0] for row in rows} - readable:
-                flaws.append(Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off"))
+        flaws.extend(self._flaws_in_strays(expected, {row[0] for row in rows} - {one.receipt.seq for one in sealed}, sealed))
         return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
 
     def damage(self) -> str | None:
@@ -279,6 +319,20 @@ class Journal:
             )
         return 0, GENESIS
 
+    def _insert(self, connection: Connection, sealed: Sealed) -> None:
+        receipt = sealed.receipt
+        connection.execute(
+            insert(_receipts).values(
+                target=self._target,
+                seq=receipt.seq,
+                id=receipt.id,
+                cause=receipt.cause,
+                operation=receipt.operation,
+                data=sealed.data,
+                digest=sealed.digest,
+            ),
+        )
+
     def _put(self, connection: Connection, approval: Approval) -> None:
         data = canonical_bytes(approval.model_dump(mode="json"))
         where = (_approvals.c.target == self._target, _approvals.c.id == approval.id)
@@ -307,9 +361,21 @@ class Journal:
             if (self._receipts_dir / name).read_bytes() != sealed.data:
                 yield Flaw(seq, f"the file {name} differs from the journal")
         except FileNotFoundError:
-            yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again")
+            yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again", missing_file=True)
         except OSError as error:
             yield Flaw(seq, f"the file {name} cannot be read ({error.strerror or error})")
+
+    def _flaws_in_strays(self, expected: Collection[str], unreadable: set[int], sealed: Sequence[Sealed]) -> Iterator[Flaw]:
+        """Name the files that no receipt in the journal accounts for."""
+        checkpoint = newest_checkpoint(one.receipt for one in sealed)
+        for path in sorted(self._receipts_dir.glob("anr_*_*_*.json")):
+            number = path.name.split("_")[2]
+            if path.name in expected or not number.isdecimal() or int(number) in unreadable:
+                continue
+            if checkpoint is not None and int(number) <= checkpoint.last:
+                yield Flaw(int(number), f"the file {path.name} is there, although its receipt was pruned")
+            else:
+                yield Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off")
 
     def _write_file(self, sealed: Sealed) -> None:
         try:

@@ -24,6 +24,7 @@ from core.decisions import (
     Standing,
     decide_raise,
     decide_unfreeze,
+    may_restore,
     not_allowed,
     obstacles,
     plan_move,
@@ -33,8 +34,10 @@ from core.lock import operation_lock
 from core.outcomes import Asked, Moved, Refused, WouldMove
 from core.receipts import Action, Phase, Sealed
 from core.report import Report
+from core.restoring import chosen
 from core.schedule import PromotionMode
 from core.site import Facts, Site
+from core.upkeep import Kept, keep_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,10 @@ def propose(
         if dry_run:
             return WouldMove(decision, report)
         if isinstance(decision, Proceed):
-            return Moved(climb(site, facts, move, order, report), report)
+            kept = keep_state(site, now)
+            if isinstance(kept, Refuse):
+                return Refused(kept, report)
+            return Moved(climb(site, facts, move, order, report, kept), report)
         return ask(site, facts, Intent(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
@@ -140,6 +146,32 @@ def unfreeze(site: Site, order: Order, hold_ids: frozenset[str] = frozenset()) -
         return lift(site, state, decision, order, now)
 
 
+def restore(site: Site, order: Order, name: str) -> Asked | Refused:
+    """Ask for a backup of the bandit's state to be put back. It always waits for somebody else's approval.
+
+    Args:
+        site: the target.
+        order: who asks, why, and what set it off.
+        name: of a backup in the list; it is compared, and never becomes a path.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    now = site.clock()
+    if Role.OPERATE not in order.actor.roles:
+        return Refused(not_allowed("ask for a restore", "operators"))
+    with operation_lock(site.target.run_dir, "restore", now):
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        facts = site.facts()
+        if refusal := may_restore(facts.state):
+            return Refused(refusal)
+        backup = chosen(site, name)
+        if isinstance(backup, Refuse):
+            return Refused(backup)
+        return ask(site, facts, Intent(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
+
+
 def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
     """The scheduled run of one local date: report, and promote when GO. It has its effect once per date.
 
@@ -154,9 +186,12 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
-        plan = _plan_daily(site, facts, report, mode, now)
+        plan, kept = _plan_daily(site, facts, report, mode, now), Kept(None)
         if dry_run:
             return _would_run(plan, report, mode)
+        if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
+            preparation = keep_state(site, now)
+            plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
         draft = site.draft(
             operation=uuid.uuid4().hex,
             ts=now,
@@ -183,7 +218,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             intent = Intent(Approvable.PROMOTE, to_stage=plan.to_stage)
             return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
         order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
-        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report), report))
+        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
 
 
 def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, now: datetime) -> Raise | Refuse:

@@ -4,7 +4,8 @@ Pure. Excluded: where receipts are kept (core/journal.py). The chain is the plai
 digest of the entry before them: an altered, removed or swapped receipt no longer fits its neighbours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -19,6 +20,8 @@ from core.gates import Gate
 GENESIS = "0" * 64
 """The digest that the first receipt names as its predecessor."""
 MAX_RECEIPT_BYTES = 1 << 20
+MAX_NAMES_LISTED = 100
+"""Names of deleted files that a receipt lists in full."""
 
 
 class Action(StrEnum):
@@ -48,6 +51,10 @@ class Action(StrEnum):
     REAPPLY = "reapply"
     ACCEPT = "accept"
     GUARD = "guard"
+    BACKUP = "backup"
+    RESTORE = "restore"
+    PRUNE = "prune"
+    ARCHIVE = "archive"
 
 
 class Phase(StrEnum):
@@ -110,6 +117,78 @@ class RouterSighting(BaseModel):
         return abs(self.pilot - stage / 100) < 1e-6
 
 
+class StateCopy(BaseModel):
+    """One backup of the bandit's state.
+
+    Attributes:
+        size: in bytes.
+        digest: SHA-256 of its bytes, in hex.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    size: int
+    digest: str
+
+
+class LedgerArchive(BaseModel):
+    """One month's decisions, moved from the ledger to a compressed file.
+
+    Attributes:
+        lines: how many.
+        size: of the lines, in bytes before compression.
+        digest: SHA-256 of the lines, in hex; that of the decompressed file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    lines: int
+    size: int
+    digest: str
+
+
+class Deleted(BaseModel):
+    """Files that were deleted: the first names, and a digest that proves the rest of the list.
+
+    Attributes:
+        digest: SHA-256 of all names in order, each with a line end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int
+    names: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Deleted | None":
+        """Return the record of these names, or None if there are none."""
+        if not names:
+            return None
+        listed = "".join(f"{name}\n" for name in names).encode()
+        return cls(count=len(names), names=tuple(names[:MAX_NAMES_LISTED]), digest=sha256(listed).hexdigest())
+
+
+class Checkpoint(BaseModel):
+    """What stands for the receipts that were pruned: the chain and the state go on from here.
+
+    Attributes:
+        last: number of the last receipt that was pruned; all from #1 to it are gone.
+        pruned: how many of them this prune removed.
+        digest: SHA-256 of receipt `last`, which the first one left names as its predecessor.
+        state: what receipts #1 to `last` added up to, as JSON (core/rollout.py).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last: int = Field(ge=1)
+    pruned: int = Field(ge=1)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    state: Mapping[str, Any]
+
+
 class Draft(BaseModel):
     """What an operation has to say; the journal adds number and predecessor when it is recorded.
 
@@ -123,6 +202,11 @@ class Draft(BaseModel):
         router_seen: what the running router last showed.
         holds_in_force: of a daily run, what still holds the rollout: its reminder.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
+        backup: the copy of the bandit's state that was made.
+        restored: the copy that was put back, or is meant to be.
+        archived: the months that were moved out of the ledger.
+        deleted: the files that retention removed.
+        checkpoint: what stands for the receipts that were pruned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -153,6 +237,11 @@ class Draft(BaseModel):
     settings_observed: Mapping[str, str] | None = None
     router_seen: RouterSighting | None = None
     late: bool = False
+    backup: StateCopy | None = None
+    restored: StateCopy | None = None
+    archived: tuple[LedgerArchive, ...] = ()
+    deleted: Deleted | None = None
+    checkpoint: Checkpoint | None = None
     build: str = ""
     host: str = ""
     runbook_url: str = ""
@@ -190,10 +279,15 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One thing that does not hold together in a chain of receipts."""
+    """One thing that does not hold together in a chain of receipts.
+
+    Attributes:
+        missing_file: only a copy is gone; the receipt is in the journal.
+    """
 
     seq: int
     problem: str
+    missing_file: bool = False
 
 
 def seal(draft: Draft, *, target: str, seq: int, prev: str) -> Sealed:
@@ -213,7 +307,8 @@ def unseal(data: bytes) -> Sealed:
         raise ValueError(f"a receipt has at most {MAX_RECEIPT_BYTES:,} bytes, this has {len(data):,}")
     try:
         receipt = Receipt.model_validate_json(data)
-        again = canonical_bytes(receipt.model_dump(mode="json"))
+        # a receipt from before a field was added does not have it, and keeps its bytes
+        again = canonical_bytes(receipt.model_dump(mode="json", exclude_unset=True))
     except (ValidationError, RecursionError) as error:
         raise ValueError("the bytes are not a receipt") from error
     if again != data:
@@ -221,19 +316,37 @@ def unseal(data: bytes) -> Sealed:
     return Sealed(receipt, data, sha256(data).hexdigest())
 
 
-def flaws_in_chain(rows: Iterable[tuple[int, bytes, str]], *, target: str) -> list[Flaw]:
-    """Check a whole chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds."""
+def newest_checkpoint(receipts: Iterable[Receipt]) -> Checkpoint | None:
+    """Return the checkpoint from which a chain goes on, or None if it begins with the first receipt."""
+    return next((receipt.checkpoint for receipt in reversed(tuple(receipts)) if receipt.checkpoint is not None), None)
+
+
+def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str) -> list[Flaw]:
+    """Check a whole chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds.
+
+    It has to begin with the first receipt, or exactly after the last one that its newest checkpoint seals.
+    """
     flaws: list[Flaw] = []
-    expected_seq, expected_prev = 1, GENESIS
+    checkpoint = newest_checkpoint(_checkpoints_in(rows))
+    expected_seq, expected_prev = (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
     for seq, data, digest in rows:
-        if seq != expected_seq:
+        if seq > expected_seq:
             flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
+        elif seq < expected_seq:
+            flaws.append(Flaw(seq, f"#{seq} is still there, although a checkpoint says that it was pruned"))
         actual = sha256(data).hexdigest()
         if actual != digest:
             flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
         flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target))
         expected_seq, expected_prev = seq + 1, actual
     return flaws
+
+
+def _checkpoints_in(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[Receipt]:
+    for _, data, _ in rows:
+        if b'"checkpoint":{' in data:  # in canonical form; to read every receipt only for this would take twice as long
+            with suppress(ValueError):  # whoever looks for flaws names it
+                yield unseal(data).receipt
 
 
 def _problems(data: bytes, seq: int, prev: str, target: str) -> list[str]:

@@ -16,6 +16,7 @@ from core.canonical import clean_text
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.lock import operation_lock
 from core.receipts import Action, Phase, Result, RouterSighting, Sealed
+from core.restoring import settle_restore
 from core.rollout import UnsettledIntent
 from core.router import RouterSettings
 from core.site import Site
@@ -104,6 +105,8 @@ def _settle(site: Site) -> Sealed | None:
     intent = site.journal.state().unsettled
     if intent is None:
         return None
+    if intent.action is Action.RESTORE:
+        return settle_restore(site, intent)
     settings = site.router.settings()
     decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
     result, stage, note = decided.result, decided.stage, decided.why

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.actors import Actor
 from core.canonical import Moment
-from core.receipts import Action, Hold, Phase, Receipt, Result
+from core.receipts import Action, Hold, Phase, Receipt, Result, newest_checkpoint
 
 
 class UnsettledIntent(BaseModel):
@@ -63,6 +63,7 @@ class RolloutState(BaseModel):
         settings: the router's settings as they were last read back, by name; None if they never were.
         paused: who paused the schedule; None if it runs.
         drift: the difference between router and journal that was alarmed; None if there is none.
+        epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,6 +79,7 @@ class RolloutState(BaseModel):
     settings: Mapping[str, str] | None = None
     paused: Pause | None = None
     drift: OpenDrift | None = None
+    epoch: int = 0
 
     @property
     def frozen(self) -> bool:
@@ -91,19 +93,36 @@ class RolloutState(BaseModel):
 
 
 def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> RolloutState:
-    """Return the state after these receipts, starting from `state` or from nothing."""
-    current = state or RolloutState()
-    for receipt in receipts:
+    """Return the state after these receipts, starting from `state`, from their newest checkpoint or from nothing.
+
+    Raises:
+        ValueError: a checkpoint's state cannot be understood.
+    """
+    all_of_them = tuple(receipts)
+    checkpoint = newest_checkpoint(all_of_them)
+    current = state or (RolloutState.model_validate(checkpoint.state) if checkpoint else RolloutState())
+    for receipt in all_of_them:
         current = _after(current, receipt)
     return current
 
 
-_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER})
+_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER, Action.RESTORE})
 _AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT})
 """They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
 comes after the brake no longer counts."""
 _WITHOUT_EFFECT = frozenset(
-    {Action.REQUEST, Action.APPROVE, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY, Action.GUARD}
+    {
+        Action.REQUEST,
+        Action.APPROVE,
+        Action.DENY,
+        Action.EXPIRE,
+        Action.STALE,
+        Action.DAILY,
+        Action.GUARD,
+        Action.BACKUP,
+        Action.PRUNE,
+        Action.ARCHIVE,
+    },
 )
 _BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED})
 """What they say does not touch an open request: the revision stays."""
@@ -115,11 +134,14 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     if receipt.action in _BESIDE:
         return state.model_copy(update=_noted(state, receipt))
     if receipt.phase is Phase.INTENT:
-        return state.model_copy(update={"revision": receipt.seq, "unsettled": _intent(receipt)})
+        return state.model_copy(update=_begun(state, receipt))
     change: dict[str, object] = {"revision": receipt.seq}
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
+    restoring = state.unsettled is not None and state.unsettled.action is Action.RESTORE
     if own_intent or receipt.action in _AT_ONCE:
-        change |= {"unsettled": None, "settings": _read_back(receipt, state.settings)}
+        change["settings"] = _read_back(receipt, state.settings)
+        if own_intent or not restoring:  # a brake says nothing about the bandit's state
+            change["unsettled"] = None
         if receipt.stage_after != state.stage or receipt.action in _AT_ONCE | {Action.REAPPLY}:
             observed = _observed_since(receipt, state.unsettled.since if state.unsettled else receipt.ts)
             change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
@@ -135,6 +157,13 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     if receipt.action in {Action.REAPPLY, Action.ACCEPT} and receipt.result is Result.APPLIED:
         change["drift"] = None
     return state.model_copy(update=change)
+
+
+def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
+    begun: dict[str, object] = {"revision": receipt.seq, "unsettled": _intent(receipt)}
+    if receipt.action is Action.RESTORE:  # frozen, and in its new epoch, from its intent on: it may die at any moment
+        begun |= {"epoch": state.epoch + 1, "holds": (*state.holds, *receipt.holds_added), "person_required": True}
+    return begun
 
 
 def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:

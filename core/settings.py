@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _targets_are_apart(self) -> Self:
-        for what in ("ledger", "settings_file", "receipts_dir", "run_dir"):
+        for what in ("ledger", "settings_file", "state_file", "receipts_dir", "run_dir", "backups_dir", "archive_dir"):
             places = [getattr(one, what) for one in self.every_target]
             if len(set(places)) < len(places):
                 raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
@@ -167,7 +167,13 @@ def operating_system_user() -> str:
 def _named(name: str, options: Any) -> Any:
     if not isinstance(options, dict):
         return options
-    return {"run_dir": f"run/anr/{name}", "receipts_dir": f"ops/logs/{name}", **options, "name": name}
+    own = {
+        "run_dir": f"run/anr/{name}",
+        "receipts_dir": f"ops/logs/{name}",
+        "backups_dir": f"run/anr_state_backups/{name}",
+        "archive_dir": f"run/anr_ledger_archive/{name}",
+    }
+    return {**own, **options, "name": name}
 
 
 def load() -> Settings:

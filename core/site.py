@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from core.actors import AccessPolicy, Approvable
+from core.backups import Backups
 from core.brake import Brake, BrakeReading
 from core.decisions import Standing
 from core.drift import Drift, find_drift
@@ -84,6 +85,11 @@ class Site:
         brake = Brake(target.run_dir / "brake")
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of the bandit's state."""
+        return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
 
     def facts(self) -> Facts:
         """Read the brake's marks, the settings, the journal, and what the running router last showed.

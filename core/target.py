@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from core.canonical import canonical_bytes
 from core.gates import GatePolicy
 from core.guard import GuardPolicy
+from core.retention import Retention
 from core.schedule import Schedule
 
 LADDER = (0, 10, 25, 50, 75, 100)
@@ -27,6 +28,13 @@ class Target(BaseModel):
 
     name: str = Field("production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts")
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
+    ledger_reopened_by_reload: bool = Field(
+        default=False,
+        description="whether `reload_command` makes the router open its ledger anew; needed to archive if it keeps it open",
+    )
+    archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
+    state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
+    backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
     settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
     health_url: str = Field(
         "http://127.0.0.1:8000/health/slots",
@@ -60,6 +68,7 @@ class Target(BaseModel):
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
     schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
     guard: GuardPolicy = Field(default_factory=GuardPolicy, description="how the gates are watched between daily runs")
+    retention: Retention = Field(default_factory=Retention, description="what is kept, and for how long")
 
     @field_validator("stages")
     @classmethod
@@ -77,8 +86,14 @@ class Target(BaseModel):
 
     @model_validator(mode="after")
     def _files_differ(self) -> Self:
-        if len({self.ledger, self.settings_file, self.journal}) < 3:
-            raise ValueError("ledger, settings_file and journal must be three different files")
+        if len({self.ledger, self.settings_file, self.journal, self.state_file}) < 4:
+            raise ValueError("ledger, settings_file, journal and state_file must be four different files")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_see_their_window(self) -> Self:
+        if self.retention.ledger_days * 24 * 60 < self.window_minutes + 24 * 60:
+            raise ValueError("retention.ledger_days must be longer by a day than window_minutes, which the gates look at")
         return self
 
     @property

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, holding, outcomes, pausing
+from core import braking, holding, outcomes, pausing, restoring, upkeep
 from core.actors import Actor
 from core.approvals import ApprovalStatus
 from core.decisions import NeedsApproval, Refuse
@@ -146,6 +146,34 @@ def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
             line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
             facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}
             return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
+        case _:
+            return _upkeep_ending(result)
+
+
+def _upkeep_ending(result: object) -> Ending:
+    facts: dict[str, Any]
+    match result:
+        case upkeep.BackedUp(sealed=sealed):
+            copy, note = sealed.receipt.backup, sealed.receipt.note
+            line = f"Backed up: {copy.name}, {copy.size:,} bytes. {sealed.mark}" if copy else f"No backup was made. {sealed.mark}"
+            facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **_receipt(sealed)}
+            return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
+        case upkeep.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
+            what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
+            line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()
+            ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
+            facts = {"result": ended, "count": count, "through": through, **_receipt(pruned)}
+            return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
+        case restoring.Restored(sealed=sealed):
+            receipt = sealed.receipt
+            line = f"restore: {receipt.result}. The rollout is frozen. {sealed.mark}"
+            facts = {
+                "result": receipt.result,
+                "restored": receipt.restored.name if receipt.restored else None,
+                **_receipt(sealed),
+            }
+            said = (line, *([receipt.note] if receipt.note else ()))
+            return Ending(DONE if result.applied else FAILED, said, facts=facts)
         case _:
             raise TypeError(f"nothing says how to end with {type(result).__name__}")
 

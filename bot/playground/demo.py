@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -23,6 +23,7 @@ from bot.playground.router import SimulatedRouter
 from bot.playground.server import Playground
 from core import operations
 from core.actors import Actor, ActorKind
+from core.schedule import Schedule
 from core.settings import Settings, SlackSettings
 from core.site import Site
 from core.target import Target
@@ -53,13 +54,17 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         journal=folder / "anr_journal.sqlite",
         receipts_dir=folder / "receipts",
         run_dir=folder / "run",
+        state_file=folder / "anr_state.json",
+        backups_dir=folder / "anr_state_backups",
+        archive_dir=folder / "anr_ledger_archive",
         observe_timeout_s=3,
+        schedule=Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time()),  # not due whenever a visitor looks
     )
     target.settings_file.write_text(
         "# the router's settings\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_LEARN_SHADOW=1\n",
         encoding="utf-8",
     )
-    router = SimulatedRouter(target.settings_file, target.ledger, folder / "anr_state.json", rng=random.Random(7))  # noqa: S311 - a demo
+    router = SimulatedRouter(target.settings_file, target.ledger, target.state_file, rng=random.Random(7))  # noqa: S311 - a demo
     router.seed_history(datetime.now(UTC))
     request_url = None if http_port is None else f"http://127.0.0.1:{http_port}/slack/events"
     async with Playground(MANIFEST, port=port, request_url=request_url, extra_routes=router.routes()) as playground:

@@ -12,15 +12,30 @@ from bot.blocks import bounded, escape
 from bot.commands import parse
 from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.posts import Block
-from core.actors import Actor, ActorKind
+from bot.upkeep_cards import backups
+from core.actors import Actor, ActorKind, Approvable
 from core.approvals import Approval, ApprovalStatus
+from core.backups import Backup
 from core.brake import BrakeNote
 from core.braking import Braked
 from core.canonical import MAX_REASON, clean_text
 from core.decisions import Code, Refuse
 from core.gates import Gate, GateName, Verdict
 from core.overview import Overview
-from core.receipts import GENESIS, Action, Draft, Hold, Phase, Result, Sealed, seal
+from core.receipts import (
+    GENESIS,
+    Action,
+    Checkpoint,
+    Deleted,
+    Draft,
+    Hold,
+    LedgerArchive,
+    Phase,
+    Result,
+    Sealed,
+    StateCopy,
+    seal,
+)
 from core.rollout import RolloutState
 from core.router import RouterSettings
 
@@ -56,7 +71,12 @@ def test_any_story_can_be_shown(
     reason: str, note: str, actor: Actor, action: Action, result: Result | None, phase: Phase
 ) -> None:
     """Whatever was typed as a reason, and whatever went wrong, the story's message is one that Slack accepts."""
-    facts = {"gates": gates(reason[:300]), "stage_before": 10, "stage_after": 25, "pilot_after": note[:20]}
+    facts: dict[str, Any] = {"gates": gates(reason[:300]), "stage_before": 10, "stage_after": 25, "pilot_after": note[:20]}
+    if phase is not Phase.INTENT and result is not Result.NOT_APPLIED:
+        copy = StateCopy(name=note[:100], size=1 << 40, digest="e" * 64)
+        archive = LedgerArchive(name=note[:100], lines=1 << 40, size=1 << 40, digest="e" * 64)
+        facts |= {"backup": copy, "restored": copy, "archived": (archive,) * 240}
+        facts |= {"deleted": Deleted.of([note] * 300), "checkpoint": Checkpoint(last=9, pruned=9, digest="f" * 64, state={})}
     one = sealed(reason, note, actor, action=action, phase=phase, result=result, **facts)
     approval = Approval(
         id="abcdefghjk",
@@ -70,13 +90,21 @@ def test_any_story_can_be_shown(
         asked_at=NOW,
         expires_at=NOW + timedelta(hours=1),
     )
-    for status in (None, approval, approval.ended(ApprovalStatus.DENIED, NOW, by=actor, note=note)):
+    restore = approval.model_copy(update={"action": Approvable.RESTORE, "subject": (note[:100], "f" * 64)})
+    ended = [one.ended(status, NOW, by=actor, note=note) for one in (approval, restore) for status in ApprovalStatus]
+    for status in (None, approval, restore, *ended):
         post = cards.story((one,), status)
         assert 0 < len(post.text) <= 150
         showable(list(post.blocks))
     told = notices.notice((one,))
     assert 0 < len(told.text) <= 150
     showable(list(told.blocks))
+
+
+@given(st.lists(st.tuples(anything, st.one_of(st.none(), anything)), max_size=40))
+def test_any_list_of_backups_can_be_shown(drawn: list[tuple[str, str | None]]) -> None:
+    """A hundred backups, whatever is wrong with them, are cut and not refused."""
+    showable(backups([Backup(name, NOW, 1 << 40, "e" * 64, problem) for name, problem in drawn]))
 
 
 @given(st.lists(reasons, max_size=60), st.lists(anything, max_size=20), anything)

@@ -104,6 +104,9 @@ def house(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> House:
         journal=tmp_path / "journal.sqlite",
         receipts_dir=tmp_path / "logs",
         run_dir=tmp_path / "run",
+        state_file=tmp_path / "anr_state.json",
+        backups_dir=tmp_path / "backups",
+        archive_dir=tmp_path / "archive",
         observe_timeout_s=0,
     )
     target.settings_file.write_text("# ours\nOTHER='a b'\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")

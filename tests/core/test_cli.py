@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from core import operations
 from core.cli import app, run
 from core.router import SAFE_SETTINGS
 from core.settings import operating_system_user
@@ -25,7 +26,7 @@ AT = "2025-10-01T09:05:00Z"
 def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
     """The command line on a house, where whoever runs the test is an operator and an approver."""
     target, user = house.target, operating_system_user()
-    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir"):
+    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
@@ -217,3 +218,49 @@ def test_what_nobody_foresaw_is_a_failure_and_no_refusal(
     assert ended.value.code == FAILED
     assert "Look at `anr status`" in " ".join(capsys.readouterr().err.split())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, house: House) -> None:
+    """The list shows what is valid and what is not, and a restore waits for somebody else."""
+    anr("init")
+    house.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    made = json.loads(anr("backup", "--json").stdout)
+    assert (made["result"], made["exit_code"]) == ("backed_up", 0)
+    (found,) = json.loads(anr("backups", "--json").stdout)
+    assert (found["name"], found["size"], found["problem"]) == (made["backup"], 12, None)
+    asked = json.loads(anr("restore", made["backup"], "--reason", "went wrong", "--json").stdout)
+    assert asked["result"] == "asked"
+    refused = anr("approve", asked["request"])
+    assert refused.exit_code == REFUSED
+    assert "somebody else has to approve" in " ".join(refused.stderr.split())
+    (house.target.backups_dir / made["backup"]).write_text("{}", encoding="utf-8")
+    assert "no: its bytes do not" in " ".join(anr("backups").stdout.split())
+    assert anr("restore", "../../etc/passwd").exit_code == REFUSED
+
+
+def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code says that it failed, and the message which option may be wrong."""
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    failed = anr("backup")
+    assert failed.exit_code == 1
+    assert "`state_file` in the settings" in str(failed.exception)
+
+
+def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, house: House) -> None:
+    """A dry run changes nothing; afterwards the chain verifies, and the mark of the last receipt that went still does."""
+    house.clock.pass_(days=-1000)
+    operations.init(house.site, house.people["olivia"], "long ago")
+    last = house.site.journal.receipts()[-1]
+    assert json.loads(anr("prune", "--dry-run", "--json").stdout) == {
+        "count": 1,
+        "exit_code": 0,
+        "held_back_by": None,
+        "receipt": None,
+        "result": "would_prune",
+        "through": 1,
+    }
+    assert json.loads(anr("prune", "--json").stdout)["result"] == "pruned"
+    assert anr("verify").exit_code == 0
+    assert anr("verify", "--expect", f"1:{last.digest[:12]}").exit_code == 0
+    assert anr("verify", "--expect", "1:000000000000").exit_code == FAILED
+    assert "No receipt pruned" in anr("prune").stdout

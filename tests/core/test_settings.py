@@ -190,7 +190,7 @@ def test_a_named_file_that_is_not_there_is_an_error(config: Path, place: str) ->
         pytest.param(b"[target]\nstages = [10, 25]\n", "stages must begin with 0", id="ladder-without-zero"),
         pytest.param(b"[target]\nstages = [0, 50, 25]\n", "stages must begin with 0", id="ladder-that-falls"),
         pytest.param(b"[target]\nstages = [0, 110]\n", "stages must begin with 0 and rise to at most 100", id="ladder-above-100"),
-        pytest.param(b"[target]\nledger = 'a'\njournal = 'a'\n", "must be three different files", id="one-file-for-two"),
+        pytest.param(b"[target]\nledger = 'a'\njournal = 'a'\n", "must be four different files", id="one-file-for-two"),
         pytest.param(b"[target]\nreload_timeout_s = 0\n", "reload_timeout_s: Input should be greater than 0", id="no-time"),
         pytest.param(b"[target]\nhealth_url = 'file:///etc/passwd'\n", "health_url: String should match", id="url-of-a-file"),
         pytest.param(
@@ -329,9 +329,11 @@ channel = "C0OPS"
 [targets.production]
 ledger = "prod.ndjson"
 settings_file = "prod.env"
+state_file = "prod.json"
 [targets.staging]
 ledger = "staging.ndjson"
 settings_file = "staging.env"
+state_file = "staging.json"
 channel = "C0STAGING"
 [targets.staging.schedule]
 zone = "Europe/Zurich"
