@@ -1,12 +1,12 @@
 """The rollout of the ANR router, without Slack, HTTP servers or schedulers. Synchronous; usable alone.
 
-ledger lines --ledger_scan, metrics--> figures of a window --gates--> gate report
+ledger lines --seek, segments, decode--> columns --totals--> figures of a window --gates--> gate report
 gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
-pure   canonical errors actors ledger metrics gates guard receipts rollout decisions drift approvals report outcomes
-       schedule retention blockers envfile target
-io     files ledger_scan journal brake router backups lock
+pure   canonical errors actors ledger columns decode seek metrics totals gates guard receipts rollout decisions drift approvals
+       report outcomes schedule retention blockers envfile target
+io     files segments decoded ledger_index ledger_scan ledger_tail journal brake router backups lock
 shell  site upkeep actuation braking restoring holding approving operations realigning pausing watching insight recovery
        overview settings terminal cli_options cli_upkeep cli_insight cli
 """

@@ -26,7 +26,7 @@ from core.errors import AnrError, ConfigurationError
 from core.files import write_durably
 from core.gates import NOT_ASKED, evaluate
 from core.ledger import CSV_COLUMNS, csv_row
-from core.ledger_scan import scan
+from core.metrics import Window
 from core.overview import look
 from core.receipts import Sealed, newest_checkpoint
 from core.report import Report
@@ -92,6 +92,8 @@ def report(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write the window's entries to this file.")] = None,
 ) -> None:
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
+    from core.ledger_scan import measure, scan  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
+
     settings = load()
     target = settings.target_named(NAMED_TARGET.get())
     try:
@@ -103,14 +105,18 @@ def report(
     writer = csv.writer(rows)
     writer.writerow(CSV_COLUMNS)
     with working() as on_progress:
-        metrics = scan(
-            ledger or target.ledger,
-            now=moment,
-            minutes=lookback_min,
-            fast_cap=target.gates.fast_cap,
-            on_entry=(lambda entry: writer.writerow(csv_row(entry))) if csv_file else None,
-            on_progress=on_progress,
-        )
+        window = Window.ending(moment, lookback_min)
+        if ledger is None and csv_file is None:
+            metrics = measure(target, window, on_progress)
+        else:
+            metrics = scan(
+                ledger or target.ledger,
+                window,
+                target.gates.fast_cap,
+                options=target.reading,
+                on_entry=(lambda entry: writer.writerow(csv_row(entry))) if csv_file else None,
+                on_progress=on_progress,
+            )
     # the health of slots is of this moment: a report on another ledger or another time does not ask
     slots = NOT_ASKED if now or ledger else Site.at(target, settings.access).router.slots()
     found = Report(metrics, evaluate(metrics, slots, target.gates))

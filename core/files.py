@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -83,8 +83,10 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
     """Open a regular file for reading, and nothing else: a FIFO that stands in its place must not hang the reader.
+
+    `buffering` is that of `open`: 0 for none.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
@@ -93,7 +95,7 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("it is not a regular file")
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", buffering)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

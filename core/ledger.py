@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, NoReturn
 
 MAX_LINE_BYTES = 1 << 20
-"""A longer line is malformed: the router's lines have a few hundred bytes."""
+"""A line with more bytes before its LF is malformed: the router's lines have a few hundred."""
 MAX_DEPTH = 200
 """Deeper nesting is malformed, so that the meaning of a line does not depend on an interpreter's recursion limit."""
 _MAX_INTEGER_DIGITS = 300
@@ -117,7 +117,7 @@ def is_json_object(line: bytes) -> bool:
 
 
 def _json_in(line: bytes) -> Any:
-    if len(line) > MAX_LINE_BYTES or _depth(line) > MAX_DEPTH:
+    if len(line.removesuffix(b"\n")) > MAX_LINE_BYTES or _depth(line) > MAX_DEPTH:
         return None
     try:
         return json.loads(line.decode("utf-8"), parse_constant=_refuse, parse_int=_integer)
@@ -163,5 +163,5 @@ def _is_positive(value: Any) -> bool:
 def _finite(value: Any, *, also_infinite: bool = False) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    number = float(value)
+    number = float(value) + 0.0  # minus zero becomes zero: which of the two a median meets must not show
     return number if also_infinite or math.isfinite(number) else None

@@ -1,122 +1,188 @@
-"""The window of a ledger on disk -> metrics. Reads every byte of the file as it stood when it was opened.
+"""The window of a ledger on disk -> metrics. Reads from where the window can begin, and of that only what no index has.
 
-Excluded: the meaning of a line (core/ledger.py).
+With and without an index, alone or with other processes, the figures are the same: which segments are read depends on the
+ledger's bytes and the window alone. Excluded: the meaning of a line (core/ledger.py).
 """
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
-from core.errors import LedgerUnreadable
-from core.files import open_regular
-from core.ledger import MAX_LINE_BYTES, Entry, is_json_object, read_line
-from core.metrics import LedgerSpan, Tally, Window, WindowMetrics
+import numpy as np
 
-_BOM = b"\xef\xbb\xbf"
-_LINES_PER_CHECK = 5_000
-_TAIL_BYTES = 64 << 10
+from core.decode import decode
+from core.decoded import Decoded, all_decoded
+from core.ledger import Entry, read_line
+from core.ledger_index import IndexPlace, IndexView, LedgerIndex
+from core.metrics import MINUTE_US, LedgerSpan, Window, WindowMetrics
+from core.seek import Place, seek
+from core.segments import LedgerFile
+from core.target import LedgerOptions, Target
+from core.totals import Totals
+
+_PROBE_BYTES = 16 << 10
+_KEPT_AT_ONCE = 64
+"""Segments between two commits of the index: what a kill at the worst moment makes the next report read again."""
+
+OnProgress = Callable[[int, int], None]
 
 
 def scan(
     path: Path,
-    *,
-    now: datetime,
-    minutes: int,
+    window: Window,
     fast_cap: float,
+    *,
+    options: LedgerOptions | None = None,
+    index: IndexPlace | None = None,
     on_entry: Callable[[Entry], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-    chunk_bytes: int = 1 << 20,
+    on_progress: OnProgress | None = None,
 ) -> WindowMetrics:
-    """Measure the window of `minutes` that ends at `now`.
+    """Measure a window.
 
     Args:
-        path: the ledger; it may grow while it is read.
-        now: the reference time.
-        minutes: length of the window.
+        path: the ledger; it may grow while it is read, and is taken at the size that it had at first.
+        window: the span of time.
         fast_cap: highest probability of R3 while an anomaly is engaged.
-        on_entry: is given each entry inside the window, in the order of the file.
-        on_progress: is given bytes read and bytes in all every few thousand lines; may raise to stop the reading.
-        chunk_bytes: how much is read at a time.
+        options: how far out of order lines may be, and when other processes help.
+        index: where to keep what was read for the next time.
+        on_entry: is given each entry inside the window, in the order of the file; then the index is of no help.
+        on_progress: is given bytes read and bytes in all now and then; may raise to stop the reading.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    tally, digest, read = Tally(Window.ending(now, minutes), fast_cap), sha256(), 0
-    try:
-        with open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            for number, (line, whole) in enumerate(_lines(stream, size, chunk_bytes)):
-                if not whole and not is_json_object(line.removeprefix(_BOM) if read == 0 else line):
-                    break  # torn: the router is in the middle of writing it
-                body = line.removeprefix(_BOM) if read == 0 else line
-                digest.update(line)
-                read += len(line)
-                entry = read_line(body)
-                if tally.add(entry) and on_entry is not None and isinstance(entry, Entry):
+    options = options or LedgerOptions()
+    with LedgerFile(path) as ledger, _index_at(index.path).opened(ledger) if index is not None else nullcontext() as view:
+        probes = _Probes(ledger, view)
+        place = probes.seek(window, options)
+        reading = _Reading(ledger, view, place.first, options, on_progress)
+        totals, digest, end = Totals(window, fast_cap), sha256(), place.first * ledger.segment_bytes
+        if place.first:
+            totals.begin_after_the_old()
+        with closing(reading.with_entries(window, on_entry) if on_entry else reading.segments()) as segments:
+            for segment in segments:
+                totals.add(segment.columns)
+                digest.update(segment.sha256)
+                end = max(end, segment.end)
+                if not segment.whole and segment.end <= (segment.number + 1) * ledger.segment_bytes:
+                    break  # the ledger's last line is in it
+        if view is not None and index is not None:
+            kept = place if window.minutes >= index.minutes else probes.seek(Window(window.end_us, index.minutes), options)
+            view.keep((), probes.new, drop_before=min(place.first, kept.first))
+        size = end - place.first * ledger.segment_bytes
+        return totals.result(LedgerSpan(size, digest.hexdigest(), place.first * ledger.segment_bytes, place.in_order))
+
+
+def measure(target: Target, window: Window, on_progress: OnProgress | None = None) -> WindowMetrics:
+    """Measure a window of a target's own ledger, in the way that its settings say.
+
+    Raises:
+        LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
+    """
+    index = IndexPlace(target.run_dir / "ledger_index.sqlite", target.window_minutes) if target.reading.index else None
+    return scan(target.ledger, window, target.gates.fast_cap, options=target.reading, index=index, on_progress=on_progress)
+
+
+@cache
+def _index_at(path: Path) -> LedgerIndex:
+    return LedgerIndex(path)
+
+
+class _Probes:
+    """Times of segments, each asked of the ledger once."""
+
+    def __init__(self, ledger: LedgerFile, view: IndexView | None) -> None:
+        self._ledger = ledger
+        self._known = view.times() if view is not None else {}
+        self.new: dict[int, int | None] = {}
+
+    def seek(self, window: Window, options: LedgerOptions) -> Place:
+        return seek(self._ledger.segments, window, options.slack_minutes * MINUTE_US, self._time_of)
+
+    def _time_of(self, number: int) -> int | None:
+        if number not in self._known:
+            times = decode(self._ledger.first_lines(number, _PROBE_BYTES)).t_us
+            if not len(times):
+                times = decode(self._ledger.segment(number).lines).t_us
+            self._known[number] = int(np.partition(times, len(times) // 2)[len(times) // 2]) if len(times) else None
+            self.new[number] = self._known[number]
+        return self._known[number]
+
+
+class _Reading:
+    """Segments from one number on, in order, from the index where it has them."""
+
+    def __init__(
+        self, ledger: LedgerFile, view: IndexView | None, first: int, options: LedgerOptions, on_progress: OnProgress | None
+    ) -> None:
+        self._ledger = ledger
+        self._view = view
+        self._numbers = range(first, ledger.segments)
+        self._options = options
+        self._on_progress = on_progress
+        self._done = 0
+
+    def segments(self) -> Generator[Decoded]:
+        kept = self._view.numbers(self._numbers.start) & set(self._numbers) if self._view is not None else set()
+        new = [number for number in self._numbers if number not in kept]
+        from_index = self._view.segments(sorted(kept)) if self._view is not None else iter(())
+        ahead = next(from_index, None)
+        with closing(self._read(new, self._helpers(len(new)))) as from_ledger:
+            for number in self._numbers:
+                while ahead is not None and ahead.number < number:
+                    ahead = next(from_index, None)
+                if number not in kept:
+                    yield self._counted(next(from_ledger))
+                elif ahead is not None and ahead.number == number:
+                    yield self._counted(ahead)
+                else:  # its row is damaged
+                    yield self._counted(next(self._read([number], 0)))
+
+    def with_entries(self, window: Window, on_entry: Callable[[Entry], None]) -> Generator[Decoded]:
+        for number in self._numbers:
+            segment = self._ledger.segment(number, self._watch)
+            for line in segment.lines.split(b"\n"):
+                entry = read_line(line)
+                if isinstance(entry, Entry) and window.start_us <= entry.t_us <= window.end_us:
                     on_entry(entry)
-                if on_progress is not None and number % _LINES_PER_CHECK == 0:
-                    on_progress(read, size)
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    return tally.result(LedgerSpan(read, digest.hexdigest()))
+            columns = decode(segment.lines)
+            yield self._counted(Decoded(number, segment.end, segment.whole, segment.sha256, segment.beyond, columns))
 
+    def _helpers(self, unread: int) -> int:
+        if unread * self._ledger.segment_bytes <= self._options.parallel_mb << 20:
+            return 0
+        return (self._options.processes or os.cpu_count() or 1) - 1
 
-@dataclass(frozen=True, slots=True)
-class PilotSeen:
-    """The pilot that the running router last showed: a share, and when, in microseconds since 1970."""
+    def _read(self, numbers: list[int], helpers: int) -> Generator[Decoded]:
+        """Read segments from the ledger, and let the index keep them."""
+        batch: list[Decoded] = []
+        try:
+            with closing(all_decoded(self._ledger, numbers, helpers, self._watch)) as segments:
+                for segment in segments:
+                    batch.append(segment)
+                    yield segment
+                    if len(batch) >= _KEPT_AT_ONCE:
+                        self._keep(batch)
+                        batch = []
+        finally:
+            self._keep(batch)
 
-    pilot: float
-    t_us: int
+    def _keep(self, segments: list[Decoded]) -> None:
+        if self._view is not None and segments:
+            self._view.keep(segments, {})
 
+    def _counted(self, segment: Decoded) -> Decoded:
+        self._done += 1
+        self._watch()
+        return segment
 
-def newest_pilot(path: Path) -> PilotSeen | None:
-    """Return the pilot of the newest live entry in the ledger's tail, or None if none is there.
-
-    Raises:
-        LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
-    """
-    try:
-        with open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - _TAIL_BYTES))
-            tail = stream.read(_TAIL_BYTES)
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    entries = [entry for line in tail.split(b"\n") if isinstance(entry := read_line(line), Entry)]
-    seen = [(entry.t_us, entry.live_pilot) for entry in entries if entry.live_pilot is not None]
-    if not seen:
-        return None
-    t_us, pilot = max(seen)
-    return PilotSeen(pilot, t_us)
-
-
-def _lines(stream: BinaryIO, size: int, chunk_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield lines with their ends and whether they have one; of an overlong line the pieces count as one malformed line."""
-    left, rest, overlong = size, b"", False
-    while left > 0:
-        chunk = stream.read(min(chunk_bytes, left))
-        if not chunk:
-            break  # truncated while it was read
-        left -= len(chunk)
-        pieces = (rest + chunk).split(b"\n")
-        rest = pieces.pop()
-        for piece in pieces:
-            yield (piece if not overlong else b"\x00" * (MAX_LINE_BYTES + 1)) + b"\n", True
-            overlong = False
-        if len(rest) > MAX_LINE_BYTES:
-            rest, overlong = b"", True
-    if overlong:
-        return
-    if rest:
-        yield rest, False
-
-
-def _unreadable(path: Path, reason: str) -> LedgerUnreadable:
-    return LedgerUnreadable(
-        f"The ledger {path} cannot be read ({reason}). Nothing was measured; "
-        "check `ledger` in the settings, and that the router runs.",
-    )
+    def _watch(self) -> None:
+        if self._on_progress is not None:
+            read, size = (
+                self._done * self._ledger.segment_bytes,
+                self._ledger.size - self._numbers.start * self._ledger.segment_bytes,
+            )
+            self._on_progress(min(read, size), size)

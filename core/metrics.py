@@ -1,6 +1,7 @@
 """Entries in a window -> the figures that the gates look at.
 
-Pure. Excluded: reading the ledger (core/ledger_scan.py) and judging the figures (core/gates.py). Definitions: the runbook's.
+Pure. `Tally` is the plain reading of the runbook's definitions, one entry at a time; core/totals.py does the same over columns
+and is tested against it. Excluded: reading the ledger (core/ledger_scan.py) and judging the figures (core/gates.py).
 """
 
 import statistics
@@ -47,10 +48,19 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSpan:
-    """The bytes that figures were computed from."""
+    """What figures were computed from.
+
+    Attributes:
+        size: bytes that were looked at, from `start` to the end of the last whole line; of a table its rows.
+        sha256: digest of the digests of these bytes in pieces of 2 MiB (core/segments.py); of a table, of what it answered.
+        start: first byte that could matter to the window, a multiple of 2 MiB.
+        in_order: False if times were seen further out of order than the slack allows, so that everything was read.
+    """
 
     size: int
     sha256: str
+    start: int = 0
+    in_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +91,14 @@ class WindowMetrics:
 
     Attributes:
         newest_us: time of the newest entry inside the window.
-        observed_pilot: pilot that the newest live entry inside the window shows, a share.
-        skipped: lines that were not counted, by kind.
+        skipped: lines that were not counted, by kind. A line without a time stands where the last dated line before it stands
+            (at the ledger's beginning, the first one after it) and is left out if that is older than the window, so that a
+            report which reads only the window's part of a ledger says the same.
     """
 
     window: Window
     figures: Figures
     newest_us: int | None
-    observed_pilot: float | None
-    observed_pilot_us: int | None
     skipped: dict[str, int]
     hours: tuple[HourMetrics, ...]
     span: LedgerSpan
@@ -111,8 +120,53 @@ class WindowMetrics:
         return {**self.summary(), "hours": hours}
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted over some entries.
+
+    Attributes:
+        matching: live decisions that took shadow's route.
+        breaches: decisions during an anomaly with R3 above the cap.
+    """
+
+    decisions: int
+    live: int
+    matching: int
+    rollbacks: int
+    breaches: int
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the counts over both."""
+        return Counts(
+            self.decisions + other.decisions,
+            self.live + other.live,
+            self.matching + other.matching,
+            self.rollbacks + other.rollbacks,
+            self.breaches + other.breaches,
+        )
+
+
+def figures_of(counts: Counts, tri_median: float | None) -> Figures:
+    """Return the runbook's figures for what was counted."""
+    return Figures(
+        decisions=counts.decisions,
+        live=counts.live,
+        live_rate=counts.live / counts.decisions if counts.decisions else None,
+        rsi=counts.matching / counts.live if counts.live else None,
+        rollbacks=counts.rollbacks,
+        rollbacks_per_1k=1000 * counts.rollbacks / counts.live if counts.live else None,
+        tri_median=tri_median,
+        fast_cap_breaches=counts.breaches,
+    )
+
+
+def middle(low: float, high: float) -> float:
+    """Return the median, given the two middle values; of an odd number they are the same."""
+    return low if low == high else low / 2 + high / 2
+
+
 @dataclass(slots=True)
-class _Counts:
+class _Tallied:
     decisions: int = 0
     live: int = 0
     matching: int = 0
@@ -131,28 +185,20 @@ class _Counts:
             self.tri.append(entry.tri)
 
     def figures(self) -> Figures:
-        return Figures(
-            decisions=self.decisions,
-            live=self.live,
-            live_rate=self.live / self.decisions if self.decisions else None,
-            rsi=self.matching / self.live if self.live else None,
-            rollbacks=self.rollbacks,
-            rollbacks_per_1k=1000 * self.rollbacks / self.live if self.live else None,
-            tri_median=_median(self.tri),
-            fast_cap_breaches=self.breaches,
-        )
+        return figures_of(Counts(self.decisions, self.live, self.matching, self.rollbacks, self.breaches), _median(self.tri))
 
 
 class Tally:
-    """Adds entries up, in any order, holding columns and never lines."""
+    """Adds entries up one by one, in any order."""
 
     def __init__(self, window: Window, fast_cap: float) -> None:
         self.window = window
         self._fast_cap = fast_cap
         first = window.start_us // HOUR_US
-        self._hours = {hour: _Counts() for hour in range(first, window.end_us // HOUR_US + 1)}
+        self._hours = {hour: _Tallied() for hour in range(first, window.end_us // HOUR_US + 1)}
         self._newest: int | None = None
-        self._pilot: tuple[int, float] | None = None
+        self._within_reach: bool | None = None
+        self._before_any_date: list[Skip] = []
         self._skipped = {"malformed": 0, "undated": 0, "future": 0}
 
     def add(self, read: Entry | Skip | None) -> bool:
@@ -160,8 +206,14 @@ class Tally:
         if read is None:
             return False
         if isinstance(read, Skip):
-            self._skipped[read] += 1
+            if self._within_reach is None:
+                self._before_any_date.append(read)
+            else:
+                self._skipped[read] += self._within_reach
             return False
+        if self._within_reach is None and read.t_us < self.window.start_us:
+            self._before_any_date.clear()
+        self._within_reach = read.t_us >= self.window.start_us
         if read.t_us > self.window.end_us:
             self._skipped["future"] += read.t_us > self.window.end_us + FUTURE_US
             return False
@@ -169,14 +221,14 @@ class Tally:
             return False
         self._hours[read.t_us // HOUR_US].add(read, self._fast_cap)
         self._newest = read.t_us if self._newest is None else max(self._newest, read.t_us)
-        if read.live_pilot is not None:
-            seen = (read.t_us, read.live_pilot)
-            self._pilot = seen if self._pilot is None else max(self._pilot, seen)
         return True
 
     def result(self, span: LedgerSpan) -> WindowMetrics:
         """Return the figures of everything that was added."""
-        whole = _Counts()
+        skipped = dict(self._skipped)
+        for kind in self._before_any_date:
+            skipped[kind] += 1
+        whole = _Tallied()
         for hour in self._hours.values():
             whole.decisions += hour.decisions
             whole.live += hour.live
@@ -188,9 +240,7 @@ class Tally:
             window=self.window,
             figures=whole.figures(),
             newest_us=self._newest,
-            observed_pilot=self._pilot[1] if self._pilot else None,
-            observed_pilot_us=self._pilot[0] if self._pilot else None,
-            skipped=dict(self._skipped),
+            skipped=skipped,
             hours=tuple(HourMetrics(hour * HOUR_US, counts.figures()) for hour, counts in sorted(self._hours.items())),
             span=span,
         )
@@ -199,5 +249,4 @@ class Tally:
 def _median(values: "array[float]") -> float | None:
     if not values:
         return None
-    low, high = statistics.median_low(values), statistics.median_high(values)
-    return low if low == high else low / 2 + high / 2
+    return middle(statistics.median_low(values), statistics.median_high(values))

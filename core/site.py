@@ -20,8 +20,8 @@ from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
 from core.gates import evaluate
 from core.journal import Journal
-from core.ledger_scan import newest_pilot, scan
-from core.metrics import WindowMetrics, moment_of
+from core.ledger_tail import newest_pilot
+from core.metrics import Window, WindowMetrics, moment_of
 from core.receipts import Draft, RouterSighting
 from core.report import Report
 from core.rollout import RolloutState
@@ -139,6 +139,8 @@ class Site:
             LedgerUnreadable: the ledger cannot be read.
             OperationTimedOut: it took longer than an operation may.
         """
+        from core.ledger_scan import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
+
         ends = time.monotonic() + MAX_OPERATION_SECONDS
 
         def watch(read: int, size: int) -> None:
@@ -149,8 +151,7 @@ class Site:
             if self.on_progress is not None:
                 self.on_progress(read, size)
 
-        target = self.target
-        return scan(target.ledger, now=now, minutes=minutes, fast_cap=target.gates.fast_cap, on_progress=watch)
+        return measure(self.target, Window.ending(now, minutes), watch)
 
     def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
         """Measure the target's window that ends at `now` and hold it against the gates.

@@ -21,6 +21,19 @@ LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
 
 
+class LedgerOptions(BaseModel):
+    """How the ledger is read; none of this changes a figure as long as the slack is true."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slack_minutes: int = Field(
+        15, ge=0, le=1440, description="how much older than a line before it a ledger line may be, in minutes"
+    )
+    index: bool = Field(default=True, description="whether what was read of the ledger is kept for the next report, in `run_dir`")
+    parallel_mb: int = Field(48, ge=1, description="from how many unread megabytes on other processes help to read the ledger")
+    processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
+
+
 class Target(BaseModel):
     """A router: where its files are, how it is reloaded, and which rules hold for it."""
 
@@ -65,6 +78,7 @@ class Target(BaseModel):
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
     runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
     channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
+    reading: LedgerOptions = Field(default_factory=LedgerOptions, description="how the ledger is read")
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
     schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
     guard: GuardPolicy = Field(default_factory=GuardPolicy, description="how the gates are watched between daily runs")

@@ -55,8 +55,6 @@ class Day:
             window=window,
             figures=figures,
             newest_us=None if self.age_us is None else window.end_us - self.age_us,
-            observed_pilot=None,
-            observed_pilot_us=None,
             skipped={},
             hours=(),
             span=LedgerSpan(0, ""),

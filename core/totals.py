@@ -1,0 +1,119 @@
+"""Columns -> the figures of a window.
+
+Pure. The same figures as core/metrics.Tally gives, which the tests hold it against. Holds of each decision in the window at most
+its TRI value: 80 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.columns import TIMELESS, Bytes, Columns, Flag, Floats, Kind
+from core.metrics import FUTURE_US, HOUR_US, Counts, HourMetrics, LedgerSpan, Window, WindowMetrics, figures_of, middle
+
+
+@dataclass(slots=True)
+class _Hour:
+    counts: Counts = field(default_factory=lambda: Counts(0, 0, 0, 0, 0))
+    tri: list[Floats] = field(default_factory=list)
+
+    def add(self, flags: Bytes, tri: Floats, breaches: int) -> None:
+        self.counts += Counts(
+            decisions=len(flags),
+            live=int(np.count_nonzero(flags & Flag.LIVE)),
+            matching=int(np.count_nonzero(flags & Flag.MATCHES_SHADOW)),
+            rollbacks=int(np.count_nonzero(flags & Flag.ROLLED_BACK)),
+            breaches=breaches,
+        )
+        numbers = tri[~np.isnan(tri)]
+        if len(numbers):
+            self.tri.append(numbers)
+
+
+class Totals:
+    """Adds up the columns of a ledger's parts, given in the order of the ledger."""
+
+    def __init__(self, window: Window, fast_cap: float) -> None:
+        self.window = window
+        self._fast_cap = fast_cap
+        self._hours = {hour: _Hour() for hour in range(window.start_us // HOUR_US, window.end_us // HOUR_US + 1)}
+        self._newest: int | None = None
+        self._within_reach: bool | None = None
+        self._before_any_date: list[Bytes] = []
+        self._skipped = {"malformed": 0, "undated": 0, "future": 0}
+
+    def begin_after_the_old(self) -> None:
+        """Say that the first columns do not begin the ledger: what stands before them is older than the window."""
+        self._within_reach = False
+
+    def add(self, columns: Columns) -> None:
+        """Add the next part."""
+        start, end = self.window.start_us, self.window.end_us
+        times, flags, tri = columns.t_us, columns.flags, columns.tri
+        if len(columns.skipped_kind):
+            self._add_skipped(columns)
+        if not len(times):
+            return
+        if self._within_reach is None and times[0] < start:
+            self._before_any_date.clear()
+        self._within_reach = bool(times[-1] >= start)
+        self._skipped["future"] += int(np.count_nonzero(times > end + FUTURE_US))
+        breaching = np.zeros(len(times), bool)
+        breaching[np.flatnonzero(flags & Flag.ENGAGED)] = columns.r3 > self._fast_cap
+        if times.min() < start or times.max() > end:
+            inside = (times >= start) & (times <= end)
+            times, flags, tri, breaching = times[inside], flags[inside], tri[inside], breaching[inside]
+        if not len(times):
+            return
+        newest = int(times.max())
+        self._newest = newest if self._newest is None else max(self._newest, newest)
+        hours = times // HOUR_US
+        for hour in np.unique(hours).tolist():
+            here = hours == hour
+            self._hours[hour].add(flags[here], tri[here], int(np.count_nonzero(breaching[here])))
+
+    def result(self, span: LedgerSpan) -> WindowMetrics:
+        """Return the figures of everything that was added. Uses the totals up."""
+        counts, hours = Counts(0, 0, 0, 0, 0), []
+        while self._before_any_date:
+            self._count_skipped(self._before_any_date.pop())
+        values = np.empty(sum(len(part) for hour in self._hours.values() for part in hour.tri))
+        filled = 0
+        for number, hour in sorted(self._hours.items()):
+            counts += hour.counts
+            first = filled
+            while hour.tri:
+                part = hour.tri.pop()
+                values[filled : filled + len(part)] = part
+                filled += len(part)
+            hours.append(HourMetrics(number * HOUR_US, figures_of(hour.counts, median_in_place(values[first:filled]))))
+        return WindowMetrics(
+            window=self.window,
+            figures=figures_of(counts, median_in_place(values)),
+            newest_us=self._newest,
+            skipped=dict(self._skipped),
+            hours=tuple(hours),
+            span=span,
+        )
+
+    def _add_skipped(self, columns: Columns) -> None:
+        times, kinds = columns.skipped_t_us, columns.skipped_kind
+        first = times == TIMELESS  # stand where the last entry of the parts before stands
+        self._count_skipped(kinds[times >= self.window.start_us])
+        if self._within_reach is None:
+            self._before_any_date.append(kinds[first])
+        elif self._within_reach:
+            self._count_skipped(kinds[first])
+
+    def _count_skipped(self, kinds: Bytes) -> None:
+        self._skipped["malformed"] += int(np.count_nonzero(kinds == Kind.MALFORMED))
+        self._skipped["undated"] += int(np.count_nonzero(kinds == Kind.UNDATED))
+
+
+def median_in_place(values: Floats) -> float | None:
+    """Return the exact median, or None of nothing; leaves the values in another order."""
+    if not len(values):
+        return None
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    values.partition((low, high))
+    return middle(float(values[low]), float(values[high]))
