@@ -169,4 +169,6 @@ def evidence(summary: Mapping[str, Any]) -> Block:
     skipped = ", ".join(f"{count:,} {escape(str(kind))}" for kind, count in summary["skipped"].items() if count)
     hours = f"{summary['window_minutes'] / 60:g} h"
     text = f"{summary['decisions']:,} decisions in {hours}, {summary['live']:,} of them live"
-    return context(f"{text} · ledger lines not counted: {skipped or 'none'}")
+    unordered = not summary.get("ledger", {}).get("in_order", True)
+    note = " · times in the ledger jump, so all of it was read" if unordered else ""
+    return context(f"{text} · ledger lines not counted: {skipped or 'none'}{note}")

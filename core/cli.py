@@ -131,6 +131,9 @@ def report(
         print_gates(found.gates.gates, title="GO" if found.gates.go else "NO-GO")
         skipped = ", ".join(f"{count:,} {kind}" for kind, count in metrics.skipped.items() if count)
         out.print(f"{metrics.figures.decisions:,} decisions, {metrics.figures.live:,} live; skipped: {skipped or 'none'}")
+        if not metrics.span.in_order:
+            minutes = target.reading.slack_minutes
+            err.print(f"Times in the ledger are out of order by more than {minutes} minutes, so that all of it was read.")
 
 
 @app.command()

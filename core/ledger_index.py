@@ -33,6 +33,7 @@ _FORMAT = 1
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""
 _HEAD_BYTES = 4096
 _BATCH = 64
+_MAX_TIMES = 20_000
 _BUSY_SECONDS = 1.0
 _TABLES = {
     "ledger": "generation TEXT, identity TEXT, head_bytes INTEGER, head BLOB",
@@ -162,6 +163,8 @@ class IndexView:
             self._connection.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._connection.executemany("INSERT OR REPLACE INTO times VALUES (?, ?, ?)", new_times)
             self._connection.execute("DELETE FROM segments WHERE number < ?", (drop_before,))
+            beyond = "SELECT number FROM times ORDER BY number DESC LIMIT -1 OFFSET ?"
+            self._connection.execute(f"DELETE FROM times WHERE number IN ({beyond})", (_MAX_TIMES,))  # noqa: S608 - constant
 
     def _belonging_generation(self) -> str:
         """Return the generation of what is kept, after throwing away what belongs to another file."""

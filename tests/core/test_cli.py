@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
@@ -16,7 +16,7 @@ from core.cli import app, run
 from core.router import SAFE_SETTINGS
 from core.settings import operating_system_user
 from core.terminal import FAILED, REFUSED, USAGE, working
-from tests.core.conftest import House
+from tests.core.conftest import NOW, House, decision
 
 Anr = Callable[..., Result]
 AT = "2025-10-01T09:05:00Z"
@@ -264,3 +264,16 @@ def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, house: House) 
     assert anr("verify", "--expect", f"1:{last.digest[:12]}").exit_code == 0
     assert anr("verify", "--expect", "1:000000000000").exit_code == FAILED
     assert "No receipt pruned" in anr("prune").stdout
+
+
+def test_a_report_on_a_ledger_whose_clock_jumped_says_so(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is read, and the person and the script are told why it took longer."""
+    monkeypatch.setattr("core.segments.SEGMENT_BYTES", 2000)
+    path, minutes = house.target.ledger, [4000 - number - (2000 if 1000 < number < 1500 else 0) for number in range(4000)]
+    path.write_text("".join(json.dumps(decision(NOW - timedelta(minutes=one))) + "\n" for one in minutes), encoding="utf-8")
+    words = ("report", "--ledger", str(path), "--now", AT)
+    assert "out of order by more than 15 minutes" in " ".join(anr(*words).output.split())
+    found = json.loads(anr(*words, "--json").stdout)
+    assert found["ledger"]["in_order"] is False
+    assert found["ledger"]["size"] == path.stat().st_size
+    assert found["decisions"] == sum(0 <= one <= 1440 for one in minutes)

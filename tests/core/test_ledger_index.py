@@ -246,7 +246,7 @@ def test_the_index_stays_as_small_as_its_window(tmp_path: Path) -> None:
         kept = connection.execute("SELECT count(*) FROM segments").fetchone()[0]
     connection.close()
     assert kept < 3 * 36 * 400 // SMALL
-    assert max(sizes[-20:]) < path.stat().st_size // 40
+    assert max(sizes[-20:]) < path.stat().st_size // 20
 
 
 WRITER = """
