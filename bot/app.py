@@ -17,13 +17,12 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import buttons, forms, slash
+from bot import buttons, forms, questions, slash
 from bot.access import Access
 from bot.deliveries import Deliveries
 from bot.desk import Answer, Desk, Station
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
-from bot.modals import REASON_MODALS
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls
@@ -133,15 +132,15 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
         await ack()
         desk.begin(buttons.looked(desk, body, respond))
 
-    @app.action(re.compile(f"^({'|'.join(REASON_MODALS)})$"))
-    async def ask_reason(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
+    @app.action(re.compile(f"^({'|'.join(forms.OPENERS)})$"))
+    async def asked(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        desk.begin(forms.opened(desk, body, client, respond))
+        desk.begin(forms.clicked(desk, body, client))
 
-    @app.view(re.compile(f"^({'|'.join(REASON_MODALS.values())})$"))
-    async def reason_given(ack: Answer, body: dict[str, Any]) -> None:
-        await ack()
-        desk.begin(forms.filled_in(desk, body))
+    @app.view(re.compile(f"^({'|'.join(questions.WORDS)})$"))
+    async def submitted(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack(**forms.acknowledgement(body["view"]))
+        desk.begin(forms.submitted(desk, body, client))
 
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 from bot.commands import Command
 from bot.desk import Answer, Desk, Request
 
-ANSWERS = ("approve", "deny")
-"""Action ids of the buttons that answer a request; each is also the word that it carries out."""
+ANSWERS = ("approve",)
+"""Action ids of the buttons that answer a request at once; each is also the word that it carries out."""
 DRIFT_ENDS = ("reapply", "accept")
 """Action ids of the buttons that end a drift."""
 LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts")}

@@ -291,5 +291,5 @@ def _answer_buttons(approval: Approval) -> Block:
     }
     return actions(
         button("Approve", "approve", value=approval.id, style="primary", confirm=confirm),
-        button("Deny", "deny", value=approval.id, style="danger"),
+        button("Deny…", "ask_deny", value=approval.id, style="danger"),
     )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from bot import messages
 from bot.access import Access
@@ -20,12 +20,14 @@ from bot.outage import SLACK_FAILED
 from bot.posts import Block
 from bot.stories import Stories
 from bot.words import do
+from core.actors import Actor
 from core.errors import AnrError
 from core.site import Site
 
 log = logging.getLogger(__name__)
 
 Answer = Callable[..., Coroutine[Any, Any, Any]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ class Station:
     site: Site
     stories: Stories
     channel: str
+
+
+class RouterUnclear(AnrError):
+    """Nobody can tell which of several routers is meant."""
+
+
+class NotOperatedHere(AnrError):
+    """The settings do not let anr be operated in this channel."""
 
 
 class Desk:
@@ -67,19 +77,10 @@ class Desk:
 
     async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
         """Find out who asks, do it, and answer them alone."""
-        brakes = command.word in {"rollback", "freeze"}
-        pool = self._brake if brakes else self._work
         try:
-            station = await asyncio.get_running_loop().run_in_executor(pool, self.station, command, request.channel)
-            if isinstance(station, Misunderstood):
-                await self.tell(respond, messages.help_text(station))
-                return
-            if not brakes and not self._is_allowed_in(request.channel):
-                text = "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
-                await self.tell(respond, messages.failure(text))
-                return
-            actor = await self._access.actor(request.user, request.team, for_brake=brakes)
-            blocks = await asyncio.get_running_loop().run_in_executor(pool, do, station.site, command, actor, request.cause)
+            blocks = await self.consult(command, request, lambda site, actor: do(site, command, actor, request.cause))
+        except RouterUnclear as error:
+            blocks = messages.help_text(Misunderstood(str(error)))
         except AnrError as error:
             blocks = messages.failure(str(error))
         except Exception:  # the top of a listener: the person is told, the trace is kept
@@ -90,6 +91,26 @@ class Desk:
         for one in self._stations.values():
             one.stories.wake()
         await self.tell(respond, blocks)
+
+    async def consult(self, command: Command, request: "Request", call: Callable[[Site, Actor], T]) -> T:
+        """Find out which router is meant and who asks, and call into core once, in a worker thread.
+
+        Raises:
+            RouterUnclear: nobody can tell which router is meant.
+            AnrError: it may not be asked for here, nobody can say who asks, or the call failed.
+        """
+        brakes = command.word in {"rollback", "freeze"}
+        pool = self._brake if brakes else self._work
+        loop = asyncio.get_running_loop()
+        station = await loop.run_in_executor(pool, self.station, command, request.channel)
+        if isinstance(station, Misunderstood):
+            raise RouterUnclear(station.problem)
+        if not brakes and not self._is_allowed_in(request.channel):
+            raise NotOperatedHere(
+                "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
+            )
+        actor = await self._access.actor(request.user, request.team, for_brake=brakes)
+        return await loop.run_in_executor(pool, call, station.site, actor)
 
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""

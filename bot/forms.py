@@ -1,41 +1,185 @@
-"""Modals: open one within the three seconds that its trigger lives, and carry out what was filled in.
+"""Modals: open one within the three seconds that its trigger lives, load it, and carry out what was filled in.
 
-Excluded: what a modal looks like, and what its fields mean (bot/modals.py).
+Excluded: what a modal looks like, and what its fields mean (bot/questions.py, bot/modals.py).
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from slack_bolt.context.respond.async_respond import AsyncRespond
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import messages
+from bot import messages, questions
 from bot.commands import Command, Misunderstood
 from bot.desk import Answer, Desk, Request
-from bot.modals import REASON_MODALS, reason_modal, submitted
 from bot.outage import SLACK_FAILED
+from bot.questions import About, View
+from core.actors import Actor, Role
+from core.approvals import still_open
+from core.decisions import not_allowed
+from core.errors import AnrError
+from core.overview import look
+from core.site import Site
 
 log = logging.getLogger(__name__)
 
+OPENERS = tuple(f"ask_{word}" for word in questions.WORDS)
+"""Action ids of the buttons that open a modal."""
 
-async def opened(desk: Desk, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
-    """Open the modal that a button asks for. It needs nothing but the click."""
-    word = REASON_MODALS[str(body["actions"][0]["action_id"])]
-    station = desk.station(Command(word), Request.of(body).channel)
-    if isinstance(station, Misunderstood):
-        await desk.tell(respond, messages.help_text(station))
-        return
-    view = reason_modal(word, str(body.get("response_url", "")), station.site.target.name)
+
+async def clicked(desk: Desk, body: dict[str, Any], client: AsyncWebClient) -> None:
+    """Open the modal that a button asks for. The button's value is a request's id, or the name of a router."""
+    action = body["actions"][0]
+    word, value = str(action["action_id"]).removeprefix("ask_"), str(action.get("value", ""))[:40]
+    about = About(
+        target=value if value in desk.routers else "",
+        argument="" if value in desk.routers else value,
+        response_url=str(body.get("response_url") or ""),
+    )
+    await opened(desk, word, about, body, client)
+
+
+async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], client: AsyncWebClient) -> None:
+    """Open a modal at once, then find out who asks and what is so, and show the questions."""
+    request = Request.of(body)
+    command = Command(word, target=about.target or None, argument=about.argument)
+    if word == "freeze":
+        station = desk.station(command, request.channel)
+        about = about if isinstance(station, Misunderstood) else About(station.site.target.name, "", about.response_url)
+        first = questions.freeze(about, desk.routers)
+    else:
+        first = questions.waiting(word, about)
     try:
-        await client.views_open(trigger_id=body["trigger_id"], view=view)
-    except SLACK_FAILED:
+        shown = await client.views_open(trigger_id=body["trigger_id"], view=first)
+    except SLACK_FAILED as error:
+        if isinstance(error, SlackApiError) and error.response.get("error") == "exchanged_trigger_id":
+            return  # the same click, delivered twice: its modal is open
         log.exception("the modal could not be opened")
-        text = f"Slack did not open the form. Nothing was done; type `/anr {word} REASON` instead."
-        await desk.tell(respond, messages.failure(text))
+        text = f"Slack did not open the form. Nothing was done; type `/anr {word}` with a reason instead."
+        await desk.tell(_answer_at(client, about, request.user), messages.failure(text))
+        return
+    view = await _loaded(desk, command, about, request)
+    if view is not None:
+        await _replace(client, str(shown["view"]["id"]), view)
 
 
-async def filled_in(desk: Desk, body: dict[str, Any]) -> None:
+async def _loaded(desk: Desk, command: Command, about: About, request: Request) -> View | None:
+    """Return what the modal has to ask, or say; None if it stays as it was opened."""
+    load = _LOADS[command.word]
+    try:
+        return await desk.consult(command, request, lambda site, actor: load(site, actor, about))
+    except AnrError as error:
+        # the brake's form stays: it is carried out whether or not Slack says who somebody is
+        return None if command.word == "freeze" else questions.told(command.word, about, messages.failure(str(error)))
+
+
+def _freeze(site: Site, actor: Actor, about: About) -> View | None:
+    del site
+    return (
+        None
+        if Role.BRAKE in actor.roles
+        else questions.told("freeze", about, messages.answer(not_allowed("freeze", "operators")))
+    )
+
+
+def _promote(site: Site, actor: Actor, about: About) -> View:
+    if Role.BRAKE not in actor.roles:
+        return questions.told("promote", about, messages.answer(not_allowed("ask for a promotion", "operators")))
+    about = About(site.target.name, "", about.response_url)
+    return questions.promote(about, look(site), site.target.stages, may_raise=Role.OPERATE in actor.roles)
+
+
+def _unfreeze(site: Site, actor: Actor, about: About) -> View:
+    if Role.OPERATE not in actor.roles:
+        return questions.told("unfreeze", about, messages.answer(not_allowed("unfreeze", "operators")))
+    state = site.journal.state()
+    return questions.unfreeze(About(site.target.name, "", about.response_url), state.holds, state.stage)
+
+
+def _deny(site: Site, actor: Actor, about: About) -> View:
+    if not actor.roles:
+        return questions.told("deny", about, messages.answer(not_allowed("deny a request", "approvers")))
+    approval = site.journal.approval(about.argument)
+    if refusal := still_open(approval, about.argument, site.clock()):
+        return questions.told("deny", about, messages.answer(refusal))
+    if approval is None:
+        raise AssertionError("still_open refuses a request that does not exist")
+    return questions.deny(about, approval)
+
+
+_LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
+    "promote": _promote,
+    "freeze": _freeze,
+    "unfreeze": _unfreeze,
+    "deny": _deny,
+}
+
+
+def acknowledgement(view: dict[str, Any]) -> dict[str, Any]:
+    """Return what to acknowledge a submitted modal with: what is wrong with a field, or that the answer comes in its place."""
+    read = questions.read(view)
+    if not isinstance(read, Command):
+        return {"response_action": "errors", "errors": read}
+    about = About.of(view)
+    return {} if about.response_url else {"response_action": "update", "view": questions.waiting(read.word, about)}
+
+
+async def submitted(desk: Desk, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Carry out what a modal was submitted for; the same view has one effect."""
-    command, response_url = submitted(body["view"])
-    cause = f"view:{body['view']['id']}"[:200]
-    await desk.carry_out(command, Request.of(body, cause), AsyncRespond(response_url=response_url))
+    command = questions.read(body["view"])
+    if not isinstance(command, Command):
+        return
+    about, view_id = About.of(body["view"]), str(body["view"]["id"])
+    request = Request.of(body, f"view:{view_id}"[:200])
+    where = _answer_at(client, about, request.user)
+    if not about.response_url:
+        where = _answer_in(client, command.word, about, view_id, request.user)
+    await desk.carry_out(command, request, where)
+
+
+async def answered_in_modal(desk: Desk, command: Command, body: dict[str, Any], client: AsyncWebClient) -> None:
+    """Carry out a click where nothing can be answered (the home): the answer comes in a modal, which opens first."""
+    request, about = Request.of(body), About()
+    try:
+        shown = await client.views_open(trigger_id=body["trigger_id"], view=questions.waiting(command.word, about))
+    except SLACK_FAILED:
+        log.exception("the modal for an answer could not be opened")
+        await desk.carry_out(command, request, _answer_at(client, about, request.user))
+        return
+    await desk.carry_out(command, request, _answer_in(client, command.word, about, str(shown["view"]["id"]), request.user))
+
+
+def _answer_at(client: AsyncWebClient, about: About, user: str) -> Answer:
+    """Return the way to answer one person: beside what they clicked, or else in their conversation with the app."""
+    if about.response_url:
+        return AsyncRespond(response_url=about.response_url)
+
+    async def answer(*, text: str, blocks: list[dict[str, Any]], **_: Any) -> None:
+        await client.chat_postMessage(channel=user, text=text, blocks=blocks)
+
+    return answer
+
+
+def _answer_in(client: AsyncWebClient, word: str, about: About, view_id: str, user: str) -> Answer:
+    """Return the way to answer in a modal, or in the person's conversation with the app if they have closed it."""
+
+    async def answer(*, text: str, blocks: list[dict[str, Any]], **_: Any) -> None:
+        if not await _replace(client, view_id, questions.told(word, about, blocks)):
+            await client.chat_postMessage(channel=user, text=text, blocks=blocks)
+
+    return answer
+
+
+async def _replace(client: AsyncWebClient, view_id: str, view: View) -> bool:
+    """Change an open modal; False if it is not there any more, or Slack does not change it."""
+    try:
+        await client.views_update(view_id=view_id, view=view)
+    except SlackApiError as error:
+        log.info("the modal was not updated (%s)", error.response.get("error"))
+        return False
+    except SLACK_FAILED as error:
+        log.warning("the modal was not updated: %s", error)
+        return False
+    return True

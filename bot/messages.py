@@ -67,6 +67,7 @@ def help_text(problem: Misunderstood | None = None) -> list[Block]:
     acts = actions(
         button("Promote…", "ask_promote", style="primary"),
         button("Freeze…", "ask_freeze", style="danger"),
+        button("Unfreeze…", "ask_unfreeze"),
     )
     blocks = [section("\n".join(lines)), looks, acts]
     if problem is None:

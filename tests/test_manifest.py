@@ -17,6 +17,7 @@ NEEDS: dict[str, set[str]] = {
     "usergroups.users.list": {"usergroups:read"},
     "users.info": {"users:read"},
     "views.open": set(),
+    "views.update": set(),
     "views.publish": set(),
 }
 """The scopes of every Web API method that the bot calls (Slack's documentation of each)."""

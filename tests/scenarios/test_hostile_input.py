@@ -119,9 +119,8 @@ async def test_a_guest_cannot_use_the_buttons_either(played: Played, site: Site)
     """A click by somebody without a role is refused to them alone, and the card still waits."""
     playground, _ = played
     card = await asked(playground)
-    for action in ("approve", "deny"):
-        await playground.click_stale(card, "U0GUEST", action, channel_id=CHANNEL)
-        await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
+    await playground.click_stale(card, "U0GUEST", "approve", channel_id=CHANNEL)
+    await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
     assert len(site.journal.pending()) == 1
 
 

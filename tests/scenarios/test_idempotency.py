@@ -9,7 +9,7 @@ from bot.playground.demo import CHANNEL
 from core.receipts import Action, Phase
 from core.settings import Settings
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, whispers
+from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, pilot_in, whispers
 
 
 def effects(settings: Settings, action: Action) -> int:
@@ -80,12 +80,12 @@ async def test_a_double_click_and_a_second_approver_at_the_same_moment_promote_o
     assert effects(settings, Action.PROMOTE) == 1
 
 
-async def test_a_click_delivered_again_after_a_restart_denies_nothing_more(scene: Played) -> None:
+async def test_a_denial_delivered_again_after_a_restart_denies_nothing_more(scene: Played) -> None:
     """The card is over; who clicked is told so, and the next request is not touched."""
     playground, settings = scene
     async with running(settings):
         card = await asked(playground)
-        click = await playground.click("U0AARON", CHANNEL, card["ts"], "deny")
+        click = await denied(playground, "U0AARON", card, "too early")
         await playground.wait_for(lambda: cards(playground, "Denied"), WAIT)
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote again")
         await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)

@@ -12,7 +12,7 @@ from core.actors import Actor, ActorKind, Role
 from core.receipts import Action
 from core.router import SAFE_SETTINGS
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said, whispers
+from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, whispers
 
 
 def more_whispers(playground: Playground, user: str, than: int) -> bool:
@@ -45,7 +45,7 @@ async def test_a_denied_request_promotes_nothing_and_names_who_denied(played: Pl
     """Deny ends the request: the card says who, the buttons are gone, the pilot stays."""
     playground, settings = played
     card = await asked(playground)
-    await playground.click("U0PRIYA", CHANNEL, card["ts"], "deny")
+    await denied(playground, "U0PRIYA", card, "too early")
     await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25 %"), WAIT)
     ended = cards(playground, "Denied: 10 → 25 %")[0]
     assert "<@U0PRIYA>" in said(ended)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bot.playground.delivery import Delivery
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.settings import Settings
@@ -13,7 +14,7 @@ WAIT = 20.0
 
 def said(message: dict[str, Any]) -> str:
     """Everything that a message shows, as one text."""
-    return str(message.get("blocks")) + str(message.get("text"))
+    return str(message.get("blocks")) + str(message.get("text", ""))
 
 
 def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
@@ -45,3 +46,19 @@ async def asked(playground: Playground) -> dict[str, Any]:
 
 def pilot_in(path: Path) -> str:
     return next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("NOVA_ANR_PILOT="))
+
+
+async def shown(playground: Playground, user: str) -> dict[str, Any]:
+    """Wait until a person's modal has its content, and return it."""
+
+    def loaded() -> list[dict[str, Any]]:
+        return [view for view in playground.open_views(user) if "Looking at the router" not in said(view)]
+
+    return (await playground.wait_for(loaded, WAIT))[-1]
+
+
+async def denied(playground: Playground, user: str, card: dict[str, Any], reason: str) -> Delivery:
+    """Deny a request by its card's button; return the submission."""
+    await playground.click(user, CHANNEL, card["ts"], "ask_deny")
+    view = await shown(playground, user)
+    return await playground.submit_view(user, view["id"], {"reason": {"reason": {"value": reason}}})

@@ -1,0 +1,265 @@
+"""The modals that ask before something is done: what they look like, what they mean, and what is wrong with an answer.
+
+Pure. A view carries what it is about in its `private_metadata`, which only Slack and this app see.
+Excluded: opening them, and doing what they ask (bot/forms.py).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bot.blocks import context, escape, gate_summary, hold_line, percent, plain_text, section, verdict, when, who
+from bot.cards import what
+from bot.commands import Command
+from bot.phrases import duration
+from bot.posts import Block
+from core.approvals import Approval
+from core.canonical import MAX_REASON
+from core.overview import Overview
+from core.receipts import Hold
+from core.rollout import next_stage
+
+View = dict[str, Any]
+Wrong = dict[str, str]
+"""What is wrong with the answers, by the field it is about."""
+
+WORDS = ("promote", "freeze", "unfreeze", "deny")
+"""What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
+_TITLES = {"promote": "Promote", "freeze": "Freeze", "unfreeze": "Unfreeze", "deny": "Deny"}
+_SUBMITS = {"promote": "Go on", "freeze": "Freeze now", "unfreeze": "Lift the holds", "deny": "Deny"}
+_ALL_HOLDS = 10
+"""As many checkboxes as Slack takes; more holds come as a list to choose from."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a modal is about.
+
+    Attributes:
+        target: name of the router; empty if it is still to be chosen.
+        argument: id of the request.
+        response_url: where Slack takes the answer to the person (30 minutes); empty if there is no such place.
+    """
+
+    target: str = ""
+    argument: str = ""
+    response_url: str = ""
+
+    @classmethod
+    def of(cls, view: Mapping[str, Any]) -> "About":
+        """Read what a view carries."""
+        return cls(**json.loads(view["private_metadata"]))
+
+
+def waiting(word: str, about: About) -> View:
+    """Return what is shown until the modal's content is there: Slack gives three seconds to open one."""
+    return _view(word, about, [section(":hourglass_flowing_sand: Looking at the router…")], submit=False)
+
+
+def told(word: str, about: About, blocks: Sequence[Block]) -> View:
+    """Return a modal that only says something: an answer, or why there is nothing to ask."""
+    return _view(word, about, list(blocks), submit=False)
+
+
+def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise: bool) -> View:
+    """Return the choice of a stage: the next one up, and every one below, with what each means.
+
+    Args:
+        about: the router.
+        seen: what is so now.
+        stages: the ladder.
+        may_raise: whether the person may ask for a step up.
+    """
+    state = seen.state
+    if state is None or state.stage is None:
+        return told("promote", about, [section(f":warning: {escape(' '.join(seen.problems) or 'Nobody knows the stage.')}")])
+    above = next_stage(state.stage, stages) if may_raise else None
+    lower = [stage for stage in reversed(stages) if stage < state.stage]
+    options = [
+        *([_option(above, _meaning_above(seen))] if above is not None else []),
+        *(_option(one, _below(one)) for one in lower),
+    ]
+    lines = [f"*Now:* {percent(state.stage)} of live traffic" + (f", since {when(state.since)}" if state.since else "")]
+    if seen.report is not None:
+        lines.append(f"*Gates:* {verdict(seen.report)}, {gate_summary(seen.report.gates.gates)}")
+    lines.extend(hold_line(hold) for hold in state.holds[:3])
+    lines.extend(f":hourglass: Request `{one.id}` waits already: {what(one)}" for one in seen.pending)
+    lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
+    if not options:
+        return told("promote", about, [section("\n".join(lines)), section("There is no stage to choose.")])
+    field = {
+        "type": "static_select",
+        "action_id": "stage",
+        "options": options,
+        "initial_option": options[0],
+        "focus_on_load": True,
+    }
+    stage = _input("stage", "Stage", field, hint="Upwards it goes one stage at a time, downwards to any.")
+    return _view(
+        "promote", about, [section("\n".join(lines)), stage, _reason("reason", "Reason", "What speaks for it", optional=True)]
+    )
+
+
+def freeze(about: About, routers: Sequence[str], hint: str = "What you saw") -> View:
+    """Return the modal of the brake. It is whole when it opens: it waits for nobody, and looks at nothing.
+
+    Args:
+        about: the router, if it is known.
+        routers: names to choose from where it is not.
+        hint: what the field for the reason shows while it is empty.
+    """
+    blocks: list[Block] = []
+    if not about.target:
+        options = [_named(name, name) for name in routers[:100]]
+        blocks.append(_input("router", "Router", {"type": "static_select", "action_id": "router", "options": options}))
+    modes = [
+        _named("rollback", "Roll back", "At once: ANR off, guardrail route forced, no live traffic."),
+        _named("keep", "Keep the stage", "Live traffic goes on as it is; only promotions are held."),
+    ]
+    blocks.append(
+        _input(
+            "mode",
+            "What happens now",
+            {"type": "radio_buttons", "action_id": "mode", "options": modes, "initial_option": modes[0]},
+        )
+    )
+    lasts = {
+        "type": "plain_text_input",
+        "action_id": "lasts",
+        "max_length": 40,
+        "placeholder": plain_text("4h, 90 min, 2 days", 150),
+    }
+    says = "When the hold ends by itself; the router stays as it is then. Left empty, somebody has to lift it."
+    blocks.append(_input("lasts", "Lasts", lasts, hint=says, optional=True))
+    blocks.append(_reason("reason", "Reason", hint, optional=True, focus=True))
+    return _view("freeze", about, blocks)
+
+
+def unfreeze(about: About, holds: Sequence[Hold], stage: int | None) -> View:
+    """Return the choice of holds to lift, and the question what was found."""
+    if not holds:
+        return told("unfreeze", about, [section("The rollout is not frozen: there is nothing to lift.")])
+    options = [_named(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
+    few = len(options) <= _ALL_HOLDS
+    kind = "checkboxes" if few else "multi_static_select"
+    field: Block = {"type": kind, "action_id": "holds", "options": options}
+    if len(options) == 1:
+        field["initial_options"] = options
+    lines = [
+        f"The router is at {percent(stage)} and stays there: lifting holds promotes nothing.",
+        *map(hold_line, holds[:_ALL_HOLDS]),
+    ]
+    found = _reason("found", "What was found", "The cause, and why it is over", optional=False)
+    return _view("unfreeze", about, [section("\n".join(lines)), _input("holds", "Holds to lift", field), found])
+
+
+def deny(about: About, approval: Approval) -> View:
+    """Return the question why a request is denied."""
+    line = f"*{what(approval)}*, asked by {who(approval.requester)}. One no ends the request."
+    return _view(
+        "deny", about, [section(line), _reason("reason", "Reason", "What speaks against it", optional=False, focus=True)]
+    )
+
+
+def read(view: Mapping[str, Any]) -> Command | Wrong:
+    """Return the command that a submitted modal stands for, or what is wrong with its answers, by field."""
+    word, about = str(view["callback_id"]), About.of(view)
+    values = {name: next(iter(field.values())) for name, field in view["state"]["values"].items()}
+    reason = _text(values, "found" if word == "unfreeze" else "reason")
+    match word:
+        case "promote":
+            stage = _chosen(values, "stage")
+            if not stage.isdecimal():
+                return {"stage": "Choose a stage."}
+            return Command(word, stage=int(stage), reason=reason, target=about.target)
+        case "freeze":
+            lasts = _text(values, "lasts")
+            span = duration(lasts)
+            if lasts and span is None:
+                return {"lasts": "Write a length of time, for example 4h, 90 min or 2 days: a minute to 30 days."}
+            target = about.target or _chosen(values, "router")
+            if not target:
+                return {"router": "Choose a router."}
+            return Command(word, reason=reason, target=target, keep_stage=_chosen(values, "mode") == "keep", lasts=span)
+        case "unfreeze":
+            holds = tuple(str(one["value"]) for one in values["holds"].get("selected_options") or ())
+            wrong = {} if holds else {"holds": "Choose at least one hold."}
+            wrong |= {} if reason else {"found": "Say what was found: whoever reads the receipt wants to know."}
+            return wrong or Command(word, holds=holds, reason=reason, target=about.target)
+        case "deny":
+            if not reason:
+                return {"reason": "Say why: whoever asked wants to know."}
+            return Command(word, argument=about.argument, reason=reason)
+        case _:
+            raise ValueError(f"no modal is called {word!r}")
+
+
+def _view(word: str, about: About, blocks: list[Block], *, submit: bool = True) -> View:
+    view: View = {
+        "type": "modal",
+        "callback_id": word,
+        "private_metadata": json.dumps(asdict(about)),
+        "title": plain_text(_TITLES.get(word, word.capitalize()), 24),
+        "close": plain_text("Cancel" if submit else "Close", 24),
+        "blocks": blocks,
+    }
+    if about.target:
+        view["blocks"] = [context(f"Router: *{escape(about.target)}*"), *blocks]
+    if submit:
+        view["submit"] = plain_text(_SUBMITS[word], 24)
+    return view
+
+
+def _input(name: str, label: str, element: Block, *, hint: str = "", optional: bool = False) -> Block:
+    block: Block = {"type": "input", "block_id": name, "label": plain_text(label, 150), "element": element, "optional": optional}
+    if hint:
+        block["hint"] = plain_text(hint, 150)
+    return block
+
+
+def _reason(name: str, label: str, placeholder: str, *, optional: bool, focus: bool = False) -> Block:
+    element = {
+        "type": "plain_text_input",
+        "action_id": name,
+        "multiline": True,
+        "max_length": MAX_REASON,
+        "focus_on_load": focus,
+        "placeholder": plain_text(placeholder, 150),
+    }
+    return _input(
+        name, label, element, hint="It is kept in the receipt, and everybody in the channel sees it.", optional=optional
+    )
+
+
+def _named(value: str, text: str, description: str = "") -> Block:
+    option: Block = {"text": plain_text(text, 75), "value": value}
+    if description:
+        option["description"] = plain_text(description, 75)
+    return option
+
+
+def _option(stage: int, description: str) -> Block:
+    return _named(str(stage), f"{stage} % of live traffic", description)
+
+
+def _meaning_above(seen: Overview) -> str:
+    if seen.report is not None and not seen.report.gates.go:
+        return "One step up. The gates say NO-GO now: it would be refused."
+    return "One step up. Gates are measured; somebody else has to approve."
+
+
+def _below(stage: int) -> str:
+    return "Down, at once, no approval." if stage else "Down to shadow: ANR decides, nothing is used. At once."
+
+
+def _owner(hold: Hold) -> str:
+    return f"by {hold.actor.id}, since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.id[:8]}"
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    return str((values.get(name) or {}).get("value") or "").strip()
+
+
+def _chosen(values: Mapping[str, Any], name: str) -> str:
+    return str(((values.get(name) or {}).get("selected_option") or {}).get("value") or "")
