@@ -6,15 +6,16 @@ Excluded: everything that these do.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import buttons, forms, questions, slash
@@ -34,14 +35,21 @@ from core.site import Site, utc_now
 from core.target import Target
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_RETRY_SECONDS = 5.0
+_PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+"""Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
 
 @asynccontextmanager
 async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int | None]:
     """Run the bot while the block lasts; yields the port of HTTP mode, or None in Socket Mode.
 
+    While Slack cannot be reached the schedule already runs, and this waits; what it does is told when Slack is back.
+
     Raises:
-        ConfigurationError: Slack is not configured, or refuses the token; nothing was started.
+        ConfigurationError: Slack is not configured, or refuses a token; the bot was stopped.
     """
     slack = settings.slack
     bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
@@ -52,23 +60,20 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             "(Socket Mode) or slack.signing_secret (HTTP mode).",
         )
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
-    try:
-        identity = await client.auth_test()
-    except SLACK_FAILED as error:
-        raise ConfigurationError(
-            f"Slack does not accept the bot token, or cannot be reached ({error}). Nothing was started."
-        ) from error
-    known = AuthorizeResult.from_auth_test_response(bot_token=bot_token, auth_test_response=identity)
-
-    async def authorize() -> AuthorizeResult:
-        # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
-        return known
-
+    with suppress(*SLACK_FAILED), _refusals("the bot token"):
+        await client.auth_test()  # a token that is wrong ends here, before anything was started
     async with AsyncExitStack() as routers:
         calls = SlackCalls(client)
         stations = [
             await routers.enter_async_context(_station(settings, target, calls, clock)) for target in settings.every_target
         ]
+        identity = await _patiently(client.auth_test, "the bot token")
+        known = AuthorizeResult.from_auth_test_response(bot_token=bot_token, auth_test_response=identity)
+
+        async def authorize() -> AuthorizeResult:
+            # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
+            return known
+
         desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
         routers.push_async_callback(desk.drain)
         bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
@@ -79,6 +84,35 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         else:
             async with _http(app, slack.http_host, slack.http_port) as port:
                 yield port
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Make a sentence of a refusal; that Slack cannot be reached stays what it is."""
+    try:
+        yield
+    except SlackApiError as error:
+        code = error.response.get("error")
+        if not code or code in _PASSING:
+            raise
+        raise ConfigurationError(
+            f"Slack does not accept {what} ({code}). The bot was stopped; copy the token anew from the app's pages.",
+        ) from error
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    """Ask Slack until it answers.
+
+    Raises:
+        ConfigurationError: the answer is a refusal.
+    """
+    while True:
+        try:
+            with _refusals(what):
+                return await ask()
+        except SLACK_FAILED as error:
+            log.warning("Slack cannot be reached, the schedule runs meanwhile; asked again in %.0f s: %s", _RETRY_SECONDS, error)
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 @asynccontextmanager
@@ -153,8 +187,12 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
 @asynccontextmanager
 async def _socket(app: AsyncApp, app_token: str, client: AsyncWebClient) -> AsyncIterator[None]:
     handler = AsyncSocketModeHandler(app, app_token, web_client=AsyncWebClient(token=client.token, base_url=client.base_url))
-    await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt has no types here
     try:
+        # asked for here and not by the handler, which takes a refusal for an outage and asks for ever
+        opened = await _patiently(lambda: client.apps_connections_open(app_token=app_token), "the app-level token")
+        handler.client.wss_uri = str(opened["url"])
+        await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt has no types here
+        log.info("connected to Slack in Socket Mode")
         yield
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]  # as above
@@ -172,6 +210,7 @@ async def _http(app: AsyncApp, host: str, port: int) -> AsyncIterator[int]:
             f"Nothing can listen on {host}:{port} ({error.strerror}). The bot was stopped; set another slack.http_port.",
         ) from error
     try:
+        log.info("listening for Slack on %s:%d", host, runner.addresses[0][1])
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

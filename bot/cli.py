@@ -27,13 +27,16 @@ def demo(port: int = 8765) -> None:
 async def _bot() -> None:
     from bot.app import running  # noqa: PLC0415 - Bolt is slow to import, and only the bot needs it
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stop = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with running(load()):
-        await stop.wait()
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would tell each look at the clock
+    serving = asyncio.current_task()
+    if serving is not None:
+        with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
+            for name in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        async with running(load()):
+            await asyncio.Event().wait()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from bot.manifest import BOT_SCOPES, COMMAND, MANIFEST
 
 ROOT = Path(__file__).parents[1]
 NEEDS: dict[str, set[str]] = {
+    "apps.connections.open": set(),  # the app-level token's own scope, which no manifest declares
     "auth.test": set(),
     "chat.postMessage": {"chat:write"},
     "chat.update": {"chat:write"},
