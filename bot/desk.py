@@ -100,7 +100,8 @@ class Desk:
             AnrError: it may not be asked for here, nobody can say who asks, or the call failed.
         """
         brakes = command.word in {"rollback", "freeze"}
-        pool = self._brake if brakes else self._work
+        # a freeze that keeps the stage waits for the operation lock, and must not make a brake wait with it
+        pool = self._brake if brakes and not command.keep_stage else self._work
         loop = asyncio.get_running_loop()
         station = await loop.run_in_executor(pool, self.station, command, request.channel)
         if isinstance(station, Misunderstood):

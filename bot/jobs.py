@@ -1,4 +1,4 @@
-"""The scheduled jobs: the daily run, the looks between the runs, the end of requests that nobody answered, and upkeep.
+"""The scheduled jobs: daily run, looks between the runs, requests that expire, brakes that wait to be recorded, upkeep.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, operations, upkeep, watching
+from core import approving, operations, recovery, upkeep, watching
 from core.actors import UPKEEP
 from core.errors import AnrError
 from core.schedule import due
@@ -44,7 +44,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
-        for job in (self._daily, self._sweep, self._watch, self._guard, self._backup, self._prune):
+        for job in (self._record_brakes, self._daily, self._sweep, self._watch, self._guard, self._backup, self._prune):
             self._scheduler.add_job(
                 self._begin,
                 "interval",
@@ -82,6 +82,10 @@ class Jobs:
             return
         operations.daily(self._site, day, self._schedule.promotion)
         self._on_change()
+
+    def _record_brakes(self) -> None:
+        if recovery.record_waiting(self._site):
+            self._on_change()
 
     def _sweep(self) -> None:
         if approving.sweep(self._site):

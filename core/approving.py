@@ -204,6 +204,9 @@ def marked(facts: Facts) -> Refuse | None:
     if facts.brake.frozen_by:
         text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
         return Refuse(Code.BRAKE_ENGAGED, text)
+    if facts.brake.waiting:
+        text = "A brake was used that is not in the journal yet. Nothing was changed; `anr recover` records it, then ask again."
+        return Refuse(Code.BRAKE_ENGAGED, text)
     return None
 
 

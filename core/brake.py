@@ -4,6 +4,9 @@ Each brake (rollback, step down, freeze) leaves a note of its own before it touc
 Whoever writes anything but the safe settings looks at token and freezes before and after (core/router.py): if they changed,
 the brake came in between. The notes do not need the journal; what could not be recorded there waits in them (rule 1).
 
+Where the first directory cannot be written, marks are left in a spare one beside the router's settings file: a disk on which
+the safe settings could be written can take a mark, too. Where neither can be written, this process remembers.
+
 Excluded: the router's settings, and the journal.
 """
 
@@ -45,27 +48,45 @@ class BrakeNote(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BrakeReading:
-    """What the marks say at one moment. Two equal readings mean that no brake came in between."""
+    """What the marks say at one moment. Two equal readings mean that no brake came in between.
+
+    Attributes:
+        frozen_by: notes of freezes.
+        waiting: notes that the journal does not have yet; a brake leaves its note before it is recorded.
+    """
 
     token: str
     frozen_by: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
 
 
 class Brake:
-    """The marks in one directory."""
+    """The marks of one target."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, spare: Path) -> None:
+        self._directories = (directory, spare)
+        self._remembered: dict[str, BrakeNote] = {}
 
     def engage(self, note: BrakeNote) -> None:
         """Leave a note durably and replace the token.
 
         Raises:
-            OSError: the marks cannot be written; the caller goes on with the router all the same.
+            OSError: the marks can be written nowhere; this process remembers them, and the caller goes on with the router.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._write(note)
-        write_durably(self._directory / "token", note.id.encode() + b"\n")
+        first: OSError | None = None
+        for directory in self._directories:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                _write(directory, note)
+                write_durably(directory / "token", note.id.encode() + b"\n")
+            except OSError as error:
+                first = first or error
+            else:
+                self._remembered.pop(note.id, None)
+                return
+        self._remembered[note.id] = note
+        if first is not None:
+            raise first
 
     def mark_recorded(self, note: BrakeNote) -> None:
         """The journal has this brake's receipt: a freeze's note stays as its mark, any other goes.
@@ -73,10 +94,15 @@ class Brake:
         Raises:
             OSError: the marks cannot be written.
         """
-        if note.action is Action.FREEZE:
-            self._write(note.model_copy(update={"recorded": True}))
-        else:
+        if note.action is not Action.FREEZE:
             self.release((note.id,))
+            return
+        recorded = note.model_copy(update={"recorded": True})
+        if note.id in self._remembered:
+            self.engage(recorded)
+        for directory in self._directories:
+            if _path(directory, note.id).exists():
+                _write(directory, recorded)
 
     def release(self, note_ids: tuple[str, ...]) -> None:
         """Remove the notes of holds that were lifted. Other notes and the token stay.
@@ -85,65 +111,84 @@ class Brake:
             OSError: a note cannot be removed.
         """
         for note_id in note_ids:
-            with contextlib.suppress(FileNotFoundError):
-                self._path(note_id).unlink()
-        if self._directory.is_dir():
-            sync_directory(self._directory)
+            self._remembered.pop(note_id, None)
+        for directory in self._directories:
+            for note_id in note_ids:
+                with contextlib.suppress(FileNotFoundError):
+                    _path(directory, note_id).unlink()
+            if directory.is_dir():
+                sync_directory(directory)
 
     def read(self) -> BrakeReading:
         """Return what the marks say. A note that cannot be understood counts as a freeze.
 
         Raises:
-            BrakeUnreadable: the directory or a mark in it cannot be read.
+            BrakeUnreadable: a directory or a mark in it cannot be read.
         """
-        try:
-            token = read_bounded(self._directory / "token", 1024).decode("utf-8", "replace").strip()
-        except FileNotFoundError:
-            token = ""
-        except OSError as error:
-            raise self._unreadable(error) from error
-        frozen = [note_id for note_id, note in self._notes() if note is None or note.action is Action.FREEZE]
-        return BrakeReading(token, tuple(sorted(frozen)))
+        tokens = [*(_token(directory) for directory in self._directories), *self._remembered]
+        notes = self._notes()
+        frozen = sorted(note_id for note_id, note in notes.items() if note is None or note.action is Action.FREEZE)
+        waiting = sorted(note_id for note_id, note in notes.items() if note is not None and not note.recorded)
+        return BrakeReading(" ".join(filter(None, tokens)), tuple(frozen), tuple(waiting))
 
     def unrecorded(self) -> tuple[BrakeNote, ...]:
         """Return the notes that the journal does not have yet, oldest first.
 
         Raises:
-            BrakeUnreadable: the directory or a mark in it cannot be read.
+            BrakeUnreadable: a directory or a mark in it cannot be read.
         """
-        waiting = (note for _, note in self._notes() if note is not None and not note.recorded)
+        waiting = (note for note in self._notes().values() if note is not None and not note.recorded)
         return tuple(sorted(waiting, key=lambda note: note.at))
 
-    def _notes(self) -> list[tuple[str, BrakeNote | None]]:
-        try:
-            names = sorted(path.name for path in self._directory.iterdir() if path.match("note-*.json"))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise self._unreadable(error) from error
-        notes: list[tuple[str, BrakeNote | None]] = []
-        for name in names:
-            note_id = name.removeprefix("note-").removesuffix(".json")
-            try:
-                notes.append((note_id, BrakeNote.model_validate_json(read_bounded(self._directory / name, _MAX_NOTE_BYTES))))
-            except FileNotFoundError:
-                continue  # lifted between listing and reading
-            except ValidationError:
-                notes.append((note_id, None))
-            except OSError as error:
-                raise self._unreadable(error) from error
+    def _notes(self) -> dict[str, BrakeNote | None]:
+        notes: dict[str, BrakeNote | None] = dict(self._remembered)
+        for directory in self._directories:
+            notes.update(_notes_in(directory))
         return notes
 
-    def _write(self, note: BrakeNote) -> None:
-        write_durably(self._path(note.id), canonical_bytes(note.model_dump(mode="json")))
 
-    def _path(self, note_id: str) -> Path:
-        if not note_id.isalnum():
-            raise ValueError(f"{note_id!r} cannot be the id of a note")
-        return self._directory / f"note-{note_id}.json"
+def _token(directory: Path) -> str:
+    try:
+        return read_bounded(directory / "token", 1024).decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _unreadable(directory, error) from error
 
-    def _unreadable(self, error: OSError) -> BrakeUnreadable:
-        return BrakeUnreadable(
-            f"The brake's marks in {self._directory} cannot be read ({error.strerror or error}), so nothing but the safe "
-            "settings may be written. Make the directory readable for the account that runs anr.",
-        )
+
+def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
+    try:
+        names = sorted(path.name for path in directory.iterdir() if path.match("note-*.json"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+    notes: dict[str, BrakeNote | None] = {}
+    for name in names:
+        note_id = name.removeprefix("note-").removesuffix(".json")
+        try:
+            notes[note_id] = BrakeNote.model_validate_json(read_bounded(directory / name, _MAX_NOTE_BYTES))
+        except FileNotFoundError:
+            continue  # lifted between listing and reading
+        except ValidationError:
+            notes[note_id] = None
+        except OSError as error:
+            raise _unreadable(directory, error) from error
+    return notes
+
+
+def _write(directory: Path, note: BrakeNote) -> None:
+    write_durably(_path(directory, note.id), canonical_bytes(note.model_dump(mode="json")))
+
+
+def _path(directory: Path, note_id: str) -> Path:
+    if not note_id.isalnum():
+        raise ValueError(f"{note_id!r} cannot be the id of a note")
+    return directory / f"note-{note_id}.json"
+
+
+def _unreadable(directory: Path, error: OSError) -> BrakeUnreadable:
+    return BrakeUnreadable(
+        f"The brake's marks in {directory} cannot be read ({error.strerror or error}), so nothing but the safe "
+        "settings may be written. Make the directory readable for the account that runs anr.",
+    )

@@ -1,14 +1,17 @@
 """Rollback and freeze, and the lifting of holds.
 
 The brake acts on the router first and records afterwards (rule 1): it waits for no lock, needs no ledger, no journal and no
-Slack. What cannot be recorded waits in the brake's notes until `recover`.
+Slack, and its answer waits for nobody either. What cannot be recorded waits in the brake's notes until the next chance
+(core/recovery.py).
 
 Excluded: steps down to a stage above 0, which are ordinary operations (core/operations.py).
 """
 
 import logging
+import threading
 import uuid
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.actors import SCHEDULER, Actor, Role
@@ -17,8 +20,7 @@ from core.approvals import Approval
 from core.brake import BrakeNote
 from core.canonical import clean_text
 from core.decisions import Code, Refuse, not_allowed
-from core.errors import CauseAlreadyRecorded, JournalError, LockUnavailable, OperationBusy
-from core.journal import Journal
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
 from core.lock import operation_lock
 from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
 from core.rollout import RolloutState
@@ -28,9 +30,13 @@ from core.site import Site, observed
 log = logging.getLogger(__name__)
 
 _CONFIRM_SECONDS = 2.0
-"""How long a brake that has acted waits for an operation under way, to look at the settings once more."""
+"""How long a brake that has answered waits for an operation under way, to look at the settings once more."""
 _LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
+_RECENT = 20
+"""How many receipts back a move may be that died beside a brake."""
+_RECORD_SECONDS = 0.5
+"""How long the answer waits for another process's transaction; then the brake is recorded late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,38 +92,83 @@ def _engage(
         at=now,
         expires_at=now + lasts if lasts else None,
     )
-    problems = []
+    unmarked: OSError | None = None
     try:
         site.brake.engage(note)
     except OSError as error:
-        problems.append(f"The brake's mark could not be written ({error.strerror or error}).")
+        unmarked = error
     went_wrong = site.router.make_safe()
-    problems.extend(went_wrong)
-    sealed = None
-    try:
-        sealed = record(site, note, late=False, safe=not went_wrong)
-    except JournalError as error:
-        problems.append(f"This is not in the journal yet, `anr recover` records it: {error}")
+    sealed, unrecorded = _recorded(site, note, safe=not went_wrong)
     _stay_safe(site, now)
+    problems = (*went_wrong, *_not_kept(note, unmarked, unrecorded))
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
-    return Braked(note, sealed, not went_wrong, tuple(problems))
+    return Braked(note, sealed, not went_wrong, problems)
+
+
+def _recorded(site: Site, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
+    with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
+        try:
+            return record(replace(site, journal=journal), note, late=False, safe=safe), None
+        except JournalError as error:
+            return None, error
+
+
+def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
+    """Say what of a brake could not be kept; what only this process remembers goes into the log whole."""
+    if unmarked is None:
+        return () if unrecorded is None else (f"This is not in the journal yet; it is recorded at the next chance. {unrecorded}",)
+    reason = unmarked.strerror or unmarked
+    if unrecorded is None:
+        return (f"The brake's mark could not be written ({reason}); a promotion under way may not see it. Look at the stage.",)
+    log.critical("this brake is kept nowhere but here: %s", note.model_dump_json())
+    shout = (
+        f"NOTHING OF THIS COULD BE KEPT, neither a mark ({reason}) nor a receipt: only this process and its log know of it, and "
+        f"nothing forbids the next promotion. Make room, then give the command again. {unrecorded}"
+    )
+    return (shout,)
 
 
 def _stay_safe(site: Site, now: datetime) -> None:
     """Look at the settings again once nobody can be writing them, and make them safe again if need be.
 
     A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
-    back itself; its death freed the lock. Who still holds the lock after the wait looks at the marks after its write.
+    back itself; its death freed the lock. Who still holds the lock after the wait looks at the marks after its write. The
+    answer does not wait for that: while somebody holds the lock, a thread does.
     """
     try:
+        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=0):
+            _look_again(site)
+    except OperationBusy:
+        threading.Thread(target=_wait_and_look, args=(site, now), name="anr-after-brake").start()
+    except LockUnavailable:
+        log.warning("the operation lock cannot be taken, so that nobody can hold it either")
+        _look_again(site)
+
+
+def _wait_and_look(site: Site, now: datetime) -> None:
+    try:
         with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=_CONFIRM_SECONDS):
-            settings, _ = observed(site)
-            if settings is not None and not settings.carries(SAFE_SETTINGS):
-                log.error("the settings were raised after the brake; they are made safe again")
-                site.router.make_safe()
+            _look_again(site, half_way=_left_half_way(site))
     except (OperationBusy, LockUnavailable):
-        log.warning("the operation lock is held or cannot be taken; whoever holds it looks at the brake's marks")
+        log.warning("the operation lock is held; whoever holds it looks at the brake's marks")
+
+
+def _look_again(site: Site, *, half_way: bool = False) -> None:
+    settings, _ = observed(site)
+    if half_way or (settings is not None and not settings.carries(SAFE_SETTINGS)):
+        log.error("a promotion died beside the brake, or the settings were raised after it; they are made safe again")
+        site.router.make_safe()
+
+
+def _left_half_way(site: Site) -> bool:
+    """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
+    try:
+        receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
+    except JournalError:
+        return True
+    begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}
+    return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
 
 
 def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | None:
@@ -129,7 +180,7 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     settings, _ = observed(site)
     try:
         before = site.journal.state().stage
-    except JournalError:
+    except JournalCorrupt:  # its last receipts may do all the same
         before = None
     hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
     draft: Draft = site.draft(
@@ -151,10 +202,14 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         settings_observed=dict(settings.values) if settings else None,
         late=late,
     )
+    sealed: Sealed | None = None
     try:
         sealed = site.journal.append(draft)
-    except CauseAlreadyRecorded:
-        sealed = None
+    except JournalError as error:
+        if recorded := site.journal.of_operation(note.id):
+            sealed = recorded[0]  # somebody else was quicker to record this note
+        elif not isinstance(error, CauseAlreadyRecorded):
+            raise
     try:
         if sealed is None:
             site.brake.release((note.id,))
@@ -222,11 +277,8 @@ def _expired(state: RolloutState, now: datetime) -> tuple[str, ...]:
 
 
 def _earlier_effect(site: Site, cause: str) -> int | None:
-    target = site.target
-    glance = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, busy_seconds=_LOOK_SECONDS)
-    try:
-        return glance.find_cause(cause)
-    except JournalError:
-        return None  # a brake that comes twice is safe, a brake that waits is not
-    finally:
-        glance.close()
+    with closing(site.journal.with_patience(_LOOK_SECONDS)) as journal:
+        try:
+            return journal.find_cause(cause)
+        except JournalError:
+            return None  # a brake that comes twice is safe, a brake that waits is not

@@ -85,6 +85,10 @@ class Journal:
         """Let go of the database."""
         self._engine.dispose()
 
+    def with_patience(self, seconds: float) -> "Journal":
+        """Return the same journal, waiting only so long for another process's transaction."""
+        return Journal(self._path, target=self._target, receipts_dir=self._receipts_dir, busy_seconds=seconds)
+
     def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
         """Record a receipt, and with it the new status of an approval, durably and as one.
 

@@ -6,7 +6,9 @@ marks and files are brought in line with the journal. Nothing here ever raises t
 
 import logging
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from core.actors import RECOVERY
 from core.actuation import Order
@@ -22,6 +24,9 @@ from core.router import RouterSettings
 from core.site import Site
 
 log = logging.getLogger(__name__)
+
+_UNDER_WAY = timedelta(seconds=5)
+"""A note that is younger belongs to a brake that is just recording it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +79,37 @@ def recover(site: Site) -> Recovered:
         AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
     """
     with operation_lock(site.target.run_dir, "recover", site.clock()):
-        late = tuple(sealed for note in site.brake.unrecorded() if (sealed := _record_late(site, note)) is not None)
+        late = _late(site, site.brake.unrecorded())
         _make_braked_safe(site)
         settled = _settle(site)
         _align_marks(site)
         return Recovered(late, settled, site.journal.recreate_files())
 
 
+def record_waiting(site: Site) -> tuple[Sealed, ...]:
+    """Record the brakes that could not be recorded when they acted. Costs a look at the marks if there are none.
+
+    Raises:
+        AnrError: they still wait.
+    """
+    before = site.clock() - _UNDER_WAY
+    waiting = [note for note in site.brake.unrecorded() if note.at < before]
+    if not waiting:
+        return ()
+    with operation_lock(site.target.run_dir, "record the brake", site.clock()):
+        return _late(site, waiting)
+
+
+def _late(site: Site, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
+    return tuple(sealed for note in notes if (sealed := _record_late(site, note)) is not None)
+
+
 def _record_late(site: Site, note: BrakeNote) -> Sealed | None:
     if site.journal.has(note.id):
         site.brake.mark_recorded(note)
         return None
-    problems = site.router.make_safe() if site.brake.read().token == note.id else ()
-    return record(site, note, late=True, safe=not problems)
+    # nothing was promoted while it waited, so that the router may be made safe again
+    return record(site, note, late=True, safe=not site.router.make_safe())
 
 
 def _make_braked_safe(site: Site) -> None:

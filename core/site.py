@@ -82,7 +82,7 @@ class Site:
         on_progress: OnProgress | None = None,
     ) -> "Site":
         """Put a site together from its target."""
-        brake = Brake(target.run_dir / "brake")
+        brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
 
@@ -124,7 +124,7 @@ class Site:
             stages=self.target.stages,
             now=now,
             drift=drift,
-            brake_marks=marks.frozen_by,
+            brake_marks=(*marks.frozen_by, *marks.waiting),
             soak_hours=self.target.soak_hours,
             approvers_set=bool(self.access.rule(Approvable.PROMOTE).approvers),
             schedule_promotes=self.target.schedule.promotion is not PromotionMode.OFF,

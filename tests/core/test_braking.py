@@ -1,7 +1,5 @@
 import os
-import sqlite3
 import threading
-from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -10,10 +8,8 @@ from core import approving, braking, operations, outcomes, recovery
 from core.actuation import Order
 from core.brake import BrakeReading
 from core.decisions import Code, Refuse
-from core.lock import operation_lock
-from core.receipts import Action, Result
+from core.receipts import Result
 from core.router import SAFE_SETTINGS, settings_for
-from core.site import Site
 from tests.core.conftest import House
 
 
@@ -24,48 +20,6 @@ def is_safe(house: House) -> bool:
 def braked(result: object) -> braking.Braked:
     assert isinstance(result, braking.Braked), result
     return result
-
-
-def test_a_rollback_acts_while_another_operation_holds_the_lock(begun: House) -> None:
-    """A stuck operation does not delay the brake."""
-    with operation_lock(begun.target.run_dir, "stuck", begun.clock()):
-        done = braked(braking.rollback(begun.site, begun.people["max"], "errors"))
-    assert done.problems == ()
-    assert is_safe(begun)
-    assert begun.site.journal.state().stage == 0
-
-
-def test_a_rollback_acts_with_a_corrupt_journal_and_is_recorded_late(begun: House) -> None:
-    """The router is safe, the person is told that nothing was recorded, and `recover` records it."""
-    good = begun.target.journal.read_bytes()
-    begun.target.journal.write_bytes(b"not a database" * 100)
-    for suffix in ("-wal", "-shm"):
-        Path(f"{begun.target.journal}{suffix}").unlink(missing_ok=True)
-    site = Site.at(begun.target, begun.site.access, begun.clock)
-    done = braked(braking.rollback(site, begun.people["max"], "errors"))
-    assert done.sealed is None
-    assert done.safe
-    assert "not in the journal yet" in done.problems[0]
-    assert is_safe(begun)
-    begun.target.journal.write_bytes(good)
-    (late,) = recovery.recover(Site.at(begun.target, begun.site.access, begun.clock)).late
-    assert (late.receipt.late, late.receipt.reason, late.receipt.actor.id) == (True, "errors", "UMAX")
-
-
-def test_a_freeze_acts_with_a_locked_journal(begun: House) -> None:
-    """A transaction that another process never ends does not keep the router live; the mark blocks promotion meanwhile."""
-    holder = sqlite3.connect(begun.target.journal, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    try:
-        done = braked(braking.freeze(begun.site, begun.people["max"], "errors"))
-    finally:
-        holder.execute("ROLLBACK")
-        holder.close()
-    assert done.safe
-    assert done.sealed is None
-    assert begun.site.brake.read().frozen_by == (done.note.id,)
-    recovery.recover(begun.site)
-    assert [hold.id for hold in begun.site.journal.state().holds] == [done.note.id]
 
 
 def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_promote(begun: House) -> None:
@@ -114,23 +68,23 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House
     assert all(written.overtaken or written.observed.stage == 25 for written in raced)
 
 
-def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(begun: House) -> None:
+def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(
+    begun: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
+    monkeypatch.setattr(braking, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
     lock = FileLock(begun.target.run_dir / "operation.lock")
     begun.target.run_dir.mkdir(parents=True, exist_ok=True)
     lock.acquire()
-    applied: list[object] = []
-    brake = threading.Thread(target=lambda: applied.append(braking.rollback(begun.site, begun.people["max"], "errors")))
-    brake.start()
-    while not any(one.receipt.action is Action.ROLLBACK for one in begun.site.journal.receipts()):
-        continue
+    assert braked(braking.rollback(begun.site, begun.people["max"], "errors")).safe
     text = begun.target.settings_file.read_text(encoding="utf-8")
     begun.target.settings_file.write_text(text.replace("=0.00", "=0.25").replace("KILL=1", "KILL=0"), encoding="utf-8")
     assert not is_safe(begun)
     lock.release()
-    brake.join()
+    for thread in threading.enumerate():
+        if thread.name == "anr-after-brake":
+            thread.join()
     assert is_safe(begun)
-    assert braked(applied[0]).safe
 
 
 def test_a_member_without_the_role_cannot_brake(house: House) -> None:
@@ -152,16 +106,6 @@ def test_a_brake_works_before_the_journal_was_ever_begun(house: House) -> None:
     """Nothing has to be initialised before the brake works."""
     assert braked(braking.rollback(house.site, house.people["max"], "")).problems == ()
     assert house.site.journal.state().stage == 0
-
-
-def test_a_settings_file_that_cannot_be_written_is_shouted(begun: House) -> None:
-    """The brake says that the router may not be safe, and what went wrong."""
-    directory = begun.target.settings_file
-    directory.unlink()
-    directory.mkdir()
-    done = braked(braking.rollback(begun.site, begun.people["max"], ""))
-    assert not done.safe
-    assert any("could not be written" in problem for problem in done.problems)
 
 
 @pytest.mark.parametrize(

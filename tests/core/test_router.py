@@ -55,7 +55,7 @@ def place(folder: Path, content: bytes | None = AT_10, **options: Any) -> Place:
     target = Target.model_validate({"settings_file": folder / "anr.env", "run_dir": folder / "run", **options})
     if content is not None:
         target.settings_file.write_bytes(content)
-    brake = Brake(target.run_dir / "brake")
+    brake = Brake(target.run_dir / "brake", target.run_dir / "spare")
     return Place(target, brake, Router(target, brake))
 
 

@@ -1,0 +1,152 @@
+"""The brake from Slack while Slack is down, and while everything else that the bot can do is busy."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientConnectionError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import Access
+from bot.deliveries import Deliveries
+from bot.desk import Desk, Station
+from bot.outbox import Outbox
+from bot.slack_calls import SlackCalls
+from bot.slash import typed
+from bot.stories import Stories
+from core import holding
+from core.actors import AccessPolicy
+from core.lock import operation_lock
+from core.router import SAFE_SETTINGS
+from core.site import Site
+from core.target import Target
+
+ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))
+Figure = Callable[[str], None]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A router at 10 % that nobody has operated yet."""
+    target = Target(
+        ledger=tmp_path / "ledger.ndjson",
+        settings_file=tmp_path / "anr.env",
+        health_url="http://127.0.0.1:9/health/slots",
+        journal=tmp_path / "journal.sqlite",
+        receipts_dir=tmp_path / "logs",
+        run_dir=tmp_path / "run",
+    )
+    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    target.ledger.write_text("{}\n" * 10, encoding="utf-8")
+    return Site.at(target, ACCESS)
+
+
+@asynccontextmanager
+async def desk_of(site: Site, slack_url: str) -> AsyncIterator[Desk]:
+    """A desk whose Slack is at this address."""
+    client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
+    deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
+    stories = Stories(site, Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
+    desk = Desk([Station(site, stories, "C1")], Access(client, ACCESS, "T1"))
+    try:
+        yield desk
+    finally:
+        await desk.drain()
+
+
+@asynccontextmanager
+async def silent_slack() -> AsyncIterator[str]:
+    """Something that takes every connection and never says a word."""
+    over = asyncio.Event()
+
+    async def keep(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/"
+    finally:
+        over.set()
+        server.close()
+
+
+def body(text: str, user: str = "UMAX") -> dict[str, Any]:
+    return {"text": text, "user_id": user, "team_id": "T1", "channel_id": "C1", "trigger_id": f"{time.monotonic_ns()}"}
+
+
+async def unanswered(**_answer: object) -> None:
+    """Slack does not take the answer either."""
+    raise ClientConnectionError("Slack is down")
+
+
+async def braked(desk: Desk, site: Site, text: str, fault: str, figure: Figure) -> None:
+    """Type a brake, and check that the router is safe when it has been carried out."""
+    before = time.monotonic()
+    await asyncio.wait_for(typed(desk, body(text), unanswered), 15)
+    assert site.router.settings().carries(SAFE_SETTINGS)
+    figure(f"/anr {text} while {fault}: safe and over after {(time.monotonic() - before) * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize("text", ["rollback", "freeze"])
+async def test_slack_is_down(site: Site, text: str, figure: Figure, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can be asked who this is, and nobody takes the answer: the router is safe all the same."""
+    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
+        await braked(desk, site, text, "Slack refuses connections", figure)
+    assert "the answer could not be delivered" in caplog.text
+    assert site.journal.receipts()[-1].receipt.actor.id == "UMAX"
+
+
+@pytest.mark.parametrize("text", ["rollback", "freeze"])
+async def test_slack_is_silent(site: Site, text: str, figure: Figure) -> None:
+    """A Slack that takes connections and says nothing is not waited for."""
+    async with silent_slack() as url, desk_of(site, url) as desk:
+        await braked(desk, site, text, "Slack is silent", figure)
+
+
+async def test_reports_are_being_computed_by_every_worker(site: Site, figure: Figure) -> None:
+    """More reports than there are workers, none of which comes to an end, do not delay the brake."""
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def never_done(_read: int, _size: int) -> None:
+        begun.release()
+        over.wait()
+
+    busy = replace(site, on_progress=never_done)
+    async with desk_of(busy, "http://127.0.0.1:9/api/") as desk:
+        reports = [asyncio.get_running_loop().run_in_executor(desk._work, _report, busy) for _ in range(8)]
+        try:
+            for _ in range(4):
+                assert await asyncio.to_thread(begun.acquire, timeout=15)
+            await braked(desk, site, "rollback", "reports are being computed by every worker", figure)
+            assert not any(report.done() for report in reports)
+        finally:
+            over.set()
+        await asyncio.gather(*reports)
+
+
+async def test_freezes_that_keep_the_stage_wait_for_the_lock(site: Site, figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are ordinary operations: however many of them wait, a brake has a thread of its own."""
+    monkeypatch.setattr(holding, "WAIT_SECONDS", 60.0)
+    answers: list[object] = []
+
+    async def taken(**answer: object) -> None:
+        answers.append(answer)
+
+    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
+        with operation_lock(site.target.run_dir, "stuck", site.clock()):
+            waiting = [asyncio.create_task(typed(desk, body("freeze --keep-stage"), taken)) for _ in range(3)]
+            await asyncio.sleep(0)
+            await braked(desk, site, "freeze", "freezes that keep the stage wait for the lock", figure)
+            assert answers == []
+        await asyncio.gather(*waiting)
+
+
+def _report(site: Site) -> None:
+    site.measure(site.clock(), leaving_zero=False)
