@@ -16,6 +16,24 @@ def bot() -> None:
 
 
 @app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Examine everything that operating the router depends on, and say what to do next."""
+    checks: tuple[Check, ...] = ()
+    try:
+        with operating() as (settings, site):
+            checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
+            checks = (*checks, *examine_slack(settings.slack, (site.target.channel or settings.slack.channel,)))
+    except ConfigurationError as error:
+        checks = (Check("options", Health.FAIL, str(error), "Correct the options; docs/configuration.md names them all."),)
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        print_checks(checks)
+    if any(check.health is Health.FAIL for check in checks):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def demo(port: int = 8765) -> None:
     """Start a local Slack workspace, a simulated router and the bot, and print where to look."""
     from bot.playground.demo import play  # noqa: PLC0415 - only the demo needs the playground

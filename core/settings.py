@@ -176,6 +176,17 @@ def _named(name: str, options: Any) -> Any:
     return {**own, **options, "name": name}
 
 
+def options_file() -> Path | None:
+    """Return the file from which the options are read, or None if there is none."""
+    file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
+    return file if file.is_file() else None
+
+
+def stray_router_settings() -> tuple[str, ...]:
+    """Return the names of router settings in this process's environment, where no running router ever sees them."""
+    return tuple(sorted(name for name in os.environ if name.startswith("NOVA_ANR_")))
+
+
 def load() -> Settings:
     """Read all options.
 

@@ -215,6 +215,17 @@ def print_gates(gates: tuple[Gate, ...], *, title: str) -> None:
     out.print(table)
 
 
+_HEALTH_STYLES = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "bold red"}
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Print what a doctor found, a line each, and below what to do next."""
+    for check in checks:
+        out.print(f"[{_HEALTH_STYLES[check.health]}]{check.health:<4}[/] [bold]{check.name}[/bold]: {escape(check.text)}")
+        if check.remedy:
+            out.print(f"     → {escape(check.remedy)}")
+
+
 def print_json(value: Any) -> None:
     """Print one line of JSON whose bytes depend on the value alone."""
     sys.stdout.write(json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
