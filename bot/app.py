@@ -22,6 +22,7 @@ from bot import buttons, forms, questions, slash
 from bot.access import Access
 from bot.deliveries import Deliveries
 from bot.desk import Answer, Desk, Station
+from bot.doctor import examine_slack
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
 from bot.outage import SLACK_FAILED
@@ -29,8 +30,10 @@ from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls
 from bot.stories import Stories
 from core import recovery
+from core.doctor import Check
+from core.doctor_house import check_up
 from core.errors import AnrError, ConfigurationError
-from core.settings import Settings
+from core.settings import Settings, options_file, stray_router_settings
 from core.site import Site, utc_now
 from core.target import Target
 
@@ -129,10 +132,15 @@ async def _station(
     deliveries = Deliveries(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
     stories = Stories(site, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake)
+
+    def examine() -> tuple[Check, ...]:
+        house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
+        return (*house, *examine_slack(settings.slack, (channel,)))
+
     following = asyncio.create_task(stories.run())
     jobs.start()
     try:
-        yield Station(site, stories, channel)
+        yield Station(site, stories, channel, examine)
     finally:
         await jobs.stop()
         with suppress(AnrError, *SLACK_FAILED):

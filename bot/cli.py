@@ -1,12 +1,21 @@
-"""Adds the bot's commands to core's: `anr bot` and `anr demo`."""
+"""Adds the bot's commands to core's: `anr bot`, `anr doctor` and `anr demo`."""
 
 import asyncio
 import logging
 import signal
 from contextlib import suppress
+from dataclasses import asdict
 
+import typer
+
+from bot.doctor import examine_slack
 from core.cli import app, run
-from core.settings import load
+from core.cli_options import AsJson, operating
+from core.doctor import Check, Health
+from core.doctor_house import check_up
+from core.errors import ConfigurationError
+from core.settings import load, options_file, stray_router_settings
+from core.terminal import FAILED, print_checks, print_json
 
 
 @app.command()

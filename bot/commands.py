@@ -29,6 +29,7 @@ WORDS = (
     "drift",
     "receipts",
     "verify",
+    "doctor",
     "backups",
     "backup",
     "restore",

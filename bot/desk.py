@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from bot import messages
+from bot import insights, messages
 from bot.access import Access
 from bot.commands import Command, Misunderstood
 from bot.outage import SLACK_FAILED
@@ -21,6 +21,7 @@ from bot.posts import Block
 from bot.stories import Stories
 from bot.words import do
 from core.actors import Actor
+from core.doctor import Check
 from core.errors import AnrError
 from core.site import Site
 
@@ -32,11 +33,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One router, the channel in which it is operated, and the messages there."""
+    """One router, the channel in which it is operated, and the messages there.
+
+    Attributes:
+        examine: looks at everything that operating it depends on; asks Slack too.
+    """
 
     site: Site
     stories: Stories
     channel: str
+    examine: Callable[[], tuple[Check, ...]] = tuple
 
 
 class RouterUnclear(AnrError):
@@ -78,7 +84,7 @@ class Desk:
     async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
         """Find out who asks, do it, and answer them alone."""
         try:
-            blocks = await self.consult(command, request, lambda site, actor: do(site, command, actor, request.cause))
+            blocks = await self.consult(command, request, lambda site, actor: self._do(site, command, actor, request.cause))
         except RouterUnclear as error:
             blocks = messages.help_text(Misunderstood(str(error)))
         except AnrError as error:
@@ -112,6 +118,11 @@ class Desk:
             )
         actor = await self._access.actor(request.user, request.team, for_brake=brakes)
         return await loop.run_in_executor(pool, call, station.site, actor)
+
+    def _do(self, site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:
+        if command.word == "doctor" and actor.roles:
+            return insights.examined(self._stations[site.target.name].examine())
+        return do(site, command, actor, cause)
 
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""

@@ -1,9 +1,12 @@
-"""What `why` and `next` look like in Slack: every blocker with its owner and its way out, and what lies ahead. Pure."""
+"""What `why`, `next` and `doctor` look like in Slack: what stands in the way, what lies ahead, what is ill. Pure."""
+
+from collections.abc import Sequence
 
 from bot.blocks import MAX_BLOCKS, escape, section, when, who
 from bot.posts import Block
 from core.actors import Actor
 from core.blockers import Blocker
+from core.doctor import Check, Health
 from core.insight import Insight
 
 
@@ -25,6 +28,19 @@ def ahead(seen: Insight) -> list[Block]:
         return [section(f":construction: {_step(seen)} is possible once this is lifted:"), *first, run][:MAX_BLOCKS]
     since = "can be asked for now" if seen.ahead.earliest <= seen.now else f"is possible from {when(seen.ahead.earliest)}"
     return [section(f":arrow_up: {_step(seen)} {since}, if the gates pass."), run]
+
+
+_SIGNS = {Health.OK: ":white_check_mark:", Health.WARN: ":warning:", Health.FAIL: ":x:"}
+
+
+def examined(checks: Sequence[Check]) -> list[Block]:
+    """Return what the doctor found, what is ill first, with what to do next."""
+    count = {health: sum(check.health is health for check in checks) for health in Health}
+    headline = section(f"*{count[Health.FAIL]} FAIL, {count[Health.WARN]} WARN, {count[Health.OK]} OK*")
+    ill = sorted((check for check in checks if check.health is not Health.OK), key=lambda check: check.health is Health.WARN)
+    lines = [f"{_SIGNS[check.health]} *{check.name}* — {escape(check.text)}\n      {escape(check.remedy)}" for check in ill]
+    well = "\n".join(f"{_SIGNS[Health.OK]} *{one.name}* — {escape(one.text)}" for one in checks if one.health is Health.OK)
+    return [headline, *(section(line) for line in lines[:40]), *([section(well)] if well else [])][:MAX_BLOCKS]
 
 
 def _step(seen: Insight) -> str:

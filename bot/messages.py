@@ -54,6 +54,7 @@ HELP = {
     "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
     "receipts [number] [@person]": "the last receipts, five or as many as you say",
     "verify": "check that no receipt was altered",
+    "doctor": "examine everything that operating the router depends on, Slack too",
     "backups": "the backups of the bandit's state, each checked",
     "backup": "back the bandit's state up now",
     "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",

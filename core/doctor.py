@@ -77,7 +77,7 @@ def settings_file(site: Site, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.FAIL, text, "Correct NOVA_ANR_PILOT, NOVA_ANR_ENABLED and NOVA_ANR_KILL, or use `rollback`.")
         return
     wanted = settings_for(settings.stage, site.target.gates.fast_cap) if settings.stage else {}
-    loose = sorted(one for one in wanted if one not in {"NOVA_ANR_PILOT"} and settings.values.get(one) != wanted[one])
+    loose = sorted(one for one in wanted if one != "NOVA_ANR_PILOT" and settings.values.get(one) != wanted[one])
     if loose:
         text = f"It serves {settings.stage} %, but without what the gates assume: {', '.join(loose)}."
         yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")

@@ -17,6 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from core import doctor
+from core.backups import MAX_STATE_BYTES, router_lock
 from core.canonical import spoken
 from core.doctor import Check, Examine, Health, examine
 from core.files import read_bounded, write_durably
@@ -26,11 +27,12 @@ from core.schedule import due, next_run
 from core.site import MAX_OPERATION_SECONDS, Site
 from core.watching import failing_looks
 
-_MAX_STATE_BYTES = 64 << 20
 _STATE_STALE = timedelta(hours=24)
 _SPACE_WARN, _SPACE_FAIL = 1 << 30, 100 << 20
 """Bytes free: below the first there is time to act, below the second a receipt may soon find no room."""
 _PROBE_BYTES = 64 << 10
+_LOCK_SECONDS = 1.0
+"""How long the router's own lock is waited for; the router holds it for milliseconds."""
 
 
 def check_up(site: Site, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
@@ -85,11 +87,12 @@ def _is_readable_by_others(options: Path) -> bool:
 def _state_file(site: Site, now: datetime) -> Iterator[Check]:
     name, path = "state file", site.target.state_file
     remedy = "Look at `anr backups`, then `anr restore NAME`; the router begins anew without its state."
-    try:
-        data = read_bounded(path, _MAX_STATE_BYTES)
-    except FileNotFoundError:
+    if not path.exists():
         yield Check(name, Health.WARN, f"{path} does not exist.", f"See whether `state_file` names the right file. {remedy}")
         return
+    try:
+        with router_lock(path, wait_s=_LOCK_SECONDS):
+            data = read_bounded(path, MAX_STATE_BYTES)
     except OSError as error:
         text = f"{path} cannot be read ({error.strerror or error})."
         yield Check(name, Health.FAIL, text, "Let the account that runs anr read it; no backup can be made until then.")
@@ -251,7 +254,9 @@ def _guard(site: Site, now: datetime) -> Check:
         return Check(name, Health.WARN, "It is switched off.", "Set `guard.mode` to `observe` or `act`.")
     told = f"It looks every {policy.every_minutes} min and {'freezes' if policy.mode is GuardMode.ACT else 'only observes'}"
     if series.failing:
-        text = f"{told}; {len(series.failing)} of {policy.failures} looks in a row failed: {'; '.join(series.failing[-1].reasons)}."
+        text = (
+            f"{told}; {len(series.failing)} of {policy.failures} looks in a row failed: {'; '.join(series.failing[-1].reasons)}."
+        )
         return Check(name, Health.WARN, text, "Look at the router now.")
     last = f", last {spoken(now - series.last.at)} ago" if series.last else ", not yet"
     return Check(name, Health.OK, f"{told}{last}.")

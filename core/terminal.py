@@ -5,7 +5,7 @@ Excluded: the commands (core/cli.py).
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from core import braking, holding, outcomes, pausing, restoring, upkeep
 from core.actors import Actor
 from core.approvals import ApprovalStatus
 from core.decisions import NeedsApproval, Refuse
+from core.doctor import Check, Health
 from core.gates import Gate, Verdict
 from core.overview import Overview
 from core.receipts import Sealed

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner, Result
 
+import bot.cli  # noqa: F401 - adds `doctor` to the application
 from core.cli import app
 from core.settings import operating_system_user
-from core.terminal import REFUSED
+from core.terminal import FAILED, REFUSED
 from tests.core.conftest import House
 
 Anr = Callable[..., Result]
@@ -18,7 +19,7 @@ Anr = Callable[..., Result]
 def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
     """The command line on a house of this moment, where whoever runs the test operates and approves."""
     target, user = house.target, operating_system_user()
-    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir"):
+    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
@@ -146,3 +147,21 @@ def test_watch_tells_the_first_sighting(anr: Anr, house: House) -> None:
         if "was seen to serve 10 %" in anr("watch", "--no-guard").stdout:
             return
     raise AssertionError("the running router was never seen")
+
+
+def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """3 if anything fails, 0 with nothing worse than a warning; options that cannot be read are a finding too."""
+    house.target.state_file.write_text("{}", encoding="utf-8")
+    result = anr("doctor", "--json")
+    found = {one["name"]: one for one in json.loads(result.stdout)}
+    assert [name for name, one in found.items() if one["health"] == "FAIL"] == []
+    assert result.exit_code == 0
+    assert found["slack token"]["health"] == "WARN"
+    house.target.state_file.write_bytes(b"{")
+    told = anr("doctor")
+    assert told.exit_code == FAILED
+    assert "is corrupt" in told.stdout
+    monkeypatch.setenv("ANR_TARGET__SCHEDULE__ZONE", "Mars/Olympus")
+    wrong = anr("doctor")
+    assert wrong.exit_code == FAILED
+    assert "is not an IANA time zone" in wrong.stdout.replace("\n", " ")

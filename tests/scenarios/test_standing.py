@@ -70,3 +70,16 @@ async def test_a_drift_downwards_is_accepted(played: Played) -> None:
 
 def state_of(settings: Settings) -> RolloutState:
     return Site.at(settings.target, settings.access).journal.state()
+
+
+async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(played: Played) -> None:
+    """Every check is in the answer, Slack's own too; what is ill comes first, with what to do."""
+    playground, settings = played
+    settings.target.state_file.write_bytes(b"{")
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor")
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is corrupt"), WAIT)
+    answer = next(said(one) for one in playground.ephemerals("U0OLIVIA") if "is corrupt" in said(one))
+    for name in ("settings file", "observed router", "slots", "ledger", "operation lock", "journal", "slack scopes"):
+        assert f"*{name}*" in answer
+    assert "FAIL" in answer.split("*state file*")[0]
+    assert "The bot is in" in answer
