@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -17,7 +16,6 @@ from core.doctor_house import check_up
 from core.errors import ConfigurationError
 from core.settings import load, options_file, stray_router_settings
 from core.terminal import FAILED, print_checks, print_json
-
 
 _SWITCH_SECONDS = 0.0005
 """How long a worker thread may hold the interpreter while an acknowledgement waits for it; Python's own is ten times that."""
