@@ -354,7 +354,7 @@ async def test_a_started_router_writes_until_it_is_stopped(settings: Path, ledge
     """Start, serve, stop: whole lines, an honest count, a state file, no temporary left behind."""
     router = SimulatedRouter(settings, ledger, state, rng=random.Random(3), rate=400)
     await router.start()
-    while router.lines_written < 50:  # noqa: ASYNC110 the ledger is a file; nothing announces its growth
+    while router.lines_written < 50:  # noqa: ASYNC110 - the ledger is a file; nothing announces its growth
         await asyncio.sleep(0.02)
     await router.stop()
     assert len(entries(ledger)) == router.lines_written

@@ -291,7 +291,7 @@ LATER = {"result": Result.APPLIED, "stage_after": 0}
         ),
     ],
 )
-def test_a_person_is_required_until_a_persons_step_was_applied(receipts: list[Receipt], expected: bool) -> None:  # noqa: FBT001
+def test_a_person_is_required_until_a_persons_step_was_applied(receipts: list[Receipt], expected: bool) -> None:  # noqa: FBT001 - a table's column
     """At the beginning and after every brake the scheduler waits for a person; talk and unfreezing change nothing in that."""
     assert fold(receipts).person_required is expected
 

@@ -80,11 +80,11 @@ async def test_forms_are_filled_in_with_the_keyboard_alone(page: Page, played: t
     settings = played[1]
     await page.get_by_label("You are").select_option("U0MEMBER")
     await type_in(page, "/anr")
-    freeze = page.get_by_role("button", name="Freeze…")
+    freeze = page.get_by_role("button", name="Freeze…", exact=True)
     await freeze.focus()
     await page.keyboard.press("Enter")
     form = page.get_by_role("dialog")
-    await expect(form).to_contain_text("every promotion held", timeout=WAIT)
+    await expect(form).to_contain_text("guardrail route forced", timeout=WAIT)
     await expect(page.get_by_label("Reason")).to_be_focused()
     ARTIFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTIFACTS / "form.png")
@@ -104,7 +104,7 @@ async def test_a_form_that_is_cancelled_does_nothing(page: Page, played: tuple[P
     """Escape closes the form, and no receipt is written."""
     before = len(Site.at(played[1].target, played[1].access).journal.receipts())
     await type_in(page, "/anr help")
-    await page.get_by_role("button", name="Promote…").click()
+    await page.get_by_role("button", name="Promote…", exact=True).click()
     await expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT)
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden(timeout=WAIT)
