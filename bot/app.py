@@ -6,7 +6,7 @@ Excluded: everything that these do.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,11 +18,12 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import buttons, forms, questions, slash
+from bot import buttons, forms, questions, shortcuts, slash
 from bot.access import Access
 from bot.deliveries import Deliveries
-from bot.desk import Answer, Desk, Station
+from bot.desk import Answer, Desk, Request, Station
 from bot.doctor import examine_slack
+from bot.home import Home
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
 from bot.outage import SLACK_FAILED
@@ -80,7 +81,9 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
         routers.push_async_callback(desk.drain)
         bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
-        app = listeners(bolt, desk)
+        home = Home(desk, calls)
+        await routers.enter_async_context(_following(home.run()))
+        app = listeners(bolt, desk, home)
         if app_token:
             async with _socket(app, app_token, client):
                 yield None
@@ -137,21 +140,30 @@ async def _station(
         house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
         return (*house, *examine_slack(settings.slack, (channel,)))
 
-    following = asyncio.create_task(stories.run())
-    jobs.start()
+    async with _following(stories.run()):
+        jobs.start()
+        try:
+            yield Station(site, stories, channel, examine)
+        finally:
+            await jobs.stop()
+            with suppress(AnrError, *SLACK_FAILED):
+                await asyncio.wait_for(stories.catch_up(), 5)
+    site.journal.close()
+
+
+@asynccontextmanager
+async def _following(run: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let a follower run while the block lasts."""
+    following = asyncio.create_task(run)
     try:
-        yield Station(site, stories, channel, examine)
+        yield
     finally:
-        await jobs.stop()
-        with suppress(AnrError, *SLACK_FAILED):
-            await asyncio.wait_for(stories.catch_up(), 5)
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        site.journal.close()
 
 
-def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
+def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:
     """Register every listener: acknowledge first, work afterwards."""
 
     @app.command(COMMAND)
@@ -165,9 +177,9 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
         desk.begin(buttons.ended_drift(desk, body, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
-    async def answered(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+    async def answered(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.answered(desk, body, respond))
+        desk.begin(buttons.answered(desk, body, client, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.LOOKS)})$"))
     async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
@@ -184,12 +196,35 @@ def listeners(app: AsyncApp, desk: Desk) -> AsyncApp:
         await ack(**forms.acknowledgement(body["view"]))
         desk.begin(forms.submitted(desk, body, client))
 
+    _elsewhere(app, desk, home)
+
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:
         await ack()
         await respond(text="This button is no longer in use. Nothing was done; try `/anr help`.", replace_original=False)
 
     return app
+
+
+def _elsewhere(app: AsyncApp, desk: Desk, home: Home) -> None:
+    """Register what is not in a channel: shortcuts and the home."""
+
+    @app.shortcut(shortcuts.FREEZE)
+    async def freeze_anywhere(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        desk.begin(shortcuts.freeze(desk, body, client))
+
+    @app.event("app_home_opened")
+    async def home_opened(ack: Answer, body: dict[str, Any]) -> None:
+        await ack()
+        if body["event"].get("tab") == "home":
+            desk.begin(home.opened(body["event"]["user"], None))
+
+    @app.action("home_refresh")
+    async def home_refreshed(ack: Answer, body: dict[str, Any]) -> None:
+        await ack()
+        request = Request.of(body)
+        desk.begin(home.opened(request.user, request.team))
 
 
 @asynccontextmanager

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import forms
 from bot.commands import Command
 from bot.desk import Answer, Desk, Request
 
@@ -13,11 +16,14 @@ LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts
 """Action id of a button -> the word that it stands for. Looking changes nothing."""
 
 
-async def answered(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
-    """Carry out a click on a request's card."""
+async def answered(desk: Desk, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
+    """Carry out a click on a request's card, or on the request in somebody's home."""
     action = body["actions"][0]
     command = Command(str(action["action_id"]), argument=str(action.get("value", ""))[:40])
-    await desk.carry_out(command, Request.of(body), respond)
+    if body.get("response_url"):
+        await desk.carry_out(command, Request.of(body), respond)
+    else:
+        await forms.answered_in_modal(desk, command, body, client)
 
 
 async def looked(desk: Desk, body: dict[str, Any], respond: Answer) -> None:

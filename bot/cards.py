@@ -72,7 +72,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
         blocks.append(section(f"*Next:* {step}"))
     if approval is not None and pending:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
-        blocks.append(_answer_buttons(approval))
+        blocks.append(answer_buttons(approval))
     blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
     return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(_replies(sealed)))
 
@@ -276,7 +276,8 @@ def _runbook(receipt: Receipt) -> str:
     return f" · runbook: {escape(receipt.runbook_url)}" if receipt.runbook_url else ""
 
 
-def _answer_buttons(approval: Approval) -> Block:
+def answer_buttons(approval: Approval) -> Block:
+    """Return the buttons that answer a request that waits."""
     promotes = approval.action is Approvable.PROMOTE
     consequence = (
         f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)

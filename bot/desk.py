@@ -6,7 +6,7 @@ word does (bot/words.py), and the messages in the channel (bot/stories.py).
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,6 +127,19 @@ class Desk:
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""
         return channel is None or not self._allowed_channels or channel in self._allowed_channels
+
+    async def who(self, request: "Request") -> Actor:
+        """Return who asks, with the roles that they hold now.
+
+        Raises:
+            PersonUnknown: Slack does not say.
+        """
+        return await self._access.actor(request.user, request.team)
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """What operates each router, by its name."""
+        return {name: station.site for name, station in self._stations.items()}
 
     @property
     def routers(self) -> tuple[str, ...]:

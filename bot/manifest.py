@@ -23,6 +23,7 @@ MANIFEST: dict[str, Any] = {
         "background_color": "#1f3a5f",
     },
     "features": {
+        "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True, "messages_tab_read_only_enabled": True},
         "bot_user": {"display_name": "anr", "always_online": True},
         "slash_commands": [
             {
@@ -33,9 +34,18 @@ MANIFEST: dict[str, Any] = {
                 "should_escape": True,
             },
         ],
+        "shortcuts": [
+            {
+                "name": "Freeze ANR",
+                "type": "global",
+                "callback_id": "freeze_anr",
+                "description": "Roll the ANR router back, or only hold its promotions",
+            },
+        ],
     },
     "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
     "settings": {
+        "event_subscriptions": {"bot_events": ["app_home_opened"]},
         "interactivity": {"is_enabled": True},
         "org_deploy_enabled": False,
         "socket_mode_enabled": True,

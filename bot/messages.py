@@ -27,7 +27,7 @@ from bot.commands import WORDS, Misunderstood
 from bot.posts import Block
 from bot.upkeep_cards import upkeep_outcome
 from core.braking import Braked, Unfrozen
-from core.decisions import NeedsApproval, Refuse
+from core.decisions import NeedsApproval, Refuse, not_allowed
 from core.gates import Gate
 from core.holding import Held
 from core.operations import DailyRun
@@ -59,6 +59,10 @@ HELP = {
     "backup": "back the bandit's state up now",
     "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
 }
+
+
+NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", "operators")
+"""What somebody without any role is told, wherever they come in."""
 
 
 def help_text(problem: Misunderstood | None = None) -> list[Block]:

@@ -10,7 +10,6 @@ from bot.upkeep_cards import backups
 from core import approving, braking, holding, operations, pausing, realigning, upkeep
 from core.actors import Actor
 from core.actuation import Order
-from core.decisions import not_allowed
 from core.errors import AnrError
 from core.insight import gain_insight
 from core.overview import look
@@ -33,7 +32,7 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
                 return messages.answer(holding.hold_promotions(site, order, lasts=command.lasts))
             return messages.answer(braking.freeze(site, actor, command.reason, cause, lasts=command.lasts))
         case _ if not actor.roles:
-            return messages.answer(not_allowed("use anr; it is for full members of this workspace", "operators"))
+            return messages.answer(messages.NOT_A_MEMBER)
         case "help":
             return messages.help_text()
         case "status":

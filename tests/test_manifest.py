@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from bot import shortcuts
 from bot.manifest import BOT_SCOPES, COMMAND, MANIFEST
 
 ROOT = Path(__file__).parents[1]
@@ -48,4 +49,7 @@ def test_commands_and_interactivity_are_those_that_are_listened_to() -> None:
     assert set(re.findall(r"@app\.command\((\w+)\)", sources())) == {"COMMAND"}
     assert [one["command"] for one in MANIFEST["features"]["slash_commands"]] == [COMMAND]
     assert bool(re.findall(r"@app\.action\(", sources())) == MANIFEST["settings"]["interactivity"]["is_enabled"]
-    assert not re.findall(r"@app\.(event|shortcut)\(", sources())
+    events = re.findall(r'@app\.event\("(\w+)"\)', sources())
+    assert events == MANIFEST["settings"]["event_subscriptions"]["bot_events"]
+    assert len(re.findall(r"@app\.shortcut\(", sources())) == len(MANIFEST["features"]["shortcuts"])
+    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [shortcuts.FREEZE]

@@ -1,0 +1,137 @@
+"""The app's home: published when somebody opens it, and again for them when something was recorded.
+
+Slack does not say when somebody closes it, so that it is kept up to date for a while after it was opened. Excluded: what it
+shows (bot/home_view.py); its buttons open modals (bot/forms.py) or answer requests (bot/buttons.py).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from bot import home_view, messages
+from bot.desk import Desk, Request
+from bot.home_view import DAYS, Glance
+from bot.outage import SLACK_FAILED
+from bot.slack_calls import SlackCalls
+from core.errors import AnrError
+from core.overview import look
+from core.schedule import next_run
+from core.site import Site
+from core.timeline import spells
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+"""How often the journals are looked at for news while somebody has the home open."""
+OPEN_SECONDS = 12 * 3600.0
+"""How long a home is kept up to date after it was opened."""
+MAX_OPEN = 200
+_RECEIPTS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A home that somebody has opened.
+
+    Attributes:
+        team: their workspace, as Slack said.
+        at: when they opened it, on the monotonic clock.
+        heads: number of each router's newest receipt when it was last drawn.
+    """
+
+    team: str | None
+    at: float
+    heads: tuple[int, ...] = ()
+
+
+class Home:
+    """The homes of everybody who has opened theirs."""
+
+    def __init__(self, desk: Desk, calls: SlackCalls) -> None:
+        self._desk = desk
+        self._calls = calls
+        self._open: dict[str, _Open] = {}
+
+    async def opened(self, user: str, team: str | None) -> None:
+        """Show somebody their home, and keep it up to date."""
+        self._open.pop(user, None)
+        self._open[user] = _Open(team, time.monotonic())
+        while len(self._open) > MAX_OPEN:
+            self._open.pop(next(iter(self._open)))
+        await self._publish([user])
+
+    async def run(self) -> None:
+        """Follow the journals until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._follow()
+            except Exception:  # the top of a follower that must not die: the next look tries again
+                log.exception("the homes were not drawn anew")
+
+    async def _follow(self) -> None:
+        still = time.monotonic() - OPEN_SECONDS
+        self._open = {user: one for user, one in self._open.items() if one.at > still}
+        if not self._open:
+            return
+        heads = await self._heads()
+        await self._publish([user for user, one in self._open.items() if one.heads != heads])
+
+    async def _publish(self, users: Sequence[str]) -> None:
+        """Show these people their homes; who cannot be shown theirs is tried again at the next look."""
+        if not users:
+            return
+        heads = await self._heads()
+        glances = [await asyncio.to_thread(glance, site) for site in self._desk.sites.values()]
+        for user in users:
+            known = self._open.get(user)
+            if known is None:
+                continue
+            view = await self._view(Request(user, known.team, None), glances)
+            try:
+                await self._calls("views.publish", user_id=user, view=view)
+            except SLACK_FAILED as error:
+                log.warning("the home of %s was not published: %s", user, error)
+            else:
+                self._open[user] = replace(known, heads=heads)
+
+    async def _heads(self) -> tuple[int, ...]:
+        return tuple([await asyncio.to_thread(_head, site) for site in self._desk.sites.values()])
+
+    async def _view(self, request: Request, glances: list[Glance]) -> dict[str, Any]:
+        try:
+            actor = await self._desk.who(request)
+        except AnrError as error:
+            return home_view.closed(messages.failure(str(error)))
+        if not actor.roles:
+            return home_view.closed(messages.answer(messages.NOT_A_MEMBER))
+        return home_view.home(glances, next(iter(self._desk.sites.values())).clock())
+
+
+def glance(site: Site) -> Glance:
+    """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
+    now, seen = site.clock(), look(site)
+    try:
+        history = site.journal.receipts()
+    except AnrError:
+        history = ()  # the overview says that it cannot be read
+    return Glance(
+        seen=seen,
+        sighting=site.sighting(),
+        receipts=history[-_RECEIPTS_SHOWN:],
+        spells=spells((one.receipt for one in history), now - timedelta(days=DAYS), now) if history else (),
+        next_run=next_run(now, site.target.schedule),
+        schedule=site.target.schedule,
+        stages=site.target.stages,
+    )
+
+
+def _head(site: Site) -> int:
+    try:
+        return max((one.receipt.seq for one in site.journal.receipts(last=1)), default=0)
+    except AnrError:
+        return -1

@@ -1,0 +1,52 @@
+"""The rollout as it went: over which spans of time the router was at which stage, and over which it was frozen.
+
+Pure. Excluded: drawing it (bot/charts.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.receipts import Receipt
+from core.rollout import RolloutState, fold
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A span of time over which nothing changed.
+
+    Attributes:
+        stage: percent of live traffic; None while nobody knew.
+        frozen: whether any hold was in force.
+    """
+
+    begins: datetime
+    ends: datetime
+    stage: int | None
+    frozen: bool
+
+
+def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tuple[Spell, ...]:
+    """Return the spells that fill the span from `begins` to `ends` without a gap.
+
+    Args:
+        receipts: all of a target's, in order of number; those after `ends` do not count.
+        begins: where the span begins.
+        ends: where it ends; before its begin it holds nothing.
+    """
+    if ends <= begins:
+        return ()
+    state = RolloutState()
+    found: list[Spell] = []
+    since = begins
+    for receipt in receipts:
+        if receipt.ts > ends:
+            continue
+        after = fold([receipt], state)
+        moment = min(max(receipt.ts, since), ends)
+        if (after.stage, after.frozen) != (state.stage, state.frozen) and moment > since:
+            found.append(Spell(since, moment, state.stage, state.frozen))
+            since = moment
+        state = after
+    found.append(Spell(since, ends, state.stage, state.frozen))
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""The app's home and the global shortcut, over the wire in both modes."""
+
+from typing import Any
+
+from bot.playground.demo import CHANNEL
+from bot.playground.server import Playground
+from core.receipts import Action
+from core.site import Site
+from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, shown
+
+
+def view_of(playground: Playground, user: str) -> dict[str, Any]:
+    return playground.workspace.homes.get(user) or {}
+
+
+async def opened(playground: Playground, user: str, words: str = "As of") -> dict[str, Any]:
+    """Open somebody's home and return it once it says something."""
+    await playground.open_home(user)
+    await playground.wait_for(lambda: words in said(view_of(playground, user)), WAIT)
+    return view_of(playground, user)
+
+
+async def test_the_home_shows_what_is_so_now(played: Played) -> None:
+    """Stage, settings, what the router shows, holds, drift, schedule, gates, receipts and the chart are there, explained."""
+    playground, _ = played
+    text = said(await opened(playground, "U0MEMBER"))
+    for words in (
+        "*Stage:* 10 % of live traffic, since <!date^",
+        "*Settings file:* `NOVA_ANR_PILOT=0.10`",
+        "*Running router last showed:* 10 % of live traffic",
+        "*Frozen:* no",
+        "*Drift:* none",
+        "*Schedule:* next run <!date^",
+        "*Gates now:* :large_green_circle: *GO*",
+        "Stage over the last 30 days",
+        "*init*",
+    ):
+        assert words in text, words
+
+
+async def test_an_open_home_follows_what_happens(played: Played) -> None:
+    """A freeze by somebody else is seen without opening it again, and so is its end at the terminal."""
+    playground, _ = played
+    await opened(playground, "U0OLIVIA")
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors in the checkout")
+    await playground.wait_for(lambda: "errors in the checkout" in said(view_of(playground, "U0OLIVIA")), WAIT)
+    assert "*Stage:* 0 %" in said(view_of(playground, "U0OLIVIA"))
+    assert "U0MEMBER" not in playground.workspace.homes
+
+
+async def test_a_request_is_approved_from_the_home(played: Played) -> None:
+    """The answer comes in a modal, because a home has no place for it; the card in the channel is over too."""
+    playground, settings = played
+    await opened(playground, "U0AARON")
+    await asked(playground)
+    await playground.wait_for(lambda: "Approval wanted" in said(view_of(playground, "U0AARON")), WAIT)
+    await playground.click_view("U0AARON", view_of(playground, "U0AARON")["id"], "approve")
+    view = await shown(playground, "U0AARON")
+    assert "Now at *25 %*" in said(view)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    await playground.wait_for(lambda: "Approval wanted" not in said(view_of(playground, "U0AARON")), WAIT)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
+
+
+async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, site: Site) -> None:
+    """The home's button has the check that the card's button has."""
+    playground, _ = played
+    await asked(playground)
+    await opened(playground, "U0OLIVIA", "Approval wanted")
+    await playground.click_view("U0OLIVIA", view_of(playground, "U0OLIVIA")["id"], "approve")
+    assert "somebody else has to approve it" in said(await shown(playground, "U0OLIVIA"))
+    assert len(site.journal.pending()) == 1
+
+
+async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, site: Site) -> None:
+    """The modal that asked says what was done, and the router is named."""
+    playground, _ = played
+    await opened(playground, "U0MEMBER")
+    await playground.click_view("U0MEMBER", view_of(playground, "U0MEMBER")["id"], "ask_freeze")
+    view = await shown(playground, "U0MEMBER")
+    assert "Router: *demo*" in said(view)
+    await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors"}}})
+    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    assert site.journal.state().frozen
+
+
+async def test_a_guest_and_a_stranger_see_nothing_in_their_homes(played: Played) -> None:
+    """Neither stage nor receipts, and no button."""
+    playground, _ = played
+    for user in ("U0GUEST", "U0EXTERN"):
+        view = await opened(playground, user, "You may not")
+        assert "Stage" not in said(view)
+        assert not [block for block in view["blocks"] if block["type"] == "actions"]
+
+
+async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Site) -> None:
+    """No channel and no answer address: the modal opens, acts, and says so in its place."""
+    playground, settings = played
+    await playground.shortcut("U0MEMBER", "freeze_anr")
+    view = await shown(playground, "U0MEMBER")
+    await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors everywhere"}}})
+    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
+    assert "errors everywhere" in said(cards(playground, "Frozen")[0])
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
+    assert site.journal.state().holds[0].actor.id == "U0MEMBER"
+
+
+async def test_a_guests_shortcut_opens_nothing_to_submit(played: Played, site: Site) -> None:
+    """The modal turns into a refusal as soon as Slack says who it is, and nothing was frozen."""
+    playground, _ = played
+    silence = playground.stall("users.info")
+    await playground.shortcut("U0GUEST", "freeze_anr")
+    await playground.wait_for(lambda: playground.open_views("U0GUEST"), WAIT)
+    silence.set()
+    await playground.wait_for(lambda: "You may not" in said(playground.open_views("U0GUEST")[-1]), WAIT)
+    assert playground.open_views("U0GUEST")[-1]["submit"] is None
+    assert not any(one.receipt.action is Action.FREEZE for one in site.journal.receipts())
+
+
+async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> None:
+    """It comes in their conversation with the app, where only they read it."""
+    playground, _ = played
+    await playground.shortcut("U0MEMBER", "freeze_anr")
+    view = await shown(playground, "U0MEMBER")
+    playground.fail("views.update", "not_found", times=2)
+    await playground.submit_view("U0MEMBER", view["id"], {})
+    conversation = playground.workspace.conversation("U0MEMBER").id
+    await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
+
+
+async def test_a_home_survives_a_slack_that_does_not_take_it(played: Played) -> None:
+    """What was not published at first is published at the next look."""
+    playground, _ = played
+    playground.fail("views.publish", "internal_error")
+    await opened(playground, "U0OLIVIA")
