@@ -15,7 +15,8 @@ from bot import cards, notices
 from bot.deliveries import Deliveries
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
-from core.errors import AnrError
+from core.errors import AnrError, WitnessUnreadable
+from core.receipts import Sealed
 from core.site import Site
 
 log = logging.getLogger(__name__)
@@ -89,3 +90,10 @@ class Stories:
             self._changed.pop(operation, None)
         if news:
             await asyncio.to_thread(self._deliveries.advance, news[-1].receipt.seq)
+            await asyncio.to_thread(self._witness, news[-1])
+
+    def _witness(self, sealed: Sealed) -> None:
+        try:
+            self._site.witness.saw(sealed)
+        except (OSError, WitnessUnreadable):
+            log.exception("that %s was shown could not be remembered; the channel itself still witnesses it", sealed.mark)

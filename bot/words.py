@@ -15,6 +15,7 @@ from core.insight import gain_insight
 from core.overview import look
 from core.receipts import Sealed
 from core.site import Site
+from core.verification import verify
 
 
 def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:  # noqa: C901, PLR0912 - one arm a word
@@ -61,8 +62,8 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "receipts":
             return messages.receipts(_receipts(site, command))
         case "verify":
-            sealed, flaws = site.journal.verify()
-            return messages.verification(len(sealed), flaws, sealed[-1] if sealed else None)
+            verified = verify(site, command.reason)
+            return messages.verification(len(verified.sealed), verified.flaws, verified.head)
         case "backups":
             return backups(site.backups.found())
         case "backup":

@@ -6,7 +6,7 @@ intent --actuation, router--> the router's settings --> outcome receipt --journa
 
 pure   canonical errors actors ledger columns decode seek metrics totals gates guard receipts rollout decisions drift approvals
        report outcomes schedule retention blockers envfile target
-io     files segments decoded ledger_index ledger_scan ledger_tail journal brake router backups lock
+io     files segments decoded ledger_index ledger_scan ledger_tail journal witness brake router backups lock
 shell  site upkeep actuation braking restoring holding approving operations realigning pausing watching insight doctor
-       doctor_house recovery overview settings terminal cli_options cli_upkeep cli_insight cli
+       doctor_house recovery overview verification settings terminal cli_options cli_upkeep cli_insight cli
 """

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from core import approving, braking, holding, operations, recovery
+from core import approving, braking, holding, operations, recovery, verification
 from core.actuation import Order
 from core.canonical import parse_moment, parse_span
 from core.cli_insight import insight_app
@@ -28,7 +28,6 @@ from core.gates import NOT_ASKED, evaluate
 from core.ledger import CSV_COLUMNS, csv_row
 from core.metrics import Window
 from core.overview import look
-from core.receipts import Sealed, newest_checkpoint
 from core.report import Report
 from core.settings import load
 from core.site import Site, utc_now
@@ -244,17 +243,16 @@ def verify(
 ) -> None:
     """Check that no receipt was altered, removed or swapped, in the journal and in the files."""
     with operating() as (_, site):
-        sealed, flaws = site.journal.verify()
-    problems = [flaw.problem for flaw in flaws]
-    if expect and (missing := _not_in(sealed, expect)):
-        problems.append(missing)
+        found = verification.verify(site, expect)
+    problems = [flaw.problem for flaw in found.flaws]
+    count, head = len(found.sealed), found.head
     if as_json:
-        print_json({"receipts": len(sealed), "head": sealed[-1].digest if sealed else None, "flaws": problems})
+        print_json({"receipts": count, "head": head.digest if head else None, "flaws": problems})
     else:
         for problem in problems:
             err.print(escape(problem))
         if not problems:
-            out.print(f"All {len(sealed)} receipts verify." + (f" The newest is {sealed[-1].mark}." if sealed else ""))
+            out.print(f"All {count} receipts verify." + (f" The newest is {head.mark}." if head else ""))
     if problems:
         raise typer.Exit(FAILED)
 
@@ -288,18 +286,3 @@ def daily(
 
 def _stage(stage: int | None) -> str:
     return "?" if stage is None else f"{stage}"
-
-
-def _not_in(sealed: tuple[Sealed, ...], expect: str) -> str | None:
-    """Say why a mark cannot be confirmed, or None if its receipt is in the chain, or is the last one that was pruned."""
-    seq, _, digest = expect.strip().removeprefix("#").replace(":", " ").partition(" ")
-    marks = {str(one.receipt.seq): one.digest for one in sealed}
-    checkpoint = newest_checkpoint(one.receipt for one in sealed)
-    if checkpoint is not None:
-        marks[str(checkpoint.last)] = checkpoint.digest
-    if len(digest) >= 12 and marks.get(seq, "").startswith(digest):
-        return None
-    if checkpoint is not None and seq.isdecimal() and int(seq) < checkpoint.last:
-        last = f"#{checkpoint.last}"
-        return f"{expect} cannot be confirmed: #1 to {last} were pruned, and of them only the mark of {last} is kept"
-    return f"{expect} is not in the chain: receipts were cut off or replaced"

@@ -12,6 +12,7 @@
     ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
     │   └── StateFileMissing        the router never wrote a state
     ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
+    ├── WitnessUnreadable           nobody can say which mark was shown last
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
     ├── OperationBusy               another operation holds the lock; names its holder
     ├── LockUnavailable             the lock cannot be taken at all: no right to write, no such folder
@@ -76,6 +77,10 @@ class StateFileMissing(StateFileError):
 
 class ArchiveError(AnrError):
     """The ledger cannot be archived, or nobody can prove that no line would be lost."""
+
+
+class WitnessUnreadable(AnrError):
+    """The newest mark that was shown outside of the journal cannot be read."""
 
 
 class BrakeUnreadable(AnrError):

@@ -378,6 +378,8 @@ class Journal:
                 continue
             if checkpoint is not None and int(number) <= checkpoint.last:
                 yield Flaw(int(number), f"the file {path.name} is there, although its receipt was pruned")
+            elif int(number) in {one.receipt.seq for one in sealed}:
+                yield Flaw(int(number), f"the file {path.name} is a second #{int(number)}: the chain was forked")
             else:
                 yield Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off")
 

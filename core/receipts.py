@@ -329,6 +329,7 @@ def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str) -> li
     It has to begin with the first receipt, or exactly after the last one that its newest checkpoint seals.
     """
     flaws: list[Flaw] = []
+    followed: dict[str, int] = {}
     checkpoint = newest_checkpoint(_checkpoints_in(rows))
     expected_seq, expected_prev = (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
     for seq, data, digest in rows:
@@ -339,7 +340,7 @@ def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str) -> li
         actual = sha256(data).hexdigest()
         if actual != digest:
             flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
-        flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target))
+        flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target, followed))
         expected_seq, expected_prev = seq + 1, actual
     return flaws
 
@@ -351,7 +352,8 @@ def _checkpoints_in(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[Receipt]
                 yield unseal(data).receipt
 
 
-def _problems(data: bytes, seq: int, prev: str, target: str) -> list[str]:
+def _problems(data: bytes, seq: int, prev: str, target: str, followed: dict[str, int]) -> list[str]:
+    """Return what is wrong with one receipt; `followed` is who was seen to follow on which digest."""
     try:
         receipt = unseal(data).receipt
     except ValueError as error:
@@ -361,6 +363,8 @@ def _problems(data: bytes, seq: int, prev: str, target: str) -> list[str]:
         problems.append(f"#{seq} calls itself #{receipt.seq}: receipts were swapped")
     if receipt.prev != prev:
         problems.append(f"#{seq} does not follow on the receipt before it")
+    if (other := followed.setdefault(receipt.prev, seq)) != seq:
+        problems.append(f"#{other} and #{seq} follow on the same receipt: the chain was forked")
     if receipt.target != target:
         problems.append(f"#{seq} belongs to target {receipt.target!r}, not to {target!r}")
     return problems

@@ -28,6 +28,7 @@ from core.rollout import RolloutState
 from core.router import Router, RouterSettings
 from core.schedule import PromotionMode
 from core.target import Target
+from core.witness import Witness
 
 OnProgress = Callable[[int, int], None]
 """Told now and then how many bytes of how many were read."""
@@ -85,6 +86,11 @@ class Site:
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
+
+    @property
+    def witness(self) -> Witness:
+        """The newest mark that was shown outside of the journal."""
+        return Witness(self.target.run_dir / "witness.json")
 
     @property
     def backups(self) -> Backups:
