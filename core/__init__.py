@@ -4,9 +4,10 @@ ledger lines --seek, segments, decode--> columns --totals--> figures of a window
 gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
 
-pure   canonical errors actors ledger columns decode seek metrics totals gates guard receipts rollout decisions drift approvals
-       report outcomes schedule retention blockers envfile target
-io     files segments decoded ledger_index ledger_scan ledger_tail journal witness brake router backups lock
+pure   canonical errors actors ledger columns decode seek metrics backtest past_decisions totals gates guard receipts rollout
+       decisions drift approvals report outcomes schedule retention blockers envfile target
+io     files past_ledgers segments decoded ledger_index ledger_scan ledger_tail journal witness brake router backups lock
 shell  site upkeep actuation braking restoring holding approving operations realigning pausing watching insight doctor
-       doctor_house recovery overview verification settings terminal cli_options cli_upkeep cli_insight cli
+       doctor_house recovery overview verification settings terminal cli_ledger backtest_chart cli_options cli_upkeep
+       cli_insight cli
 """

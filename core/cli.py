@@ -20,6 +20,7 @@ from core import approving, braking, holding, operations, recovery, verification
 from core.actuation import Order
 from core.canonical import parse_moment, parse_span
 from core.cli_insight import insight_app
+from core.cli_ledger import ledger_commands
 from core.cli_options import NAMED_TARGET, AsJson, Reason, operating
 from core.cli_upkeep import upkeep_app
 from core.errors import AnrError, ConfigurationError
@@ -40,6 +41,7 @@ EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usag
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(insight_app)
 app.add_typer(upkeep_app)
+app.add_typer(ledger_commands)
 
 
 def run(application: typer.Typer) -> None:

@@ -5,7 +5,7 @@ ledger's bytes and the window alone. Excluded: the meaning of a line (core/ledge
 """
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from functools import cache
 from hashlib import sha256
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.columns import Columns
 from core.decode import decode
 from core.decoded import Decoded, all_decoded
 from core.ledger import Entry, read_line
@@ -74,6 +75,19 @@ def scan(
             view.keep((), probes.new, drop_before=min(place.first, kept.first))
         size = end - place.first * ledger.segment_bytes
         return totals.result(LedgerSpan(size, digest.hexdigest(), place.first * ledger.segment_bytes, place.in_order))
+
+
+def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress) -> Iterator[Columns]:
+    """Yield the columns of a ledger's part that a window can need, in the order of the ledger.
+
+    Raises:
+        LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
+    """
+    with LedgerFile(path) as ledger:
+        place = _Probes(ledger, None).seek(window, options)
+        with closing(_Reading(ledger, None, place.first, options, on_progress).segments()) as segments:
+            for segment in segments:
+                yield segment.columns
 
 
 def measure(target: Target, window: Window, on_progress: OnProgress | None = None) -> WindowMetrics:
