@@ -98,6 +98,12 @@ def _unfreeze(site: Site, actor: Actor, about: About) -> View:
     return questions.unfreeze(About(site.target.name, "", about.response_url), state.holds, state.stage)
 
 
+def _restore(site: Site, actor: Actor, about: About) -> View:
+    if Role.OPERATE not in actor.roles:
+        return questions.told("restore", about, messages.answer(not_allowed("ask for a restore", "operators")))
+    return questions.restore(About(site.target.name, "", about.response_url), site.backups.found())
+
+
 def _deny(site: Site, actor: Actor, about: About) -> View:
     if not actor.roles:
         return questions.told("deny", about, messages.answer(not_allowed("deny a request", "approvers")))
@@ -113,6 +119,7 @@ _LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
     "promote": _promote,
     "freeze": _freeze,
     "unfreeze": _unfreeze,
+    "restore": _restore,
     "deny": _deny,
 }
 

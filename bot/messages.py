@@ -73,6 +73,7 @@ def help_text(problem: Misunderstood | None = None) -> list[Block]:
         button("Promote…", "ask_promote", style="primary"),
         button("Freeze…", "ask_freeze", style="danger"),
         button("Unfreeze…", "ask_unfreeze"),
+        button("Restore…", "ask_restore"),
     )
     blocks = [section("\n".join(lines)), looks, acts]
     if problem is None:

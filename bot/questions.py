@@ -15,6 +15,7 @@ from bot.commands import Command
 from bot.phrases import duration
 from bot.posts import Block
 from core.approvals import Approval
+from core.backups import Backup
 from core.canonical import MAX_REASON
 from core.overview import Overview
 from core.receipts import Hold
@@ -24,10 +25,16 @@ View = dict[str, Any]
 Wrong = dict[str, str]
 """What is wrong with the answers, by the field it is about."""
 
-WORDS = ("promote", "freeze", "unfreeze", "deny")
+WORDS = ("promote", "freeze", "unfreeze", "restore", "deny")
 """What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
-_TITLES = {"promote": "Promote", "freeze": "Freeze", "unfreeze": "Unfreeze", "deny": "Deny"}
-_SUBMITS = {"promote": "Go on", "freeze": "Freeze now", "unfreeze": "Lift the holds", "deny": "Deny"}
+_TITLES = {"promote": "Promote", "freeze": "Freeze", "unfreeze": "Unfreeze", "restore": "Restore", "deny": "Deny"}
+_SUBMITS = {
+    "promote": "Go on",
+    "freeze": "Freeze now",
+    "unfreeze": "Lift the holds",
+    "restore": "Ask for approval",
+    "deny": "Deny",
+}
 _ALL_HOLDS = 10
 """As many checkboxes as Slack takes; more holds come as a list to choose from."""
 
@@ -154,6 +161,31 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None) -> View:
     return _view("unfreeze", about, [section("\n".join(lines)), _input("holds", "Holds to lift", field), found])
 
 
+def restore(about: About, backups: Sequence[Backup]) -> View:
+    """Return the choice of a backup that can be put back, the newest first, and what comes of it."""
+    usable = [backup for backup in backups if backup.valid]
+    lines = ["Somebody else has to approve. Then the router is made safe, the rollout is frozen, and the state is replaced."]
+    lines.extend(
+        f":x: `{escape(one.name)}` cannot be put back: {escape(str(one.problem))}" for one in backups[:10] if not one.valid
+    )
+    if not usable:
+        return told(
+            "restore",
+            about,
+            [section("\n".join([*lines[1:], "There is no backup that can be put back; `/anr backup` makes one."]))],
+        )
+    options = [_named(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:12]}") for one in usable[:100]]
+    field = {"type": "static_select", "action_id": "backup", "options": options}
+    chosen = _input(
+        "backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name."
+    )
+    return _view(
+        "restore",
+        about,
+        [section("\n".join(lines)), chosen, _reason("reason", "Reason", "What is wrong with the state", optional=False)],
+    )
+
+
 def deny(about: About, approval: Approval) -> View:
     """Return the question why a request is denied."""
     line = f"*{what(approval)}*, asked by {who(approval.requester)}. One no ends the request."
@@ -187,6 +219,11 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:
             wrong = {} if holds else {"holds": "Choose at least one hold."}
             wrong |= {} if reason else {"found": "Say what was found: whoever reads the receipt wants to know."}
             return wrong or Command(word, holds=holds, reason=reason, target=about.target)
+        case "restore":
+            backup = _chosen(values, "backup")
+            wrong = {} if backup else {"backup": "Choose a backup."}
+            wrong |= {} if reason else {"reason": "Say what is wrong with the state: whoever approves wants to know."}
+            return wrong or Command(word, argument=backup, reason=reason, target=about.target)
         case "deny":
             if not reason:
                 return {"reason": "Say why: whoever asked wants to know."}

@@ -13,6 +13,7 @@ from bot.playground.limits import check_view
 from bot.questions import About
 from core.actors import Actor, ActorKind
 from core.approvals import Approval
+from core.backups import Backup
 from core.canonical import clean_text
 from core.overview import Overview
 from core.receipts import Hold
@@ -64,6 +65,8 @@ def test_slack_takes_every_modal_whatever_outside_text_is_in_it(
         questions.freeze(About(), ["production", "staging"]),
         questions.unfreeze(PLACE, holds, stage),
         questions.deny(PLACE, request("".join(reasons))),
+        questions.restore(PLACE, [backup(number, reason) for number, reason in enumerate(reasons)]),
+        questions.restore(PLACE, [backup(number, None) for number in range(len(reasons))]),
     )
     for view in views:
         assert check_view(view) == []
@@ -100,6 +103,18 @@ def test_where_there_is_nothing_to_choose_the_modal_says_so_and_cannot_be_submit
     assert "submit" not in questions.promote(PLACE, seen(stage), LADDER, may_raise=False)
 
 
+def backup(number: int, problem: str | None) -> Backup:
+    return Backup(f"anr_state_20250930T0905{number:02d}Z.json", NOW, 4096, "e" * 64, problem)
+
+
+def test_only_backups_that_can_be_put_back_are_offered() -> None:
+    """A damaged one is named with what is wrong with it, and cannot be chosen; without a good one there is nothing to submit."""
+    view = questions.restore(PLACE, [backup(1, "it is not JSON"), backup(2, None)])
+    assert [one["value"] for one in view["blocks"][2]["element"]["options"]] == [backup(2, None).name]
+    assert "cannot be put back: it is not JSON" in str(view["blocks"][1])
+    assert "submit" not in questions.restore(PLACE, [backup(1, "it is not JSON")])
+
+
 def filled(view: dict[str, Any], **answers: dict[str, Any]) -> dict[str, Any]:
     """The view as Slack sends it back."""
     values = {name: {name: answer} for name, answer in answers.items()}
@@ -112,6 +127,7 @@ def chosen(value: str) -> dict[str, Any]:
 
 FREEZE = questions.freeze(PLACE, ["production"])
 UNFREEZE = questions.unfreeze(PLACE, [hold(1, "errors"), hold(2, "more")], 0)
+RESTORE = questions.restore(PLACE, [Backup("b.json", NOW, 1, "e" * 64, None)])
 DENY = questions.deny(About("", "abcdefghjk"), request("x"))
 PROMOTE = questions.promote(PLACE, seen(10), LADDER, may_raise=True)
 
@@ -150,6 +166,12 @@ PROMOTE = questions.promote(PLACE, seen(10), LADDER, may_raise=True)
             id="unfreeze-one-of-two",
         ),
         pytest.param(
+            RESTORE,
+            {"backup": chosen("b.json"), "reason": {"value": "it learned from bad data"}},
+            Command("restore", argument="b.json", reason="it learned from bad data", target="production"),
+            id="restore",
+        ),
+        pytest.param(
             DENY, {"reason": {"value": "too early"}}, Command("deny", argument="abcdefghjk", reason="too early"), id="deny"
         ),
     ],
@@ -170,6 +192,9 @@ def test_what_was_filled_in_means_one_command(view: dict[str, Any], answers: dic
         ),
         pytest.param(
             UNFREEZE, {"holds": {"selected_options": [{"value": "1"}]}, "found": {"value": "\n"}}, {"found"}, id="blanks"
+        ),
+        pytest.param(
+            RESTORE, {"backup": {"selected_option": None}, "reason": {"value": ""}}, {"backup", "reason"}, id="no-backup"
         ),
         pytest.param(DENY, {"reason": {"value": "  "}}, {"reason"}, id="no-reason"),
         pytest.param(PROMOTE, {"stage": {"selected_option": None}}, {"stage"}, id="no-stage"),

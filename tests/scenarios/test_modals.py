@@ -109,6 +109,20 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, si
     assert site.journal.state().holds == (second,)
 
 
+async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: Played, site: Site) -> None:
+    """The list has the backup that was made, the card names it, and the rollout is not frozen yet."""
+    playground, _ = played
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backup")
+    await playground.wait_for(lambda: cards(playground, "State backed up"), WAIT)
+    (made,) = site.backups.found()
+    view = await opened(playground, "U0OLIVIA", "ask_restore")
+    assert made.name in said(view)
+    await playground.submit_view("U0OLIVIA", view["id"], choice("backup", made.name) | text(reason="it learned from bad data"))
+    await playground.wait_for(lambda: cards(playground, "Approval wanted: restore"), WAIT)
+    assert "it learned from bad data" in said(cards(playground, "Approval wanted: restore")[0])
+    assert not site.journal.state().frozen
+
+
 async def test_a_denial_says_why(played: Played) -> None:
     """Deny asks for a reason; the card names who denied and why, and its buttons are gone."""
     playground, _ = played
