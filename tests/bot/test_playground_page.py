@@ -1,13 +1,16 @@
 """The addresses that the playground's page talks to."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.playground import people
 from bot.playground.server import Playground
 
 Json = dict[str, Any]
@@ -146,3 +149,16 @@ async def test_an_upload_that_is_no_picture_is_never_shown_as_a_page(
     async with browser.get(f"/files/{upload['file_id']}") as answer:
         assert answer.content_type == "application/octet-stream"
         assert answer.headers["Content-Disposition"] == "attachment"
+
+
+def test_the_page_draws_every_emoji_that_the_bot_writes() -> None:
+    """A name between colons that Slack draws would stand there as letters."""
+    bot = Path(people.__file__).parents[1]
+    written = {
+        name
+        for path in bot.glob("*.py")
+        for name in re.findall(r"(?<![\w:]):([a-z][a-z_]+):(?!\w)", path.read_text(encoding="utf-8"))
+    }
+    drawn = (bot / "playground" / "static" / "mrkdwn.js").read_text(encoding="utf-8")
+    assert written
+    assert {name for name in written if not re.search(rf"\b{name}: \"", drawn)} == set()

@@ -5,6 +5,8 @@ const EMOJI = {
   question: "❓", heavy_minus_sign: "➖", mag: "🔍", rotating_light: "🚨", bar_chart: "📊", memo: "📝", bell: "🔔", rewind: "⏪",
   tada: "🎉", eyes: "👀", calendar: "📅", clock9: "🕘", link: "🔗", arrow_up: "⬆️", arrow_down: "⬇️", stopwatch: "⏱️", heavy_check_mark: "✔️",
   information_source: "ℹ️", large_yellow_circle: "🟡", wave: "👋", thumbsup: "👍", "+1": "👍", fire: "🔥", books: "📚", shield: "🛡️",
+  construction: "🚧", card_file_box: "🗃️", floppy_disk: "💾", pencil: "✏️", wastebasket: "🗑️", package: "📦", key: "🔑",
+  stethoscope: "🩺", satellite: "🛰️", fast_forward: "⏩", double_vertical_bar: "⏸️", arrows_counterclockwise: "🔄", chart_with_upwards_trend: "📈",
 };
 const TOKEN = /<([^<>]*)>|\*([^*\n]+)\*|`([^`\n]+)`|~([^~\n]+)~|\b_([^_\n]+)_\b|:([a-z0-9_+-]+):/g;
 
