@@ -138,6 +138,12 @@ class Site:
             gates=report.gates if report else None,
         )
 
+    @property
+    def _reading_seconds(self) -> float:
+        """What an operation may spend on the ledger, in seconds: the rest is for the reloads, the health and the read-back."""
+        target = self.target
+        return MAX_OPERATION_SECONDS - 2 * target.reload_timeout_s - target.health_timeout_s - target.observe_timeout_s
+
     def figures(self, now: datetime, minutes: int) -> WindowMetrics:
         """Measure the window of `minutes` that ends at `now`.
 
@@ -147,12 +153,13 @@ class Site:
         """
         from core.ledger_scan import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
 
-        ends = time.monotonic() + MAX_OPERATION_SECONDS
+        ends = time.monotonic() + self._reading_seconds
 
         def watch(read: int, size: int) -> None:
             if time.monotonic() > ends:
                 raise OperationTimedOut(
-                    "Reading the ledger took longer than 30 minutes. Nothing was changed; is it still archived?"
+                    f"Reading the ledger took longer than {self._reading_seconds / 60:.0f} minutes, and an operation has 30. "
+                    "Nothing was changed; is it still archived?",
                 )
             if self.on_progress is not None:
                 self.on_progress(read, size)

@@ -9,7 +9,7 @@ import pytest
 from core import approving, braking, operations, outcomes
 from core.actuation import Order
 from core.decisions import Code
-from core.errors import AnrError, JournalCorrupt, LedgerUnreadable
+from core.errors import AnrError, JournalCorrupt, LedgerUnreadable, OperationTimedOut
 from core.receipts import Action, Result
 from core.schedule import PromotionMode
 from core.site import Site
@@ -242,6 +242,16 @@ def test_the_daily_run_waits_until_a_person_has_asked(begun: House) -> None:
     run = operations.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
     assert isinstance(run, operations.DailyRun)
     assert refusal_of(run.outcome) is Code.PERSON_MUST_ASK
+
+
+def test_an_operation_that_would_outlast_its_time_is_given_up(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading may take what 30 minutes leave beside reload, health and read-back; then the request goes on waiting."""
+    request = asked(begun).approval
+    monkeypatch.setattr("core.site.MAX_OPERATION_SECONDS", 2 * begun.target.reload_timeout_s + begun.target.health_timeout_s)
+    with pytest.raises(OperationTimedOut, match="Nothing was changed"):
+        approving.approve(begun.site, begun.people["aaron"], request.id)
+    assert [one.id for one in begun.site.journal.pending()] == [request.id]
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
 def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: House) -> None:
