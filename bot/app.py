@@ -30,6 +30,7 @@ from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls
 from bot.stories import Stories
+from bot.telling import Telling
 from core import recovery
 from core.doctor import Check
 from core.doctor_house import check_up
@@ -133,8 +134,8 @@ async def _station(
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
     deliveries = Deliveries(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
-    stories = Stories(site, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
-    jobs = Jobs(site, stories.wake)
+    stories = Stories(site, Telling(site), Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
+    jobs = Jobs(site, stories.wake, stories.looked)
 
     def examine() -> tuple[Check, ...]:
         house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
@@ -185,6 +186,15 @@ def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:
     async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
         desk.begin(buttons.looked(desk, body, respond))
+
+    @app.action(buttons.DETAILS)
+    async def details(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.details(desk, body, respond))
+
+    @app.action(buttons.LINK)
+    async def linked(ack: Answer) -> None:
+        await ack()
 
     @app.action(re.compile(f"^({'|'.join(forms.OPENERS)})$"))
     async def asked(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:

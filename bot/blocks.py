@@ -21,7 +21,7 @@ _SIGNS = {
     Verdict.NO_DATA: ":question: NO DATA",
     Verdict.NOT_APPLICABLE: ":heavy_minus_sign: n/a",
 }
-_LABELS = {
+LABELS = {
     GateName.RSI: "Route selection index (RSI)",
     GateName.ROLLBACKS: "Rollbacks per 1,000 live decisions",
     GateName.TRI: "Median TRI change",
@@ -145,7 +145,7 @@ def actions(*elements: Block) -> Block:
 
 def gate_table(gates: Iterable[Gate]) -> list[Block]:
     """Return the gates, a line each: verdict as sign and word, name, reason."""
-    lines = [f"{_SIGNS[gate.verdict]}  *{_LABELS[gate.name]}* — {escape(gate.reason)}" for gate in gates]
+    lines = [f"{_SIGNS[gate.verdict]}  *{LABELS[gate.name]}* — {escape(gate.reason)}" for gate in gates]
     return [section("\n".join(lines))] if lines else []
 
 
@@ -154,7 +154,7 @@ def gate_summary(gates: Iterable[Gate]) -> str:
     all_of_them = tuple(gates)
     good = sum(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in all_of_them)
     bad = [
-        f"{_SIGNS[gate.verdict]} {_LABELS[gate.name]}" for gate in all_of_them if gate.verdict in {Verdict.FAIL, Verdict.NO_DATA}
+        f"{_SIGNS[gate.verdict]} {LABELS[gate.name]}" for gate in all_of_them if gate.verdict in {Verdict.FAIL, Verdict.NO_DATA}
     ]
     return f"{good} of {len(all_of_them)} gates passed{': ' if bad else ''}{', '.join(bad)}"
 

@@ -12,8 +12,18 @@ ANSWERS = ("approve",)
 """Action ids of the buttons that answer a request at once; each is also the word that it carries out."""
 DRIFT_ENDS = ("reapply", "accept")
 """Action ids of the buttons that end a drift."""
-LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts")}
+LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts", "why")}
 """Action id of a button -> the word that it stands for. Looking changes nothing."""
+DETAILS = "details"
+"""Action id of the button that adds a report's details to its thread."""
+LINK = "runbook"
+"""Action id of the button that opens a page; Slack tells us of the click all the same."""
+
+
+async def details(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+    """Add the details of a report to its thread, once however often it is clicked."""
+    command = Command("details", story=str(body["actions"][0].get("value", ""))[:40])
+    await desk.carry_out(command, Request.of(body), respond)
 
 
 async def answered(desk: Desk, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:

@@ -33,6 +33,7 @@ from bot.posts import Block, Post, Reply
 from bot.upkeep_cards import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
 from core.approvals import Approval, ApprovalStatus
+from core.approving import Reexamined
 from core.canonical import spoken
 from core.receipts import Action, Hold, Phase, Receipt, Result, Sealed
 
@@ -41,12 +42,13 @@ _OUTCOMES = frozenset(
 )
 
 
-def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
+def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None) -> Post:
     """Return the one message of a story, as it stands.
 
     Args:
         sealed: the story's receipts, in order of number; at least one.
         approval: the request that the story is about, if any.
+        look: what the gates said lately, while the request waits.
     """
     first, last = sealed[0].receipt, _last_step(sealed)
     title = _title(first, last, approval)
@@ -54,10 +56,12 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
     blocks = [header(title)]
     if approval is not None:
         blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
-    elif first.action is not Action.DAILY:
+    else:
         blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
-    if measured is not None and (pending or first.action is Action.DAILY or not _applied(last)):
+    if look is not None and pending:
+        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
+    elif measured is not None and (pending or not _applied(last)):
         blocks.extend(gate_table(measured.gates))
         blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     elif measured is not None:
@@ -74,7 +78,15 @@ def story(sealed: Sequence[Sealed], approval: Approval | None) -> Post:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
         blocks.append(answer_buttons(approval))
     blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
-    return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(_replies(sealed)))
+    return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
+
+
+def _asked_again(look: Reexamined) -> Block:
+    """Say what the gates would make of an approval that came now."""
+    if look.against is None:
+        return context(f":arrows_counterclockwise: The gates were asked again {when(look.at)}: they pass.")
+    text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {escape(look.against.text)}"
+    return section(" ".join((text, *map(escape, look.against.blockers))))
 
 
 def _last_step(sealed: Sequence[Sealed]) -> Receipt:
@@ -137,15 +149,13 @@ def outcome(receipt: Receipt) -> str:
             return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
 
 
-def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
+def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
     if approval is not None:
         return _request_title(last, approval)
     if first.action in UPKEEP:
         return upkeep_title(last)
     safe = "" if last.result is Result.APPLIED else ", but the router may not be safe"
     match first.action:
-        case Action.DAILY:
-            return f"Daily report: {'GO' if first.go else 'NO-GO'} at {percent(first.stage_before)}"
         case Action.ROLLBACK:
             return f"Rolled back{safe}"
         case Action.FREEZE:
@@ -187,7 +197,7 @@ def _applied(last: Receipt) -> bool:
     return last.result is Result.APPLIED or last.phase is Phase.INTENT
 
 
-def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901, PLR0912 - one arm a state
+def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm a state
     """Say what happens next, or what somebody has to do."""
     if approval is not None and approval.status is ApprovalStatus.PENDING:
         count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
@@ -196,8 +206,6 @@ def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:
         return "the settings are written and read back."
     if approval is not None and approval.status is not ApprovalStatus.APPROVED:
         return f"nothing happens by itself. Ask again with `/anr {approval.action}` when it is time."
-    if first.action is Action.DAILY and first.note:
-        return escape(first.note)
     match last.action, last.result:
         case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
             return "make the router safe by hand now, then look at `/anr status`."
@@ -231,7 +239,7 @@ def _signed_so_far(approval: Approval) -> str:
     return f" · approved so far: {names} ({len(approval.signatures)} of {approval.needed})"
 
 
-def _replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
+def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
     """Return the evidence of each receipt: what was measured, written and read back. People are named in the message alone.
 
     A name in a new message calls its owner; evidence should not.

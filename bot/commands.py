@@ -63,7 +63,7 @@ class Command:
         holds: of `unfreeze`, ids of holds or their first characters; empty for all.
         count: of `receipts`, how many.
         person: of `receipts`, whose; a Slack user id.
-        story: of a click on a drift's alarm, the story whose button it was; empty if it was typed.
+        story: of a click on a message, the story whose button it was; empty if it was typed.
     """
 
     word: str

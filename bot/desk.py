@@ -122,6 +122,8 @@ class Desk:
     def _do(self, site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:
         if command.word == "doctor" and actor.roles:
             return insights.examined(self._stations[site.target.name].examine())
+        if command.word == "details" and actor.roles:
+            self._stations[site.target.name].stories.open(command.story)
         return do(site, command, actor, cause)
 
     def _is_allowed_in(self, channel: str | None) -> bool:

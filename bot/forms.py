@@ -1,6 +1,6 @@
 """Modals: open one within the three seconds that its trigger lives, load it, and carry out what was filled in.
 
-Excluded: what a modal looks like, and what its fields mean (bot/questions.py, bot/modals.py).
+Excluded: what a modal looks like, and what its fields mean (bot/questions.py).
 """
 
 import logging
@@ -16,6 +16,7 @@ from bot.commands import Command, Misunderstood
 from bot.desk import Answer, Desk, Request
 from bot.outage import SLACK_FAILED
 from bot.questions import About, View
+from bot.words import announced_day
 from core.actors import Actor, Role
 from core.approvals import still_open
 from core.decisions import not_allowed
@@ -44,7 +45,7 @@ async def clicked(desk: Desk, body: dict[str, Any], client: AsyncWebClient) -> N
 async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Open a modal at once, then find out who asks and what is so, and show the questions."""
     request = Request.of(body)
-    command = Command(word, target=about.target or None, argument=about.argument)
+    command = Command(word, target=about.target or None, argument=about.argument, story=about.argument)
     if word == "freeze":
         station = desk.station(command, request.channel)
         about = about if isinstance(station, Misunderstood) else About(station.site.target.name, "", about.response_url)
@@ -115,12 +116,21 @@ def _deny(site: Site, actor: Actor, about: About) -> View:
     return questions.deny(about, approval)
 
 
+def _skip(site: Site, actor: Actor, about: About) -> View:
+    if Role.OPERATE not in actor.roles:
+        return questions.told("skip", about, messages.answer(not_allowed("skip the scheduled run", "operators")))
+    day = announced_day(site, about.argument)
+    text = f"The run of {day:%d %B} will report and promote nothing. The runs after it go on as always."
+    return questions.reason_for("skip", about, text, "What speaks against it today")
+
+
 _LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
     "promote": _promote,
     "freeze": _freeze,
     "unfreeze": _unfreeze,
     "restore": _restore,
     "deny": _deny,
+    "skip": _skip,
 }
 
 

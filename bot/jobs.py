@@ -1,4 +1,4 @@
-"""The scheduled jobs: daily run, looks between the runs, requests that expire, brakes that wait to be recorded, upkeep.
+"""The scheduled jobs: daily run and pre-flight, looks between the runs, open requests, brakes that wait to be recorded, upkeep.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, operations, recovery, upkeep, watching
+from core import approving, operations, preflight, recovery, upkeep, watching
 from core.actors import UPKEEP
+from core.approving import Reexamined
 from core.errors import AnrError
-from core.schedule import due
+from core.schedule import due, preflight_due
 from core.site import Site
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ _UPKEEP_RETRY_SECONDS = 600.0
 class Jobs:
     """Runs the jobs of one site."""
 
-    def __init__(self, site: Site, on_change: Callable[[], None]) -> None:
+    def __init__(self, site: Site, on_change: Callable[[], None], on_look: Callable[[Reexamined], None]) -> None:
         self._site = site
+        self._on_look = on_look
         self._schedule = site.target.schedule
         self._on_change = on_change
         self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
@@ -44,12 +46,22 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
-        for job in (self._record_brakes, self._daily, self._sweep, self._watch, self._guard, self._backup, self._prune):
+        for job in (
+            self._record_brakes,
+            self._preflight,
+            self._daily,
+            self._sweep,
+            self._watch,
+            self._guard,
+            self._backup,
+            self._prune,
+            self._reexamine,
+        ):
             self._scheduler.add_job(
                 self._begin,
                 "interval",
                 args=(job,),
-                seconds=_LOOK_SECONDS,
+                seconds=_LOOK_SECONDS if job != self._reexamine else self._site.target.recheck_minutes * 60,
                 next_run_time=datetime.now(ZoneInfo("UTC")),
                 misfire_grace_time=None,
                 coalesce=True,
@@ -86,6 +98,17 @@ class Jobs:
     def _record_brakes(self) -> None:
         if recovery.record_waiting(self._site):
             self._on_change()
+
+    def _preflight(self) -> None:
+        day = preflight_due(self._site.clock(), self._schedule)
+        if day is None or self._site.journal.find_cause(f"preflight:{day.isoformat()}") is not None:
+            return
+        preflight.preflight(self._site, day, self._schedule.promotion)
+        self._on_change()
+
+    def _reexamine(self) -> None:
+        for found in approving.reexamine(self._site):
+            self._on_look(found)
 
     def _sweep(self) -> None:
         if approving.sweep(self._site):

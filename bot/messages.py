@@ -34,6 +34,7 @@ from core.operations import DailyRun
 from core.outcomes import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.overview import Overview
 from core.pausing import Scheduled
+from core.preflight import Skipped
 from core.receipts import Action, Flaw, Sealed
 from core.report import Report
 from core.restoring import Restored
@@ -128,6 +129,9 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
         case BackedUp(sealed=sealed) | Restored(sealed=sealed):
             return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
+        case Skipped(day=day, sealed=sealed):
+            text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."
+            return [section(text), context(mark(sealed))]
         case DailyRun(sealed=sealed):
             return [context(mark(sealed))]
         case _:

@@ -29,6 +29,8 @@ _SKEW_SECONDS = 600.0
 """How far Slack's clock and ours may be apart when an unconfirmed message is looked for."""
 _PROCESSING_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """How long to wait, each time, for Slack to have processed an uploaded picture (Slack answers `invalid_blocks` until then)."""
+_IN_THREAD = "thread"
+"""In place of a picture's id: Slack did not show it in the message, so that it lies in the thread."""
 _GONE = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 _NO_CHANNEL = frozenset({"channel_not_found", "is_archived", "not_in_channel", "restricted_action"})
 _TRANSIENT = frozenset(
@@ -73,6 +75,8 @@ class Outbox:
         if at.ts:
             for reply in post.replies:
                 await self._show_reply(operation, reply, at)
+            if at.file_id == _IN_THREAD and post.picture is not None:
+                await self._show_reply(operation, Reply("picture", post.picture.title, attachment=post.picture), at)
 
     async def _show_message(self, operation: str, post: Post) -> Delivery:
         known = await asyncio.to_thread(self._deliveries.of, operation)
@@ -82,7 +86,7 @@ class Outbox:
         if post.picture is not None and not known.file_id:
             known = replace(known, file_id=await self._upload(post.picture))
             await asyncio.to_thread(self._deliveries.save, operation, "", known)
-        blocks = with_picture(post.blocks, known.file_id)
+        blocks = with_picture(post.blocks, known.file_id if known.file_id != _IN_THREAD else "")
         try:
             return await self._put(operation, replace(known, shown=shown), post.text, blocks, known.file_id)
         except SlackApiError as error:
@@ -104,6 +108,10 @@ class Outbox:
             code = _code(error)
             if delivery.ts and code in _GONE | _NO_CHANNEL:
                 return await self._put(operation, Delivery(shown=delivery.shown, file_id=file_id), text, blocks, file_id)
+            if _is_content(code) and any(block["type"] == "image" for block in blocks):
+                log.error("Slack does not show the picture of “%s” (%s); it goes to the thread", text, code)  # noqa: TRY400 - no bug's trace
+                without = tuple(block for block in blocks if block["type"] != "image")
+                return await self._put(operation, replace(delivery, file_id=_IN_THREAD), text, without, _IN_THREAD)
             if _is_content(code) and blocks:
                 log.error("Slack refused the blocks of “%s” (%s); it is shown as text", text, code)  # noqa: TRY400 - no bug's trace
                 return await self._put(operation, delivery, text, ())

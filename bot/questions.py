@@ -16,7 +16,8 @@ from bot.phrases import duration
 from bot.posts import Block
 from core.approvals import Approval
 from core.backups import Backup
-from core.canonical import MAX_REASON
+from core.break_glass import SHORTEST_REASON
+from core.canonical import MAX_REASON, clean_text
 from core.overview import Overview
 from core.receipts import Hold
 from core.rollout import next_stage
@@ -25,15 +26,29 @@ View = dict[str, Any]
 Wrong = dict[str, str]
 """What is wrong with the answers, by the field it is about."""
 
-WORDS = ("promote", "freeze", "unfreeze", "restore", "deny")
+REASONS = ("skip",)
+"""What needs a reason and nothing else; its button carries the id of a story."""
+WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", *REASONS)
 """What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
-_TITLES = {"promote": "Promote", "freeze": "Freeze", "unfreeze": "Unfreeze", "restore": "Restore", "deny": "Deny"}
+_TITLES = {
+    "promote": "Promote",
+    "freeze": "Freeze",
+    "unfreeze": "Unfreeze",
+    "restore": "Restore",
+    "deny": "Deny",
+    "skip": "Skip today's run",
+    "break_glass": "Break the glass",
+    "review": "Review a break-glass",
+}
 _SUBMITS = {
     "promote": "Go on",
     "freeze": "Freeze now",
     "unfreeze": "Lift the holds",
     "restore": "Ask for approval",
     "deny": "Deny",
+    "skip": "Skip",
+    "break_glass": "Promote alone, now",
+    "review": "Reviewed",
 }
 _ALL_HOLDS = 10
 """As many checkboxes as Slack takes; more holds come as a list to choose from."""
@@ -45,7 +60,7 @@ class About:
 
     Attributes:
         target: name of the router; empty if it is still to be chosen.
-        argument: id of the request.
+        argument: id of the request, or of the story whose button was clicked.
         response_url: where Slack takes the answer to the person (30 minutes); empty if there is no such place.
     """
 
@@ -194,7 +209,12 @@ def deny(about: About, approval: Approval) -> View:
     )
 
 
-def read(view: Mapping[str, Any]) -> Command | Wrong:
+def reason_for(word: str, about: About, text: str, placeholder: str) -> View:
+    """Return a modal of `REASONS`: what is about to happen, and the question why."""
+    return _view(word, about, [section(text), _reason("reason", "Reason", placeholder, optional=False, focus=True)])
+
+
+def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - one arm a modal
     """Return the command that a submitted modal stands for, or what is wrong with its answers, by field."""
     word, about = str(view["callback_id"]), About.of(view)
     values = {name: next(iter(field.values())) for name, field in view["state"]["values"].items()}
@@ -228,6 +248,12 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:
             if not reason:
                 return {"reason": "Say why: whoever asked wants to know."}
             return Command(word, argument=about.argument, reason=reason)
+        case "break_glass" if len(clean_text(reason)) < SHORTEST_REASON:
+            return {"reason": f"Say why, in at least {SHORTEST_REASON} characters: somebody else reviews it."}
+        case _ if word in REASONS:
+            if not reason:
+                return {"reason": "Say why: it is kept in the receipt."}
+            return Command(word, reason=reason, story=about.argument, target=about.target or None)
         case _:
             raise ValueError(f"no modal is called {word!r}")
 

@@ -3,7 +3,7 @@
 What is to be said is derived from receipts, so that nothing can be lost between an operation and its message: a story whose
 newest receipt is not shown yet is shown, whoever made it (bot, scheduler or command line) and however long Slack was away.
 
-Excluded: what a message looks like (bot/cards.py) and how it gets to Slack (bot/outbox.py).
+Excluded: what a message says (bot/telling.py) and how it gets to Slack (bot/outbox.py).
 """
 
 import asyncio
@@ -11,10 +11,11 @@ import logging
 import random
 import sqlite3
 
-from bot import cards, notices
 from bot.deliveries import Deliveries
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
+from bot.telling import Telling
+from core.approving import Reexamined
 from core.errors import AnrError, WitnessUnreadable
 from core.receipts import Sealed
 from core.site import Site
@@ -29,8 +30,9 @@ _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 class Stories:
     """Shows every story of one site."""
 
-    def __init__(self, site: Site, outbox: Outbox, deliveries: Deliveries) -> None:
+    def __init__(self, site: Site, telling: Telling, outbox: Outbox, deliveries: Deliveries) -> None:
         self._site = site
+        self._telling = telling
         self._outbox = outbox
         self._deliveries = deliveries
         self._woken = asyncio.Event()
@@ -46,6 +48,16 @@ class Stories:
         """Show a story again, although it has no new receipt: what is shown beside its receipts has changed."""
         self._changed[operation] = None
         self._woken.set()
+
+    def looked(self, found: Reexamined) -> None:
+        """Show what the gates say at present about a request that waits."""
+        self._telling.looked(found)
+        self.refresh(found.approval.id)
+
+    def open(self, operation: str) -> None:
+        """Add the details of a story to its thread."""
+        self._telling.open(operation)
+        self.refresh(operation)
 
     async def run(self) -> None:
         """Follow the journal until cancelled."""
@@ -79,15 +91,16 @@ class Stories:
     async def _catch_up(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
-        stories = dict.fromkeys(one.receipt.operation for one in news)
+        stories = await asyncio.to_thread(self._telling.touched, news)
         for operation in (*stories, *(one for one in tuple(self._changed) if one not in stories)):
-            sealed = await asyncio.to_thread(self._site.journal.of_operation, operation)
-            if sealed:
-                approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
-                approval = await asyncio.to_thread(self._site.journal.approval, approval_id) if approval_id else None
-                post = notices.notice(sealed) if notices.is_notice(sealed) else cards.story(sealed, approval)
-                await self._outbox.show(operation, post)
-            self._changed.pop(operation, None)
+            self._changed.pop(operation, None)  # first: what changes while it is shown must be shown again
+            try:
+                post = await asyncio.to_thread(self._telling.tell, operation)
+                if post is not None:
+                    await self._outbox.show(operation, post)
+            except BaseException:
+                self._changed[operation] = None
+                raise
         if news:
             await asyncio.to_thread(self._deliveries.advance, news[-1].receipt.seq)
             await asyncio.to_thread(self._witness, news[-1])

@@ -3,17 +3,22 @@
 Excluded: who asks and which router is meant (bot/desk.py), and what the answers look like (bot/messages.py).
 """
 
+from datetime import date
+from zoneinfo import ZoneInfo
+
 from bot import insights, messages
+from bot.blocks import section
 from bot.commands import Command
 from bot.posts import Block
 from bot.upkeep_cards import backups
-from core import approving, braking, holding, operations, pausing, realigning, upkeep
+from core import approving, braking, holding, operations, pausing, preflight, realigning, upkeep
 from core.actors import Actor
 from core.actuation import Order
 from core.errors import AnrError
 from core.insight import gain_insight
 from core.overview import look
 from core.receipts import Sealed
+from core.schedule import next_run
 from core.site import Site
 from core.verification import verify
 
@@ -47,6 +52,10 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
             return messages.answer(approving.approve(site, actor, command.argument))
         case "deny":
             return messages.answer(approving.deny(site, actor, command.argument, command.reason))
+        case "skip":
+            return messages.answer(preflight.skip(site, actor, announced_day(site, command.story), command.reason))
+        case "details":
+            return [section(":thread: The hours and a CSV file are in the report's thread.")]
         case "unfreeze":
             return messages.answer(operations.unfreeze(site, order, frozenset(command.holds)))
         case "why":
@@ -79,6 +88,15 @@ def _receipts(site: Site, command: Command) -> tuple[Sealed, ...]:
         return site.journal.receipts(last=command.count)
     theirs = (one for one in site.journal.receipts() if one.receipt.actor.id == command.person)
     return tuple(theirs)[-command.count :]
+
+
+def announced_day(site: Site, operation: str) -> date:
+    """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
+    announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
+    if announced:
+        return date.fromisoformat(announced.partition(":")[2])
+    schedule = site.target.schedule
+    return next_run(site.clock(), schedule).astimezone(ZoneInfo(schedule.zone)).date()
 
 
 def _at_zero(site: Site) -> bool:

@@ -11,7 +11,7 @@ from core.approvals import Approval
 from core.canonical import clean_text
 from core.decisions import Lower, Raise
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
-from core.receipts import Action, Draft, Phase, Result, Sealed
+from core.receipts import Action, BreakGlass, Draft, Phase, Result, Sealed
 from core.report import Report
 from core.router import SAFE_SETTINGS, settings_for
 from core.site import Facts, Site, observed
@@ -25,12 +25,14 @@ class Order:
     Attributes:
         cause: key that has one effect only, or None.
         operation: joins the receipts of the story.
+        break_glass: what is passed over, if somebody acts alone in an emergency.
     """
 
     actor: Actor
     reason: str = ""
     cause: str | None = None
     operation: str = field(default_factory=lambda: uuid.uuid4().hex)
+    break_glass: BreakGlass | None = None
 
 
 def climb(
@@ -62,6 +64,7 @@ def climb(
         metrics=report.metrics.summary(),
         approval_id=approval.id if approval else None,
         approvals=approval.signatures if approval else (),
+        break_glass=order.break_glass,
         settings_written=wanted,
     )
     site.journal.append(intent, approval)

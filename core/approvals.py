@@ -5,17 +5,21 @@ intent: the action and its subject, both stages, the state's revision, the polic
 expiry. All of it is checked again when somebody answers, on a fresh report; what changed makes the request stale, for good.
 """
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from core.actors import AccessPolicy, Actor, Approvable
+from core.actors import AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.canonical import Moment
 from core.decisions import Code, Refuse, may_restore
 from core.gates import GateReport
 from core.receipts import Signature
 from core.rollout import RolloutState
+
+BRAKES = frozenset({Approvable.ROLLBACK, Approvable.FREEZE})
+"""They happen at once; only a setting gives them an approval."""
 
 
 class ApprovalStatus(StrEnum):
@@ -72,6 +76,8 @@ class Approval(BaseModel):
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
             return f"restore {self.subject[0]} (sha256 {self.subject[1][:12]}…)"
         about = ", ".join(self.subject)
+        if self.action in BRAKES:
+            return f"{'freeze' if self.action is Approvable.FREEZE else 'roll back'}{f' for {about}' if about else ''}"
         return f"{self.action} {about}".rstrip()
 
     @property
@@ -99,6 +105,29 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
     if now >= approval.expires_at:
         return Refuse(Code.APPROVAL_EXPIRED, "This request has expired. Nothing was changed; ask again with `promote`.")
     return None
+
+
+def nobody_eligible(requester: Actor, rule: ApprovalRule) -> Refuse | None:
+    """Say why nobody could approve this requester's request, and what to do about it; None if enough people may.
+
+    A user group counts as enough: who is in it is known only when somebody clicks.
+    """
+    others = rule.approvers - (requester.names - requester.groups)
+    elsewhere = {name for name in others if requester.is_person and name.startswith("os:") != (requester.kind is ActorKind.OS)}
+    eligible = others - elsewhere
+    if len(eligible) >= rule.needed or any(name.startswith("S") for name in eligible):
+        return None
+    people = "one other person has" if rule.needed == 1 else f"{rule.needed} other people have"
+    text = f"Nobody could approve this: {people} to, and the settings name {_listed(eligible)} who may. Nothing was asked; "
+    if elsewhere:
+        here, there = ("the terminal", "Slack") if requester.kind is ActorKind.OS else ("Slack", "the terminal")
+        text += f"{_listed(elsewhere)} cannot: this was asked for from {here}, and they are known from {there} alone. Name who "
+        text += "they are under `people` in the settings, or "
+    return Refuse(Code.NO_APPROVERS, text + "add somebody to `approvers` in the settings.")
+
+
+def _listed(names: AbstractSet[str]) -> str:
+    return ", ".join(sorted(names)) or "nobody"
 
 
 def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:
@@ -130,6 +159,8 @@ def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse |
 
 def still_true(approval: Approval, state: RolloutState, policy_digest: str) -> Refuse | None:
     """Say what changed since the request was made, apart from the gates; None if nothing did."""
+    if approval.action in BRAKES:
+        return None  # the safe settings are right wherever the rollout has moved
     if state.epoch != approval.epoch:
         return Refuse(
             Code.APPROVAL_STALE,

@@ -3,16 +3,28 @@
 Excluded: whether something needs an approval (core/operations.py) and carrying a promotion out (core/actuation.py).
 """
 
+import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.actors import SCHEDULER, Actor, Approvable
+from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.actuation import Order, climb
-from core.approvals import Approval, ApprovalStatus, decide_approval, may_approve, may_deny, still_open, still_true
-from core.braking import Unfrozen, lift
-from core.canonical import clean_text
+from core.approvals import (
+    BRAKES,
+    Approval,
+    ApprovalStatus,
+    decide_approval,
+    may_approve,
+    may_deny,
+    nobody_eligible,
+    still_open,
+    still_true,
+)
+from core.braking import Braked, Unfrozen, engage, lift
+from core.canonical import clean_text, parse_span
 from core.decisions import Code, Raise, Refuse, plan_move
+from core.errors import AnrError
 from core.lock import operation_lock
 from core.outcomes import Asked, Ended, Moved, Refused, Signed
 from core.receipts import Action, Phase, Sealed, Signature
@@ -20,6 +32,8 @@ from core.report import Report
 from core.restoring import Restored, carry_out, chosen
 from core.site import Facts, Site
 from core.upkeep import keep_state
+
+log = logging.getLogger(__name__)
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without characters that people confuse when they type an id."""
@@ -50,12 +64,8 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
             text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
             return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
     rule = site.access.rule(intent.action)
-    if len(rule.approvers - order.actor.names) < rule.needed and not any(name.startswith("S") for name in rule.approvers):
-        text = (
-            f"{rule.needed} other people have to approve this, and the settings name fewer. Nothing was asked; "
-            "add somebody to `approvers`."
-        )
-        return Refused(Refuse(Code.NO_APPROVERS, text), report)
+    if refusal := nobody_eligible(order.actor, rule):
+        return Refused(refusal, report)
     approval = Approval(
         id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
         action=intent.action,
@@ -90,7 +100,7 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
     return Asked(approval, report, site.journal.append(draft, approval))
 
 
-def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
+def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out, after everything was checked again.
 
     What changed ends the request as stale, visibly; it is never carried out later.
@@ -98,6 +108,9 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Re
     Raises:
         AnrError: something that the decision needs cannot be read; the request still waits.
     """
+    asked = site.journal.approval(approval_id)
+    if asked is not None and asked.action in BRAKES:
+        return _approve_brake(site, asked, actor)
     with operation_lock(site.target.run_dir, f"approve {clean_text(approval_id, 40)}", site.clock()):
         now = site.clock()
         facts = site.facts()
@@ -124,6 +137,50 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Re
                 return lift(site, facts.state, approval.subject, order, now, done)
             case action:
                 raise NotImplementedError(f"nothing carries out an approved {action}")
+
+
+def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
+    """Sign a request for a brake. The last approval acts on the router first, without the lock, and records afterwards."""
+    now = site.clock()
+    if refusal := still_open(approval, approval.id, now):
+        return _over(site, approval, refusal, now)
+    if refusal := may_approve(approval, actor, site.access):
+        return Refused(refusal, approval=approval)
+    if approval.missing > 1:
+        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
+            again = site.journal.approval(approval.id) or approval  # somebody may have signed meanwhile
+            if refusal := still_open(again, approval.id, now) or may_approve(again, actor, site.access):
+                return Refused(refusal, approval=again)
+            if again.missing > 1:
+                return _sign(site, again.signed(actor, now), now)
+            approval = again
+    requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
+    order = Order(requester, approval.reason, cause_of(approval))
+    lasts = parse_span(approval.subject[0]) if approval.subject else None
+    braked = engage(site, Action(approval.action), order, lasts, story=approval.id)
+    if isinstance(braked, Refuse):
+        return Refused(braked, approval=approval)
+    try:
+        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
+            _settle_brake(site, approval.signed(actor, now), now, by=actor)
+    except AnrError as error:
+        log.exception("the brake acted, but its request is still open; the next sweep ends it")
+        return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
+    return braked
+
+
+def cause_of(approval: Approval) -> str:
+    """Return the key by which an approved request has one effect."""
+    return f"approval:{approval.id}"
+
+
+def _settle_brake(site: Site, approval: Approval, now: datetime, *, by: Actor | None = None) -> Ended | None:
+    """End the request for a brake that has acted; None if it is over already."""
+    again = site.journal.approval(approval.id)
+    if again is None or again.status is not ApprovalStatus.PENDING:
+        return None
+    ended = approval.ended(ApprovalStatus.APPROVED, now, by=by)
+    return Ended(ended, _record(site, ended, Action.APPROVE, by or SCHEDULER, now))
 
 
 def _approve_promotion(
@@ -192,11 +249,58 @@ def sweep(site: Site) -> tuple[Ended, ...]:
         now = site.clock()
         state = site.journal.state()
         for approval in site.journal.pending():
-            if now >= approval.expires_at:
+            if approval.action in BRAKES and site.journal.find_cause(cause_of(approval)) is not None:
+                settled = _settle_brake(site, approval, now)  # the process died between the brake and this
+                ended.extend([settled] if settled else [])
+            elif now >= approval.expires_at:
                 ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
             elif changed := still_true(approval, state, site.target.policy_digest):
                 ended.append(_end(site, approval, ApprovalStatus.STALE, now, note=changed.text))
     return tuple(ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Reexamined:
+    """What the gates say at present about a promotion that waits for an approval.
+
+    Attributes:
+        at: when they were asked.
+        against: what would refuse it now; None if nothing would.
+        ended: set if that is for good, so that the request was ended.
+    """
+
+    approval: Approval
+    at: datetime
+    report: Report
+    against: Refuse | None
+    ended: Ended | None = None
+
+
+def reexamine(site: Site) -> tuple[Reexamined, ...]:
+    """Measure the gates of every promotion that waits for an approval, and end a request whose gates fail.
+
+    Where there is only too little data (the router's health did not answer, the ledger paused) nothing ends: it may come
+    back, and whoever approves meanwhile is refused all the same.
+
+    Raises:
+        AnrError: something cannot be read; the rest still waits.
+    """
+    return tuple(_reexamined(site, one) for one in site.journal.pending() if one.action is Approvable.PROMOTE)
+
+
+def _reexamined(site: Site, approval: Approval) -> Reexamined:
+    now = site.clock()
+    report = site.measure(now, leaving_zero=approval.from_stage == 0)
+    against = decide_approval(approval, report.gates)
+    found = Reexamined(approval, now, report, against)
+    if against is None or all(gate.blind for gate in report.gates.blocking):
+        return found
+    with operation_lock(site.target.run_dir, f"re-examine {approval.id}", now):
+        again = site.journal.approval(approval.id)
+        if again is None or again.status is not ApprovalStatus.PENDING:
+            return found
+        note = " ".join((against.text, *against.blockers))
+        return replace(found, ended=_end(site, again, ApprovalStatus.STALE, now, note=note, report=report))
 
 
 def marked(facts: Facts) -> Refuse | None:

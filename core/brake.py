@@ -20,7 +20,7 @@ from core.actors import Actor
 from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.files import read_bounded, sync_directory, write_durably
-from core.receipts import Action
+from core.receipts import Action, BreakGlass
 
 _MAX_NOTE_BYTES = 64 << 10
 
@@ -31,6 +31,8 @@ class BrakeNote(BaseModel):
     Attributes:
         id: of the operation; of a freeze also that of its hold.
         expires_at: when a freeze ends by itself; None if somebody has to lift it.
+        operation: of the request that was approved, whose story its receipt joins; empty if nobody had to be asked.
+        break_glass: whose approval was not waited for, where one was wanted.
         recorded: the journal has the receipt. A freeze's note stays until its hold is lifted.
     """
 
@@ -43,6 +45,8 @@ class BrakeNote(BaseModel):
     cause: str | None
     at: Moment
     expires_at: Moment | None = None
+    operation: str = ""
+    break_glass: BreakGlass | None = None
     recorded: bool = False
 
 

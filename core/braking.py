@@ -67,28 +67,29 @@ class Unfrozen:
 
 def rollback(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
     """Put the router in its safe settings at once: ANR off, guardrail route forced."""
-    return _engage(site, Action.ROLLBACK, actor, reason, cause)
+    return engage(site, Action.ROLLBACK, Order(actor, reason, cause))
 
 
 def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None) -> Braked | Refuse:
     """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time."""
-    return _engage(site, Action.FREEZE, actor, reason, cause, lasts)
+    return engage(site, Action.FREEZE, Order(actor, reason, cause), lasts)
 
 
-def _engage(
-    site: Site, action: Action, actor: Actor, reason: str, cause: str | None, lasts: timedelta | None = None
-) -> Braked | Refuse:
-    now = site.clock()
+def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = None, *, story: str = "") -> Braked | Refuse:
+    """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request."""
+    now, actor, cause = site.clock(), order.actor, order.cause
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")
     if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
         return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
     note = BrakeNote(
         id=uuid.uuid4().hex,
+        operation=story,
         action=action,
         actor=actor,
-        reason=clean_text(reason),
+        reason=clean_text(order.reason),
         cause=cause,
+        break_glass=order.break_glass,
         at=now,
         expires_at=now + lasts if lasts else None,
     )
@@ -185,7 +186,7 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
     draft: Draft = site.draft(
         id=note.id,
-        operation=note.id,
+        operation=note.operation or note.id,
         ts=note.at,
         action=note.action,
         phase=Phase.OUTCOME,
@@ -198,6 +199,7 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         stage_after=0 if safe else (settings.stage if settings else None),
         pilot_after=settings.pilot if settings else None,
         holds_added=(hold,) if note.action is Action.FREEZE else (),
+        break_glass=note.break_glass,
         settings_written=dict(SAFE_SETTINGS),
         settings_observed=dict(settings.values) if settings else None,
         late=late,
@@ -206,9 +208,9 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     try:
         sealed = site.journal.append(draft)
     except JournalError as error:
-        if recorded := site.journal.of_operation(note.id):
-            sealed = recorded[0]  # somebody else was quicker to record this note
-        elif not isinstance(error, CauseAlreadyRecorded):
+        story = site.journal.of_operation(note.operation or note.id)
+        sealed = next((one for one in story if one.receipt.id == note.id), None)  # somebody else was quicker to record it
+        if sealed is None and not isinstance(error, CauseAlreadyRecorded):
             raise
     try:
         if sealed is None:

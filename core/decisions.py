@@ -52,6 +52,11 @@ class Code(StrEnum):
     BACKUP_UNKNOWN = "backup_unknown"
     BACKUP_INVALID = "backup_invalid"
     LEDGER_KEPT_OPEN = "ledger_kept_open"
+    SKIPPED = "skipped"
+    NOT_FAILING = "not_failing"
+    NO_REASON = "no_reason"
+    NOT_REVIEWED = "not_reviewed"
+    NOTHING_TO_REVIEW = "nothing_to_review"
 
 
 @dataclass(frozen=True, slots=True)

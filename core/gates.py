@@ -78,6 +78,12 @@ class Gate(BaseModel):
         """Whether this gate lets a promotion through."""
         return self.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
+    @property
+    def blind(self) -> bool:
+        """Whether it blocks because there is too little to judge by, not because something is seen to be wrong."""
+        about_data = self.name in {GateName.DECISIONS, GateName.FRESHNESS}
+        return self.verdict is Verdict.NO_DATA or (self.verdict is Verdict.FAIL and about_data)
+
 
 class GateReport(BaseModel):
     """All gates over one window."""

@@ -225,6 +225,20 @@ class Journal:
         with self._connected() as connection:
             return connection.execute(query).scalar()
 
+    def by_cause(self, cause: str) -> Sealed | None:
+        """Return the receipt that recorded a cause, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the receipt cannot be understood.
+        """
+        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
+            _receipts.c.target == self._target, _receipts.c.cause == cause
+        )
+        with self._connected() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else self._unsealed(*_row(row))
+
     def has(self, receipt_id: str) -> bool:
         """Whether a receipt with this id was recorded.
 

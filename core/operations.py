@@ -186,7 +186,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
-        plan, kept = _plan_daily(site, facts, report, mode, now), Kept(None)
+        plan, kept = _skipped(site, day) or _plan_daily(site, facts, report, mode, now), Kept(None)
         if dry_run:
             return _would_run(plan, report, mode)
         if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
@@ -206,7 +206,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             holds_in_force=facts.state.holds,
             go=report.gates.go,
             gates=report.gates.gates,
-            metrics=report.metrics.summary(),
+            metrics=report.metrics.as_json(),
         )
         try:
             sealed = site.journal.append(draft)
@@ -219,6 +219,16 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
             return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
         order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
         return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+
+
+def _skipped(site: Site, day: date) -> Refuse | None:
+    """Return the veto of somebody who skipped the run of this date (core/preflight.py), or None."""
+    sealed = site.journal.by_cause(f"skip:{day.isoformat()}")
+    if sealed is None:
+        return None
+    why = f": {sealed.receipt.reason}" if sealed.receipt.reason else ""
+    text = f"Today's promotion was skipped by {sealed.receipt.actor.id}{why}. The next day's run goes on as always."
+    return Refuse(Code.SKIPPED, text)
 
 
 def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, now: datetime) -> Raise | Refuse:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.actors import Actor
 from core.canonical import Moment, canonical_bytes, rfc3339
-from core.gates import Gate
+from core.gates import Gate, GateName
 
 GENESIS = "0" * 64
 """The digest that the first receipt names as its predecessor."""
@@ -56,6 +56,9 @@ class Action(StrEnum):
     RESTORE = "restore"
     PRUNE = "prune"
     ARCHIVE = "archive"
+    PREFLIGHT = "preflight"
+    SKIP = "skip"
+    REVIEW = "review"
 
 
 class Phase(StrEnum):
@@ -103,6 +106,20 @@ class Signature(BaseModel):
     actor: Actor
     at: Moment
     decision: Literal["approved", "denied"]
+
+
+class BreakGlass(BaseModel):
+    """What somebody passed over when they acted alone in an emergency.
+
+    Attributes:
+        gates: the gates that failed.
+        skipped: those whose approval was not waited for, as the settings name them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gates: tuple[GateName, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class RouterSighting(BaseModel):
@@ -202,6 +219,7 @@ class Draft(BaseModel):
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
         holds_in_force: of a daily run, what still holds the rollout: its reminder.
+        break_glass: what was passed over, if somebody acted alone in an emergency.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
         backup: the copy of the bandit's state that was made.
         restored: the copy that was put back, or is meant to be.
@@ -234,6 +252,7 @@ class Draft(BaseModel):
     metrics: Mapping[str, Any] | None = None
     approval_id: str | None = None
     approvals: tuple[Signature, ...] = ()
+    break_glass: BreakGlass | None = None
     settings_written: Mapping[str, str] | None = None
     settings_observed: Mapping[str, str] | None = None
     router_seen: RouterSighting | None = None

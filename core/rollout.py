@@ -48,6 +48,17 @@ class OpenDrift(BaseModel):
     since: Moment
 
 
+class BrokenGlass(BaseModel):
+    """An emergency in which somebody acted alone, and that nobody else has reviewed yet; `operation` joins its receipts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seq: int
+    operation: str
+    actor: Actor
+    since: Moment
+
+
 class RolloutState(BaseModel):
     """What the receipts add up to.
 
@@ -64,6 +75,7 @@ class RolloutState(BaseModel):
         paused: who paused the schedule; None if it runs.
         drift: the difference between router and journal that was alarmed; None if there is none.
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
+        unreviewed: the last break-glass, until somebody else has reviewed it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +92,7 @@ class RolloutState(BaseModel):
     paused: Pause | None = None
     drift: OpenDrift | None = None
     epoch: int = 0
+    unreviewed: BrokenGlass | None = None
 
     @property
     def frozen(self) -> bool:
@@ -122,9 +135,11 @@ _WITHOUT_EFFECT = frozenset(
         Action.BACKUP,
         Action.PRUNE,
         Action.ARCHIVE,
+        Action.PREFLIGHT,
+        Action.SKIP,
     },
 )
-_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED})
+_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED, Action.REVIEW})
 """What they say does not touch an open request: the revision stays."""
 
 
@@ -162,7 +177,11 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
 def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
     begun: dict[str, object] = {"revision": receipt.seq, "unsettled": _intent(receipt)}
     if receipt.action is Action.RESTORE:  # frozen, and in its new epoch, from its intent on: it may die at any moment
-        begun |= {"epoch": state.epoch + 1, "holds": (*state.holds, *receipt.holds_added), "person_required": True}
+        added = {hold.id for hold in receipt.holds_added}
+        kept = (hold for hold in state.holds if hold.id not in added)
+        begun |= {"epoch": state.epoch + 1, "holds": (*kept, *receipt.holds_added), "person_required": True}
+    if receipt.action is Action.PROMOTE and receipt.break_glass is not None:
+        begun["unreviewed"] = _broken(receipt)
     return begun
 
 
@@ -177,6 +196,9 @@ def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
             return {"paused": None}
         case Action.DRIFT:
             return {"drift": OpenDrift(operation=receipt.operation, text=receipt.note, since=receipt.ts)}
+        case Action.REVIEW:
+            ours = state.unreviewed is not None and state.unreviewed.operation == receipt.operation
+            return {"unreviewed": None} if ours else {}
         case _:
             return {"drift": None}
 
@@ -193,6 +215,10 @@ def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[st
         return before
     braked = receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result is Result.APPLIED
     return {**receipt.settings_observed, **((receipt.settings_written or {}) if braked else {})}
+
+
+def _broken(receipt: Receipt) -> BrokenGlass:
+    return BrokenGlass(seq=receipt.seq, operation=receipt.operation, actor=receipt.actor, since=receipt.ts)
 
 
 def _intent(receipt: Receipt) -> UnsettledIntent | None:

@@ -26,6 +26,12 @@ class Schedule(BaseModel):
     zone: str = Field("UTC", description="IANA time zone of the daily run")
     at: time = Field(time(9, 5), description="local time of the daily run")
     grace_hours: float = Field(6, gt=0, le=23, description="how late a missed run is caught up, in hours")
+    preflight_minutes: int = Field(
+        30,
+        ge=0,
+        le=720,
+        description="how long before the daily run it is announced what the run will do, in minutes; 0 for never",
+    )
     promotion: PromotionMode = Field(
         PromotionMode.AUTO,
         description="what the daily run does with a GO: `auto` promotes, `approve` asks for an approval, `off` only reports",
@@ -51,6 +57,16 @@ def due(now: datetime, schedule: Schedule) -> date | None:
     for day in (today, today - timedelta(days=1)):
         begins = begin_of(day, schedule)
         if begins <= now < begins + timedelta(hours=schedule.grace_hours):
+            return day
+    return None
+
+
+def preflight_due(now: datetime, schedule: Schedule) -> date | None:
+    """Return the local date whose run is to be announced now, or None before that time and once the run is due."""
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    for day in (today, today + timedelta(days=1)):
+        begins = begin_of(day, schedule)
+        if begins - timedelta(minutes=schedule.preflight_minutes) <= now < begins:
             return day
     return None
 

@@ -76,6 +76,9 @@ class Target(BaseModel):
     )
     window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
+    recheck_minutes: float = Field(
+        5, ge=0.05, le=60, description="how often the gates of a promotion that waits for approval are asked again, in minutes"
+    )
     runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
     channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
     reading: LedgerOptions = Field(default_factory=LedgerOptions, description="how the ledger is read")

@@ -12,7 +12,7 @@ READS_ENVIRONMENT = {
     "core/router.py": "the reload command inherits it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }
-CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Desk", "Home", "Jobs", "Stories"}
+CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Desk", "Home", "Jobs", "Stories", "Telling"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

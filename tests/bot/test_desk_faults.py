@@ -20,6 +20,7 @@ from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls
 from bot.slash import typed
 from bot.stories import Stories
+from bot.telling import Telling
 from core import holding
 from core.actors import AccessPolicy
 from core.lock import operation_lock
@@ -52,7 +53,7 @@ async def desk_of(site: Site, slack_url: str) -> AsyncIterator[Desk]:
     """A desk whose Slack is at this address."""
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
-    stories = Stories(site, Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
+    stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
     desk = Desk([Station(site, stories, "C1")], Access(client, ACCESS, "T1"))
     try:
         yield desk

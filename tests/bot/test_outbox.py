@@ -192,6 +192,18 @@ async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(
     assert [one["type"] for one in message["blocks"]] == ["section"]
 
 
+async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Outbox, playground: Playground) -> None:
+    """The message keeps everything else, also when it is updated, and the picture is uploaded to the thread once."""
+    playground.workspace.file_refusals = 1000
+    picture = Attachment("rsi.png", "RSI", lambda: PNG)
+    for text in ("report", "report, updated"):
+        await outbox.show("a", Post(text, (block(text), picture_block("RSI")), picture=picture))
+    message, *thread = playground.messages(OPS)
+    assert (message["text"], [one["type"] for one in message["blocks"]]) == ("report, updated", ["section"])
+    assert [file["name"] for one in thread for file in one.get("files", ())] == ["rsi.png"]
+    assert {one["thread_ts"] for one in thread} == {message["ts"]}
+
+
 async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: Playground) -> None:
     """The CSV of a report lies in its thread, and showing the story again uploads nothing."""
     told = Post(

@@ -81,3 +81,46 @@ def test_a_request_to_lift_a_hold_that_another_lifted_is_stale(begun: House, ans
     assert isinstance(ended, outcomes.Ended)
     assert ended.approval.status is ApprovalStatus.STALE
     assert [hold.reason for hold in site.journal.state().holds] == ["more errors"]
+
+
+def asked_of(house: House) -> outcomes.Asked:
+    asked = operations.propose(house.site, Order(house.people["olivia"], "good day"))
+    assert isinstance(asked, outcomes.Asked)
+    return asked
+
+
+def test_a_waiting_request_whose_gates_still_pass_goes_on_waiting(begun: House) -> None:
+    """It is looked at, and nothing is recorded."""
+    asked = asked_of(begun)
+    before = len(begun.site.journal.receipts())
+    (found,) = approving.reexamine(begun.site)
+    assert (found.approval.id, found.against, found.ended) == (asked.approval.id, None, None)
+    assert found.report.gates.go
+    assert len(begun.site.journal.receipts()) == before
+
+
+def test_a_waiting_request_whose_gates_fail_turns_stale_by_itself(begun: House) -> None:
+    """Nobody has to click to find out; the receipt has the gates that failed, and it happens once."""
+    asked = asked_of(begun)
+    begun.statuses["slot09"] = "down"
+    (found,) = approving.reexamine(begun.site)
+    assert found.ended is not None
+    receipt = found.ended.sealed.receipt
+    assert (receipt.action, receipt.operation, receipt.go) == (Action.STALE, asked.approval.id, False)
+    assert "slot09" in receipt.note
+    assert approving.reexamine(begun.site) == ()
+    again = approving.approve(begun.site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(again, outcomes.Refused)
+    assert again.refusal.code is Code.APPROVAL_OVER
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+def test_a_gate_without_data_ends_no_waiting_request(begun: House) -> None:
+    """The ledger pauses for a while: the request waits on, and says what would refuse it now."""
+    asked_of(begun)
+    begun.clock.pass_(minutes=30)
+    (found,) = approving.reexamine(begun.site)
+    assert found.ended is None
+    assert found.against is not None
+    assert found.against.code is Code.GATES_NOT_PASSED
+    assert len(begun.site.journal.pending()) == 1

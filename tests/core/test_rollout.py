@@ -15,6 +15,7 @@ from tests.core.conftest import NOW
 OLIVIA = Actor(kind=ActorKind.SLACK, id="UOLIVIA")
 MINUTE = timedelta(minutes=1)
 SAYINGS = [Action.REQUEST, Action.DENY, Action.EXPIRE, Action.STALE, Action.DAILY, Action.GUARD]
+SAYINGS += [Action.PREFLIGHT, Action.SKIP]
 """What is recorded without anything having moved."""
 
 

@@ -1,0 +1,58 @@
+"""The pre-flight: what the scheduled run will do if nothing changes, and the veto with which somebody skips it.
+
+Pure. Excluded: what it will do (core/operations.py decides, with the run's own decision).
+"""
+
+from datetime import datetime
+
+from bot.blocks import LABELS, actions, because, button, context, escape, evidence, header, mark, percent, section, when, who
+from bot.posts import Post
+from core.gates import Gate
+from core.receipts import Sealed
+
+
+def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sealed | None) -> Post:
+    """Return the message that announces a scheduled run, as it stands.
+
+    Args:
+        preflight: what is announced.
+        run_at: when the run begins.
+        run: the run, once it was made.
+        veto: the receipt with which somebody skipped it, if somebody did.
+    """
+    receipt = preflight.receipt
+    title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}"
+    blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {escape(receipt.note)}")]
+    blocks.append(section(_gates(receipt.gates)))
+    blocks.extend([evidence(receipt.metrics)] if receipt.metrics else [])
+    if run is not None:
+        verdict = "GO" if run.receipt.go else "NO-GO"
+        blocks.append(section(f":checkered_flag: *Over.* The run was made {when(run.receipt.ts)} and says {verdict}."))
+    elif veto is not None:
+        blocks.append(section(f":fast_forward: *Skipped* by {who(veto.receipt.actor)}{because(veto.receipt.reason)}"))
+    else:
+        blocks.append(
+            actions(button("Skip today…", "ask_skip", value=receipt.operation, style="danger"), button("Why", "show_why"))
+        )
+    marks = [preflight, *([veto] if veto else []), *([run] if run else [])]
+    blocks.append(context(" · ".join(map(mark, marks))))
+    return Post(title, tuple(blocks))
+
+
+def skipped(veto: Sealed, run_at: datetime) -> Post:
+    """Return the message of a veto."""
+    receipt = veto.receipt
+    title = f"Skipped: nothing is promoted by the run of {run_at:%d %B}"
+    then = "The run still reports, and the runs after it go on as always. Who wants the promotion all the same: `/anr promote`."
+    blocks = (
+        header(title),
+        section(f"by {who(receipt.actor)}{because(receipt.reason)}"),
+        section(f"*Next:* {when(max(run_at, receipt.ts))} it reports and promotes nothing. {then}"),
+        context(mark(veto)),
+    )
+    return Post(title, blocks)
+
+
+def _gates(gates: tuple[Gate, ...]) -> str:
+    against = [f":x: *{LABELS[gate.name]}*: {escape(gate.reason)}" for gate in gates if not gate.passes]
+    return "\n".join(against) or f":white_check_mark: All {len(gates)} gates pass at present."

@@ -1,0 +1,104 @@
+"""Receipts -> what their story shows: finds what else a story is about, and hands it to the one that renders it.
+
+What is shown beside the receipts (the gates at present of a request that waits, details that somebody asked for) lives here
+and only here: after a restart it is looked up anew. Excluded: rendering, and bringing it to Slack (bot/outbox.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+
+from bot import cards, notices
+from bot.daily_report import Day, daily_report
+from bot.posts import Post
+from bot.preflight import announced, skipped
+from core.approving import Reexamined
+from core.receipts import Action, Receipt, Sealed
+from core.schedule import begin_of, next_run
+from core.site import Site
+from core.timeline import spells
+
+
+class Telling:
+    """Tells the stories of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._looks: dict[str, Reexamined] = {}
+        self._opened: set[str] = set()
+
+    def looked(self, found: Reexamined) -> None:
+        """Remember what the gates said about a request that waits."""
+        self._looks[found.approval.id] = found
+
+    def open(self, operation: str) -> None:
+        """Remember that somebody asked for the details of a story."""
+        self._opened.add(operation)
+
+    def tell(self, operation: str) -> Post | None:
+        """Return what a story shows at present; None if it has no receipt.
+
+        Raises:
+            JournalError: its receipts cannot be read.
+        """
+        sealed = self._site.journal.of_operation(operation)
+        if not sealed:
+            return None
+        match sealed[0].receipt.action:
+            case Action.DAILY:
+                return daily_report(self._day(sealed))
+            case Action.PREFLIGHT:
+                day = _date_of(sealed[0].receipt)
+                run, veto = (self._site.journal.by_cause(f"{what}:{day}") for what in ("daily", "skip"))
+                return announced(sealed[0], begin_of(day, self._site.target.schedule), run, veto)
+            case Action.SKIP:
+                return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
+            case _:
+                approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
+                approval = self._site.journal.approval(approval_id) if approval_id else None
+                if notices.is_notice(sealed):
+                    return notices.notice(sealed)
+                return cards.story(sealed, approval, self._looks.get(operation))
+
+    def touched(self, news: Sequence[Sealed]) -> tuple[str, ...]:
+        """Return the stories that new receipts change, each once: their own, and those that they bring to an end.
+
+        Raises:
+            JournalError: the receipts of those cannot be read.
+        """
+        return tuple(dict.fromkeys(operation for one in news for operation in self._touched(one.receipt)))
+
+    def _touched(self, receipt: Receipt) -> Iterator[str]:
+        yield receipt.operation
+        scheduled = receipt.action in {Action.DAILY, Action.SKIP}
+        if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
+            yield announcement.receipt.operation
+        if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
+            yield before.operation
+
+    def _day(self, sealed: Sequence[Sealed]) -> Day:
+        run, target = sealed[0].receipt, self._site.target
+        history = [one.receipt for one in self._site.journal.receipts()]
+        hours = (run.metrics or {}).get("hours", ())
+        later = any(one.action is Action.DAILY and one.seq > run.seq for one in history)
+        return Day(
+            sealed=sealed,
+            yesterday=_last_daily(history, run.seq),
+            spells=spells(history, datetime.fromisoformat(hours[0]["start"]), run.ts) if hours else (),
+            zone=target.schedule.zone,
+            next_run=next_run(run.ts, target.schedule),
+            runbook_url=target.runbook_url,
+            superseded=later,
+            details=run.operation in self._opened,
+        )
+
+    def _run_before(self, receipt: Receipt) -> Receipt | None:
+        return _last_daily([one.receipt for one in self._site.journal.receipts()], receipt.seq)
+
+
+def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
+    return next((one for one in reversed(history) if one.action is Action.DAILY and one.seq < before), None)
+
+
+def _date_of(receipt: Receipt) -> date:
+    """The local date that the cause of a scheduled run, its pre-flight or its veto names."""
+    return date.fromisoformat((receipt.cause or "").partition(":")[2])

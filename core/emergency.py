@@ -1,0 +1,119 @@
+"""Emergencies: to promote alone against failing gates, its review, and brakes where the settings want an approval for them.
+
+Each gathers, decides and applies. Excluded: the rules (core/break_glass.py) and the brake itself (core/braking.py).
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from core.actors import Actor, Approvable, Role
+from core.actuation import Order, climb
+from core.approving import Intent, ask
+from core.braking import Braked, engage
+from core.break_glass import decide_break_glass, may_break_glass, may_review, passed_over
+from core.canonical import clean_text
+from core.decisions import Code, Raise, Refuse, not_allowed, obstacles, plan_move
+from core.errors import AnrError
+from core.lock import operation_lock
+from core.outcomes import Asked, Moved, Refused
+from core.receipts import Action, Phase, Sealed
+from core.site import Site
+from core.upkeep import keep_state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A break-glass was reviewed by somebody else."""
+
+    sealed: Sealed
+
+
+def break_glass(site: Site, order: Order) -> Moved | Refused:
+    """Promote by one stage against gates that fail, without anybody else's approval. The receipt is marked.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    now, actor, reason = site.clock(), order.actor, clean_text(order.reason)
+    with operation_lock(site.target.run_dir, "break glass", now):
+        facts = site.facts()
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        if refusal := may_break_glass(actor, facts.state, reason, site.access):
+            return Refused(refusal)
+        move = plan_move(facts.state, site.target.stages, None, facts.drift)
+        if not isinstance(move, Raise):
+            return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."))
+        standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+        if in_the_way := obstacles(standing, actor):
+            return Refused(in_the_way[0])
+        report = site.measure(now, leaving_zero=move.from_stage == 0)
+        decision = decide_break_glass(move, report.gates)
+        if isinstance(decision, Refuse):
+            return Refused(decision, report)
+        kept = keep_state(site, now)
+        if isinstance(kept, Refuse):
+            return Refused(kept, report)
+        broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
+        return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
+
+
+def review(site: Site, actor: Actor, finding: str = "") -> Reviewed | Refused:
+    """Say that somebody else has looked at the last break-glass, so that the next one is possible.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    with operation_lock(site.target.run_dir, "review", site.clock()):
+        state = site.journal.state()
+        if refusal := may_review(state, actor, site.access):
+            return Refused(refusal)
+        if state.unreviewed is None:
+            raise AssertionError("may_review refuses where there is nothing to review")
+        draft = site.draft(
+            operation=state.unreviewed.operation,
+            ts=site.clock(),
+            action=Action.REVIEW,
+            phase=Phase.EVENT,
+            actor=actor,
+            reason=clean_text(finding),
+        )
+        return Reviewed(site.journal.append(draft))
+
+
+def brake(
+    site: Site, action: Approvable, order: Order, *, lasts: timedelta | None = None, at_once: bool = False
+) -> Braked | Asked | Refused | Refuse:
+    """Roll back or freeze: at once, unless the settings give a person's brake an approval; then ask for it.
+
+    Whatever keeps the request from being made makes the brake act at once: only somebody's no may hold it back.
+
+    Args:
+        site: the target.
+        action: ROLLBACK or FREEZE.
+        order: who wants it, why, and what set it off.
+        lasts: when a freeze ends by itself; None if somebody has to lift it.
+        at_once: break the glass: do not wait for anybody. The receipt names who was passed over.
+    """
+    rule = site.access.rule(action)
+    if not rule.needed or not order.actor.is_person:
+        return engage(site, Action(action), order, lasts)
+    if at_once:
+        return engage(site, Action(action), replace(order, break_glass=passed_over(action, order.actor, site.access)), lasts)
+    if Role.BRAKE not in order.actor.roles:
+        return not_allowed(str(action), "operators")
+    try:
+        facts = site.facts()
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()
+        asked = ask(site, facts, Intent(action, minutes), order, site.clock())
+    except AnrError:
+        log.exception("the approval of %s cannot be asked for; it acts at once", action)
+        return engage(site, Action(action), order, lasts)
+    if isinstance(asked, Refused) and asked.refusal.code is Code.NO_APPROVERS:
+        return engage(site, Action(action), order, lasts)
+    return asked

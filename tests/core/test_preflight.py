@@ -1,0 +1,143 @@
+"""What the scheduled run will do, said beforehand; and the veto with which somebody skips it."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import approving, operations, outcomes, preflight
+from core.actuation import Order
+from core.decisions import Code
+from core.receipts import Action, Sealed
+from core.schedule import PromotionMode, Schedule, begin_of, due, preflight_due
+from tests.core.conftest import House
+
+DAY = date(2025, 10, 1)
+
+
+def promoted_by_people(house: House) -> None:
+    asked = operations.propose(house.site, Order(house.people["olivia"]))
+    assert isinstance(asked, outcomes.Asked)
+    assert isinstance(approving.approve(house.site, house.people["aaron"], asked.approval.id), outcomes.Moved)
+
+
+def foreseen(house: House, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
+    sealed = preflight.preflight(house.site, DAY, mode)
+    assert sealed is not None
+    return sealed
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (PromotionMode.AUTO, "It reports, and promotes 25 → 50 % if the gates still pass."),
+        (PromotionMode.APPROVE, "It reports, and asks for an approval of 25 → 50 % if the gates still pass."),
+        (PromotionMode.OFF, "It reports and promotes nothing. Scheduled promotion is switched off"),
+    ],
+)
+def test_it_is_said_beforehand_what_the_run_will_do(begun: House, mode: PromotionMode, said: str) -> None:
+    """Once per date, with the gates as they are, and without any effect on the router."""
+    promoted_by_people(begun)
+    receipt = foreseen(begun, mode).receipt
+    assert receipt.note.startswith(said)
+    assert (receipt.action, receipt.go, len(receipt.gates)) == (Action.PREFLIGHT, True, 7)
+    assert preflight.preflight(begun.site, DAY, mode) is None
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
+
+
+def test_it_says_which_gate_stands_in_the_way(begun: House) -> None:
+    """Half an hour is enough to do something about a slot that is down."""
+    promoted_by_people(begun)
+    begun.statuses["slot09"] = "down"
+    receipt = foreseen(begun).receipt
+    assert receipt.note.startswith("It reports and promotes nothing. NO-GO for 25 → 50 %")
+    assert "slot09" in receipt.note
+
+
+def test_what_was_foreseen_is_what_the_run_does(begun: House) -> None:
+    """One opinion: the pre-flight asks the same decision as the run."""
+    promoted_by_people(begun)
+    foreseen(begun)
+    begun.clock.pass_(minutes=1)
+    run = operations.daily(begun.site, DAY, PromotionMode.AUTO)
+    assert isinstance(run, operations.DailyRun)
+    assert isinstance(run.outcome, outcomes.Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.50"
+
+
+def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: House) -> None:
+    """The veto has its own receipt with who and why, the report says so, and the next day is not touched."""
+    promoted_by_people(begun)
+    skipped = preflight.skip(begun.site, begun.people["olivia"], DAY, "migration at ten")
+    assert isinstance(skipped, preflight.Skipped)
+    receipt = skipped.sealed.receipt
+    assert (receipt.action, receipt.actor.id, receipt.reason) == (Action.SKIP, "UOLIVIA", "migration at ten")
+    assert "skipped by UOLIVIA: migration at ten" in foreseen(begun).receipt.note
+    run = operations.daily(begun.site, DAY, PromotionMode.AUTO)
+    assert isinstance(run, operations.DailyRun)
+    assert isinstance(run.outcome, outcomes.Refused)
+    assert run.outcome.refusal.code is Code.SKIPPED
+    assert run.sealed.receipt.go is True
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
+    begun.clock.pass_(days=1)
+    begun.write_ledger()
+    tomorrow = operations.daily(begun.site, DAY + timedelta(days=1), PromotionMode.AUTO)
+    assert isinstance(tomorrow, operations.DailyRun)
+    assert isinstance(tomorrow.outcome, outcomes.Moved)
+
+
+def test_only_operators_skip_and_only_before_the_run(begun: House) -> None:
+    """A member is refused, a second veto changes nothing, and after the run there is nothing to skip."""
+    refused = preflight.skip(begun.site, begun.people["max"], DAY, "no")
+    assert isinstance(refused, outcomes.Refused)
+    assert refused.refusal.code is Code.NOT_ALLOWED
+    assert isinstance(preflight.skip(begun.site, begun.people["olivia"], DAY, "no"), preflight.Skipped)
+    again = preflight.skip(begun.site, begun.people["aaron"], DAY, "no")
+    assert isinstance(again, outcomes.Refused)
+    assert again.refusal.code is Code.ALREADY_DONE
+    next_day = DAY + timedelta(days=1)
+    begun.clock.pass_(days=1)
+    operations.daily(begun.site, next_day, PromotionMode.OFF)
+    late = preflight.skip(begun.site, begun.people["olivia"], next_day, "no")
+    assert isinstance(late, outcomes.Refused)
+    assert "already made" in late.refusal.text
+
+
+zones = st.sampled_from(["UTC", "Europe/Zurich", "America/St_Johns", "Pacific/Kiritimati", "Australia/Lord_Howe"])
+moments = st.timedeltas(timedelta(0), timedelta(days=730)).map(lambda span: datetime(2025, 1, 1, tzinfo=UTC) + span)
+times = st.builds(time, st.integers(0, 23), st.integers(0, 59))
+
+
+@given(moments, zones, times, st.integers(0, 720))
+def test_the_pre_flight_is_due_in_the_minutes_before_the_run_and_never_with_it(
+    now: datetime, zone: str, at: time, minutes: int
+) -> None:
+    """The date that is announced is one whose run begins within those minutes and has not begun."""
+    schedule = Schedule(zone=zone, at=at, preflight_minutes=minutes)
+    day = preflight_due(now, schedule)
+    if day is not None:
+        assert timedelta(0) < begin_of(day, schedule) - now <= timedelta(minutes=minutes)
+        assert due(now, schedule) != day
+    if minutes == 0:
+        assert day is None
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        (datetime(2025, 10, 1, 8, 34, 59, tzinfo=UTC), None),
+        (datetime(2025, 10, 1, 8, 35, tzinfo=UTC), DAY),
+        (datetime(2025, 10, 1, 9, 4, 59, tzinfo=UTC), DAY),
+        (datetime(2025, 10, 1, 9, 5, tzinfo=UTC), None),
+    ],
+    ids=["before", "at-08:35", "last-second", "at-09:05"],
+)
+def test_the_standard_pre_flight_is_at_08_35(now: datetime, day: date | None) -> None:
+    """Half an hour before the run of 09:05."""
+    assert preflight_due(now, Schedule()) == day
+
+
+def test_near_midnight_tomorrows_run_is_announced_today() -> None:
+    """A run ten minutes after midnight is announced the evening before."""
+    assert preflight_due(datetime(2025, 9, 30, 23, 50, tzinfo=UTC), Schedule(at=time(0, 10))) == DAY

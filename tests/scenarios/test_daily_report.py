@@ -1,0 +1,100 @@
+"""The daily report in the channel, over the wire in both modes: its picture, its buttons, its thread."""
+
+from typing import Any
+
+from bot.app import running
+from bot.playground.demo import CHANNEL
+from bot.playground.server import Playground
+from core.receipts import Action
+from core.schedule import PromotionMode
+from core.settings import Settings
+from core.site import Site
+from tests.scenarios.test_daily import due_now, promoted_by_people
+from tests.scenarios.workspace import WAIT, Played, cards, said, shown, whispers
+
+
+def with_runbook(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={"target": settings.target.model_copy(update={"runbook_url": "https://wiki.example/runbook"})}
+    )
+
+
+def report_in(playground: Playground) -> dict[str, Any]:
+    return cards(playground, "Daily report:")[-1]
+
+
+def of_kind(message: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [block for block in message["blocks"] if block["type"] == kind]
+
+
+def thread_of(playground: Playground, ts: str) -> list[dict[str, Any]]:
+    return [one for one in playground.messages(CHANNEL) if one.get("thread_ts") == ts and one["ts"] != ts]
+
+
+def files_in(messages: list[dict[str, Any]]) -> list[str]:
+    return [file["name"] for one in messages for file in one.get("files", ())]
+
+
+async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details(scene: Played) -> None:
+    """A table of seven gates, the day's chart in the message, the receipt; Details adds table and file to the thread, once."""
+    playground, settings = scene
+    await promoted_by_people(scene)
+    async with running(due_now(with_runbook(settings), PromotionMode.OFF)):
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
+        report = report_in(playground)
+        (table,) = of_kind(report, "table")
+        assert len(table["rows"]) == 8
+        (picture,) = of_kind(report, "image")
+        drawn = playground.workspace.files[picture["slack_file"]["id"]]
+        assert drawn.content.startswith(b"\x89PNG")
+        assert "Chart by the hour" in picture["alt_text"]
+        receipts = Site.at(settings.target, settings.access).journal.receipts()
+        (sealed,) = (one for one in receipts if one.receipt.action is Action.DAILY)
+        assert f"receipt `{sealed.mark}`" in said(report)
+        assert "https://wiki.example/runbook" in said(report)
+        for _ in range(2):
+            await playground.click("U0MEMBER", CHANNEL, report["ts"], "details")
+        await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "in the report's thread"), WAIT)
+        await playground.wait_for(lambda: "Hour by hour" in str(thread_of(playground, report["ts"])), WAIT)
+        thread = thread_of(playground, report["ts"])
+        assert [name for name in files_in(thread) if name.endswith("-hours.csv")] == files_in(thread)
+        assert len(files_in(thread)) == 1
+        await playground.click("U0MEMBER", CHANNEL, report["ts"], "runbook")
+    assert not whispers(playground, "U0MEMBER", "no longer in use")
+
+
+async def test_promote_now_opens_the_form_and_asks(scene: Played) -> None:
+    """From a GO that promoted nothing by itself a person goes on in one click."""
+    playground, settings = scene
+    await promoted_by_people(scene)
+    async with running(due_now(settings, PromotionMode.OFF)):
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
+        await playground.click("U0OLIVIA", CHANNEL, report_in(playground)["ts"], "ask_promote")
+        view = await shown(playground, "U0OLIVIA")
+        await playground.submit_view("U0OLIVIA", view["id"], {"reason": {"reason": {"value": "the report is good"}}})
+        await playground.wait_for(lambda: cards(playground, "Approval wanted: 25 → 50 %"), WAIT)
+
+
+async def test_a_picture_that_slack_refuses_is_not_lost(scene: Played) -> None:
+    """The report comes without it, and the file lies in its thread."""
+    playground, settings = scene
+    await promoted_by_people(scene)
+    playground.workspace.file_refusals = 1000
+    async with running(due_now(settings, PromotionMode.OFF)):
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %"), WAIT)
+        report = report_in(playground)
+        await playground.wait_for(lambda: files_in(thread_of(playground, report["ts"])), WAIT)
+    assert of_kind(report, "image") == []
+    assert len(of_kind(report, "table")) == 1
+    (name,) = files_in(thread_of(playground, report["ts"]))
+    assert name.endswith(".png")
+
+
+async def test_without_a_right_to_upload_the_report_comes_without_its_picture(scene: Played) -> None:
+    """A missing scope costs the picture, never the report."""
+    playground, settings = scene
+    await promoted_by_people(scene)
+    playground.fail("files.getUploadURLExternal", "missing_scope", times=50)
+    async with running(due_now(settings, PromotionMode.OFF)):
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %"), WAIT)
+    assert of_kind(report_in(playground), "image") == []
