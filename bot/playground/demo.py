@@ -61,7 +61,8 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         schedule=Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time()),  # not due whenever a visitor looks
     )
     target.settings_file.write_text(
-        "# the router's settings\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_LEARN_SHADOW=1\n",
+        "# the router's settings\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_LEARN_SHADOW=1\n"
+        "NOVA_ANR_MAX_FAST_PROB=0.15\nNOVA_ANR_STRICT_ON_ANOMALY=1\n",
         encoding="utf-8",
     )
     router = SimulatedRouter(target.settings_file, target.ledger, target.state_file, rng=random.Random(7))  # noqa: S311 - a demo

@@ -79,7 +79,9 @@ async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: 
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "The journal"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
-    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "not in the journal yet; it is recorded at the next chance"), WAIT)
+    await playground.wait_for(
+        lambda: whispers(playground, "U0OLIVIA", "not in the journal yet; it is recorded at the next chance"), WAIT
+    )
     assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
 
 
