@@ -5,7 +5,6 @@ says. Excluded: what a role allows (core/decisions.py).
 """
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.outage import SLACK_FAILED
 from core.actors import AccessPolicy, Actor, ActorKind, Role
 from core.errors import AnrError
+from core.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def is_full_member(user: dict[str, Any], team_id: str) -> bool:

@@ -4,7 +4,6 @@ Excluded: everything that these do.
 """
 
 import asyncio
-import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -35,11 +34,12 @@ from core import recovery
 from core.doctor import Check
 from core.doctor_house import check_up
 from core.errors import AnrError, ConfigurationError
+from core.logs import logger
 from core.settings import Settings, options_file, stray_router_settings
 from core.site import Site, utc_now
 from core.target import Target
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0

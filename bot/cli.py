@@ -9,8 +9,9 @@ from dataclasses import asdict
 import typer
 
 from bot.doctor import examine_slack
+from core import logs
 from core.cli import app, run
-from core.cli_options import AsJson, operating
+from core.cli_options import VERBOSE, AsJson, operating
 from core.doctor import Check, Health
 from core.doctor_house import check_up
 from core.errors import ConfigurationError
@@ -57,15 +58,16 @@ def demo(port: int = 8765) -> None:
 async def _bot() -> None:
     from bot.app import running  # noqa: PLC0415 - Bolt is slow to import, and only the bot needs it
 
-    logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would tell each look at the clock
+    settings = load()
+    logs.hide(settings.secrets)
+    logs.configure(verbose=VERBOSE.get(), quiet_level=logging.INFO)
     serving = asyncio.current_task()
     if serving is not None:
         with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
             for name in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
     with suppress(asyncio.CancelledError):
-        async with running(load()):
+        async with running(settings):
             await asyncio.Event().wait()
 
 

@@ -5,13 +5,15 @@ word does (bot/words.py), and the messages in the channel (bot/stories.py).
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
+
+import structlog
 
 from bot import insights, messages
 from bot.access import Access
@@ -23,9 +25,10 @@ from bot.words import do
 from core.actors import Actor
 from core.doctor import Check
 from core.errors import AnrError
+from core.logs import logger
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Answer = Callable[..., Coroutine[Any, Any, Any]]
 T = TypeVar("T")
@@ -117,7 +120,9 @@ class Desk:
                 "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
             )
         actor = await self._access.actor(request.user, request.team, for_brake=brakes)
-        return await loop.run_in_executor(pool, call, station.site, actor)
+        structlog.contextvars.bind_contextvars(router=station.site.target.name, word=command.word, asked_by=actor.id)
+        log.info("asked", channel=request.channel)
+        return await loop.run_in_executor(pool, copy_context().run, call, station.site, actor)
 
     def _do(self, site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:
         if command.word == "doctor" and actor.roles:

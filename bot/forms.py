@@ -3,7 +3,6 @@
 Excluded: what a modal looks like, and what its fields mean (bot/questions.py).
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +20,11 @@ from core.actors import Actor, Role
 from core.approvals import still_open
 from core.decisions import not_allowed
 from core.errors import AnrError
+from core.logs import logger
 from core.overview import look
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 OPENERS = tuple(f"ask_{word}" for word in questions.WORDS)
 """Action ids of the buttons that open a modal."""

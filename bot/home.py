@@ -5,7 +5,6 @@ shows (bot/home_view.py); its buttons open modals (bot/forms.py) or answer reque
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +17,13 @@ from bot.home_view import DAYS, Glance
 from bot.outage import SLACK_FAILED
 from bot.slack_calls import SlackCalls
 from core.errors import AnrError
+from core.logs import logger
 from core.overview import look
 from core.schedule import next_run
 from core.site import Site
 from core.timeline import spells
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 POLL_SECONDS = 2.0
 """How often the journals are looked at for news while somebody has the home open."""

@@ -10,22 +10,23 @@ Excluded: what a run does (core/operations.py, core/upkeep.py, core/archiving.py
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core import approving, operations, preflight, recovery, upkeep, watching
 from core.actors import UPKEEP
 from core.approving import Reexamined
 from core.errors import AnrError
+from core.logs import logger
 from core.schedule import due, preflight_due
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _LOOK_SECONDS = 20
 _UPKEEP_RETRY_SECONDS = 600.0
@@ -81,6 +82,7 @@ class Jobs:
         task.add_done_callback(self._running.discard)
 
     async def _guarded(self, job: Callable[[], None]) -> None:
+        structlog.contextvars.bind_contextvars(router=self._site.target.name, job=job.__name__.strip("_"))
         try:
             await asyncio.to_thread(job)
         except AnrError as error:

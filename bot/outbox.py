@@ -8,7 +8,6 @@ Excluded: what is to be shown (bot/stories.py) and the pace of calls (bot/slack_
 """
 
 import asyncio
-import logging
 import time
 from dataclasses import replace
 from hashlib import sha256
@@ -21,8 +20,9 @@ from bot.deliveries import Deliveries, Delivery, Parked
 from bot.posts import Attachment, Block, Post, Reply, with_picture
 from bot.slack_calls import SlackCalls
 from core.canonical import canonical_bytes
+from core.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _EVENT = "anr_story"
 _SKEW_SECONDS = 600.0

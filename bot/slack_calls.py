@@ -5,7 +5,6 @@ is waited out for as long as Slack says, for that method and channel alone, so t
 """
 
 import asyncio
-import logging
 import time
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +13,9 @@ from aiolimiter import AsyncLimiter
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-log = logging.getLogger(__name__)
+from core.logs import logger
+
+log = logger(__name__)
 
 _PACES = {
     "chat.postMessage": (5, 5.0),

@@ -7,7 +7,6 @@ Excluded: what a message says (bot/telling.py) and how it gets to Slack (bot/out
 """
 
 import asyncio
-import logging
 import random
 import sqlite3
 
@@ -17,10 +16,11 @@ from bot.outbox import Outbox
 from bot.telling import Telling
 from core.approving import Reexamined
 from core.errors import AnrError, WitnessUnreadable
+from core.logs import logger
 from core.receipts import Sealed
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 POLL_SECONDS = 2.0
 """How often the journal is looked at for what other processes wrote."""

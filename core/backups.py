@@ -10,7 +10,6 @@ Excluded: when backups are made and who may restore one (core/upkeep.py), and wh
 """
 
 import contextlib
-import logging
 import os
 import sys
 import time
@@ -25,12 +24,13 @@ import msgspec
 
 from core.errors import StateFileError, StateFileMissing
 from core.files import create_durably, read_bounded, sync_directory, write_durably
+from core.logs import logger
 from core.retention import MAX_COLLISIONS, backup_made_at, backup_name, backups_to_delete, newest_first
 
 if sys.platform != "win32":
     import fcntl
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MAX_STATE_BYTES = 64 << 20
 """A state that is longer is not read: a bandit over five routes has a few kilobytes."""

@@ -7,7 +7,6 @@ Slack, and its answer waits for nobody either. What cannot be recorded waits in 
 Excluded: steps down to a stage above 0, which are ordinary operations (core/operations.py).
 """
 
-import logging
 import threading
 import uuid
 from contextlib import closing
@@ -22,12 +21,13 @@ from core.canonical import clean_text
 from core.decisions import Code, Refuse, not_allowed
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
 from core.lock import operation_lock
+from core.logs import logger
 from core.receipts import Action, Draft, Hold, Phase, Result, Sealed
 from core.rollout import RolloutState
 from core.router import SAFE_SETTINGS
 from core.site import Site, observed
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _CONFIRM_SECONDS = 2.0
 """How long a brake that has answered waits for an operation under way, to look at the settings once more."""

@@ -6,27 +6,29 @@ Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 t
 import csv
 import io
 import json
-import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import structlog
 import typer
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
-from core import approving, braking, holding, operations, recovery, verification
+from core import approving, braking, holding, logs, operations, recovery, verification
 from core.actuation import Order
 from core.canonical import parse_moment, parse_span
 from core.cli_insight import insight_app
 from core.cli_ledger import ledger_commands
-from core.cli_options import NAMED_TARGET, AsJson, Reason, operating
+from core.cli_options import NAMED_TARGET, VERBOSE, AsJson, Reason, operating
 from core.cli_upkeep import upkeep_app
 from core.errors import AnrError, ConfigurationError
 from core.files import write_durably
 from core.gates import NOT_ASKED, evaluate
 from core.ledger import CSV_COLUMNS, csv_row
+from core.logs import logger
 from core.metrics import Window
 from core.overview import look
 from core.report import Report
@@ -34,11 +36,23 @@ from core.settings import load
 from core.site import Site, utc_now
 from core.terminal import FAILED, USAGE, err, finish, out, print_gates, print_json, print_overview, working
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+class _Group(TyperGroup):
+    """The commands; `--verbose` may stand anywhere, as in the runbook's scripts."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move `--verbose` to the front, unless it comes after `--`."""
+        end = args.index("--") if "--" in args else len(args)
+        said = [word for word in args[:end] if word != "--verbose"]
+        moved = ["--verbose"] * (len(said) < end)
+        return super().parse_args(ctx, [*moved, *said, *args[end:]])
+
+
+app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
 app.add_typer(insight_app)
 app.add_typer(upkeep_app)
 app.add_typer(ledger_commands)
@@ -66,13 +80,16 @@ def run(application: typer.Typer) -> None:
 
 @app.callback(epilog=EXIT_CODES)
 def common(
+    context: typer.Context,
     *,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Name of the router, where there are several.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens, on the error stream.")] = False,
 ) -> None:
     """Operate the progressive rollout of the ANR router."""
     NAMED_TARGET.set(target)
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(verbose=verbose)
+    VERBOSE.set(verbose)
+    structlog.contextvars.bind_contextvars(command=context.invoked_subcommand)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from core import logs
 from core.settings import Settings, load
 from core.site import Site
 from core.terminal import working
@@ -19,12 +20,15 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the re
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")]
 NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
 """The router that the command line named."""
+VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
+"""Whether the command line asked for every log."""
 
 
 @contextmanager
 def operating() -> Iterator[tuple[Settings, Site]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
     settings = load()
+    logs.hide(settings.secrets)
     target = settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
         site = Site.at(target, settings.access, on_progress=on_progress)

@@ -4,7 +4,6 @@ The others are plain processes that are started for one reading (`python -m core
 thread on any system. One that dies or cannot be started costs speed and nothing else: this process reads what is missing.
 """
 
-import logging
 import struct
 import subprocess
 import sys
@@ -21,9 +20,10 @@ from typing import IO, Self
 from core.columns import Columns
 from core.decode import decode
 from core.errors import LedgerUnreadable
+from core.logs import logger
 from core.segments import LedgerFile, Watch
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _HEAD = struct.Struct("<qq?32s32sI")
 _AHEAD = 2

@@ -3,7 +3,6 @@
 A check never raises for what it looks for; a fault in one hides no other. Excluded: Slack (bot/doctor.py), and repairing.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,12 @@ from enum import StrEnum
 
 from core.canonical import spoken
 from core.errors import AnrError
+from core.logs import logger
 from core.metrics import moment_of
 from core.router import settings_for
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MALFORMED_WARN, _MALFORMED_FAIL = 0.001, 0.01
 """Shares of the ledger's lines in the window: a crash leaves a line or two, more is a writer that is broken."""

@@ -6,7 +6,6 @@ synchronous=FULL). The row is the truth, the file a second copy that is re-creat
 Excluded: what receipts mean (core/receipts.py, core/rollout.py).
 """
 
-import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -39,10 +38,11 @@ from core.approvals import Approval, ApprovalStatus
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.files import sync_directory, write_durably
+from core.logs import logger
 from core.receipts import GENESIS, Checkpoint, Deleted, Draft, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
 from core.rollout import RolloutState, fold
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's transaction."""
@@ -107,6 +107,17 @@ class Journal:
             self._insert(connection, sealed)
             if approval is not None:
                 self._put(connection, approval)
+        receipt = sealed.receipt
+        log.info(
+            "recorded",
+            receipt=sealed.mark,
+            action=str(receipt.action),
+            phase=str(receipt.phase),
+            result=receipt.result and str(receipt.result),
+            actor=receipt.actor.id,
+            operation=receipt.operation,
+            stage=receipt.stage_after,
+        )
         self._write_file(sealed)
         return sealed
 

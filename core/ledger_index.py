@@ -11,7 +11,6 @@ answered by reading the ledger. It holds whole segments of the present window as
 Excluded: what segments mean (core/decoded.py), and which of them a window needs (core/seek.py).
 """
 
-import logging
 import secrets
 import sqlite3
 import threading
@@ -25,9 +24,10 @@ from typing import Any, TypeVar
 
 from core.columns import Columns
 from core.decoded import Decoded
+from core.logs import logger
 from core.segments import LedgerFile
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _FORMAT = 1
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""

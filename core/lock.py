@@ -18,6 +18,9 @@ from filelock import FileLock, Timeout
 from core.canonical import canonical_bytes, rfc3339
 from core.errors import LockUnavailable, OperationBusy
 from core.files import read_bounded, write_durably
+from core.logs import logger
+
+log = logger(__name__)
 
 _LOCK, _HOLDER = "operation.lock", "operation.holder.json"
 WAIT_SECONDS = 10.0
@@ -47,6 +50,7 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
             f"The operation lock in {run_dir} cannot be taken ({getattr(error, 'strerror', None) or error}). Nothing was "
             "changed; let the account that runs anr write there. `rollback` and `freeze` do not need it.",
         ) from error
+    log.debug("operation lock taken", holder=operation)
     try:
         facts = {"operation": operation, "pid": os.getpid(), "host": socket.gethostname(), "since": rfc3339(now)}
         with contextlib.suppress(OSError):  # it only tells others who holds the lock

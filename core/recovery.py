@@ -4,7 +4,6 @@ An intent without an outcome is settled by what is observed (rule 4); a brake th
 marks and files are brought in line with the journal. Nothing here ever raises the share of live traffic.
 """
 
-import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from core.braking import record
 from core.canonical import clean_text
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.lock import operation_lock
+from core.logs import logger
 from core.receipts import Action, Phase, Result, RouterSighting, Sealed
 from core.restoring import settle_restore
 from core.rollout import UnsettledIntent
 from core.router import RouterSettings
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _UNDER_WAY = timedelta(seconds=5)
 """A note that is younger belongs to a brake that is just recording it."""

@@ -6,7 +6,6 @@ is void. The router is put in its safe settings first, and once more afterwards,
 Excluded: asking for it and approving it (core/operations.py, core/approving.py), and how a state is replaced (core/backups.py).
 """
 
-import logging
 import uuid
 from dataclasses import dataclass
 
@@ -18,13 +17,14 @@ from core.brake import BrakeNote
 from core.canonical import clean_text
 from core.decisions import Code, Refuse
 from core.errors import JournalError, StateFileError
+from core.logs import logger
 from core.receipts import Action, Hold, Phase, Result, Sealed, StateCopy
 from core.rollout import UnsettledIntent
 from core.router import SAFE_SETTINGS
 from core.site import Facts, Site, observed
 from core.upkeep import copy_of
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

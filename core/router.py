@@ -7,7 +7,6 @@ Excluded: deciding what the settings should be, and the ledger.
 
 import contextlib
 import json
-import logging
 import os
 import subprocess
 import tempfile
@@ -25,9 +24,10 @@ from core.envfile import settings_in, with_settings
 from core.errors import AnrError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.files import read_bounded, write_durably
 from core.gates import SlotsHealth
+from core.logs import logger
 from core.target import Target
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 SAFE_SETTINGS: Mapping[str, str] = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
 """What a rollback writes: the guardrail route R4 is forced, ANR is off (runbook: `anr-pilot.ps1 -Rollback`)."""
@@ -218,6 +218,8 @@ class Router:
                 f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
                 "it is as it was. Free the disk or repair the permissions, then try again.",
             ) from error
+        pilot = settings_in(text)[0].get("NOVA_ANR_PILOT")
+        log.info("settings written", file=str(self._file), pilot=pilot)
 
     def _keep_aside(self) -> None:
         """Keep a file that the brake is about to replace unread, under a second name; the brake does not wait for it."""
@@ -240,6 +242,7 @@ class Router:
         command = self._target.reload_command
         if not command:
             return
+        begun = time.monotonic()
         with _scratch() as output:
             try:
                 done = subprocess.run(
@@ -268,6 +271,7 @@ class Router:
                     f"The reload command ended with {done.returncode}; the log has its output. "
                     "The router may still run its old settings."
                 )
+        log.info("router reloaded", command=command[0], took_s=round(time.monotonic() - begun, 3))
 
 
 @contextlib.contextmanager

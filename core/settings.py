@@ -7,6 +7,7 @@ joined by two underscores: `ANR_TARGET__LEDGER`.
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -136,6 +137,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """Every value that must not be seen anywhere, also options of options."""
+        return frozenset(_secrets_in(self))
+
+    @property
     def access(self) -> AccessPolicy:
         """Who holds which role."""
         return AccessPolicy(
@@ -162,6 +168,17 @@ def operating_system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run an account that has no name
         return str(os.getuid())
+
+
+def _secrets_in(options: object) -> Iterator[str]:
+    if isinstance(options, SecretStr):
+        yield from filter(None, [options.get_secret_value()])
+    elif isinstance(options, BaseModel):
+        for name in type(options).model_fields:
+            yield from _secrets_in(getattr(options, name))
+    elif isinstance(options, dict):
+        for value in options.values():
+            yield from _secrets_in(value)
 
 
 def _named(name: str, options: Any) -> Any:

@@ -21,6 +21,7 @@ from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
 from core.gates import evaluate
 from core.journal import Journal
 from core.ledger_tail import newest_pilot
+from core.logs import logger
 from core.metrics import Window, WindowMetrics, moment_of
 from core.receipts import Draft, RouterSighting
 from core.report import Report
@@ -29,6 +30,8 @@ from core.router import Router, RouterSettings
 from core.schedule import PromotionMode
 from core.target import Target
 from core.witness import Witness
+
+log = logger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Told now and then how many bytes of how many were read."""
@@ -164,7 +167,11 @@ class Site:
             if self.on_progress is not None:
                 self.on_progress(read, size)
 
-        return measure(self.target, Window.ending(now, minutes), watch)
+        begun = time.monotonic()
+        figures = measure(self.target, Window.ending(now, minutes), watch)
+        took_s = round(time.monotonic() - begun, 3)
+        log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
+        return figures
 
     def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
         """Measure the target's window that ends at `now` and hold it against the gates.

@@ -4,7 +4,6 @@ Excluded: putting a backup back (core/restoring.py) and archiving the ledger (co
 not do is recorded too, once for its cause, so that a backup that fails is seen in the channel.
 """
 
-import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,11 +14,12 @@ from core.canonical import clean_text
 from core.decisions import Code, Refuse, not_allowed
 from core.errors import StateFileError, StateFileMissing
 from core.lock import operation_lock
+from core.logs import logger
 from core.receipts import Action, Deleted, Phase, Result, Sealed, StateCopy
 from core.retention import prunable
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

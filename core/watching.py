@@ -5,7 +5,6 @@ what drift and failing gates are (core/drift.py, core/guard.py).
 """
 
 import contextlib
-import logging
 import uuid
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,13 @@ from core.errors import CauseAlreadyRecorded, OperationBusy
 from core.files import read_bounded, write_durably
 from core.gates import evaluate
 from core.lock import operation_lock
+from core.logs import logger
 from core.receipts import Action, Draft, Phase, Sealed
 from core.report import Report
 from core.rollout import RolloutState
 from core.site import Facts, Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SERIES = "guard.json"
 _MAX_SERIES_BYTES = 64 << 10

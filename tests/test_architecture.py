@@ -75,3 +75,14 @@ def test_no_text_becomes_code_or_a_command_line() -> None:
             if isinstance(node, ast.keyword) and node.arg == "shell":
                 raise AssertionError(f"{name}:{node.value.lineno}")
         assert not called(tree) & {"eval", "exec"}, name
+
+
+def test_every_module_logs_through_the_redacting_log() -> None:
+    """No logger but that of core/logs.py, so that every event is structured and none carries a secret; nothing is printed."""
+    for name, tree in modules():
+        if name.startswith("bot/playground/") or name in {"core/logs.py", "bot/cli.py"}:
+            continue
+        for node in ast.walk(tree):
+            named = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            assert named not in {"getLogger", "get_logger", "basicConfig"}, name
+        assert "print" not in called(tree), name

@@ -1,8 +1,13 @@
 """What stands in the way, over the wire: why and next, drift with its buttons, the paused schedule, a freeze that ends."""
 
+import io
+import json
+import logging
 from pathlib import Path
 
+from bot.app import running
 from bot.playground.demo import CHANNEL
+from core.logs import configure, hide
 from core.rollout import RolloutState
 from core.settings import Settings
 from core.site import Site
@@ -83,3 +88,27 @@ async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(played: P
         assert f"*{name}*" in answer
     assert "FAIL" in answer.split("*state file*")[0]
     assert "The bot is in" in answer
+
+
+async def test_a_talkative_bot_tells_what_it_does_and_no_secret(scene: Played) -> None:
+    """With --verbose, and slack_sdk told to log every call with its headers: no token in any line, who asked for what in one."""
+    playground, settings = scene
+    root, sdk = logging.getLogger(), logging.getLogger("slack_sdk")
+    before, stream = (root.handlers, root.level, sdk.level), io.StringIO()
+    hide(settings.secrets)
+    configure(verbose=True, stream=stream)
+    sdk.setLevel(logging.DEBUG)
+    try:
+        async with running(settings):
+            await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule pause for xoxb-1-2-typed")
+            await playground.wait_for(lambda: cards(playground, "Schedule paused"), WAIT)
+    finally:
+        root.handlers, (root.level, sdk.level) = before[0], before[1:]
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    asked = next(one for one in told if one["message"] == "asked")
+    assert (asked["word"], asked["asked_by"], asked["router"]) == ("schedule", "U0OLIVIA", "demo")
+    recorded = next(one for one in told if one["message"] == "recorded" and one["action"] == "pause")
+    assert recorded["word"] == "schedule"
+    for secret in (*settings.secrets, "xoxb-1-2-typed"):
+        assert secret not in stream.getvalue()
+    assert any(one["logger"].startswith("slack_sdk") for one in told)
