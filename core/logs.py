@@ -71,7 +71,7 @@ def configure(*, verbose: bool, quiet_level: int = logging.ERROR, stream: TextIO
     for_machines: list[Any] = [] if is_terminal else [structlog.processors.format_exc_info, _named_message]
     handler = logging.StreamHandler(stream) if stream else _ErrorStream()
     handler.setFormatter(
-        _Redacting(
+        Redacting(
             foreign_pre_chain=[
                 structlog.contextvars.merge_contextvars,
                 structlog.stdlib.add_log_level,
@@ -87,7 +87,7 @@ def configure(*, verbose: bool, quiet_level: int = logging.ERROR, stream: TextIO
         ),
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one.formatter, _Redacting)]
+    root.handlers = [one for one in root.handlers if not isinstance(one.formatter, Redacting)]
     root.addHandler(handler)
     root.setLevel(logging.INFO if verbose else quiet_level)
     for ours in ("core", "bot"):
@@ -106,7 +106,7 @@ class _ErrorStream(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
-class _Redacting(structlog.stdlib.ProcessorFormatter):
+class Redacting(structlog.stdlib.ProcessorFormatter):
     """Renders a record, and cuts secrets out of the finished line."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -1,9 +1,13 @@
 """A skipped test is a failure: whatever a test needs, the set-up installs. No law fails because a machine is slow."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+from core import logs
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("untimed")
@@ -15,6 +19,22 @@ _FIGURE = "figure"
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Print what a test counted or measured at the end of the run, where CI shows it."""
     return lambda text: record_property(_FIGURE, text)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Whatever a test's command line or bot did to this process's logging ends with the test."""
+    root, known = logging.getLogger(), set(logs._secrets)
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in ("core", "bot", "apscheduler", "slack_sdk")}
+    yield
+    root.handlers = [one for one in root.handlers if one in handlers or not isinstance(one.formatter, logs.Redacting)]
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    logs._secrets.clear()
+    logs._secrets.update(known)
+    structlog.contextvars.clear_contextvars()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

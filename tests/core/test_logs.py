@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,6 @@ from hypothesis import strategies as st
 from core import logs
 from core.logs import HIDDEN, configure, hide, logger, redact
 from core.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    """Leave the process's logging as it was found."""
-    root, known = logging.getLogger(), set(logs._secrets)
-    handlers, level = root.handlers, root.level
-    levels = {name: logging.getLogger(name).level for name in ("core", "bot", "apscheduler")}
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
-    logs._secrets.clear()
-    logs._secrets.update(known)
-    structlog.contextvars.clear_contextvars()
 
 
 class Terminal(io.StringIO):

@@ -93,17 +93,13 @@ async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(played: P
 async def test_a_talkative_bot_tells_what_it_does_and_no_secret(scene: Played) -> None:
     """With --verbose, and slack_sdk told to log every call with its headers: no token in any line, who asked for what in one."""
     playground, settings = scene
-    root, sdk = logging.getLogger(), logging.getLogger("slack_sdk")
-    before, stream = (root.handlers, root.level, sdk.level), io.StringIO()
+    stream = io.StringIO()
     hide(settings.secrets)
     configure(verbose=True, stream=stream)
-    sdk.setLevel(logging.DEBUG)
-    try:
-        async with running(settings):
-            await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule pause for xoxb-1-2-typed")
-            await playground.wait_for(lambda: cards(playground, "Schedule paused"), WAIT)
-    finally:
-        root.handlers, (root.level, sdk.level) = before[0], before[1:]
+    logging.getLogger("slack_sdk").setLevel(logging.DEBUG)
+    async with running(settings):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule pause for xoxb-1-2-typed")
+        await playground.wait_for(lambda: cards(playground, "Schedule paused"), WAIT)
     told = [json.loads(line) for line in stream.getvalue().splitlines()]
     asked = next(one for one in told if one["message"] == "asked")
     assert (asked["word"], asked["asked_by"], asked["router"]) == ("schedule", "U0OLIVIA", "demo")
