@@ -3,7 +3,6 @@
 Excluded: whether something needs an approval (core/operations.py) and carrying a promotion out (core/actuation.py).
 """
 
-import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from core.canonical import clean_text, parse_span
 from core.decisions import Code, Raise, Refuse, plan_move
 from core.errors import AnrError
 from core.lock import operation_lock
+from core.logs import logger
 from core.outcomes import Asked, Ended, Moved, Refused, Signed
 from core.receipts import Action, Phase, Sealed, Signature
 from core.report import Report
@@ -33,7 +33,7 @@ from core.restoring import Restored, carry_out, chosen
 from core.site import Facts, Site
 from core.upkeep import keep_state
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without characters that people confuse when they type an id."""

@@ -3,7 +3,6 @@
 Each gathers, decides and applies. Excluded: the rules (core/break_glass.py) and the brake itself (core/braking.py).
 """
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,12 +15,13 @@ from core.canonical import clean_text
 from core.decisions import Code, Raise, Refuse, not_allowed, obstacles, plan_move
 from core.errors import AnrError
 from core.lock import operation_lock
+from core.logs import logger
 from core.outcomes import Asked, Moved, Refused
 from core.receipts import Action, Phase, Sealed
 from core.site import Site
 from core.upkeep import keep_state
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class Redacting(structlog.stdlib.ProcessorFormatter):
     """Renders a record, and cuts secrets out of the finished line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the finished line."""
         return redact(super().format(record))
 
 
