@@ -6,7 +6,8 @@ intent --actuation, router--> the router's settings --> outcome receipt --journa
 
 pure   canonical errors actors ledger columns decode seek metrics backtest past_decisions totals gates guard receipts rollout
        timeline decisions drift approvals report outcomes schedule retention blockers break_glass envfile target
-io     logs files past_ledgers segments decoded ledger_index ledger_scan ledger_tail journal witness brake router backups lock
+io     logs files parquet_export warehouse past_ledgers segments decoded ledger_index ledger_scan ledger_tail journal witness
+       brake router backups lock
 shell  site upkeep actuation braking restoring holding approving operations emergency preflight realigning pausing watching
        insight doctor doctor_house recovery overview verification settings terminal cli_ledger backtest_chart cli_options
        cli_upkeep cli_insight cli

@@ -114,6 +114,8 @@ def report(
 
     settings = load()
     target = settings.target_named(NAMED_TARGET.get())
+    if csv_file is not None and ledger is None and target.ledger_table.get_secret_value():
+        raise ConfigurationError("A table has no CSV of its own: name a ledger file with --ledger. Nothing was measured.")
     try:
         moment = parse_moment(now) if now else utc_now()
     except ValueError as error:

@@ -18,6 +18,8 @@ from core.target import Target
 from core.terminal import out, print_json, working
 
 ledger_commands = typer.Typer()
+ledger_app = typer.Typer(no_args_is_help=True, help="What is done with the ledger as a whole.")
+ledger_commands.add_typer(ledger_app, name="ledger")
 
 _MAX_DAYS = 400
 _CAPTION = "rb/1k: rollbacks per 1,000 live decisions; frozen at: UTC, first freeze by the guard in the 24 h before the run"
@@ -78,6 +80,29 @@ def backtest(
     counts = verdict_counts(days)
     out.print(f"{counts['go']} GO, {counts['no_go']} NO-GO, {counts['frozen']} with a freeze.")
     out.print("The health of slots is not kept, so that its gate is left out.")
+
+
+@ledger_app.command()
+def export(
+    *,
+    parquet: Annotated[Path, typer.Option("--parquet", help="Folder for the files, one folder an hour.")],
+    ledger: Annotated[Path | None, typer.Option(help="Another ledger than the target's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what is new in the ledger as Parquet, by hour, for engines that read tables. Goes on where it was left."""
+    try:
+        from core.parquet_export import export as export_new  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        text = f"Parquet needs {error.name}: `pip install anr[warehouse]`. Nothing was exported."
+        raise ConfigurationError(text) from error
+
+    target = load().target_named(NAMED_TARGET.get())
+    with working() as on_progress:
+        done = export_new(ledger or target.ledger, parquet, on_progress)
+    if as_json:
+        print_json({"rows": done.rows, "files": done.files})
+    else:
+        out.print(f"{done.rows:,} rows written in {done.files:,} files under {escape(str(parquet))}.")
 
 
 def _days(first: str, last: str) -> tuple[date, date]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from core.canonical import spoken
 from core.errors import AnrError
@@ -120,16 +121,20 @@ def ledger(site: Site, now: datetime) -> Iterator[Check]:
     """Whether the ledger exists, can be read, is fresh and well-formed."""
     name, target = "ledger", site.target
     metrics = site.figures(now, target.window_minutes)
-    size = target.ledger.stat().st_size
+    where = "The ledger table" if target.ledger_table.get_secret_value() else _size_of(target.ledger)
     if metrics.newest_us is None:
-        text = f"{target.ledger} ({size:,} bytes) has no entry in the window, so that every gate is without data."
+        text = f"{where} has no entry in the window, so that every gate is without data."
         yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
     elif (age := now - moment_of(metrics.newest_us)).total_seconds() > target.gates.fresh_minutes * 60:
-        text = f"The newest entry of {target.ledger} is {spoken(age)} old; at most {target.gates.fresh_minutes:g} min is fresh."
+        text = f"The newest entry is {spoken(age)} old in {where}; at most {target.gates.fresh_minutes:g} min is fresh."
         yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
     else:
-        yield Check(name, Health.OK, f"{target.ledger} ({size:,} bytes) is {spoken(age)} old at its newest entry.")
+        yield Check(name, Health.OK, f"{where} is {spoken(age)} old at its newest entry.")
     yield _well_formed(metrics.figures.decisions, dict(metrics.skipped))
+
+
+def _size_of(ledger: Path) -> str:
+    return f"{ledger} ({ledger.stat().st_size:,} bytes)"
 
 
 def _well_formed(decisions: int, skipped: dict[str, int]) -> Check:

@@ -16,6 +16,7 @@ import numpy as np
 from core.columns import Columns
 from core.decode import decode
 from core.decoded import Decoded, all_decoded
+from core.errors import ConfigurationError
 from core.ledger import Entry, read_line
 from core.ledger_index import IndexPlace, IndexView, LedgerIndex
 from core.metrics import MINUTE_US, LedgerSpan, Window, WindowMetrics
@@ -91,13 +92,25 @@ def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnPro
 
 
 def measure(target: Target, window: Window, on_progress: OnProgress | None = None) -> WindowMetrics:
-    """Measure a window of a target's own ledger, in the way that its settings say.
+    """Measure a window of a target's own ledger, file or table, in the way that its settings say.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
+        ConfigurationError: it is a table, and what reads tables is not installed.
     """
+    if url := target.ledger_table.get_secret_value():
+        return _measure_table(url, window, target.gates.fast_cap)
     index = IndexPlace(target.run_dir / "ledger_index.sqlite", target.window_minutes) if target.reading.index else None
     return scan(target.ledger, window, target.gates.fast_cap, options=target.reading, index=index, on_progress=on_progress)
+
+
+def _measure_table(url: str, window: Window, fast_cap: float) -> WindowMetrics:
+    try:
+        from core.warehouse import measure_table  # noqa: PLC0415 - an optional extra, for ledgers that are tables
+    except ModuleNotFoundError as error:
+        text = f"A ledger that is a table needs {error.name}: `pip install anr[warehouse]`. Nothing was measured."
+        raise ConfigurationError(text) from error
+    return measure_table(url, window, fast_cap)
 
 
 @cache

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from core.canonical import canonical_bytes
 from core.gates import GatePolicy
@@ -48,6 +48,10 @@ class Target(BaseModel):
     archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
     state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
     backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
+    ledger_table: SecretStr = Field(
+        SecretStr(""),
+        description="a table to take the figures from instead, by its URL; a URL that is given as `ledger` is this",
+    )
     settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
     health_url: str = Field(
         "http://127.0.0.1:8000/health/slots",
@@ -86,6 +90,14 @@ class Target(BaseModel):
     schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
     guard: GuardPolicy = Field(default_factory=GuardPolicy, description="how the gates are watched between daily runs")
     retention: Retention = Field(default_factory=Retention, description="what is kept, and for how long")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_url_is_a_table(cls, options: Any) -> Any:
+        if isinstance(options, dict) and "://" in str(options.get("ledger", "")):
+            rest = {name: value for name, value in options.items() if name != "ledger"}
+            return {**rest, "ledger_table": str(options["ledger"])}
+        return options
 
     @field_validator("stages")
     @classmethod
