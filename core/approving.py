@@ -92,6 +92,7 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
         cause=order.cause,
         stage_before=facts.state.stage,
         stage_after=intent.to_stage,
+        pilot_before=facts.settings.pilot,
         go=report.gates.go if report else None,
         gates=report.gates.gates if report else (),
         metrics=report.metrics.summary() if report else None,

@@ -1,8 +1,13 @@
+import json
 import os
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
+from hashlib import sha256
+from importlib.metadata import version
+from itertools import pairwise
 
 import pytest
 
@@ -340,6 +345,34 @@ def test_a_failed_reload_puts_the_settings_back(begun: House) -> None:
     assert isinstance(moved, outcomes.Moved)
     assert moved.sealed.receipt.result is Result.NOT_APPLIED
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
+
+
+def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: House) -> None:
+    """Who asked and approved, from where to where, on which evidence, what was written and observed, by which build, where."""
+    request = asked(begun).approval
+    begun.clock.pass_(minutes=1)
+    begun.write_ledger()
+    approving.approve(begun.site, begun.people["aaron"], request.id)
+    question, intent, outcome = (json.loads(one.data) for one in begun.site.journal.of_operation(request.id))
+    assert [one["phase"] for one in (question, intent, outcome)] == ["event", "intent", "outcome"]
+    assert [one["seq"] for one in (question, intent, outcome)] == [2, 3, 4]
+    for one in (question, intent, outcome):
+        assert (one["actor"]["kind"], one["actor"]["id"]) == ("slack", "UOLIVIA")
+        assert (one["reason"], one["stage_before"], one["stage_after"]) == ("good day", 10, 25)
+        assert (one["pilot_before"], one["build"], one["host"]) == ("0.10", f"anr {version('anr')}", socket.gethostname())
+        assert one["ts"].endswith("Z")
+        assert len(one["ts"]) == len("2025-10-01T09:05:00.000000Z")
+        assert {"id", "cause", "runbook_url"} <= set(one)
+    assert [gate["verdict"] for gate in intent["gates"]] == ["PASS"] * 7
+    assert len(intent["metrics"]["ledger"]["sha256"]) == 64
+    assert intent["approvals"] == [
+        {"actor": {"kind": "slack", "id": "UAARON"}, "at": intent["approvals"][0]["at"], "decision": "approved"}
+    ]
+    assert intent["settings_written"]["NOVA_ANR_PILOT"] == outcome["settings_observed"]["NOVA_ANR_PILOT"] == "0.25"
+    assert (intent["pilot_after"], outcome["pilot_after"], outcome["result"]) == ("0.25", "0.25", "applied")
+    chain = begun.site.journal.receipts()
+    for before, after in pairwise(chain):
+        assert after.receipt.prev == sha256(before.data).hexdigest()
 
 
 def test_every_receipt_has_its_file_and_a_lost_one_is_named(begun: House) -> None:
