@@ -12,6 +12,7 @@ from bot.playground.demo import stage
 from bot.playground.server import Playground
 from core.settings import Settings
 from core.site import Site
+from tests.scenarios.workspace import done
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
@@ -102,14 +103,14 @@ async def test_forms_are_filled_in_with_the_keyboard_alone(page: Page, played: t
 @pytest.mark.browser
 async def test_a_form_that_is_cancelled_does_nothing(page: Page, played: tuple[Playground, Settings]) -> None:
     """Escape closes the form, and no receipt is written."""
-    before = len(Site.at(played[1].target, played[1].access).journal.receipts())
+    before = done(Site.at(played[1].target, played[1].access))
     await type_in(page, "/anr help")
     await page.get_by_role("button", name="Promote…", exact=True).click()
     await expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT)
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden(timeout=WAIT)
     assert played[0].open_views("U0OLIVIA") == []
-    assert len(Site.at(played[1].target, played[1].access).journal.receipts()) == before
+    assert done(Site.at(played[1].target, played[1].access)) == before
 
 
 @pytest.mark.browser

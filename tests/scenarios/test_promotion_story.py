@@ -12,7 +12,7 @@ from core.actors import Actor, ActorKind, Role
 from core.receipts import Action
 from core.router import SAFE_SETTINGS
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, whispers
+from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, done, has_button, pilot_in, said, whispers
 
 
 def more_whispers(playground: Playground, user: str, than: int) -> bool:
@@ -118,7 +118,7 @@ async def test_a_rollback_typed_while_slacks_api_is_down_acts_at_once(played: Pl
     playground.api.down = False
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert "<@U0MEMBER>" in said(cards(playground, "Rolled back")[0])
-    assert [one.receipt.action for one in site.journal.receipts()] == [Action.INIT, Action.ROLLBACK]
+    assert done(site) == [Action.INIT, Action.ROLLBACK]
 
 
 async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played, site: Site) -> None:
@@ -141,7 +141,7 @@ async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played,
     await playground.slash("U0GUEST", CHANNEL, "/anr", "rollback")
     await playground.wait_for(lambda: more_whispers(playground, "U0GUEST", count), WAIT)
     assert "You may not" in said(playground.ephemerals("U0GUEST")[-1])
-    assert len(site.journal.receipts()) == 1
+    assert done(site) == [Action.INIT]
 
 
 async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Played, site: Site) -> None:
@@ -175,12 +175,12 @@ async def test_a_redelivered_click_approves_once(played: Played, site: Site) -> 
     card = await asked(playground)
     delivery = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    before = len(site.journal.receipts())
+    before = done(site)
     count = len(playground.ephemerals("U0AARON"))
     await playground.redeliver(delivery)
     await playground.wait_for(lambda: more_whispers(playground, "U0AARON", count), WAIT)
     assert "approved" in said(playground.ephemerals("U0AARON")[-1])
-    assert len(site.journal.receipts()) == before
+    assert done(site) == before
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
@@ -198,13 +198,13 @@ async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> No
 async def test_who_is_no_full_member_may_do_nothing(played: Played, site: Site, user: str) -> None:
     """A guest and somebody of another workspace get a refusal from every word that does something; no receipt is written."""
     playground, _ = played
-    before = len(site.journal.receipts())
+    before = done(site)
     for words in ("promote", "rollback", "freeze", "unfreeze", "status"):
         count = len(playground.ephemerals(user))
         await playground.slash(user, CHANNEL, "/anr", words)
         await playground.wait_for(partial(more_whispers, playground, user, count), WAIT)
         assert "You may not" in said(playground.ephemerals(user)[-1])
-    assert len(site.journal.receipts()) == before
+    assert done(site) == before
 
 
 async def test_a_mistyped_word_gets_the_nearest_one(played: Played) -> None:

@@ -10,7 +10,7 @@ from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
 from core.settings import Settings
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, whispers
+from tests.scenarios.workspace import WAIT, Played, asked, cards, done, pilot_in, whispers
 
 
 @pytest_asyncio.fixture
@@ -49,8 +49,7 @@ async def test_an_envelope_whose_acknowledgement_was_lost_comes_again_and_has_on
     await reconnected(playground, "cut")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
     assert delivery.attempts == 2
-    receipts = Site.at(settings.target, settings.access).journal.receipts()
-    assert [one.receipt.action for one in receipts] == ["init", "rollback"]
+    assert done(Site.at(settings.target, settings.access)) == ["init", "rollback"]
 
 
 async def test_a_connection_that_was_cut_while_slack_was_down_comes_back(over_socket: Played) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 from bot.playground.delivery import Delivery
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
+from core.receipts import Action
 from core.settings import Settings
+from core.site import Site
 
 Played = tuple[Playground, Settings]
 WAIT = 20.0
@@ -62,3 +64,8 @@ async def denied(playground: Playground, user: str, card: dict[str, Any], reason
     await playground.click(user, CHANNEL, card["ts"], "ask_deny")
     view = await shown(playground, user)
     return await playground.submit_view(user, view["id"], {"reason": {"reason": {"value": reason}}})
+
+
+def done(site: Site) -> list[Action]:
+    """What was done, in order. That the router was seen at its stage is recorded too, whenever its ledger shows it."""
+    return [one.receipt.action for one in site.journal.receipts() if one.receipt.action is not Action.SEEN]
