@@ -97,7 +97,7 @@ def stage_kept(receipt: Receipt) -> str:
 
 def ends_at(hold: Hold) -> str:
     """Say when a hold ends."""
-    return f" Ends by itself {when(hold.expires_at)}." if hold.expires_at else " It stays until somebody lifts it."
+    return f" The hold ends by itself {when(hold.expires_at)}." if hold.expires_at else " The hold stays until somebody lifts it."
 
 
 def mrkdwn(text: str) -> dict[str, Any]:

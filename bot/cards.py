@@ -61,7 +61,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
         blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
-    elif measured is not None and (pending or not _applied(last)):
+    elif measured is not None and (pending or any(not gate.passes for gate in measured.gates)):
         blocks.extend(gate_table(measured.gates))
         blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     elif measured is not None:
@@ -72,7 +72,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
         blocks.append(section(ending(approval)))
     if last.action in _OUTCOMES:
         blocks.append(section(outcome(last)))
-    if step := _next_step(first, last, approval):
+    if step := _next_step(last, approval, [hold for one in sealed for hold in one.receipt.holds_added]):
         blocks.append(section(f"*Next:* {step}"))
     if approval is not None and pending:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
@@ -115,7 +115,8 @@ def ending(approval: Approval) -> str:
     at = f" {when(approval.decided_at)}" if approval.decided_at else ""
     sign = ":white_check_mark:" if approved else ":no_entry:"
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
-    return f"{sign} *{word}*{by}{at}. {escape(approval.note)}".rstrip()
+    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else escape(approval.note)
+    return f"{sign} *{word}*{by}{at}. {note}".rstrip()
 
 
 def outcome(receipt: Receipt) -> str:
@@ -165,7 +166,7 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
         case Action.LOWER:
             return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}"
         case Action.UNFREEZE:
-            return "Unfrozen"
+            return f"{len(first.holds_lifted)} hold(s) lifted, others in force" if first.holds_in_force else "Unfrozen"
         case Action.PROMOTE:
             return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}"
         case Action.INIT:
@@ -193,11 +194,7 @@ def _request_title(last: Receipt, approval: Approval) -> str:
             return f"{str(status).capitalize()}: {about}"
 
 
-def _applied(last: Receipt) -> bool:
-    return last.result is Result.APPLIED or last.phase is Phase.INTENT
-
-
-def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm a state
+def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) -> str:  # noqa: C901, PLR0912 - one arm a state
     """Say what happens next, or what somebody has to do."""
     if approval is not None and approval.status is ApprovalStatus.PENDING:
         count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
@@ -212,13 +209,15 @@ def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:
         case Action.ROLLBACK, _:
             return "find out why. Then somebody asks for a promotion with `/anr promote`; the daily run does not."
         case Action.FREEZE, _:
-            return f"find out why. {_how_to_lift(last)} Then somebody asks with `/anr promote`."
+            return f"find out why. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case Action.HOLD, _:
-            return f"the stage is served on, and a step down or `/anr rollback` stays possible. {_how_to_lift(last)}"
+            return f"the stage is served on, and a step down or `/anr rollback` stays possible. {_how_to_lift(put)}"
         case Action.UNFREEZE, _:
+            if last.holds_in_force:
+                return "promotions stay held until the other holds are lifted."
             return "nothing is promoted by itself: somebody asks with `/anr promote`."
         case Action.RESTORE, _:
-            return f"look whether the router learns as it should. {_how_to_lift(first)} Then somebody asks with `/anr promote`."
+            return f"look whether the router learns as it should. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
             return "the next daily run reports on it. `/anr rollback` takes it back at once."
         case Action.PROMOTE, _:
@@ -227,8 +226,8 @@ def _next_step(first: Receipt, last: Receipt, approval: Approval | None) -> str:
             return ""
 
 
-def _how_to_lift(receipt: Receipt) -> str:
-    ids = " ".join(hold.id[:8] for hold in receipt.holds_added)
+def _how_to_lift(put: Sequence[Hold]) -> str:
+    ids = " ".join(hold.id[:8] for hold in put)
     return f"`/anr unfreeze {ids}` lifts the hold." if ids else ""
 
 

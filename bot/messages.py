@@ -158,7 +158,10 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
         stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
         ended = f" · {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
         lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
-    return [section("\n".join(lines) or "There are no receipts yet.")]
+    if not lines:
+        return [section("There are no receipts yet.")]
+    explained = "Each line: `#number` and the first 12 digits of the receipt's SHA-256, when, what, stage before → after, who."
+    return [section("\n".join(lines)), context(explained)]
 
 
 def verification(count: int, flaws: Sequence[Flaw], head: Sealed | None) -> list[Block]:

@@ -11,8 +11,9 @@ from core.canonical import MAX_SPAN
 
 _ENTITY = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>|([UW][A-Z0-9]{6,20})")
+_NUMBER = r"([01]?\.\d{1,2}(?!\d)|\d{1,6}(?![\d.]\d|\d))\s*(?:%|percent\b|per cent\b|pct\b)?"
 _STAGE = re.compile(
-    r"(?:(?:up|down)\s+)?(?:to\s+)?(?:stage\s+)?(\d{1,6}(?!\d)|[01]?\.\d{1,2}(?!\d))\s*(?:%|percent\b|per cent\b|pct\b)?(?=\s|$)",
+    rf"(?:(?:up|down)\s+)?(?:to\s+)?(?:stage\s+)?{_NUMBER}(?=[\s,;:]|\.(?!\d)|$)[,;:.]?",
     re.IGNORECASE | re.ASCII,
 )
 _NEXT = re.compile(r"(?:the\s+)?next(?:\s+stage)?(?=\s|$)", re.IGNORECASE)

@@ -50,8 +50,8 @@ _SUBMITS = {
     "break_glass": "Promote alone, now",
     "review": "Reviewed",
 }
-_ALL_HOLDS = 10
-"""As many checkboxes as Slack takes; more holds come as a list to choose from."""
+_MOST_CHOICES = 10
+"""As many checkboxes or radio buttons as Slack takes; more come as a list to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,8 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
     lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
     if not options:
         return told("promote", about, [section("\n".join(lines)), section("There is no stage to choose.")])
-    field = {
-        "type": "static_select",
-        "action_id": "stage",
-        "options": options,
-        "initial_option": options[0],
-        "focus_on_load": True,
-    }
+    kind = "radio_buttons" if len(options) <= _MOST_CHOICES else "static_select"
+    field = {"type": kind, "action_id": "stage", "options": options, "initial_option": options[0]}
     stage = _input("stage", "Stage", field, hint="Upwards it goes one stage at a time, downwards to any.")
     return _view(
         "promote", about, [section("\n".join(lines)), stage, _reason("reason", "Reason", "What speaks for it", optional=True)]
@@ -163,14 +158,14 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None) -> View:
     if not holds:
         return told("unfreeze", about, [section("The rollout is not frozen: there is nothing to lift.")])
     options = [_named(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
-    few = len(options) <= _ALL_HOLDS
+    few = len(options) <= _MOST_CHOICES
     kind = "checkboxes" if few else "multi_static_select"
     field: Block = {"type": kind, "action_id": "holds", "options": options}
     if len(options) == 1:
         field["initial_options"] = options
     lines = [
         f"The router is at {percent(stage)} and stays there: lifting holds promotes nothing.",
-        *map(hold_line, holds[:_ALL_HOLDS]),
+        *map(hold_line, holds[:_MOST_CHOICES]),
     ]
     found = _reason("found", "What was found", "The cause, and why it is over", optional=False)
     return _view("unfreeze", about, [section("\n".join(lines)), _input("holds", "Holds to lift", field), found])
@@ -317,7 +312,7 @@ def _below(stage: int) -> str:
 
 
 def _owner(hold: Hold) -> str:
-    return f"by {hold.actor.id}, since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.id[:8]}"
+    return f"since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.id[:8]}"
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

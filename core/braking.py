@@ -235,6 +235,7 @@ def lift(
     Raises:
         JournalError: nothing was lifted.
     """
+    left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
     draft = site.draft(
         operation=order.operation,
         ts=now,
@@ -246,6 +247,7 @@ def lift(
         stage_before=state.stage,
         stage_after=state.stage,
         holds_lifted=hold_ids,
+        holds_in_force=left,
         approval_id=approval.id if approval else None,
         approvals=approval.signatures if approval else (),
     )
@@ -255,7 +257,6 @@ def lift(
     except OSError:
         log.exception("marks of lifted holds could not be removed; recover tries again")
     lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
-    left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
     return Unfrozen(sealed, lifted, left)
 
 

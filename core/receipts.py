@@ -218,7 +218,7 @@ class Draft(BaseModel):
         settings_written: the router's settings that were written, by name.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
-        holds_in_force: of a daily run, what still holds the rollout: its reminder.
+        holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.
         break_glass: what was passed over, if somebody acted alone in an emergency.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
         backup: the copy of the bandit's state that was made.

@@ -68,7 +68,7 @@ class Page:
                 "commands": [
                     {"command": c.command, "description": c.description, "usage_hint": c.usage_hint} for c in manifest.commands
                 ],
-                "shortcuts": [asdict(s) for s in manifest.shortcuts],
+                "shortcuts": [{"name": s.name, "type": s.kind, "callback_id": s.callback_id} for s in manifest.shortcuts],
                 "files": [
                     {"id": f.id, "name": f.name, "mimetype": f.mimetype, "url": f"/files/{f.id}"}
                     for f in workspace.files.values()

@@ -1,9 +1,14 @@
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.blocks import escape, section
 from bot.commands import WORDS, Command, Misunderstood, parse
+from bot.phrases import duration
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,33 @@ from bot.commands import WORDS, Command, Misunderstood, parse
         ),
         pytest.param("schedule pause the fair", Command("schedule", argument="pause", reason="the fair"), id="pause"),
         pytest.param("drift Reapply", Command("drift", argument="reapply"), id="drift"),
+        pytest.param("promote to 25 percent, looks fine", Command("promote", stage=25, reason="looks fine"), id="as-a-sentence"),
+        pytest.param("promote stage 50", Command("promote", stage=50), id="the-word-stage"),
+        pytest.param("promote 0.25 ok", Command("promote", stage=25, reason="ok"), id="as-a-share"),
+        pytest.param("promote next stage", Command("promote"), id="next-in-words"),
+        pytest.param("promote 1000", Command("promote", stage=1000), id="a-wrong-number-is-not-the-next-stage"),
+        pytest.param("freeze for 2 hours errors", Command("freeze", lasts=2 * HOUR, reason="errors"), id="for-two-hours"),
+        pytest.param("freeze 90m errors", Command("freeze", lasts=1.5 * HOUR, reason="errors"), id="a-plain-length-of-time"),
+        pytest.param("freeze for the fair", Command("freeze", reason="for the fair"), id="for-something-else"),
+        pytest.param(
+            "freeze --keep-stage --for 1h30 fair", Command("freeze", keep_stage=True, lasts=1.5 * HOUR, reason="fair"), id="keep"
+        ),
+        pytest.param("freeze --kep-stage fair", Command("freeze", reason="--kep-stage fair"), id="a-brake-is-never-refused"),
+        pytest.param("roll back now", Command("rollback", reason="now"), id="in-two-words"),
+        pytest.param(
+            "unfreeze `af326918`, 49a623 a bad deploy",
+            Command("unfreeze", holds=("af326918", "49a623"), reason="a bad deploy"),
+            id="holds-by-id",
+        ),
+        pytest.param("unfreeze facade repaired", Command("unfreeze", reason="facade repaired"), id="a-word-is-no-id"),
+        pytest.param("receipts 10 <@U0OLIVIA|olivia>", Command("receipts", count=10, person="U0OLIVIA"), id="whose-and-how-many"),
+        pytest.param("receipts of <@W0OLIVIA>", Command("receipts", person="W0OLIVIA"), id="a-mention-without-a-name"),
+        pytest.param("approve request `K7`", Command("approve", argument="k7"), id="an-id-in-code"),
+        pytest.param(
+            "deny k7 ask &lt;me&gt; &amp; <@U1A2B3C|olivia> in <#C1|ops>, <https://e.example|e.example>",
+            Command("deny", argument="k7", reason="ask <me> & @olivia in #ops, https://e.example"),
+            id="what-slack-escaped-is-plain-again",
+        ),
         pytest.param("stop", Command("rollback"), id="stop-means-rollback"),
         pytest.param("freeze it <!channel>", Command("freeze", reason="it @channel"), id="a-call-is-plain-text"),
         pytest.param("deny K7 too early", Command("deny", argument="k7", reason="too early"), id="deny-with-reason"),
@@ -43,6 +75,10 @@ def test_a_text_is_understood(text: str, command: Command) -> None:
         ("schedule stop", None),
         ("drift", None),
         ("promote --force", None),
+        ("promote 0.255", None),
+        ("please freeze now", "freeze"),
+        ("receipts 100", None),
+        ("receipts olivia", None),
     ],
 )
 def test_a_mistake_does_nothing_and_names_the_nearest_word(text: str, nearest: str | None) -> None:
@@ -86,3 +122,46 @@ def test_one_of_several_routers_is_named_after_the_command(text: str, command: C
 def test_the_only_router_needs_no_name_and_takes_none() -> None:
     """With one router every word belongs to the reason."""
     assert parse("freeze production is ill", ["production"]) == Command("freeze", reason="production is ill")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("2h", 120),
+        ("2 hours", 120),
+        ("90 min", 90),
+        ("1h30", 90),
+        ("1h30m", 90),
+        ("1 hour and 30 minutes", 90),
+        ("1.5 h", 90),
+        ("an hour", 60),
+        ("A day", 1440),
+        ("1 day 4 hours", 1680),
+        ("30d", 43200),
+        ("31 days", None),
+        ("0h", None),
+        ("-2h", None),
+        ("2", None),
+        ("soon", None),
+        ("2 hours ago", None),
+        ("", None),
+    ],
+)
+def test_a_length_of_time_is_understood_as_people_write_it(text: str, minutes: int | None) -> None:
+    """What is not plainly a length of time between a minute and thirty days is none."""
+    assert duration(text) == (None if minutes is None else timedelta(minutes=minutes))
+
+
+@given(st.text(max_size=300))
+def test_no_text_is_an_impossible_length_of_time(text: str) -> None:
+    """Whatever is written, what comes of it lies within the bounds."""
+    span = duration(text)
+    assert span is None or timedelta(minutes=1) <= span <= timedelta(days=30)
+
+
+@given(st.integers(0, 99), st.sampled_from(["{} %", "{}%", "to {} percent", "stage {}", "{}, ok", "0.{:02d}"]))
+def test_a_stage_is_the_number_that_was_written_however_it_was_written(percent: int, written: str) -> None:
+    """As a percentage or as a share, in a sentence or alone: never another stage, and never the next one instead."""
+    found = parse(f"promote {written.format(percent)}")
+    assert isinstance(found, Command)
+    assert found.stage == percent

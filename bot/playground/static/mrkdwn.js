@@ -40,6 +40,8 @@ function entity(inside, users) {
 }
 
 export function mrkdwn(text, users) {
+  const [before, code, ...after] = String(text).split("```");
+  if (after.length) return [...mrkdwn(before, users), wrapped("pre", [unescape(code)]), ...mrkdwn(after.join("```"), users)];
   const nodes = [];
   for (const [index, line] of String(text).split("\n").entries()) {
     if (index) nodes.push(document.createElement("br"));
