@@ -11,6 +11,7 @@ Excluded: the router's settings, and the journal.
 """
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.files import read_bounded, sync_directory, write_durably
 from core.receipts import Action, BreakGlass
+
+log = logging.getLogger(__name__)
 
 _MAX_NOTE_BYTES = 64 << 10
 
@@ -84,6 +87,7 @@ class Brake:
                 _write(directory, note)
                 write_durably(directory / "token", note.id.encode() + b"\n")
             except OSError as error:
+                log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
                 first = first or error
             else:
                 self._remembered.pop(note.id, None)

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import IO
 
 
+class WrittenUnsynced(OSError):
+    """A file was replaced, but its directory could not be synced."""
+
+
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace `path` by `data` so that a crash at any moment leaves the old bytes or the new, never a mixture.
 
@@ -20,6 +24,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     Raises:
         OSError: the directory or the file cannot be written; the old file is intact.
+        WrittenUnsynced: the new bytes are in place, but a crash of the machine may bring the old ones back.
     """
     before = None
     with contextlib.suppress(FileNotFoundError):
@@ -40,7 +45,10 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
-    sync_directory(path.parent)
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
 
 
 def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:

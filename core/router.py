@@ -22,7 +22,7 @@ from core.brake import Brake, BrakeReading
 from core.canonical import clean_text
 from core.envfile import settings_in, with_settings
 from core.errors import AnrError, BrakeUnreadable, ReloadFailed, SettingsFileError
-from core.files import read_bounded, write_durably
+from core.files import WrittenUnsynced, read_bounded, write_durably
 from core.gates import SlotsHealth
 from core.logs import logger
 from core.target import Target
@@ -213,6 +213,11 @@ class Router:
     def _write(self, text: str) -> None:
         try:
             write_durably(self._file, text.encode("utf-8", "surrogateescape"))
+        except WrittenUnsynced as error:
+            raise SettingsFileError(
+                f"The router's settings file {self._target.settings_file} was written, but its directory cannot be synced "
+                f"({error.strerror or error}): a power cut may bring the old settings back. See to the disk, then try again.",
+            ) from error
         except OSError as error:
             raise SettingsFileError(
                 f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "

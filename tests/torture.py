@@ -76,7 +76,7 @@ class Ended:
         failed: how many boundaries failed.
         returned: what the work returned.
         raised: type and text of what it raised.
-        logged: what it logged as an error or worse.
+        logged: what it logged as a warning or worse.
     """
 
     killed: bool
@@ -161,7 +161,7 @@ def _work(work: Callable[..., Any], arguments: tuple[Any, ...], fault: Any, trac
 
 class _Keep(logging.Handler):
     def __init__(self, into: list[str]) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self._into = into
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -222,8 +222,9 @@ class Boundaries:
         """Return the errno with which opening a file to read fails, or 0."""
         match self._fault:
             case Failing(error=error, at=None, files=pattern, reading=True) if self._watching and fnmatch.fnmatch(file, pattern):
-                self.failed += 1
-                return error if error != errno.ENOSPC else 0
+                if error != errno.ENOSPC:  # a full disk can be read
+                    self.failed += 1
+                    return error
         return 0
 
 

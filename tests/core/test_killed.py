@@ -23,6 +23,7 @@ from tests.torture import Ended, killed_everywhere, run
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 CAUSE = "slash:1"
+NOTHING = recovery.Recovered((), None, 0)
 RANDOM_DEATHS = 50
 """For each of four operations."""
 
@@ -103,8 +104,8 @@ def settled(yard: Yard, work: Callable[..., Any], ended: Ended) -> Counter[str]:
     where = f"{work.__name__}, killed at {ended.boundaries[-1:]}" if ended.killed else work.__name__
     site = site_of(target, now)
     came_of_it = recovery.recover(site)
-    again = recovery.recover(site)
-    assert (again.late, again.settled, again.files) == ((), None, 0), where
+    if came_of_it != NOTHING:
+        assert recovery.recover(site) == NOTHING, where
     consistent(site, where)
     counts = Counter(late=len(came_of_it.late), settled=came_of_it.settled is not None, files=came_of_it.files)
     # Slack delivers once more, or the person tries again: one effect in all
@@ -152,7 +153,7 @@ def effects(site: Site, work: Callable[..., Any], where: str) -> None:
         assert state.frozen == (work is freeze), where
 
 
-@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", [promote, approve, rollback, freeze], ids=lambda work: work.__name__)
 def test_killed_at_every_write_the_next_start_settles_it(
     house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
