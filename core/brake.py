@@ -11,7 +11,6 @@ Excluded: the router's settings, and the journal.
 """
 
 import contextlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +20,10 @@ from core.actors import Actor
 from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.files import read_bounded, sync_directory, write_durably
+from core.logs import logger
 from core.receipts import Action, BreakGlass
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MAX_NOTE_BYTES = 64 << 10
 

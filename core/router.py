@@ -31,6 +31,8 @@ log = logger(__name__)
 
 SAFE_SETTINGS: Mapping[str, str] = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
 """What a rollback writes: the guardrail route R4 is forced, ANR is off (runbook: `anr-pilot.ps1 -Rollback`)."""
+_SAFE_WRITES = 3
+"""How often the safe settings are written when they do not stand: a promotion that looked before the brake writes once."""
 _MAX_SETTINGS_BYTES = 1 << 20
 _MAX_HEALTH_BYTES = 64 << 10
 _MAX_STATUS_CHARACTERS = 60
@@ -152,9 +154,7 @@ class Router:
             before = ""
             self._keep_aside()
         try:
-            self._write(with_settings(before, SAFE_SETTINGS))
-            values, _ = settings_in(self._text(errors="surrogateescape"))
-            if not _routers_own(values).carries(SAFE_SETTINGS):
+            if not any(self._wrote_safe(before) for _ in range(_SAFE_WRITES)):
                 problems.append(self._not_what_was_written())
         except SettingsFileError as error:
             problems.append(str(error))
@@ -163,6 +163,12 @@ class Router:
         except ReloadFailed as error:
             problems.append(str(error))
         return tuple(problems)
+
+    def _wrote_safe(self, before: str) -> bool:
+        """Write the safe settings, and say whether they stand in the file."""
+        self._write(with_settings(before, SAFE_SETTINGS))
+        values, _ = settings_in(self._text(errors="surrogateescape"))
+        return _routers_own(values).carries(SAFE_SETTINGS)
 
     def slots(self) -> SlotsHealth:
         """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""

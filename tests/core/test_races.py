@@ -1,0 +1,117 @@
+"""Promotion against brake in two processes, and the same operations from everywhere at once."""
+
+import multiprocessing
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import pytest
+
+from core import approving, braking, outcomes, recovery
+from core.brake import BrakeNote
+from core.errors import AnrError
+from core.receipts import Action
+from core.router import SAFE_SETTINGS
+from core.target import Target
+from tests.core.conftest import House
+from tests.core.test_killed import actor, approve, consistent, site_of, yard_for
+
+RACES = 1000
+WHOLE_RACES = 60
+PATIENCE = 120.0
+"""Seconds after which somebody who does not come to the barrier is a failure."""
+processes = multiprocessing.get_context("forkserver")
+
+
+def writes_a_stage_again_and_again(target: Target, now: datetime, barrier: Barrier, results: Any) -> None:
+    """Look at the marks, meet the brake, write 25 %: as a promotion does in the second in which it is applied."""
+    site = site_of(target, now)
+    for _ in range(RACES):
+        barrier.wait(PATIENCE)
+        before = site.brake.read()
+        barrier.wait(PATIENCE)
+        results.put(site.router.serve(25, before).overtaken)
+        barrier.wait(PATIENCE)
+
+
+def test_a_thousand_races_of_a_promotion_in_another_process_all_end_safe(house: House, figure: Callable[[str], None]) -> None:
+    """However a brake and the application of a promotion interleave, the router ends in its safe settings."""
+    target = house.target
+    site = site_of(target, house.clock.now)
+    text = target.settings_file.read_text(encoding="utf-8")
+    barrier, results = processes.Barrier(2), processes.Queue()
+    worker = processes.Process(target=writes_a_stage_again_and_again, args=(target, house.clock.now, barrier, results))
+    worker.start()
+    dice, unsafe, overtaken = random.Random(1), 0, 0
+    try:
+        for number in range(RACES):
+            target.settings_file.write_text(text, encoding="utf-8")
+            note = BrakeNote(id=f"{number}", action=Action.ROLLBACK, actor=actor("UMAX"), reason="", cause=None, at=site.clock())
+            barrier.wait(PATIENCE)
+            barrier.wait(PATIENCE)
+            for _ in range(dice.randrange(3000)):  # meet it at every moment of its way
+                pass
+            site.brake.engage(note)
+            assert site.router.make_safe() == ()
+            barrier.wait(PATIENCE)
+            overtaken += results.get(timeout=PATIENCE)
+            unsafe += not site.router.settings().carries(SAFE_SETTINGS)
+            site.brake.release((note.id,))
+        worker.join(PATIENCE)
+    finally:
+        worker.kill()
+    assert unsafe == 0
+    figure(f"race of a brake with the writing of a promotion in another process: {RACES} times, {overtaken} overtaken, 0 unsafe")
+
+
+def approves_again_and_again(target: Target, now: datetime, request: str, barrier: Barrier, results: Any) -> None:
+    """Approve the same request, prepared anew each time."""
+    for _ in range(WHOLE_RACES):
+        barrier.wait(PATIENCE)
+        try:
+            came = approving.approve(site_of(target, now), actor("UAARON"), request)
+            results.put(str(came.sealed.receipt.result) if isinstance(came, outcomes.Moved) else type(came).__name__)
+        except AnrError as error:
+            results.put(type(error).__name__)
+        barrier.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("what", ["rollback", "freeze"])
+def test_a_brake_in_the_second_in_which_a_promotion_is_approved_elsewhere(
+    house: House, tmp_path_factory: pytest.TempPathFactory, what: str, figure: Callable[[str], None]
+) -> None:
+    """The whole operations, journal and all: the answer says safe, it is so in the end, and journal, router and marks agree."""
+    yard = yard_for(approve, house, tmp_path_factory.mktemp("kept") / "files")
+    target, now = yard.target, house.clock.now
+    barrier, results = processes.Barrier(2), processes.Queue()
+    worker = processes.Process(target=approves_again_and_again, args=(target, now, yard.request, barrier, results))
+    worker.start()
+    dice, fates = random.Random(what), Counter[str]()
+    try:
+        for number in range(WHOLE_RACES):
+            yard.again()
+            site = site_of(target, now)
+            barrier.wait(PATIENCE)
+            threading.Event().wait(dice.uniform(0, 0.08))  # meet it at every moment of its way
+            done = getattr(braking, what)(site, actor("UMAX"), "race", f"slash:{number}")
+            barrier.wait(PATIENCE)
+            for thread in threading.enumerate():
+                if thread.name == "anr-after-brake":
+                    thread.join(PATIENCE)
+            fates[results.get(timeout=PATIENCE)] += 1
+            assert isinstance(done, braking.Braked)
+            assert (done.safe, done.problems) == (True, ())
+            assert site.router.settings().carries(SAFE_SETTINGS)
+            recovery.recover(site)
+            consistent(site, f"{what} {number}")
+            state = site.journal.state()
+            assert (state.stage, state.frozen) == (0, what == "freeze")
+            site.journal.close()
+        worker.join(PATIENCE)
+    finally:
+        worker.kill()
+    figure(f"race of {what} with an approval in another process: {WHOLE_RACES} times, 0 unsafe; the approval: {dict(fates)}")
