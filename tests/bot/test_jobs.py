@@ -1,0 +1,155 @@
+"""The daily job against clocks that misbehave. The job is the bot's own; only the clock is moved by hand."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.jobs import Jobs
+from core.receipts import Action
+from core.schedule import PromotionMode, Schedule
+from core.site import Site
+from tests.core.conftest import House, house, slots  # noqa: F401 - fixtures of the other folder
+
+STEP = timedelta(minutes=20)
+
+
+def scheduled(house: House, zone: str, at: time) -> House:  # noqa: F811 - the fixture's name
+    """The same house with a daily run that only reports, at a local time of a zone."""
+    schedule = Schedule(zone=zone, at=at, promotion=PromotionMode.OFF)
+    target = house.target.model_copy(update={"schedule": schedule})
+    return House(Site.at(target, house.site.access, house.clock), house.clock, house.statuses, house.people)
+
+
+def live_through(house: House, moments: Iterable[datetime]) -> list[tuple[str, datetime]]:  # noqa: F811
+    """Let the job look at each of these moments; return the runs that were made: local date and moment."""
+    jobs = Jobs(house.site, lambda: None, lambda _found: None)
+    for moment in moments:
+        house.clock.now = moment
+        jobs._daily()
+    receipts = (one.receipt for one in house.site.journal.receipts())
+    return [(str(one.cause).removeprefix("daily:"), one.ts) for one in receipts if one.action is Action.DAILY]
+
+
+def ticks(begin: datetime, end: datetime) -> Iterator[datetime]:
+    while begin < end:
+        yield begin
+        begin += STEP
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+TRANSITIONS = [
+    ("Europe/Zurich", "2025-03-30", "2025-10-26", time(2, 30)),
+    ("America/New_York", "2025-03-09", "2025-11-02", time(2, 30)),
+    ("America/St_Johns", "2025-03-09", "2025-11-02", time(2, 15)),
+    ("Australia/Lord_Howe", "2025-10-05", "2025-04-06", time(2, 15)),
+    ("Pacific/Auckland", "2025-09-28", "2025-04-06", time(2, 45)),
+    ("America/Santiago", "2025-09-07", "2025-04-06", time(0, 10)),
+    ("Africa/Cairo", "2025-04-25", "2025-10-31", time(0, 5)),
+]
+CHANGES = [
+    pytest.param(zone, day, at, id=f"{zone}-{which}-{at:%H%M}")
+    for zone, forward, back, awkward in TRANSITIONS
+    for which, day in (("forward", forward), ("back", back))
+    for at in (time(9, 5), awkward)
+]
+
+
+@pytest.mark.parametrize(("zone", "day", "at"), CHANGES)
+def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
+    house: House,  # noqa: F811
+    zone: str,
+    day: str,
+    at: time,
+    figure: Callable[[str], None],
+) -> None:
+    """Three local days around a change, also at a time that does not exist that day or comes twice: three runs, each on time."""
+    change = date.fromisoformat(day)
+    days = [change + timedelta(days=one) for one in (-1, 0, 1)]
+    local = ZoneInfo(zone)
+    begin, end = (datetime.combine(one, time(0), local).astimezone(UTC) for one in (days[0], change + timedelta(days=2)))
+    runs = live_through(scheduled(house, zone, at), ticks(begin, end))
+    assert [made for made, _ in runs] == [one.isoformat() for one in days]
+    for one, (_, moment) in zip(days, runs, strict=True):
+        due = datetime.combine(one, at, local).astimezone(UTC)
+        assert due <= moment < due + STEP
+    figure(f"daily run, {zone} around {day} at {at:%H:%M}: {len(runs)} runs in 3 days")
+
+
+@pytest.mark.parametrize(("zone", "day", "at"), CHANGES)
+def test_the_changes_that_are_tried_are_changes(zone: str, day: str, at: time) -> None:
+    """The table would prove nothing if a zone had its change on another day."""
+    local, change = ZoneInfo(zone), date.fromisoformat(day)
+    offsets = {datetime.combine(change + timedelta(days=one), at, local).utcoffset() for one in (-1, 1)}
+    assert len(offsets) == 2
+
+
+def test_a_date_that_a_zone_skips_has_no_run_of_its_own(house: House) -> None:  # noqa: F811
+    """Samoa had no 30 December 2011: the runs are those of the 29th and the 31st."""
+    begin = datetime(2011, 12, 29, tzinfo=ZoneInfo("Pacific/Apia")).astimezone(UTC)
+    runs = live_through(scheduled(house, "Pacific/Apia", time(9, 5)), ticks(begin, begin + timedelta(hours=48)))
+    assert [made for made, _ in runs] == ["2011-12-29", "2011-12-31"]
+
+
+def test_a_leap_day_has_its_run(house: House) -> None:  # noqa: F811
+    """29 February is a date like any other, and so is the day after it."""
+    runs = live_through(scheduled(house, "UTC", time(9, 5)), ticks(utc("2024-02-28"), utc("2024-03-02")))
+    assert [made for made, _ in runs] == ["2024-02-28", "2024-02-29", "2024-03-01"]
+
+
+@pytest.mark.parametrize(
+    ("begins", "jumps_at", "hours"),
+    [
+        pytest.param("2025-10-01T08:55", "2025-10-01T09:30", -1, id="an-hour-back-after-the-run"),
+        pytest.param("2025-10-01T08:00", "2025-10-01T09:04", -1, id="an-hour-back-just-before-it"),
+        pytest.param("2025-10-01T08:55", "2025-10-02T00:30", -1, id="an-hour-back-over-midnight"),
+        pytest.param("2025-10-01T08:00", "2025-10-01T08:50", 1, id="an-hour-forward-over-it"),
+    ],
+)
+def test_a_clock_that_jumps_makes_no_second_run_and_loses_none(
+    house: House,  # noqa: F811
+    begins: str,
+    jumps_at: str,
+    hours: int,
+) -> None:
+    """The run's key is its date: whatever the clock does, each date has one."""
+    before = ticks(utc(begins), utc(jumps_at))
+    after = ticks(utc(jumps_at) + timedelta(hours=hours), utc("2025-10-02T12:00"))
+    runs = live_through(scheduled(house, "UTC", time(9, 5)), [*before, *after])
+    assert [made for made, _ in runs] == ["2025-10-01", "2025-10-02"]
+
+
+@pytest.mark.parametrize(
+    ("returns", "expected"),
+    [
+        pytest.param("2025-10-01T09:06", [("2025-10-01", "2025-10-01T09:06")], id="at-09:06"),
+        pytest.param("2025-10-01T11:00", [("2025-10-01", "2025-10-01T11:00")], id="at-11:00"),
+        pytest.param("2025-10-01T15:04", [("2025-10-01", "2025-10-01T15:04")], id="in-the-last-minute-of-the-grace"),
+        pytest.param("2025-10-01T15:05", [], id="after-the-grace"),
+        pytest.param("2025-10-02T08:00", [("2025-10-02", "2025-10-02T09:20")], id="the-next-day-before-the-run"),
+        pytest.param("2025-10-02T09:06", [("2025-10-02", "2025-10-02T09:06")], id="the-next-day-after-the-run"),
+    ],
+)
+def test_a_run_that_was_missed_at_0905_is_made_on_return_within_the_grace(
+    house: House,  # noqa: F811
+    returns: str,
+    expected: list[tuple[str, str]],
+) -> None:
+    """The process was down at 09:05 on 1 October: late it runs once, after the grace not at all, and never two at once."""
+    begin = utc(returns)
+    looks = [utc("2025-10-01T09:04"), *ticks(begin, min(begin + timedelta(hours=3), utc("2025-10-02T12:00")))]
+    runs = live_through(scheduled(house, "UTC", time(9, 5)), looks)
+    assert [(made, f"{at:%Y-%m-%dT%H:%M}") for made, at in runs] == expected
+
+
+def test_two_bots_make_one_run(house: House) -> None:  # noqa: F811
+    """The journal has one run of a date, whichever process looked first."""
+    first, second = scheduled(house, "UTC", time(9, 5)), scheduled(house, "UTC", time(9, 5))
+    for moment in ticks(utc("2025-10-01T09:00"), utc("2025-10-01T11:00")):
+        for one in (first, second):
+            live_through(one, [moment])
+    assert [made for made, _ in live_through(first, [])] == ["2025-10-01"]
