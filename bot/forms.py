@@ -4,6 +4,7 @@ Excluded: what a modal looks like, and what its fields mean (bot/questions.py).
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from slack_bolt.context.respond.async_respond import AsyncRespond
@@ -169,11 +170,17 @@ async def answered_in_modal(desk: Desk, command: Command, body: dict[str, Any], 
 
 
 def _answer_at(client: AsyncWebClient, about: About, user: str) -> Answer:
-    """Return the way to answer one person: beside what they clicked, or else in their conversation with the app."""
-    if about.response_url:
-        return AsyncRespond(response_url=about.response_url)
+    """Return the way to answer one person: beside what they clicked, or else in their conversation with the app.
 
-    async def answer(*, text: str, blocks: list[dict[str, Any]], **_: Any) -> None:
+    Slack takes five answers beside a click, for half an hour; whoever fills in a form for longer is answered all the same.
+    """
+
+    async def answer(*, text: str, blocks: list[dict[str, Any]], **how: Any) -> None:
+        if about.response_url:
+            taken = await AsyncRespond(response_url=about.response_url)(text=text, blocks=blocks, **how)
+            if taken.status_code == HTTPStatus.OK:
+                return
+            log.info("Slack takes no more answers beside a click (%s); it goes to the person", taken.status_code)
         await client.chat_postMessage(channel=user, text=text, blocks=blocks)
 
     return answer

@@ -75,6 +75,8 @@ class Approval(BaseModel):
             return f"{self.from_stage} → {self.to_stage} % of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
             return f"restore {self.subject[0]} (sha256 {self.subject[1][:12]}…)"
+        if self.action is Approvable.UNFREEZE:
+            return f"lift {len(self.subject)} hold(s): {', '.join(hold_id[:8] for hold_id in self.subject)}"
         about = ", ".join(self.subject)
         if self.action in BRAKES:
             return f"{'freeze' if self.action is Approvable.FREEZE else 'roll back'}{f' for {about}' if about else ''}"

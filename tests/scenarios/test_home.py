@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.receipts import Action
 from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, shown
+from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, shown, whispers
 
 
 def view_of(playground: Playground, user: str) -> dict[str, Any]:
@@ -106,15 +108,20 @@ async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Site) ->
     assert site.journal.state().holds[0].actor.id == "U0MEMBER"
 
 
-async def test_a_guests_shortcut_opens_nothing_to_submit(played: Played, site: Site) -> None:
-    """The modal turns into a refusal as soon as Slack says who it is, and nothing was frozen."""
+@pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"])
+async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(played: Played, site: Site, user: str) -> None:
+    """The modal turns into a refusal as soon as it is known who it is, and a submission that was quicker does nothing."""
     playground, _ = played
-    silence = playground.stall("users.info")
-    await playground.shortcut("U0GUEST", "freeze_anr")
-    await playground.wait_for(lambda: playground.open_views("U0GUEST"), WAIT)
-    silence.set()
-    await playground.wait_for(lambda: "You may not" in said(playground.open_views("U0GUEST")[-1]), WAIT)
-    assert playground.open_views("U0GUEST")[-1]["submit"] is None
+    await playground.slash(user, CHANNEL, "/anr", "freeze first")  # so that the bot knows them as what they are
+    await playground.wait_for(lambda: whispers(playground, user, "You may not"), WAIT)
+    silence = playground.stall("users.info") if user == "U0GUEST" else None
+    await playground.shortcut(user, "freeze_anr")
+    await playground.wait_for(lambda: playground.open_views(user), WAIT)
+    if silence is not None:
+        await playground.submit_view(user, playground.open_views(user)[-1]["id"], {})
+        silence.set()
+    await playground.wait_for(lambda: "You may not" in said(playground.open_views(user)[-1]), WAIT)
+    assert playground.open_views(user)[-1]["submit"] is None
     assert not any(one.receipt.action is Action.FREEZE for one in site.journal.receipts())
 
 

@@ -177,6 +177,17 @@ async def test_a_modal_that_slack_does_not_open_says_what_to_type(played: Played
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "type `/anr freeze` with a reason instead"), WAIT)
 
 
+async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(played: Played) -> None:
+    """Slack takes no answer beside the click any more; it comes in the conversation with the app."""
+    playground, _ = played
+    view = await opened(playground, "U0MEMBER", "ask_freeze")
+    for one in playground.workspace.response_urls.values():
+        one.issued -= 3600
+    await playground.submit_view("U0MEMBER", view["id"], {})
+    conversation = playground.workspace.conversation("U0MEMBER").id
+    await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
+
+
 async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: Site) -> None:
     """The role is looked up before the questions are asked, and there is nothing to submit."""
     playground, _ = played
