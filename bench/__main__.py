@@ -3,9 +3,9 @@
 import argparse
 import socket
 
-from bench import slack
+from bench import ledger, slack
 
-PARTS = ("slack",)
+PARTS = ("ledger", "slack")
 
 
 def free_port() -> int:
@@ -22,6 +22,8 @@ def main() -> None:
     options.add_argument("--lines", type=int, default=1_000_000, help="size of the ledger")
     chosen = options.parse_args()
     parts = chosen.parts or PARTS
+    if "ledger" in parts:
+        ledger.run(chosen.lines)
     if "slack" in parts:
         slack.run(chosen.lines, free_port)
 
