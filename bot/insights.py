@@ -1,5 +1,6 @@
 """What `why`, `next` and `doctor` look like in Slack: what stands in the way, what lies ahead, what is ill. Pure."""
 
+import re
 from collections.abc import Sequence
 
 from bot.blocks import MAX_BLOCKS, escape, section, when, who
@@ -43,6 +44,10 @@ def examined(checks: Sequence[Check]) -> list[Block]:
     return [headline, *(section(line) for line in lines[:40]), *([section(well)] if well else [])][:MAX_BLOCKS]
 
 
+_SLACK_ID = re.compile(r"\b[UW][A-Z0-9]{2,30}\b")
+"""People whom the settings list: Slack shows their names."""
+
+
 def _step(seen: Insight) -> str:
     if seen.ahead.to_stage is None:
         return "the next promotion"
@@ -50,7 +55,7 @@ def _step(seen: Insight) -> str:
 
 
 def _line(blocker: Blocker) -> Block:
-    owner = who(blocker.owner) if isinstance(blocker.owner, Actor) else escape(blocker.owner)
+    owner = who(blocker.owner) if isinstance(blocker.owner, Actor) else _SLACK_ID.sub(r"<@\g<0>>", escape(blocker.owner))
     until = f" · ends by itself {when(blocker.until)}" if blocker.until else ""
     alone = " · _stops the scheduled run only_" if blocker.scheduled_only else ""
     line = f"• {escape(blocker.text)}\n      {owner} · {escape(blocker.lift)}{until}{alone}"

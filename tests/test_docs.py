@@ -3,7 +3,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.settings import Settings, load
@@ -22,13 +22,23 @@ def options(model: type[BaseModel], before: str = "") -> list[tuple[str, FieldIn
     return found
 
 
+def shown(field: FieldInfo) -> str:
+    """A default as the table writes it: as in TOML or JSON, and nothing where there is none."""
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    if isinstance(default, frozenset | tuple):
+        default = sorted(default) if isinstance(default, frozenset) else list(default)
+    return "" if default == "" or default is None else f"`{default}`"
+
+
 def test_the_configuration_table_names_every_option_with_its_help() -> None:
-    """docs/configuration.md has exactly one row for each option of `Settings`, in order, with the option's own words."""
+    """docs/configuration.md has exactly one row for each option of `Settings`, in order, with its default and its own words."""
     rows = [
         line for line in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")
     ]
-    expected = [(name, field.description) for name, field in options(Settings)]
-    assert [(row.split("`")[1], row.rsplit("|", 2)[1].strip()) for row in rows] == expected
+    expected = [f"| `{name}` | {shown(field)} | {field.description} |" for name, field in options(Settings)]
+    assert rows == expected
 
 
 def test_the_readmes_settings_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

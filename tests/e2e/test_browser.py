@@ -1,8 +1,13 @@
 """A newcomer in headless Chromium: the page, a command, a card, a second person, a changed settings file."""
 
+import asyncio
+import os
+import sys
+
 import pytest
 from playwright.async_api import Page, expect
 
+from bot.playground.process import environment
 from bot.playground.server import Playground
 from core.settings import Settings
 from core.site import Site
@@ -34,7 +39,11 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
     await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     await page.screenshot(path=ARTIFACTS / "promoted.png")
     assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
-    assert Site.at(settings.target, settings.access).journal.verify()[1] == ()
+    verify = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "verify", env=environment(settings, os.environ), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await verify.communicate()
+    assert (verify.returncode, "receipts verify" in said.decode()) == (0, True)
 
 
 @pytest.mark.browser
