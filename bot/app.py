@@ -164,7 +164,7 @@ async def _following(run: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await following
 
 
-def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:
+def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 - one listener after the other
     """Register every listener: acknowledge first, work afterwards."""
 
     @app.command(COMMAND)
@@ -186,6 +186,11 @@ def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:
     async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
         desk.begin(buttons.looked(desk, body, respond))
+
+    @app.action(re.compile(f"^({'|'.join(buttons.NOW)})$"))
+    async def braked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.braked(desk, body, respond))
 
     @app.action(buttons.DETAILS)
     async def details(ack: Answer, body: dict[str, Any], respond: Answer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from bot.posts import Block
 from core.actors import UPKEEP, Actor, ActorKind
 from core.gates import Gate, GateName, Verdict
-from core.receipts import Hold, Receipt, Sealed
+from core.receipts import BreakGlass, Hold, Receipt, Sealed
 from core.report import Report
 
 MAX_TEXT = 2900
@@ -80,6 +80,20 @@ def mark(sealed: Sealed) -> str:
     """Write a receipt's number and digest: with these Slack itself witnesses the chain."""
     late = " (recorded late)" if sealed.receipt.late else ""
     return f"receipt `{sealed.mark}`{late}"
+
+
+def passed_over(broken: BreakGlass) -> str:
+    """Say what somebody passed over who acted alone. Those who were not asked are named, so that Slack tells them."""
+    gates = ", ".join(LABELS[name] for name in broken.gates)
+    skipped = ", ".join(_listed(name) for name in broken.skipped[:20]) or "nobody else"
+    return f":hammer: *Break-glass.*{f' Gates passed over: {gates}.' if gates else ''} Not waited for: {skipped}."
+
+
+def _listed(name: str) -> str:
+    """Name somebody as the settings do: a user, a user group, or a user of the operating system."""
+    if name.startswith("os:"):
+        return f"`{escape(name.removeprefix('os:'))}` (terminal)"
+    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
 
 
 def hold_line(hold: Hold) -> str:

@@ -10,6 +10,8 @@ from bot.desk import Answer, Desk, Request
 
 ANSWERS = ("approve",)
 """Action ids of the buttons that answer a request at once; each is also the word that it carries out."""
+NOW = ("rollback_now", "freeze_now")
+"""Action ids of the buttons with which somebody brakes at once, without the approval that was asked for."""
 DRIFT_ENDS = ("reapply", "accept")
 """Action ids of the buttons that end a drift."""
 LOOKS = {f"show_{word}": word for word in ("help", "status", "report", "receipts", "why")}
@@ -23,6 +25,13 @@ LINK = "runbook"
 async def details(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
     """Add the details of a report to its thread, once however often it is clicked."""
     command = Command("details", story=str(body["actions"][0].get("value", ""))[:40])
+    await desk.carry_out(command, Request.of(body), respond)
+
+
+async def braked(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+    """Brake at once, without the approval that was asked for."""
+    action = body["actions"][0]
+    command = Command(str(action["action_id"]), story=str(action.get("value", ""))[:40])
     await desk.carry_out(command, Request.of(body), respond)
 
 

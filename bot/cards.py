@@ -23,6 +23,7 @@ from bot.blocks import (
     hold_line,
     mark,
     mrkdwn,
+    passed_over,
     percent,
     section,
     stage_kept,
@@ -32,7 +33,7 @@ from bot.blocks import (
 from bot.posts import Block, Post, Reply
 from bot.upkeep_cards import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
-from core.approvals import Approval, ApprovalStatus
+from core.approvals import BRAKES, Approval, ApprovalStatus
 from core.approving import Reexamined
 from core.canonical import spoken
 from core.receipts import Action, Hold, Phase, Receipt, Result, Sealed
@@ -42,7 +43,7 @@ _OUTCOMES = frozenset(
 )
 
 
-def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None) -> Post:
+def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None) -> Post:  # noqa: C901 - one part a line
     """Return the one message of a story, as it stands.
 
     Args:
@@ -58,6 +59,8 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
         blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
     else:
         blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
+    if broken := next((one.receipt.break_glass for one in sealed if one.receipt.break_glass), None):
+        blocks.append(section(passed_over(broken)))
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
         blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
@@ -72,6 +75,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
         blocks.append(section(ending(approval)))
     if last.action in _OUTCOMES:
         blocks.append(section(outcome(last)))
+    blocks.extend(_review(sealed))
     if step := _next_step(last, approval, [hold for one in sealed for hold in one.receipt.holds_added]):
         blocks.append(section(f"*Next:* {step}"))
     if approval is not None and pending:
@@ -89,10 +93,26 @@ def _asked_again(look: Reexamined) -> Block:
     return section(" ".join((text, *map(escape, look.against.blockers))))
 
 
+def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
+    """Return who reviewed a promotion that somebody made alone, or the button with which somebody does."""
+    first = sealed[0].receipt
+    if first.break_glass is None or first.action is not Action.PROMOTE:
+        return
+    review = next((one.receipt for one in sealed if one.receipt.action is Action.REVIEW), None)
+    if review is not None:
+        yield section(f":white_check_mark: *Reviewed* by {who(review.actor)} {when(review.ts)}{because(review.reason)}")
+        return
+    yield section(":eyes: Another approver looks at it and says so here. Until then no other break-glass is possible.")
+    yield actions(button("Reviewed…", "ask_review", value=first.operation))
+
+
 def _last_step(sealed: Sequence[Sealed]) -> Receipt:
     """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
     newest = sealed[-1].receipt
-    last = next((one.receipt for one in reversed(sealed) if one.receipt.action is not Action.SEEN), newest)
+    if brake := next((one.receipt for one in sealed[1:] if one.receipt.action in {Action.ROLLBACK, Action.FREEZE}), None):
+        return brake  # it acted before its request was answered
+    after = {Action.SEEN, Action.REVIEW}
+    last = next((one.receipt for one in reversed(sealed) if one.receipt.action not in after), newest)
     return last.model_copy(update={"router_seen": newest.router_seen}) if newest.action is Action.SEEN else last
 
 
@@ -114,6 +134,8 @@ def ending(approval: Approval) -> str:
     by = f" by {', '.join(map(who, deciders))}" if deciders else ""
     at = f" {when(approval.decided_at)}" if approval.decided_at else ""
     sign = ":white_check_mark:" if approved else ":no_entry:"
+    if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
+        return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
     note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else escape(approval.note)
     return f"{sign} *{word}*{by}{at}. {note}".rstrip()
@@ -150,7 +172,7 @@ def outcome(receipt: Receipt) -> str:
             return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
 
 
-def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
+def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
     if approval is not None:
         return _request_title(last, approval)
     if first.action in UPKEEP:
@@ -167,6 +189,9 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
             return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}"
         case Action.UNFREEZE:
             return f"{len(first.holds_lifted)} hold(s) lifted, others in force" if first.holds_in_force else "Unfrozen"
+        case Action.PROMOTE if first.break_glass is not None:
+            failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
+            return f"Break-glass promotion{failed}: {percent(first.stage_before)} → {percent(first.stage_after)}"
         case Action.PROMOTE:
             return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}"
         case Action.INIT:
@@ -177,6 +202,9 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:
 
 def _request_title(last: Receipt, approval: Approval) -> str:
     about = f"{approval.from_stage} → {approval.to_stage} %" if approval.action is Approvable.PROMOTE else str(approval.action)
+    if approval.action in BRAKES and approval.status in {ApprovalStatus.APPROVED, ApprovalStatus.STALE}:
+        done = "Rolled back" if approval.action is Approvable.ROLLBACK else "Frozen"
+        return done if last.result in {None, Result.APPLIED} else f"{done}, but the router may not be safe"
     done = "Promoted" if approval.action is Approvable.PROMOTE else "Done"
     undone = "Not promoted" if approval.action is Approvable.PROMOTE else "Not done"
     match approval.status:
@@ -201,7 +229,11 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
         return f"{count}; everything is checked again at the click. One no ends it."
     if last.phase is Phase.INTENT:
         return "the settings are written and read back."
-    if approval is not None and approval.status is not ApprovalStatus.APPROVED:
+    if (
+        approval is not None
+        and approval.status is not ApprovalStatus.APPROVED
+        and last.action not in {Action.ROLLBACK, Action.FREEZE}
+    ):
         return f"nothing happens by itself. Ask again with `/anr {approval.action}` when it is time."
     match last.action, last.result:
         case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
@@ -297,7 +329,8 @@ def answer_buttons(approval: Approval) -> Block:
         "confirm": {"type": "plain_text", "text": str(approval.action).capitalize()},
         "deny": {"type": "plain_text", "text": "Not yet"},
     }
-    return actions(
-        button("Approve", "approve", value=approval.id, style="primary", confirm=confirm),
-        button("Deny…", "ask_deny", value=approval.id, style="danger"),
-    )
+    row = [button("Approve", "approve", value=approval.id, style="primary", confirm=confirm)]
+    if approval.action in BRAKES:
+        alone = {**confirm, "text": mrkdwn("It happens at once, without an approval. Those who were to be asked are told.")}
+        row.append(button("Do it now, alone", f"{approval.action}_now", value=approval.id, confirm=alone))
+    return actions(*row, button("Deny…", "ask_deny", value=approval.id, style="danger"))

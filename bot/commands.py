@@ -26,6 +26,7 @@ WORDS = (
     "freeze",
     "unfreeze",
     "schedule",
+    "skip",
     "drift",
     "receipts",
     "verify",
@@ -35,6 +36,8 @@ WORDS = (
     "restore",
 )
 """Every word that can follow `/anr`."""
+BRAKE_WORDS = frozenset({"rollback", "freeze", "rollback_now", "freeze_now"})
+"""What brakes, typed or clicked: it waits for nobody, and Slack need not say who acts."""
 _SYNONYMS = {
     "": "help",
     "?": "help",
@@ -59,6 +62,7 @@ class Command:
         argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`.
         reason: the rest of the text, in plain characters.
         keep_stage: of `freeze`, hold promotions only.
+        at_once: of `rollback` and `freeze`, do not wait for an approval where one is wanted.
         lasts: of `freeze`, when its hold ends by itself; None if somebody has to lift it.
         holds: of `unfreeze`, ids of holds or their first characters; empty for all.
         count: of `receipts`, how many.
@@ -73,6 +77,7 @@ class Command:
     dry_run: bool = False
     target: str | None = None
     keep_stage: bool = False
+    at_once: bool = False
     lasts: timedelta | None = None
     holds: tuple[str, ...] = ()
     count: int = 5
@@ -148,16 +153,24 @@ def _promote(word: str, rest: str) -> Command | Misunderstood:
 
 def _freeze(word: str, rest: str) -> Command:
     """An option that nobody knows belongs to the reason: the brake is not refused for a slip of the finger."""
-    keep_stage, lasts = False, None
+    keep_stage, at_once, lasts = False, False, None
     while rest:
         head, tail = _cut(rest)
-        if _option(head) in {"keep-stage", "keep"}:
+        if _option(head) == "now":
+            at_once, rest = True, tail
+        elif _option(head) in {"keep-stage", "keep"}:
             keep_stage, rest = True, tail
         elif lasts is None and (found := _lasting(head, tail)) is not None:
             lasts, rest = found
         else:
             break
-    return Command(word, reason=plain(rest), keep_stage=keep_stage, lasts=lasts)
+    return Command(word, reason=plain(rest), keep_stage=keep_stage, at_once=at_once, lasts=lasts)
+
+
+def _rollback(word: str, rest: str) -> Command:
+    head, tail = _cut(rest)
+    at_once = _option(head) == "now"
+    return Command(word, reason=plain(tail if at_once else rest), at_once=at_once)
 
 
 def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
@@ -223,6 +236,7 @@ _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "approve": _answer,
     "deny": _answer,
     "promote": _promote,
+    "rollback": _rollback,
     "freeze": _freeze,
     "unfreeze": _unfreeze,
     "receipts": _receipts,

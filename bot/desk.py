@@ -17,7 +17,7 @@ import structlog
 
 from bot import insights, messages
 from bot.access import Access
-from bot.commands import Command, Misunderstood
+from bot.commands import BRAKE_WORDS, Command, Misunderstood
 from bot.outage import SLACK_FAILED
 from bot.posts import Block
 from bot.stories import Stories
@@ -108,7 +108,7 @@ class Desk:
             RouterUnclear: nobody can tell which router is meant.
             AnrError: it may not be asked for here, nobody can say who asks, or the call failed.
         """
-        brakes = command.word in {"rollback", "freeze"}
+        brakes = command.word in BRAKE_WORDS
         # a freeze that keeps the stage waits for the operation lock, and must not make a brake wait with it
         pool = self._brake if brakes and not command.keep_stage else self._work
         loop = asyncio.get_running_loop()

@@ -12,17 +12,20 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import messages, questions
+from bot.blocks import LABELS, escape, passed_over, percent
 from bot.commands import Command, Misunderstood
 from bot.desk import Answer, Desk, Request
 from bot.outage import SLACK_FAILED
 from bot.questions import About, View
 from bot.words import announced_day
-from core.actors import Actor, Role
+from core import break_glass as glass
+from core.actors import Actor, Approvable, Role
 from core.approvals import still_open
 from core.decisions import not_allowed
 from core.errors import AnrError
 from core.logs import logger
 from core.overview import look
+from core.rollout import next_stage
 from core.site import Site
 
 log = logger(__name__)
@@ -125,6 +128,30 @@ def _skip(site: Site, actor: Actor, about: About) -> View:
     return questions.reason_for("skip", about, text, "What speaks against it today")
 
 
+def _break_glass(site: Site, actor: Actor, about: About) -> View:
+    state, now = site.journal.state(), site.clock()
+    if refusal := glass.may_break_glass(actor, state, site.access):
+        return questions.told("break_glass", about, messages.answer(refusal))
+    report = site.measure(now, leaving_zero=state.stage == 0)
+    failing = "\n".join(f"• {LABELS[gate.name]}: {escape(gate.reason)}" for gate in report.gates.blocking)
+    above = None if state.stage is None else next_stage(state.stage, site.target.stages)
+    others = passed_over(glass.passed_over(Approvable.PROMOTE, actor, site.access))
+    text = (
+        f"You promote {percent(state.stage)} → {percent(above)} of live traffic *alone*, against these gates:\n"
+        f"{failing or '• none: they pass'}\n{others} "
+        "The receipt is marked, and the next break-glass waits until somebody else has reviewed this one."
+    )
+    about = About(site.target.name, "", about.response_url)
+    return questions.reason_for("break_glass", about, text, "Why it cannot wait, and why the gates are wrong")
+
+
+def _review(site: Site, actor: Actor, about: About) -> View:
+    if refusal := glass.may_review(site.journal.state(), actor, site.access, about.argument):
+        return questions.told("review", about, messages.answer(refusal))
+    text = "You say that you have looked at this break-glass. After that the next one is possible."
+    return questions.reason_for("review", about, text, "What you found")
+
+
 _LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
     "promote": _promote,
     "freeze": _freeze,
@@ -132,6 +159,8 @@ _LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
     "restore": _restore,
     "deny": _deny,
     "skip": _skip,
+    "break_glass": _break_glass,
+    "review": _review,
 }
 
 

@@ -26,8 +26,10 @@ from bot.cards import ending, outcome, what
 from bot.commands import WORDS, Misunderstood
 from bot.posts import Block
 from bot.upkeep_cards import upkeep_outcome
+from core.approvals import BRAKES
 from core.braking import Braked, Unfrozen
 from core.decisions import NeedsApproval, Refuse, not_allowed
+from core.emergency import Reviewed
 from core.gates import Gate
 from core.holding import Held
 from core.operations import DailyRun
@@ -52,6 +54,7 @@ HELP = {
     "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
     "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
     "schedule pause · resume [reason]": "the daily run only reports, or goes on",
+    "skip [reason]": "the next daily run reports and promotes nothing; those after it go on",
     "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
     "receipts [number] [@person]": "the last receipts, five or as many as you say",
     "verify": "check that no receipt was altered",
@@ -102,6 +105,14 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             return refusal(refuse, report.gates.gates if report else ())
         case Refuse():
             return refusal(result)
+        case Asked(approval=approval) if approval.action in BRAKES:
+            line = (
+                f":hourglass: *Asked, not done yet.* {what(approval).capitalize()} waits for an approver, as the settings want."
+            )
+            now = f"If it cannot wait: the button *Do it now, alone* on its card, or `/anr {approval.action} --now`."
+            return [section(f"{line}\n{now}")]
+        case Reviewed(sealed=sealed):
+            return [section(":white_check_mark: Reviewed. The next break-glass is possible again."), context(mark(sealed))]
         case Asked(approval=approval):
             return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
         case WouldMove(decision=decision, report=report):

@@ -26,7 +26,7 @@ View = dict[str, Any]
 Wrong = dict[str, str]
 """What is wrong with the answers, by the field it is about."""
 
-REASONS = ("skip",)
+REASONS = ("skip", "break_glass", "review")
 """What needs a reason and nothing else; its button carries the id of a story."""
 WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", *REASONS)
 """What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""

@@ -7,15 +7,17 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from bot import insights, messages
-from bot.blocks import section
+from bot.blocks import actions, button, section
 from bot.commands import Command
 from bot.posts import Block
 from bot.upkeep_cards import backups
-from core import approving, braking, holding, operations, pausing, preflight, realigning, upkeep
-from core.actors import Actor
+from core import approving, emergency, holding, operations, pausing, preflight, realigning, upkeep
+from core.actors import Actor, Approvable
 from core.actuation import Order
+from core.decisions import Code
 from core.errors import AnrError
 from core.insight import gain_insight
+from core.outcomes import Refused
 from core.overview import look
 from core.receipts import Sealed
 from core.schedule import next_run
@@ -32,11 +34,15 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
     order = Order(actor, command.reason, cause)
     match command.word:
         case "rollback":
-            return messages.answer(braking.rollback(site, actor, command.reason, cause))
+            return messages.answer(emergency.brake(site, Approvable.ROLLBACK, order, at_once=command.at_once))
+        case "rollback_now" | "freeze_now":
+            action = Approvable(command.word.removesuffix("_now"))
+            return messages.answer(emergency.brake_now(site, action, actor, command.story))
         case "freeze":
             if command.keep_stage:
                 return messages.answer(holding.hold_promotions(site, order, lasts=command.lasts))
-            return messages.answer(braking.freeze(site, actor, command.reason, cause, lasts=command.lasts))
+            frozen = emergency.brake(site, Approvable.FREEZE, order, lasts=command.lasts, at_once=command.at_once)
+            return messages.answer(frozen)
         case _ if not actor.roles:
             return messages.answer(messages.NOT_A_MEMBER)
         case "help":
@@ -47,7 +53,12 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
             found = site.measure(site.clock(), leaving_zero=_at_zero(site))
             return messages.report(found, site.target.window_minutes)
         case "promote":
-            return messages.answer(operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
+            result = operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run)
+            return [*messages.answer(result), *_glass(site, actor, result)]
+        case "break_glass":
+            return messages.answer(emergency.break_glass(site, order))
+        case "review":
+            return messages.answer(emergency.review(site, actor, command.reason, command.story))
         case "approve":
             return messages.answer(approving.approve(site, actor, command.argument))
         case "deny":
@@ -88,6 +99,16 @@ def _receipts(site: Site, command: Command) -> tuple[Sealed, ...]:
         return site.journal.receipts(last=command.count)
     theirs = (one for one in site.journal.receipts() if one.receipt.actor.id == command.person)
     return tuple(theirs)[-command.count :]
+
+
+def _glass(site: Site, actor: Actor, result: object) -> list[Block]:
+    """Offer an approver, whom only failing gates stand in the way of, to promote alone."""
+    if not isinstance(result, Refused) or result.refusal.code is not Code.GATES_NOT_PASSED or result.report is None:
+        return []
+    blind = any(gate.blind for gate in result.report.gates.blocking)
+    if blind or not site.access.may_approve(actor, Approvable.PROMOTE):
+        return []
+    return [actions(button("Break the glass…", "ask_break_glass", value=site.target.name, style="danger"))]
 
 
 def announced_day(site: Site, operation: str) -> date:

@@ -10,5 +10,5 @@ io     logs files parquet_export warehouse past_ledgers segments decoded ledger_
        brake router backups lock
 shell  site upkeep actuation braking restoring holding approving operations emergency preflight realigning pausing watching
        insight doctor doctor_house recovery overview verification settings terminal cli_ledger backtest_chart cli_options
-       cli_upkeep cli_insight cli
+       cli_upkeep cli_emergency cli_insight cli
 """

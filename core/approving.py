@@ -163,7 +163,7 @@ def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Sig
         return Refused(braked, approval=approval)
     try:
         with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
-            _settle_brake(site, approval.signed(actor, now), now, by=actor)
+            settle_brake(site, approval.signed(actor, now), ApprovalStatus.APPROVED, now, by=actor)
     except AnrError as error:
         log.exception("the brake acted, but its request is still open; the next sweep ends it")
         return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
@@ -175,13 +175,20 @@ def cause_of(approval: Approval) -> str:
     return f"approval:{approval.id}"
 
 
-def _settle_brake(site: Site, approval: Approval, now: datetime, *, by: Actor | None = None) -> Ended | None:
-    """End the request for a brake that has acted; None if it is over already."""
+def settle_brake(
+    site: Site, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
+) -> Ended | None:
+    """End the request for a brake that has acted; None if it is over already. The caller holds the lock.
+
+    Raises:
+        JournalError: the request is still open.
+    """
     again = site.journal.approval(approval.id)
     if again is None or again.status is not ApprovalStatus.PENDING:
         return None
-    ended = approval.ended(ApprovalStatus.APPROVED, now, by=by)
-    return Ended(ended, _record(site, ended, Action.APPROVE, by or SCHEDULER, now))
+    ended = approval.ended(status, now, by=by, note=note)
+    action = Action.APPROVE if status is ApprovalStatus.APPROVED else Action.STALE
+    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now))
 
 
 def _approve_promotion(
@@ -251,7 +258,8 @@ def sweep(site: Site) -> tuple[Ended, ...]:
         state = site.journal.state()
         for approval in site.journal.pending():
             if approval.action in BRAKES and site.journal.find_cause(cause_of(approval)) is not None:
-                settled = _settle_brake(site, approval, now)  # the process died between the brake and this
+                # the process died between the brake and this
+                settled = settle_brake(site, approval, ApprovalStatus.APPROVED, now)
                 ended.extend([settled] if settled else [])
             elif now >= approval.expires_at:
                 ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))

@@ -14,13 +14,10 @@ SHORTEST_REASON = 10
 """Fewer characters explain nothing to whoever reviews it."""
 
 
-def may_break_glass(actor: Actor, state: RolloutState, reason: str, access: AccessPolicy) -> Refuse | None:
+def may_break_glass(actor: Actor, state: RolloutState, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not break the glass, before anything is measured; None if they may."""
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
         return not_allowed("break the glass", "approvers")
-    if len(reason) < SHORTEST_REASON:
-        text = f"A break-glass needs a reason of at least {SHORTEST_REASON} characters. Nothing was changed."
-        return Refuse(Code.NO_REASON, text)
     if state.unreviewed is not None:
         last = state.unreviewed
         return Refuse(
@@ -29,6 +26,14 @@ def may_break_glass(actor: Actor, state: RolloutState, reason: str, access: Acce
             "approver reviews it with the button on its message or `anr review`.",
         )
     return None
+
+
+def too_short(reason: str) -> Refuse | None:
+    """Refuse a reason that explains nothing; None if it may do."""
+    if len(reason) >= SHORTEST_REASON:
+        return None
+    text = f"A break-glass needs a reason of at least {SHORTEST_REASON} characters. Nothing was changed."
+    return Refuse(Code.NO_REASON, text)
 
 
 def decide_break_glass(move: Raise, gates: GateReport) -> Proceed | Refuse:
@@ -50,11 +55,11 @@ def passed_over(action: Approvable, actor: Actor, access: AccessPolicy, gates: G
     return BreakGlass(gates=tuple(gate.name for gate in gates.blocking) if gates else (), skipped=skipped)
 
 
-def may_review(state: RolloutState, actor: Actor, access: AccessPolicy) -> Refuse | None:
+def may_review(state: RolloutState, actor: Actor, access: AccessPolicy, story: str = "") -> Refuse | None:
     """Say why this actor may not review the last break-glass, or None if they may."""
     last = state.unreviewed
-    if last is None:
-        return Refuse(Code.NOTHING_TO_REVIEW, "No break-glass waits for a review. Nothing was changed.")
+    if last is None or story not in {"", last.operation}:
+        return Refuse(Code.NOTHING_TO_REVIEW, "This waits for no review. Nothing was changed.")
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
         return Refuse(Code.NOT_APPROVER, "Only an approver can review a break-glass. Nothing was changed.")
     if actor.is_same_as(last.actor):

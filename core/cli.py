@@ -17,12 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from core import approving, braking, holding, logs, operations, recovery, verification
+from core import approving, emergency, holding, logs, operations, recovery, verification
+from core.actors import Approvable
 from core.actuation import Order
 from core.canonical import parse_moment, parse_span
+from core.cli_emergency import emergency_app
 from core.cli_insight import insight_app
 from core.cli_ledger import ledger_commands
-from core.cli_options import NAMED_TARGET, VERBOSE, AsJson, Reason, operating
+from core.cli_options import NAMED_TARGET, VERBOSE, AsJson, Now, Reason, operating
 from core.cli_upkeep import upkeep_app
 from core.errors import AnrError, ConfigurationError
 from core.files import write_durably
@@ -54,6 +56,7 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
 app.add_typer(insight_app)
+app.add_typer(emergency_app)
 app.add_typer(upkeep_app)
 app.add_typer(ledger_commands)
 
@@ -198,10 +201,10 @@ def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rollback(*, reason: Reason = "", as_json: AsJson = False) -> None:
+def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Put the router in its safe settings at once."""
     with operating() as (settings, site):
-        result = braking.rollback(site, settings.terminal_actor(), reason)
+        result = emergency.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
     finish(result, as_json=as_json)
 
 
@@ -211,6 +214,7 @@ def freeze(
     reason: Reason = "",
     keep_stage: Annotated[bool, typer.Option("--keep-stage", help="Only hold promotions; leave the router as it is.")] = False,
     lasts: Annotated[str, typer.Option("--for", help="How long, as 90m, 2h or 3d; until it is lifted if left out.")] = "",
+    now: Now = False,
     as_json: AsJson = False,
 ) -> None:
     """Roll back at once, and hold every promotion until the hold is lifted or its time is over."""
@@ -222,7 +226,8 @@ def freeze(
         if keep_stage:
             result = holding.hold_promotions(site, Order(settings.terminal_actor(), reason), lasts=span)
         else:
-            result = braking.freeze(site, settings.terminal_actor(), reason, lasts=span)
+            order = Order(settings.terminal_actor(), reason)
+            result = emergency.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
     finish(result, as_json=as_json)
 
 

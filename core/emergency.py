@@ -8,12 +8,13 @@ from datetime import timedelta
 
 from core.actors import Actor, Approvable, Role
 from core.actuation import Order, climb
-from core.approving import Intent, ask
+from core.approvals import ApprovalStatus
+from core.approving import Intent, ask, settle_brake
 from core.braking import Braked, engage
-from core.break_glass import decide_break_glass, may_break_glass, may_review, passed_over
-from core.canonical import clean_text
+from core.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
+from core.canonical import clean_text, parse_span
 from core.decisions import Code, Raise, Refuse, not_allowed, obstacles, plan_move
-from core.errors import AnrError
+from core.errors import AnrError, JournalError
 from core.lock import operation_lock
 from core.logs import logger
 from core.outcomes import Asked, Moved, Refused
@@ -42,7 +43,7 @@ def break_glass(site: Site, order: Order) -> Moved | Refused:
         facts = site.facts()
         if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        if refusal := may_break_glass(actor, facts.state, reason, site.access):
+        if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
             return Refused(refusal)
         move = plan_move(facts.state, site.target.stages, None, facts.drift)
         if not isinstance(move, Raise):
@@ -61,15 +62,21 @@ def break_glass(site: Site, order: Order) -> Moved | Refused:
         return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
 
 
-def review(site: Site, actor: Actor, finding: str = "") -> Reviewed | Refused:
+def review(site: Site, actor: Actor, finding: str = "", story: str = "") -> Reviewed | Refused:
     """Say that somebody else has looked at the last break-glass, so that the next one is possible.
+
+    Args:
+        site: the target.
+        actor: who looked.
+        finding: what they found.
+        story: the break-glass that they looked at; the last one if it is left out.
 
     Raises:
         OperationBusy, JournalError: nothing was recorded.
     """
     with operation_lock(site.target.run_dir, "review", site.clock()):
         state = site.journal.state()
-        if refusal := may_review(state, actor, site.access):
+        if refusal := may_review(state, actor, site.access, story):
             return Refused(refusal)
         if state.unreviewed is None:
             raise AssertionError("may_review refuses where there is nothing to review")
@@ -117,3 +124,29 @@ def brake(
     if isinstance(asked, Refused) and asked.refusal.code is Code.NO_APPROVERS:
         return engage(site, Action(action), order, lasts)
     return asked
+
+
+def brake_now(site: Site, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
+    """Break the glass of a brake that waits for an approval: act at once, then end the request."""
+    now, approval = site.clock(), None
+    try:
+        approval = site.journal.approval(approval_id)
+    except JournalError:
+        log.exception("the request %s cannot be read; the brake acts all the same", approval_id)
+    if approval is not None and approval.status is not ApprovalStatus.PENDING:
+        return Refused(Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}."), approval=approval)
+    reason = approval.reason if approval else ""
+    lasts = parse_span(approval.subject[0]) if approval and approval.subject else None
+    order = Order(actor, reason, f"approval:{approval_id}", break_glass=passed_over(action, actor, site.access))
+    braked = engage(site, Action(action), order, lasts, story=approval_id)
+    if isinstance(braked, Refuse) or approval is None:
+        return braked
+    try:
+        with operation_lock(site.target.run_dir, f"end {approval_id}", now):
+            settle_brake(
+                site, approval, ApprovalStatus.STALE, now, by=actor, note="Done at once, without waiting for an approval."
+            )
+    except AnrError as error:
+        log.exception("the brake acted, but its request is still open; the next sweep ends it")
+        return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
+    return braked

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, holding, outcomes, pausing, restoring, upkeep
+from core import braking, emergency, holding, outcomes, pausing, preflight, restoring, upkeep
 from core.actors import Actor
 from core.approvals import ApprovalStatus
 from core.decisions import NeedsApproval, Refuse
@@ -98,7 +98,7 @@ def finish(result: object, *, as_json: bool = False) -> None:
         raise typer.Exit(ended.code)
 
 
-def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
+def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
     """Return what a result means at a terminal. Pure."""
     match result:
         case outcomes.Refused(refusal=refusal):
@@ -143,6 +143,12 @@ def ending(result: object) -> Ending:  # noqa: C901 - one arm a result
             line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
             facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
             return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
+        case preflight.Skipped(day=day, sealed=sealed):
+            line = f"The run of {day} reports and promotes nothing. Receipt {sealed.mark}."
+            return Ending(DONE, said=(line,), facts={"result": "skipped", "day": day.isoformat(), "receipt": sealed.receipt.seq})
+        case emergency.Reviewed(sealed=sealed):
+            line = f"Reviewed; the next break-glass is possible again. Receipt {sealed.mark}."
+            return Ending(DONE, said=(line,), facts={"result": "reviewed", "receipt": sealed.receipt.seq})
         case pausing.Scheduled(paused=paused, sealed=sealed):
             line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
             facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}

@@ -30,7 +30,7 @@ def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
-    monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
+    monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON", "os:somebody-else"]))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 

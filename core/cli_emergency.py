@@ -1,0 +1,40 @@
+"""`anr skip`, `break-glass` and `review`: what one person decides alone, and what another makes of it."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from core import emergency, preflight
+from core.actuation import Order
+from core.cli_options import AsJson, Reason, operating
+from core.schedule import next_run
+from core.terminal import finish
+
+emergency_app = typer.Typer()
+
+
+@emergency_app.command()
+def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
+    with operating() as (settings, site):
+        schedule = site.target.schedule
+        day = next_run(site.clock(), schedule).astimezone(ZoneInfo(schedule.zone)).date()
+        result = preflight.skip(site, settings.terminal_actor(), day, reason)
+    finish(result, as_json=as_json)
+
+
+@emergency_app.command("break-glass")
+def break_glass(reason: str, *, as_json: AsJson = False) -> None:
+    """Promote alone against gates that fail; REASON says why. For approvers; somebody else reviews it afterwards."""
+    with operating() as (settings, site):
+        result = emergency.break_glass(site, Order(settings.terminal_actor(), reason))
+    finish(result, as_json=as_json)
+
+
+@emergency_app.command()
+def review(finding: Annotated[str, typer.Argument(help="What you found.")] = "", *, as_json: AsJson = False) -> None:
+    """Say that you have looked at the last break-glass of somebody else, so that the next one is possible."""
+    with operating() as (settings, site):
+        result = emergency.review(site, settings.terminal_actor(), finding)
+    finish(result, as_json=as_json)
