@@ -82,7 +82,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
         routers.push_async_callback(desk.drain)
         bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
-        home = Home(desk, calls)
+        home = Home(desk, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
         await routers.enter_async_context(_following(home.run()))
         app = listeners(bolt, desk, home)
         if app_token:

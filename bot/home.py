@@ -5,10 +5,12 @@ shows (bot/home_view.py); its buttons open modals (bot/forms.py) or answer reque
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from bot import home_view, messages
@@ -16,7 +18,9 @@ from bot.desk import Desk, Request
 from bot.home_view import DAYS, Glance
 from bot.outage import SLACK_FAILED
 from bot.slack_calls import SlackCalls
+from core.canonical import canonical_bytes
 from core.errors import AnrError
+from core.files import read_bounded, write_durably
 from core.logs import logger
 from core.overview import look
 from core.schedule import next_run
@@ -31,6 +35,7 @@ OPEN_SECONDS = 12 * 3600.0
 """How long a home is kept up to date after it was opened."""
 MAX_OPEN = 200
 _RECEIPTS_SHOWN = 5
+_MAX_FILE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class _Open:
 
     Attributes:
         team: their workspace, as Slack said.
-        at: when they opened it, on the monotonic clock.
+        at: when they opened it, in seconds since 1970.
         heads: number of each router's newest receipt when it was last drawn.
     """
 
@@ -51,18 +56,27 @@ class _Open:
 class Home:
     """The homes of everybody who has opened theirs."""
 
-    def __init__(self, desk: Desk, calls: SlackCalls) -> None:
+    def __init__(self, desk: Desk, calls: SlackCalls, file: Path) -> None:
         self._desk = desk
         self._calls = calls
-        self._open: dict[str, _Open] = {}
+        self._file = file
+        self._open = _remembered(file)
 
     async def opened(self, user: str, team: str | None) -> None:
         """Show somebody their home, and keep it up to date."""
         self._open.pop(user, None)
-        self._open[user] = _Open(team, time.monotonic())
+        self._open[user] = _Open(team, time.time())
         while len(self._open) > MAX_OPEN:
             self._open.pop(next(iter(self._open)))
+        await asyncio.to_thread(self._remember)
         await self._publish([user])
+
+    def _remember(self) -> None:
+        """Keep who has a home open, so that a restart leaves nobody with an old one."""
+        try:
+            write_durably(self._file, canonical_bytes({user: one.at for user, one in self._open.items()}))
+        except OSError as error:
+            log.warning("who has a home open could not be kept: %s", error)
 
     async def run(self) -> None:
         """Follow the journals until cancelled."""
@@ -74,7 +88,7 @@ class Home:
                 log.exception("the homes were not drawn anew")
 
     async def _follow(self) -> None:
-        still = time.monotonic() - OPEN_SECONDS
+        still = time.time() - OPEN_SECONDS
         self._open = {user: one for user, one in self._open.items() if one.at > still}
         if not self._open:
             return
@@ -128,6 +142,18 @@ def glance(site: Site) -> Glance:
         schedule=site.target.schedule,
         stages=site.target.stages,
     )
+
+
+def _remembered(file: Path) -> dict[str, _Open]:
+    try:
+        kept = json.loads(read_bounded(file, _MAX_FILE_BYTES))
+        known = {str(user): _Open(None, float(at)) for user, at in kept.items()}
+        return dict(sorted(known.items(), key=lambda one: one[1].at)[-MAX_OPEN:])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("who had a home open cannot be read; they open it again: %s", error)
+        return {}
 
 
 def _head(site: Site) -> int:

@@ -1,11 +1,15 @@
 """The app's home and the global shortcut, over the wire in both modes."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from bot.app import running
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
+from core import braking
+from core.actors import Actor, ActorKind
 from core.receipts import Action
 from core.site import Site
 from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, shown, whispers
@@ -134,6 +138,27 @@ async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> Non
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
     await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
+
+
+async def test_a_home_that_was_open_before_a_restart_is_kept_up_to_date_after_it(scene: Played) -> None:
+    """What happened while the bot was away, and after it came back, is seen without opening the home again."""
+    playground, settings = scene
+    async with running(settings):
+        await opened(playground, "U0OLIVIA")
+    site = Site.at(settings.target, settings.access)
+    roles = settings.access.roles_of("U0OLIVIA", full_member=True)
+    await asyncio.to_thread(braking.freeze, site, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
+    async with running(settings):
+        await playground.wait_for(lambda: "at night" in said(view_of(playground, "U0OLIVIA")), WAIT)
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"U0OLIVIA": "yesterday"}', "not JSON"])
+async def test_a_broken_memory_of_homes_stops_nothing(scene: Played, kept: str) -> None:
+    """The bot starts, and a home that is opened again is kept up to date."""
+    playground, settings = scene
+    settings.target.journal.with_suffix(".homes.json").write_text(kept, encoding="utf-8")
+    async with running(settings):
+        await opened(playground, "U0OLIVIA")
 
 
 async def test_a_home_survives_a_slack_that_does_not_take_it(played: Played) -> None:
