@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 import typer
 
-from bot.doctor import examine_slack
 from core import logs
 from core.cli import app, run
 from core.cli_options import VERBOSE, AsJson, operating
@@ -31,6 +30,8 @@ def bot() -> None:
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Examine everything that operating the router depends on, and say what to do next."""
+    from bot.doctor import examine_slack  # noqa: PLC0415 - Slack's client is slow to import, and only this needs it
+
     checks: tuple[Check, ...] = ()
     try:
         with operating() as (settings, site):

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import urllib3
-
 from core.brake import Brake, BrakeReading
 from core.canonical import clean_text
 from core.envfile import settings_in, with_settings
@@ -172,6 +170,8 @@ class Router:
 
     def slots(self) -> SlotsHealth:
         """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""
+        import urllib3  # noqa: PLC0415 - slow to import, and the brake needs no health
+
         url, limit = self._target.health_url, self._target.health_timeout_s
         ends = time.monotonic() + limit
         try:
