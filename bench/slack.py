@@ -57,8 +57,8 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[None]
         sys.executable, "-m", "bot", "bot", env=environment(settings, os.environ), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        if settings.slack.http_port:
-            await listening(settings.slack.http_port)
+        if settings.http.port:
+            await listening(settings.http.port)
         else:
             await playground.wait_for(lambda: playground.socket_mode.connections, 20)
         yield

@@ -5,17 +5,17 @@ Excluded: everything that these do.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
-from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import buttons, forms, questions, shortcuts, slash
 from bot.access import Access
@@ -25,11 +25,14 @@ from bot.doctor import examine_slack
 from bot.home import Home
 from bot.jobs import Jobs
 from bot.manifest import COMMAND
+from bot.metrics import Metrics, SlackErrors
 from bot.outage import SLACK_FAILED
 from bot.outbox import Outbox
+from bot.server import Server
 from bot.slack_calls import SlackCalls
 from bot.stories import Stories
 from bot.telling import Telling
+from bot.webhooks import AlertWebhook, Lane
 from core import recovery
 from core.doctor import Check
 from core.doctor_house import check_up
@@ -48,13 +51,14 @@ _PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_u
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int | None]:
-    """Run the bot while the block lasts; yields the port of HTTP mode, or None in Socket Mode.
+async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int]:
+    """Run the bot while the block lasts; yields the port on which it listens.
 
-    While Slack cannot be reached the schedule already runs, and this waits; what it does is told when Slack is back.
+    While Slack cannot be reached alerts already freeze, the schedule runs, and this waits; what is done is told when Slack is
+    back.
 
     Raises:
-        ConfigurationError: Slack is not configured, or refuses a token; the bot was stopped.
+        ConfigurationError: Slack is not configured or refuses a token, or the address is taken; the bot was stopped.
     """
     slack = settings.slack
     bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
@@ -64,33 +68,56 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "
             "(Socket Mode) or slack.signing_secret (HTTP mode).",
         )
+    metrics = Metrics(settings.http.measure_seconds)
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
+    client.retry_handlers.append(SlackErrors(metrics.counters))
+    identity: AsyncSlackResponse | None = None
     with suppress(*SLACK_FAILED), _refusals("the bot token"):
-        await client.auth_test()  # a token that is wrong ends here, before anything was started
-    async with AsyncExitStack() as routers:
+        identity = await client.auth_test()  # a token that is wrong ends here, before anything was started
+    async with AsyncExitStack() as parts:
+        parts.callback(metrics.close)
         calls = SlackCalls(client)
-        stations = [
-            await routers.enter_async_context(_station(settings, target, calls, clock)) for target in settings.every_target
-        ]
-        identity = await _patiently(client.auth_test, "the bot token")
-        known = AuthorizeResult.from_auth_test_response(bot_token=bot_token, auth_test_response=identity)
+        stations = [await parts.enter_async_context(_station(settings, one, calls, clock)) for one in settings.every_target]
+        webhook = AlertWebhook(settings.alerts, [Lane(station, metrics.counters) for station in stations], metrics.counters)
+        parts.push_async_callback(webhook.drain)
+        server = Server(webhook, metrics, stations)
+        if identity is not None and not app_token:
+            server.serve_slack(await parts.enter_async_context(_people(settings, calls, client, identity, stations)))
+        port = await parts.enter_async_context(server.listening(settings.http))
+        log.info("listening", host=settings.http.host, port=port)
+        await parts.enter_async_context(_following(metrics.run(stations)))
+        if app_token or identity is None:
+            if identity is None:
+                identity = await _patiently(client.auth_test, "the bot token")
+            app = await parts.enter_async_context(_people(settings, calls, client, identity, stations))
+            if app_token:
+                server.slack_problem = await parts.enter_async_context(_socket(app, app_token, client))
+            else:
+                server.serve_slack(app)
+        yield port
 
-        async def authorize() -> AuthorizeResult:
-            # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
-            return known
 
-        desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
-        routers.push_async_callback(desk.drain)
-        bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
-        home = Home(desk, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
-        await routers.enter_async_context(_following(home.run()))
-        app = listeners(bolt, desk, home)
-        if app_token:
-            async with _socket(app, app_token, client):
-                yield None
-        else:
-            async with _http(app, slack.http_host, slack.http_port) as port:
-                yield port
+@asynccontextmanager
+async def _people(
+    settings: Settings, calls: SlackCalls, client: AsyncWebClient, identity: AsyncSlackResponse, stations: Sequence[Station]
+) -> AsyncIterator[AsyncApp]:
+    """Yield the Slack app, once Slack has said who the bot is; at the end wait for what people began."""
+    slack = settings.slack
+    known = AuthorizeResult.from_auth_test_response(bot_token=client.token, auth_test_response=identity)
+
+    async def authorize() -> AuthorizeResult:
+        # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
+        return known
+
+    desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
+    secret = slack.signing_secret.get_secret_value()
+    bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
+    home = Home(desk, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
+    try:
+        async with _following(home.run()):
+            yield listeners(bolt, desk, home)
+    finally:
+        await desk.drain()
 
 
 @contextmanager
@@ -141,15 +168,17 @@ async def _station(
         house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
         return (*house, *examine_slack(settings.slack, (channel,)))
 
-    async with _following(stories.run()):
-        jobs.start()
-        try:
-            yield Station(site, stories, channel, examine)
-        finally:
-            await jobs.stop()
-            with suppress(AnrError, *SLACK_FAILED):
-                await asyncio.wait_for(stories.catch_up(), 5)
-    site.journal.close()
+    try:
+        async with _following(stories.run()):
+            jobs.start()
+            try:
+                yield Station(site, stories, channel, examine)
+            finally:
+                await jobs.stop()
+                with suppress(AnrError, *SLACK_FAILED):
+                    await asyncio.wait_for(stories.catch_up(), 5)
+    finally:
+        site.journal.close()
 
 
 @asynccontextmanager
@@ -212,6 +241,7 @@ def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 
         desk.begin(forms.submitted(desk, body, client))
 
     _elsewhere(app, desk, home)
+    _alert_listeners(app, desk)
 
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:
@@ -242,33 +272,38 @@ def _elsewhere(app: AsyncApp, desk: Desk, home: Home) -> None:
         desk.begin(home.opened(request.user, request.team))
 
 
+def _alert_listeners(app: AsyncApp, desk: Desk) -> None:
+    @app.action(buttons.ACKNOWLEDGE)
+    async def acknowledged(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.acknowledged(desk, body, respond))
+
+    @app.shortcut(shortcuts.BECAUSE)
+    async def because_of_message(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        desk.begin(shortcuts.because_of_message(desk, body, client))
+
+    @app.action({"type": "interactive_message", "callback_id": buttons.ALERT_MESSAGE})
+    async def on_alert_message(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+        await ack()
+        desk.begin(buttons.on_alert_message(desk, body, respond))
+
+
 @asynccontextmanager
-async def _socket(app: AsyncApp, app_token: str, client: AsyncWebClient) -> AsyncIterator[None]:
+async def _socket(app: AsyncApp, app_token: str, client: AsyncWebClient) -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
+    """Connect in Socket Mode while the block lasts; yields what asks why the connection is down, None while it stands."""
     handler = AsyncSocketModeHandler(app, app_token, web_client=AsyncWebClient(token=client.token, base_url=client.base_url))
+    connection = handler.client
+
+    async def problem() -> str | None:
+        return None if await connection.is_connected() else "the connection to Slack (Socket Mode) is down"
+
     try:
         # asked for here and not by the handler, which takes a refusal for an outage and asks for ever
         opened = await _patiently(lambda: client.apps_connections_open(app_token=app_token), "the app-level token")
-        handler.client.wss_uri = str(opened["url"])
+        connection.wss_uri = str(opened["url"])
         await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt has no types here
         log.info("connected to Slack in Socket Mode")
-        yield
+        yield problem
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]  # as above
-
-
-@asynccontextmanager
-async def _http(app: AsyncApp, host: str, port: int) -> AsyncIterator[int]:
-    runner = web.AppRunner(app.web_app("/slack/events"), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigurationError(
-            f"Nothing can listen on {host}:{port} ({error.strerror}). The bot was stopped; set another slack.http_port.",
-        ) from error
-    try:
-        log.info("listening for Slack on %s:%d", host, runner.addresses[0][1])
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()

@@ -29,8 +29,9 @@ LABELS = {
     GateName.SLOTS: "Critical slots",
     GateName.DECISIONS: "Decisions in the window",
     GateName.FRESHNESS: "Ledger freshness",
+    GateName.ALERT_PATH: "Alert path",
 }
-_ACTORS = {ActorKind.SCHEDULER: "the schedule", ActorKind.RECOVERY: "recovery at start"}
+_ACTORS = {ActorKind.SCHEDULER: "the schedule", ActorKind.RECOVERY: "recovery at start", ActorKind.ALERT: "Alertmanager"}
 
 
 def escape(text: str) -> str:

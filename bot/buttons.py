@@ -7,6 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import forms
 from bot.commands import Command
 from bot.desk import Answer, Desk, Request
+from core.canonical import clean_text
 
 ANSWERS = ("approve",)
 """Action ids of the buttons that answer a request at once; each is also the word that it carries out."""
@@ -20,6 +21,12 @@ DETAILS = "details"
 """Action id of the button that adds a report's details to its thread."""
 LINK = "runbook"
 """Action id of the button that opens a page; Slack tells us of the click all the same."""
+
+ACKNOWLEDGE = "acknowledge"
+"""Action id of the button on a group of alerts, and the word that it carries out."""
+ALERT_MESSAGE = "anr_alert"
+"""Callback id of the buttons that Alertmanager's own Slack messages carry (ops/alertmanager.yml)."""
+_BRAKES = frozenset({"freeze", "rollback"})
 
 
 async def details(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
@@ -56,3 +63,22 @@ async def ended_drift(desk: Desk, body: dict[str, Any], respond: Answer) -> None
     action = body["actions"][0]
     command = Command("drift", argument=str(action["action_id"]), story=str(action.get("value", ""))[:40])
     await desk.carry_out(command, Request.of(body), respond)
+
+
+async def acknowledged(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+    """Note who looks after a group of alerts; the button carries the id of its story."""
+    story = str(body["actions"][0].get("value", ""))[:40]
+    await desk.carry_out(Command(ACKNOWLEDGE, story=story), Request.of(body), respond)
+
+
+async def on_alert_message(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+    """Freeze or roll back from a message of Alertmanager; the same click has one effect, however often it is delivered."""
+    word = str((body.get("actions") or [{}])[0].get("value", ""))
+    if word not in _BRAKES:
+        await respond(text="This button is not known here. Nothing was done; try `/anr help`.", replace_original=False)
+        return
+    attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
+    said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), 200)
+    cause = f"click:{body.get('message_ts', '')}:{body.get('action_ts', '')}"[:200]
+    command = Command(word, reason=f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
+    await desk.carry_out(command, Request.of(body, cause), respond)

@@ -56,7 +56,7 @@ class Command:
     """A command that was understood.
 
     Attributes:
-        word: one of `WORDS`.
+        word: one of `WORDS`, or `acknowledge` or `silence`, which only cards offer.
         target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
         argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`.
@@ -68,6 +68,8 @@ class Command:
         count: of `receipts`, how many.
         person: of `receipts`, whose; a Slack user id.
         story: of a click on a message, the story whose button it was; empty if it was typed.
+        while_firing: of `unfreeze`, although an alert still fires.
+        minutes: how long a silence lasts.
     """
 
     word: str
@@ -83,6 +85,8 @@ class Command:
     count: int = 5
     person: str | None = None
     story: str = ""
+    while_firing: bool = False
+    minutes: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,15 @@ def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
 def _unfreeze(word: str, rest: str) -> Command:
     holds = []
     head, tail = _cut(rest)
+    while_firing = _option(head) == "while-firing"
+    if while_firing:
+        rest = tail
+        head, tail = _cut(rest)
     while _names_hold(head.strip("`,").lower()):
         holds.append(head.strip("`,").lower())
         rest = tail
         head, tail = _cut(rest)
-    return Command(word, holds=tuple(holds), reason=plain(rest))
+    return Command(word, holds=tuple(holds), reason=plain(rest), while_firing=while_firing)
 
 
 def _restore(word: str, rest: str) -> Command | Misunderstood:

@@ -35,7 +35,7 @@ from core.gates import Gate, GateName, Verdict
 from core.receipts import Action, Hold, Phase, Receipt, Result, Sealed
 from core.timeline import Spell
 
-_LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.FRESHNESS})
+_LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.FRESHNESS, GateName.ALERT_PATH})
 _VERDICTS = {
     Verdict.PASS: "✅ PASS",
     Verdict.FAIL: "❌ FAIL",
@@ -168,6 +168,8 @@ def _value(gate: Gate) -> str:
             return f"{gate.value:,.0f}"
         case GateName.FRESHNESS:
             return f"{gate.value:.1f} min old"
+        case GateName.ALERT_PATH:
+            return f"heard {gate.value:.1f} min ago"
 
 
 def _bound(gate: Gate) -> str:
@@ -184,7 +186,7 @@ def _bound(gate: Gate) -> str:
             return f"all {gate.bound:.0f}"
         case GateName.DECISIONS:
             return f"at least {gate.bound:,.0f}"
-        case GateName.FRESHNESS:
+        case GateName.FRESHNESS | GateName.ALERT_PATH:
             return f"at most {gate.bound:g} min"
 
 

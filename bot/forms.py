@@ -4,6 +4,7 @@ Excluded: what a modal looks like, and what its fields mean (bot/questions.py).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +14,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import messages, questions
 from bot.blocks import LABELS, escape, passed_over, percent
-from bot.commands import Command, Misunderstood
+from bot.commands import WORDS, Command, Misunderstood
 from bot.desk import Answer, Desk, Request
 from bot.outage import SLACK_FAILED
 from bot.questions import About, View
 from bot.words import announced_day
+from core import alert_answers
 from core import break_glass as glass
 from core.actors import Actor, Approvable, Role
 from core.approvals import still_open
@@ -52,7 +54,7 @@ async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], clie
     command = Command(word, target=about.target or None, argument=about.argument, story=about.argument)
     if word == "freeze":
         station = desk.station(command, request.channel)
-        about = about if isinstance(station, Misunderstood) else About(station.site.target.name, "", about.response_url)
+        about = about if isinstance(station, Misunderstood) else replace(about, target=station.site.target.name, argument="")
         first = questions.freeze(about, desk.routers)
     else:
         first = questions.waiting(word, about)
@@ -62,7 +64,8 @@ async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], clie
         if isinstance(error, SlackApiError) and error.response.get("error") == "exchanged_trigger_id":
             return  # the same click, delivered twice: its modal is open
         log.exception("the modal could not be opened")
-        text = f"Slack did not open the form. Nothing was done; type `/anr {word}` with a reason instead."
+        instead = f"type `/anr {word}` with a reason instead" if word in WORDS else "click again"
+        text = f"Slack did not open the form. Nothing was done; {instead}."
         await desk.tell(_answer_at(client, about, request.user), messages.failure(text))
         return
     view = await _loaded(desk, command, about, request)
@@ -100,7 +103,19 @@ def _unfreeze(site: Site, actor: Actor, about: About) -> View:
     if Role.OPERATE not in actor.roles:
         return questions.told("unfreeze", about, messages.answer(not_allowed("unfreeze", "operators")))
     state = site.journal.state()
-    return questions.unfreeze(About(site.target.name, "", about.response_url), state.holds, state.stage)
+    named = alert_answers.holds_of(site, about.argument) if about.argument else {hold.id for hold in state.holds}
+    chosen = [hold for hold in state.holds if hold.id in named]
+    firing = [hold for hold in state.firing if hold.id in named]
+    return questions.unfreeze(About(site.target.name, "", about.response_url), chosen, state.stage, firing)
+
+
+def _silence(site: Site, actor: Actor, about: About) -> View:
+    if Role.OPERATE not in actor.roles:
+        return questions.told("silence", about, messages.answer(not_allowed("silence alerts", "operators")))
+    firing = alert_answers.firing_of(site, about.argument)
+    if not firing:
+        return questions.told("silence", about, messages.failure("No alert of this group fires any more."))
+    return questions.silence(replace(about, target=site.target.name), firing)
 
 
 def _restore(site: Site, actor: Actor, about: About) -> View:
@@ -161,6 +176,7 @@ _LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
     "skip": _skip,
     "break_glass": _break_glass,
     "review": _review,
+    "silence": _silence,
 }
 
 

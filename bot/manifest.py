@@ -41,6 +41,12 @@ MANIFEST: dict[str, Any] = {
                 "callback_id": "freeze_anr",
                 "description": "Roll the ANR router back, or only hold its promotions",
             },
+            {
+                "name": "Freeze ANR because of this",
+                "type": "message",
+                "callback_id": "freeze_because",
+                "description": "Put the ANR router in its safe settings and hold every promotion",
+            },
         ],
     },
     "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},

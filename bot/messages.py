@@ -26,6 +26,7 @@ from bot.cards import ending, outcome, what
 from bot.commands import WORDS, Misunderstood
 from bot.posts import Block
 from bot.upkeep_cards import upkeep_outcome
+from core.alert_answers import Acknowledged, Silenced
 from core.approvals import BRAKES
 from core.braking import Braked, Unfrozen
 from core.decisions import NeedsApproval, Refuse, not_allowed
@@ -143,6 +144,11 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Skipped(day=day, sealed=sealed):
             text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."
             return [section(text), context(mark(sealed))]
+        case Acknowledged():
+            return [section(":eyes: Acknowledged; the card says so.")]
+        case Silenced(sealed=sealed, left=left):
+            rest = "".join(f"\n• not silenced: {escape(one)}" for one in left)
+            return [section(f":no_bell: {escape(sealed.receipt.note)}. The holds are as they were.{rest}")]
         case DailyRun(sealed=sealed):
             return [context(mark(sealed))]
         case _:

@@ -14,6 +14,7 @@ from bot.cards import what
 from bot.commands import Command
 from bot.phrases import duration
 from bot.posts import Block
+from core.alerts import AlertFacts
 from core.approvals import Approval
 from core.backups import Backup
 from core.break_glass import SHORTEST_REASON
@@ -28,7 +29,7 @@ Wrong = dict[str, str]
 
 REASONS = ("skip", "break_glass", "review")
 """What needs a reason and nothing else; its button carries the id of a story."""
-WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", *REASONS)
+WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", "silence", *REASONS)
 """What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
 _TITLES = {
     "promote": "Promote",
@@ -36,6 +37,7 @@ _TITLES = {
     "unfreeze": "Unfreeze",
     "restore": "Restore",
     "deny": "Deny",
+    "silence": "Silence",
     "skip": "Skip today's run",
     "break_glass": "Break the glass",
     "review": "Review a break-glass",
@@ -49,7 +51,12 @@ _SUBMITS = {
     "skip": "Skip",
     "break_glass": "Promote alone, now",
     "review": "Reviewed",
+    "silence": "Silence",
 }
+OF_ALERTS = frozenset({"unfreeze", "silence"})
+"""Words whose button carries the story of a group of alerts."""
+SILENCES = {30: "30 minutes", 60: "1 hour", 120: "2 hours", 240: "4 hours", 480: "8 hours", 1440: "1 day"}
+"""How long a silence may last, in minutes."""
 _MOST_CHOICES = 10
 """As many checkboxes or radio buttons as Slack takes; more come as a list to choose from."""
 
@@ -62,11 +69,13 @@ class About:
         target: name of the router; empty if it is still to be chosen.
         argument: id of the request, or of the story whose button was clicked.
         response_url: where Slack takes the answer to the person (30 minutes); empty if there is no such place.
+        said: what the reason begins with: a message that was quoted.
     """
 
     target: str = ""
     argument: str = ""
     response_url: str = ""
+    said: str = ""
 
     @classmethod
     def of(cls, view: Mapping[str, Any]) -> "About":
@@ -149,12 +158,19 @@ def freeze(about: About, routers: Sequence[str], hint: str = "What you saw") -> 
     }
     says = "When the hold ends by itself; the router stays as it is then. Left empty, somebody has to lift it."
     blocks.append(_input("lasts", "Lasts", lasts, hint=says, optional=True))
-    blocks.append(_reason("reason", "Reason", hint, optional=True, focus=True))
+    blocks.append(_reason("reason", "Reason", hint, optional=True, focus=True, said=about.said))
     return _view("freeze", about, blocks)
 
 
-def unfreeze(about: About, holds: Sequence[Hold], stage: int | None) -> View:
-    """Return the choice of holds to lift, and the question what was found."""
+def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Sequence[Hold] = ()) -> View:
+    """Return the choice of holds to lift, and the question what was found.
+
+    Args:
+        about: the router.
+        holds: those to choose from.
+        stage: percent of live traffic now.
+        firing: those whose alert still fires; they are lifted only on purpose.
+    """
     if not holds:
         return told("unfreeze", about, [section("The rollout is not frozen: there is nothing to lift.")])
     options = [_named(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
@@ -168,7 +184,24 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None) -> View:
         *map(hold_line, holds[:_MOST_CHOICES]),
     ]
     found = _reason("found", "What was found", "The cause, and why it is over", optional=False)
-    return _view("unfreeze", about, [section("\n".join(lines)), _input("holds", "Holds to lift", field), found])
+    blocks = [section("\n".join(lines)), _input("holds", "Holds to lift", field), found]
+    if firing:
+        still = ", ".join(dict.fromkeys(escape(hold.reason or hold.id[:8]) for hold in firing[:_MOST_CHOICES]))
+        blocks.insert(1, section(f":fire: *Still firing:* {still}"))
+        choice = [_named("yes", "Lift it although the alert still fires", "It freezes again only when it fires anew.")]
+        box = {"type": "checkboxes", "action_id": "while_firing", "options": choice}
+        blocks.append(_input("while_firing", "While an alert fires", box, optional=True))
+    return _view("unfreeze", about, blocks)
+
+
+def silence(about: About, firing: Sequence[AlertFacts]) -> View:
+    """Return the question for how long the alerts of a group are to be silent."""
+    names = ", ".join(dict.fromkeys(escape(facts.name) for facts in firing[:_MOST_CHOICES]))
+    line = f"Alertmanager sends no more about *{names}*. Holds stay, and an alert that fires anew still freezes."
+    options = [_named(str(minutes), text) for minutes, text in SILENCES.items()]
+    field = {"type": "static_select", "action_id": "minutes", "options": options, "initial_option": options[1]}
+    reason = _reason("reason", "Reason", "What you wait for", optional=True)
+    return _view("silence", about, [section(line), _input("minutes", "For how long", field), reason])
 
 
 def restore(about: About, backups: Sequence[Backup]) -> View:
@@ -233,7 +266,13 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - o
             holds = tuple(str(one["value"]) for one in values["holds"].get("selected_options") or ())
             wrong = {} if holds else {"holds": "Choose at least one hold."}
             wrong |= {} if reason else {"found": "Say what was found: whoever reads the receipt wants to know."}
-            return wrong or Command(word, holds=holds, reason=reason, target=about.target)
+            anyway = bool((values.get("while_firing") or {}).get("selected_options"))
+            return wrong or Command(word, holds=holds, reason=reason, target=about.target, while_firing=anyway)
+        case "silence":
+            minutes = _chosen(values, "minutes")
+            if minutes not in {str(one) for one in SILENCES}:
+                return {"minutes": "Choose how long."}
+            return Command(word, story=about.argument, minutes=int(minutes), reason=reason, target=about.target)
         case "restore":
             backup = _chosen(values, "backup")
             wrong = {} if backup else {"backup": "Choose a backup."}
@@ -276,8 +315,8 @@ def _input(name: str, label: str, element: Block, *, hint: str = "", optional: b
     return block
 
 
-def _reason(name: str, label: str, placeholder: str, *, optional: bool, focus: bool = False) -> Block:
-    element = {
+def _reason(name: str, label: str, placeholder: str, *, optional: bool, focus: bool = False, said: str = "") -> Block:
+    element: Block = {
         "type": "plain_text_input",
         "action_id": name,
         "multiline": True,
@@ -285,6 +324,8 @@ def _reason(name: str, label: str, placeholder: str, *, optional: bool, focus: b
         "focus_on_load": focus,
         "placeholder": plain_text(placeholder, 150),
     }
+    if said:
+        element["initial_value"] = said[:MAX_REASON]
     return _input(
         name, label, element, hint="It is kept in the receipt, and everybody in the channel sees it.", optional=optional
     )

@@ -59,6 +59,15 @@ class Stories:
         self._telling.open(operation)
         self.refresh(operation)
 
+    def unshown(self) -> int:
+        """Return how many receipts the channel does not show yet.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        newest = self._site.journal.receipts(last=1)
+        return max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
+
     async def run(self) -> None:
         """Follow the journal until cancelled."""
         while True:

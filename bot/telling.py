@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from bot import cards, notices
+from bot.alert_cards import alert_story
 from bot.daily_report import Day, daily_report
 from bot.posts import Post
 from bot.preflight import announced, skipped
@@ -43,6 +44,8 @@ class Telling:
         sealed = self._site.journal.of_operation(operation)
         if not sealed:
             return None
+        if any(one.receipt.alert for one in sealed):
+            return alert_story(sealed, self._lifted(sealed), silences=bool(self._site.target.alertmanager_url))
         match sealed[0].receipt.action:
             case Action.DAILY:
                 return daily_report(self._day(sealed))
@@ -69,11 +72,20 @@ class Telling:
 
     def _touched(self, receipt: Receipt) -> Iterator[str]:
         yield receipt.operation
+        for hold in receipt.holds_lifted:
+            if (frozen := self._site.journal.story_of(hold)) is not None:
+                yield frozen
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
         if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
             yield announcement.receipt.operation
         if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
             yield before.operation
+
+    def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
+        """Return, by hold, the receipt that lifted it, of the holds of a story."""
+        holds = {hold.id for one in sealed for hold in one.receipt.holds_added}
+        after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
+        return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> Day:
         run, target = sealed[0].receipt, self._site.target

@@ -11,13 +11,14 @@ from bot.blocks import actions, button, section
 from bot.commands import Command
 from bot.posts import Block
 from bot.upkeep_cards import backups
-from core import approving, emergency, holding, operations, pausing, preflight, realigning, upkeep
+from core import alert_answers, approving, emergency, holding, operations, pausing, preflight, realigning, upkeep
 from core.actors import Actor, Approvable
 from core.actuation import Order
-from core.decisions import Code
+from core.braking import Unfrozen
+from core.decisions import Code, Refuse
 from core.errors import AnrError
 from core.insight import gain_insight
-from core.outcomes import Refused
+from core.outcomes import Asked, Refused
 from core.overview import look
 from core.receipts import Sealed
 from core.schedule import next_run
@@ -68,7 +69,11 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "details":
             return [section(":thread: The hours and a CSV file are in the report's thread.")]
         case "unfreeze":
-            return messages.answer(operations.unfreeze(site, order, frozenset(command.holds)))
+            return messages.answer(_unfreeze(site, command, order))
+        case "acknowledge":
+            return messages.answer(alert_answers.acknowledge(site, order, command.story))
+        case "silence":
+            return messages.answer(alert_answers.silence(site, order, command.story, command.minutes))
         case "why":
             return insights.why(gain_insight(site))
         case "next":
@@ -92,6 +97,14 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
             return messages.answer(operations.restore(site, order, command.argument))
         case _:
             return messages.help_text()
+
+
+def _unfreeze(site: Site, command: Command, order: Order) -> Unfrozen | Asked | Refused:
+    """Lift the holds that are named, those of the group of alerts whose card was used, or all."""
+    holds = alert_answers.holds_of(site, command.story) if command.story else frozenset(command.holds)
+    if command.story and not holds:
+        return Refused(Refuse(Code.NOT_FROZEN, "The holds of these alerts are lifted already. Nothing was changed."))
+    return operations.unfreeze(site, order, holds, while_firing=command.while_firing)
 
 
 def _receipts(site: Site, command: Command) -> tuple[Sealed, ...]:

@@ -3,12 +3,14 @@
 ledger lines --seek, segments, decode--> columns --totals--> figures of a window --gates--> gate report
 gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
 intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
+alert --matchers, alerts--> what it asks for --alerting, braking--> safe settings, a hold, a receipt
 
-pure   canonical errors actors ledger columns decode seek metrics backtest past_decisions totals gates guard receipts rollout
-       timeline decisions drift approvals report outcomes schedule retention blockers break_glass envfile target
+pure   canonical errors actors matchers alerts ledger columns decode seek metrics backtest past_decisions totals gates
+       guard receipts rollout timeline decisions drift approvals report outcomes schedule retention blockers break_glass
+       envfile target
 io     logs files parquet_export warehouse past_ledgers segments decoded ledger_index ledger_scan ledger_tail journal witness
-       brake router backups lock
-shell  site upkeep actuation braking restoring holding approving operations emergency preflight realigning pausing watching
-       insight doctor doctor_house recovery overview verification settings terminal cli_ledger backtest_chart cli_options
-       cli_upkeep cli_emergency cli_insight cli
+       brake watchdog alertmanager router backups lock
+shell  site upkeep actuation braking alerting restoring holding approving operations emergency preflight alert_answers
+       realigning pausing watching insight doctor doctor_house recovery overview verification settings terminal cli_ledger
+       backtest_chart cli_options cli_upkeep cli_emergency cli_insight cli
 """

@@ -17,6 +17,7 @@ class ActorKind(StrEnum):
     SCHEDULER = "scheduler"
     RECOVERY = "recovery"
     GUARD = "guard"
+    ALERT = "alert"
 
 
 class Role(StrEnum):
@@ -60,6 +61,7 @@ SCHEDULER = Actor(kind=ActorKind.SCHEDULER, id="daily")
 UPKEEP = Actor(kind=ActorKind.SCHEDULER, id="upkeep")
 RECOVERY = Actor(kind=ActorKind.RECOVERY, id="start")
 GUARD = Actor(kind=ActorKind.GUARD, id="guard")
+ALERTMANAGER = Actor(kind=ActorKind.ALERT, id="alertmanager")
 
 
 class Approvable(StrEnum):

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.actors import Actor
+from core.alerts import AlertFacts
 from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.files import read_bounded, sync_directory, write_durably
@@ -34,8 +35,11 @@ class BrakeNote(BaseModel):
     Attributes:
         id: of the operation; of a freeze also that of its hold.
         expires_at: when a freeze ends by itself; None if somebody has to lift it.
-        operation: of the request that was approved, whose story its receipt joins; empty if nobody had to be asked.
+        operation: joins the receipts of one story: of a request that was approved, or of a group of alerts; empty if the note
+            is a story of its own.
         break_glass: whose approval was not waited for, where one was wanted.
+        alert: the alert that asked for it.
+        pilot_before: the pilot that stood in the router's settings before, as it was written.
         recorded: the journal has the receipt. A freeze's note stays until its hold is lifted.
     """
 
@@ -50,6 +54,8 @@ class BrakeNote(BaseModel):
     expires_at: Moment | None = None
     operation: str = ""
     break_glass: BreakGlass | None = None
+    alert: AlertFacts | None = None
+    pilot_before: str | None = None
     recorded: bool = False
 
 
@@ -138,6 +144,18 @@ class Brake:
         frozen = sorted(note_id for note_id, note in notes.items() if note is None or note.action is Action.FREEZE)
         waiting = sorted(note_id for note_id, note in notes.items() if note is not None and not note.recorded)
         return BrakeReading(" ".join(filter(None, tokens)), tuple(frozen), tuple(waiting))
+
+    def has(self, note_id: str) -> bool:
+        """Whether a note with this id is on disk."""
+        return any(_path(directory, note_id).exists() for directory in self._directories)
+
+    def freezes(self) -> tuple[BrakeNote, ...]:
+        """Return the notes of freezes in force that can be understood.
+
+        Raises:
+            BrakeUnreadable: the directory or a mark in it cannot be read.
+        """
+        return tuple(note for note in self._notes().values() if note is not None and note.action is Action.FREEZE)
 
     def unrecorded(self) -> tuple[BrakeNote, ...]:
         """Return the notes that the journal does not have yet, oldest first.

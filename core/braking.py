@@ -93,18 +93,36 @@ def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = N
         at=now,
         expires_at=now + lasts if lasts else None,
     )
-    unmarked: OSError | None = None
-    try:
-        site.brake.engage(note)
-    except OSError as error:
-        unmarked = error
-    went_wrong = site.router.make_safe()
+    unmarked, went_wrong = stop(site, (note,))
     sealed, unrecorded = _recorded(site, note, safe=not went_wrong)
-    _stay_safe(site, now)
-    problems = (*went_wrong, *_not_kept(note, unmarked, unrecorded))
+    stay_safe(site, now)
+    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded))
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
     return Braked(note, sealed, not went_wrong, problems)
+
+
+def stop(site: Site, notes: tuple[BrakeNote, ...]) -> tuple[dict[str, OSError], tuple[str, ...]]:
+    """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
+
+    The router does not wait for more than the first mark, however many there are.
+
+    Returns:
+        Why notes could not be left, by their ids, and what went wrong at the router, each a sentence.
+    """
+    unmarked = _unmarked(site, notes[:1])
+    went_wrong = site.router.make_safe()
+    return {**unmarked, **_unmarked(site, notes[1:])}, went_wrong
+
+
+def _unmarked(site: Site, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
+    unmarked = {}
+    for note in notes:
+        try:
+            site.brake.engage(note)
+        except OSError as error:
+            unmarked[note.id] = error
+    return unmarked
 
 
 def _recorded(site: Site, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
@@ -130,7 +148,7 @@ def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalErro
     return (shout,)
 
 
-def _stay_safe(site: Site, now: datetime) -> None:
+def stay_safe(site: Site, now: datetime) -> None:
     """Look at the settings again once nobody can be writing them, and make them safe again if need be.
 
     A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
@@ -193,10 +211,12 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         actor=note.actor,
         reason=note.reason,
         cause=note.cause,
+        alert=note.alert,
         result=Result.APPLIED if safe else Result.NOT_APPLIED,
         stage_before=before,
         # a promotion that is being put back may show for a moment: what was read back under the brake counts
         stage_after=0 if safe else (settings.stage if settings else None),
+        pilot_before=note.pilot_before,
         pilot_after=settings.pilot if settings else None,
         holds_added=(hold,) if note.action is Action.FREEZE else (),
         break_glass=note.break_glass,
@@ -212,6 +232,8 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
         sealed = next((one for one in story if one.receipt.id == note.id), None)  # somebody else was quicker to record it
         if sealed is None and not isinstance(error, CauseAlreadyRecorded):
             raise
+        if sealed is None and _is_lifted(site, note):
+            sealed = site.journal.append(draft.model_copy(update={"cause": None}))
     try:
         if sealed is None:
             site.brake.release((note.id,))
@@ -220,6 +242,11 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     except OSError:
         log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
     return sealed
+
+
+def _is_lifted(site: Site, note: BrakeNote) -> bool:
+    """Whether the cause of a freeze is recorded, but its hold was lifted: this is a hold anew, nobody could tell it so."""
+    return note.action is Action.FREEZE and all(hold.cause != note.cause for hold in site.journal.state().holds)
 
 
 def lift(

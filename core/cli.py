@@ -140,9 +140,12 @@ def report(
                 on_entry=(lambda entry: writer.writerow(csv_row(entry))) if csv_file else None,
                 on_progress=on_progress,
             )
-    # the health of slots is of this moment: a report on another ledger or another time does not ask
-    slots = NOT_ASKED if now or ledger else Site.at(target, settings.access).router.slots()
-    found = Report(metrics, evaluate(metrics, slots, target.gates))
+    # the health of slots and of the alert path is of this moment: a report on another ledger or another time does not ask
+    if now or ledger:
+        gates = evaluate(metrics, NOT_ASKED, target.gates)
+    else:
+        gates = Site.at(target, settings.access).held_against_gates(metrics, leaving_zero=False)
+    found = Report(metrics, gates)
     if csv_file is not None:
         try:
             write_durably(csv_file, rows.getvalue().encode(), mode=0o644)
@@ -236,11 +239,13 @@ def unfreeze(
     holds: Annotated[list[str] | None, typer.Argument(help="Ids of holds, or their first characters; all if left out.")] = None,
     *,
     reason: Reason = "",
+    while_firing: Annotated[bool, typer.Option(help="Although an alert still fires; needs a reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Lift holds; the router stays at 0 %."""
     with operating() as (settings, site):
-        result = operations.unfreeze(site, Order(settings.terminal_actor(), reason), frozenset(holds or ()))
+        order = Order(settings.terminal_actor(), reason)
+        result = operations.unfreeze(site, order, frozenset(holds or ()), while_firing=while_firing)
     finish(result, as_json=as_json)
 
 

@@ -47,6 +47,10 @@ class Code(StrEnum):
     NOT_FROZEN = "not_frozen"
     HOLD_UNKNOWN = "hold_unknown"
     UNREADABLE = "unreadable"
+    STILL_FIRING = "still_firing"
+    NO_ALERT = "no_alert"
+    NOT_CONFIGURED = "not_configured"
+    NOT_SILENCED = "not_silenced"
     ALREADY_DONE = "already_done"
     NO_BACKUP = "no_backup"
     BACKUP_UNKNOWN = "backup_unknown"
@@ -326,13 +330,22 @@ _SHORTEST_ID = 6
 """As many characters of a hold's id are enough to name it, if no other begins like that."""
 
 
-def decide_unfreeze(state: RolloutState, actor: Actor, wanted: frozenset[str]) -> Refuse | tuple[str, ...]:
+def decide_unfreeze(
+    state: RolloutState,
+    actor: Actor,
+    wanted: frozenset[str],
+    reason: str = "",
+    *,
+    while_firing: bool = False,
+) -> Refuse | tuple[str, ...]:
     """Return the ids of the holds to lift, or why none may be.
 
     Args:
         state: what the receipts add up to.
         actor: who asks.
         wanted: ids of holds, or the first characters of one (at least 6); empty for all of them.
+        reason: why; it has to be said if an alert still fires.
+        while_firing: the actor knows that an alert behind a hold still fires, and wants it all the same.
     """
     if Role.OPERATE not in actor.roles:
         return not_allowed("unfreeze", "operators")
@@ -345,7 +358,12 @@ def decide_unfreeze(state: RolloutState, actor: Actor, wanted: frozenset[str]) -
             Code.HOLD_UNKNOWN, f"{', '.join(unknown)} names no one hold. Nothing was changed; the holds in force are {held}."
         )
     meant = {hold_id for ids in named.values() for hold_id in ids}
-    return tuple(hold.id for hold in state.holds if not wanted or hold.id in meant)
+    chosen = tuple(hold.id for hold in state.holds if not wanted or hold.id in meant)
+    firing = tuple(hold.reason for hold in state.firing if hold.id in chosen)
+    if firing and not (while_firing and reason):
+        text = "An alert behind a hold still fires. Nothing was changed; wait, or `unfreeze --while-firing` and say why."
+        return Refuse(Code.STILL_FIRING, text, firing)
+    return chosen
 
 
 def _holds_named(state: RolloutState, name: str) -> set[str]:

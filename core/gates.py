@@ -10,8 +10,8 @@ from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.canonical import canonical_bytes
-from core.metrics import WindowMetrics
+from core.canonical import Moment, canonical_bytes
+from core.metrics import WindowMetrics, moment_of
 
 
 class GateName(StrEnum):
@@ -24,6 +24,11 @@ class GateName(StrEnum):
     SLOTS = "slots"
     DECISIONS = "decisions"
     FRESHNESS = "freshness"
+    ALERT_PATH = "alert_path"
+
+
+ALWAYS_DEMANDED = frozenset(GateName) - {GateName.ALERT_PATH}
+"""The gates that no setting takes away."""
 
 
 class Verdict(StrEnum):
@@ -51,6 +56,16 @@ class GatePolicy(BaseModel):
         min_length=1,
         description="slots that must be healthy",
     )
+    alert_path_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="greatest age of the Watchdog alert, in minutes; unset: as `alerts.watchdog_minutes` once a token is set",
+    )
+
+    @property
+    def demanded(self) -> frozenset[GateName]:
+        """The gates without which there is no GO."""
+        return ALWAYS_DEMANDED if self.alert_path_minutes is None else frozenset(GateName)
 
 
 class SlotsHealth(BaseModel):
@@ -59,6 +74,15 @@ class SlotsHealth(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     statuses: Mapping[str, str] = Field(default_factory=dict)
+    error: str | None = None
+
+
+class AlertPath(BaseModel):
+    """When the alert that always fires was last heard, or why nobody can say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    heard: Moment | None = None
     error: str | None = None
 
 
@@ -91,11 +115,12 @@ class GateReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     gates: tuple[Gate, ...]
+    demanded: frozenset[GateName] = ALWAYS_DEMANDED
 
     @property
     def go(self) -> bool:
-        """True only if every gate was asked and lets a promotion through."""
-        return {gate.name for gate in self.gates} == set(GateName) and all(gate.passes for gate in self.gates)
+        """True only if every gate that is demanded was asked, and each that was asked lets a promotion through."""
+        return self.demanded <= {gate.name for gate in self.gates} and all(gate.passes for gate in self.gates)
 
     @property
     def blocking(self) -> tuple[Gate, ...]:
@@ -110,6 +135,8 @@ class GateReport(BaseModel):
 
 
 NOT_ASKED = SlotsHealth(error="not asked: the health of slots is known only for the present")
+PATH_NOT_ASKED = AlertPath(error="not asked: whether the alert path is alive is known only for the present")
+_CLOCK_SKEW_MINUTES = 5
 
 
 def evaluate(
@@ -117,29 +144,32 @@ def evaluate(
     slots: SlotsHealth,
     policy: GatePolicy,
     *,
+    alert_path: AlertPath = PATH_NOT_ASKED,
     leaving_zero: bool = False,
 ) -> GateReport:
-    """Hold one window's metrics and the slots' health against the policy.
+    """Hold one window's metrics, the slots' health and the alert path against the policy.
 
     Args:
         metrics: the window's figures; its `generated_at` is the reference time of freshness.
         slots: what the health endpoint said.
-        policy: the bounds.
+        policy: the bounds, and whether the alert path is asked for at all.
+        alert_path: when the alert that always fires was last heard.
         leaving_zero: the step 0 → 10 is asked for. There is no live traffic at stage 0, so that RSI and rollbacks with
             no data are not applicable (runbook). Where the window still holds live traffic they count as always: a
             failure that was seen is not cleared by silence.
     """
-    return GateReport(
-        gates=(
-            _rsi(metrics, policy, leaving_zero=leaving_zero),
-            _rollbacks(metrics, policy, leaving_zero=leaving_zero),
-            _tri(metrics, policy),
-            _fast_cap(metrics, policy),
-            _slots(slots, policy),
-            _decisions(metrics, policy),
-            _freshness(metrics, policy),
-        ),
-    )
+    gates = [
+        _rsi(metrics, policy, leaving_zero=leaving_zero),
+        _rollbacks(metrics, policy, leaving_zero=leaving_zero),
+        _tri(metrics, policy),
+        _fast_cap(metrics, policy),
+        _slots(slots, policy),
+        _decisions(metrics, policy),
+        _freshness(metrics, policy),
+    ]
+    if policy.alert_path_minutes is not None:
+        gates.append(_alert_path(metrics, alert_path, policy.alert_path_minutes))
+    return GateReport(gates=tuple(gates), demanded=policy.demanded)
 
 
 def _without_live_traffic(name: GateName, bound: float, *, leaving_zero: bool) -> Gate:
@@ -232,4 +262,20 @@ def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
         reason = f"the newest ledger entry is {old} old; at most {bound:g} minutes are allowed"
         return Gate(name=name, verdict=Verdict.PASS, value=age, bound=bound, reason=reason)
     reason = f"the newest ledger entry is {age:,.1f} minutes old; at most {bound:g} are allowed: is the router writing?"
+    return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)
+
+
+def _alert_path(metrics: WindowMetrics, path: AlertPath, bound: float) -> Gate:
+    name, heard = GateName.ALERT_PATH, path.heard
+    if path.error is not None or heard is None:
+        reason = path.error or "the Watchdog alert was never heard: nobody knows whether an alert would reach the brake"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    age = (moment_of(metrics.window.end_us) - heard).total_seconds() / 60
+    if age < -_CLOCK_SKEW_MINUTES:
+        reason = "the Watchdog alert was heard in the future: the clock was changed"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    if age <= bound:
+        reason = f"the Watchdog alert was heard {max(age, 0):.1f} minutes ago; at most {bound:g} is allowed"
+        return Gate(name=name, verdict=Verdict.PASS, value=age, bound=bound, reason=reason)
+    reason = f"the Watchdog alert was last heard {age:,.1f} minutes ago: the alert path is dead, no alert would reach the brake"
     return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)

@@ -250,6 +250,43 @@ class Journal:
             row = connection.execute(query).first()
         return None if row is None else self._unsealed(*_row(row))
 
+    def stories_of(self, causes: Collection[str]) -> dict[str, str]:
+        """Return the operation by cause, of those causes that were recorded.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_receipts.c.cause, _receipts.c.operation).where(
+            _receipts.c.target == self._target,
+            _receipts.c.cause.in_(causes),
+        )
+        with self._connected() as connection:
+            return {row.cause: row.operation for row in connection.execute(query)}
+
+    def newest_operation(self, prefix: str) -> str | None:
+        """Return the newest operation whose id begins so, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_receipts.c.operation).where(
+            _receipts.c.target == self._target,
+            _receipts.c.operation >= prefix,
+            _receipts.c.operation < prefix + "~",
+        )
+        with self._connected() as connection:
+            return connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).scalar()
+
+    def story_of(self, receipt_id: str) -> str | None:
+        """Return the operation of the receipt with this id, or None if there is none. A hold has the id of its receipt.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        query = select(_receipts.c.operation).where(_receipts.c.target == self._target, _receipts.c.id == receipt_id)
+        with self._connected() as connection:
+            return connection.execute(query).scalar()
+
     def has(self, receipt_id: str) -> bool:
         """Whether a receipt with this id was recorded.
 

@@ -127,10 +127,17 @@ def propose(
         return ask(site, facts, Intent(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
-def unfreeze(site: Site, order: Order, hold_ids: frozenset[str] = frozenset()) -> Unfrozen | Asked | Refused:
+def unfreeze(
+    site: Site,
+    order: Order,
+    hold_ids: frozenset[str] = frozenset(),
+    *,
+    while_firing: bool = False,
+) -> Unfrozen | Asked | Refused:
     """Lift holds, all or those named, or ask for it where the settings want an approval.
 
-    The router stays in its safe settings: unfreezing never promotes (rule 8).
+    The router stays in its safe settings: unfreezing never promotes (rule 8). A hold whose alert still fires is lifted only
+    `while_firing`, with a reason.
 
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was lifted.
@@ -138,7 +145,7 @@ def unfreeze(site: Site, order: Order, hold_ids: frozenset[str] = frozenset()) -
     now = site.clock()
     with operation_lock(site.target.run_dir, "unfreeze", now):
         state = site.journal.state()
-        decision = decide_unfreeze(state, order.actor, hold_ids)
+        decision = decide_unfreeze(state, order.actor, hold_ids, clean_text(order.reason), while_firing=while_firing)
         if isinstance(decision, Refuse):
             return Refused(decision)
         if site.access.rule(Approvable.UNFREEZE).needed:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.actors import Actor
+from core.actors import Actor, ActorKind
+from core.alerts import AlertFacts
 from core.canonical import Moment, canonical_bytes, rfc3339
 from core.gates import Gate, GateName
 
@@ -59,6 +60,9 @@ class Action(StrEnum):
     PREFLIGHT = "preflight"
     SKIP = "skip"
     REVIEW = "review"
+    ALERT = "alert"
+    ACKNOWLEDGE = "acknowledge"
+    SILENCE = "silence"
 
 
 class Phase(StrEnum):
@@ -96,6 +100,11 @@ class Hold(BaseModel):
     cause: str | None = None
     expires_at: Moment | None = None
     keeps_stage: bool = False
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether an alert holds the rollout, not a person."""
+        return self.actor.kind is ActorKind.ALERT
 
 
 class Signature(BaseModel):
@@ -215,6 +224,7 @@ class Draft(BaseModel):
         cause: key of what set this off; unique in a journal, so that one cause has one effect.
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
+        alert: the alert that this is about.
         settings_written: the router's settings that were written, by name.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
@@ -250,6 +260,7 @@ class Draft(BaseModel):
     go: bool | None = None
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Any] | None = None
+    alert: AlertFacts | None = None
     approval_id: str | None = None
     approvals: tuple[Signature, ...] = ()
     break_glass: BreakGlass | None = None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from core.actors import Actor
+from core.alerts import AlertStatus
 from core.canonical import Moment
 from core.receipts import Action, Hold, Phase, Receipt, Result, newest_checkpoint
 
@@ -76,6 +77,7 @@ class RolloutState(BaseModel):
         drift: the difference between router and journal that was alarmed; None if there is none.
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
         unreviewed: the last break-glass, until somebody else has reviewed it.
+        resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,6 +95,7 @@ class RolloutState(BaseModel):
     drift: OpenDrift | None = None
     epoch: int = 0
     unreviewed: BrokenGlass | None = None
+    resolved: tuple[str, ...] = ()
 
     @property
     def frozen(self) -> bool:
@@ -103,6 +106,11 @@ class RolloutState(BaseModel):
     def rolled_back(self) -> bool:
         """Whether a hold is in force that asks for the safe settings."""
         return any(not hold.keeps_stage for hold in self.holds)
+
+    @property
+    def firing(self) -> tuple[Hold, ...]:
+        """The holds whose alert, as far as anybody has heard, still fires."""
+        return tuple(hold for hold in self.holds if hold.is_alert and hold.cause not in self.resolved)
 
 
 def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> RolloutState:
@@ -137,9 +145,11 @@ _WITHOUT_EFFECT = frozenset(
         Action.ARCHIVE,
         Action.PREFLIGHT,
         Action.SKIP,
+        Action.ACKNOWLEDGE,
+        Action.SILENCE,
     },
 )
-_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED, Action.REVIEW})
+_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED, Action.REVIEW, Action.ALERT})
 """What they say does not touch an open request: the revision stays."""
 
 
@@ -164,7 +174,8 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     lifted = set(receipt.holds_lifted)
     added = {hold.id for hold in receipt.holds_added}
     kept = (hold for hold in state.holds if hold.id not in lifted | added)
-    change["holds"] = (*kept, *receipt.holds_added)
+    change["holds"] = holds = (*kept, *receipt.holds_added)
+    change["resolved"] = tuple(cause for cause in state.resolved if cause in {hold.cause for hold in holds})
     if receipt.action in _BRAKES | {Action.ACCEPT}:
         change["person_required"] = True
     elif own_intent and receipt.action is Action.PROMOTE and receipt.result is Result.APPLIED and receipt.actor.is_person:
@@ -192,6 +203,8 @@ def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
             return {"observed_since": _observed_since(receipt, state.since or receipt.ts)} if ours else {}
         case Action.PAUSE:
             return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
+        case Action.ALERT:
+            return {"resolved": _resolved(state, receipt)}
         case Action.RESUME:
             return {"paused": None}
         case Action.DRIFT:
@@ -219,6 +232,17 @@ def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[st
 
 def _broken(receipt: Receipt) -> BrokenGlass:
     return BrokenGlass(seq=receipt.seq, operation=receipt.operation, actor=receipt.actor, since=receipt.ts)
+
+
+def _resolved(state: RolloutState, receipt: Receipt) -> tuple[str, ...]:
+    """Return the causes that are over while their holds are not."""
+    alert = receipt.alert
+    if alert is None:
+        return state.resolved
+    others = set(state.resolved) - {alert.cause}
+    held = any(hold.cause == alert.cause for hold in state.holds)
+    over = {alert.cause} if held and alert.status is AlertStatus.RESOLVED else set()
+    return tuple(sorted(others | over))
 
 
 def _intent(receipt: Receipt) -> UnsettledIntent | None:

@@ -139,6 +139,17 @@ class Router:
         self.make_safe()
         return Written(self.settings(), overtaken=True)
 
+    def unwritable(self) -> str | None:
+        """Say why the settings could not be written, without writing; None if nothing speaks against it."""
+        folder = self._file.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return f"{folder} cannot be written, so the router's settings cannot be replaced"
+        try:
+            self.settings()
+        except SettingsFileError as error:
+            return str(error)
+        return None
+
     def make_safe(self) -> tuple[str, ...]:
         """Put the router in its safe settings, doing as much as can be done; return what went wrong, empty if nothing did.
 

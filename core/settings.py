@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
+from core.alerts import RUNBOOK_RULES, AlertPolicy, AlertRule
 from core.errors import ConfigurationError
+from core.matchers import parse_matchers
 from core.target import Target
 
 if sys.platform != "win32":
@@ -41,8 +43,50 @@ class SlackSettings(BaseModel):
         frozenset(), description="ids of the channels where anr may be operated; empty for all. The brake works everywhere"
     )
     api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", description="base URL of Slack's Web API")
-    http_host: str = Field("127.0.0.1", description="address on which HTTP mode listens")
-    http_port: int = Field(3000, ge=0, le=65535, description="port on which HTTP mode listens")
+
+
+class HttpSettings(BaseModel):
+    """Where the bot listens: Alertmanager's webhook, metrics, health, and Slack in HTTP mode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address on which the bot listens")
+    port: int = Field(3000, ge=0, le=65535, description="port on which the bot listens; 0 takes any free one")
+    measure_seconds: float = Field(15, gt=0, description="how often the figures at `/metrics` are measured anew, in seconds")
+
+
+class AlertSettings(BaseModel):
+    """How Alertmanager reaches the bot, and what its alerts ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr = Field(SecretStr(""), description="bearer token of the webhook: switches it on")
+    username: str = Field("", max_length=200, description="user of basic authentication, in place of a token")
+    password: SecretStr = Field(SecretStr(""), description="password of basic authentication: switches the webhook on")
+    rules: tuple[AlertRule, ...] = Field(
+        (),
+        description="alerts and what they ask for: `match`, `then` (`freeze`, `notify`, `ignore`), `mode` (`act`, `observe`); "
+        "the first that matches decides; none set: an ANR alert that pages freezes, other ANR alerts notify",
+    )
+    watchdog: str = Field('alertname="Watchdog"', description="matchers of the alert that always fires")
+    watchdog_minutes: float = Field(
+        5, ge=0, description="silence of the Watchdog after which promotion is refused, in minutes; 0 does not ask for it"
+    )
+
+    @model_validator(mode="after")
+    def _watchdog_is_understood(self) -> Self:
+        parse_matchers(self.watchdog)
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody can reach the webhook."""
+        return bool(self.token.get_secret_value() or self.password.get_secret_value())
+
+    @property
+    def policy(self) -> AlertPolicy:
+        """What alerts ask for."""
+        return AlertPolicy(rules=self.rules or RUNBOOK_RULES, watchdog=self.watchdog)
 
 
 class Settings(BaseSettings):
@@ -56,6 +100,8 @@ class Settings(BaseSettings):
         description="several routers by name, in place of `target`: `[targets.staging]` with the same options",
     )
     slack: SlackSettings = Field(default_factory=SlackSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     operators: frozenset[str] = Field(
         frozenset(),
         description="who may ask for promotions and unfreeze: Slack ids of users (`U…`) and groups (`S…`), or `os:<user>`",
@@ -107,7 +153,14 @@ class Settings(BaseSettings):
     @property
     def every_target(self) -> tuple[Target, ...]:
         """The routers that are operated, in the order of the settings; at least one."""
-        return tuple(self.targets.values()) or (self.target,)
+        return tuple(self._watched(target) for target in self.targets.values() or (self.target,))
+
+    def _watched(self, target: Target) -> Target:
+        """Demand a living alert path of every target once there is one, unless its own gates say otherwise."""
+        minutes = self.alerts.watchdog_minutes
+        if not self.alerts.enabled or not minutes or target.gates.alert_path_minutes is not None:
+            return target
+        return target.model_copy(update={"gates": target.gates.model_copy(update={"alert_path_minutes": minutes})})
 
     def target_named(self, name: str | None) -> Target:
         """Return the router of that name; the only one needs no name.

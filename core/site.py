@@ -18,7 +18,7 @@ from core.brake import Brake, BrakeReading
 from core.decisions import Standing
 from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
-from core.gates import evaluate
+from core.gates import GateReport, evaluate
 from core.ledger_tail import newest_pilot
 from core.logs import logger
 from core.metrics import Window, WindowMetrics, moment_of
@@ -28,6 +28,7 @@ from core.rollout import RolloutState
 from core.router import Router, RouterSettings
 from core.schedule import PromotionMode
 from core.target import Target
+from core.watchdog import alert_path
 from core.witness import Witness
 
 if TYPE_CHECKING:
@@ -184,9 +185,14 @@ class Site:
             LedgerUnreadable: the ledger cannot be read.
             OperationTimedOut: it took longer than an operation may.
         """
+        metrics = self.figures(now, self.target.window_minutes)
+        return Report(metrics, self.held_against_gates(metrics, leaving_zero=leaving_zero))
+
+    def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
+        """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
         target = self.target
-        metrics = self.figures(now, target.window_minutes)
-        return Report(metrics, evaluate(metrics, self.router.slots(), target.gates, leaving_zero=leaving_zero))
+        path = alert_path(target.run_dir)
+        return evaluate(metrics, self.router.slots(), target.gates, alert_path=path, leaving_zero=leaving_zero)
 
     def draft(self, **facts: Any) -> Draft:
         """Return a draft with what every receipt carries."""

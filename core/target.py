@@ -58,6 +58,11 @@ class Target(BaseModel):
         pattern=r"^https?://",
         description="where the router tells the health of its slots",
     )
+    alertmanager_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]*[^/\s])?$",
+        description="base URL of the Alertmanager where this router's alerts can be silenced; without it there is no button",
+    )
     health_timeout_s: float = Field(3.0, gt=0, le=60, description="time limit for the health of slots, in seconds")
     reload_command: tuple[str, ...] = Field(
         (),

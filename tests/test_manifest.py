@@ -52,4 +52,4 @@ def test_commands_and_interactivity_are_those_that_are_listened_to() -> None:
     events = re.findall(r'@app\.event\("(\w+)"\)', sources())
     assert events == MANIFEST["settings"]["event_subscriptions"]["bot_events"]
     assert len(re.findall(r"@app\.shortcut\(", sources())) == len(MANIFEST["features"]["shortcuts"])
-    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [shortcuts.FREEZE]
+    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [shortcuts.FREEZE, shortcuts.BECAUSE]

@@ -24,7 +24,7 @@ from bot.playground.server import Playground
 from core import operations
 from core.actors import Actor, ActorKind
 from core.schedule import Schedule
-from core.settings import Settings, SlackSettings
+from core.settings import HttpSettings, Settings, SlackSettings
 from core.site import Site
 from core.target import Target
 
@@ -81,11 +81,11 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
             signing_secret=SecretStr(playground.signing_secret if http_port else ""),
             channel=CHANNEL,
             api_url=f"{playground.url}/api/",
-            http_port=http_port or 0,
         )
         settings = Settings(
             target=target,
             slack=slack,
+            http=HttpSettings(port=http_port or 0),
             operators=frozenset({OPERATOR}),
             approvers=APPROVERS,
             brake_open_to_members=True,

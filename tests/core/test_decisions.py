@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import decisions
-from core.actors import SCHEDULER, Actor, ActorKind, Role
+from core.actors import ALERTMANAGER, SCHEDULER, Actor, ActorKind, Role
 from core.decisions import (
     Code,
     Lower,
@@ -206,6 +206,11 @@ ASKS: list[tuple[str, RolloutState, Actor, bool, Code | type[NeedsApproval | Pro
     ("the-scheduler-after-a-brake-at-zero", at(0, person_required=True), SCHEDULER, True, Code.PERSON_MUST_ASK),
 ]
 
+ALERTED = RolloutState(
+    stage=0,
+    holds=tuple(Hold(id=name, actor=ALERTMANAGER, reason="RSI", since=NOW, cause=f"alert:{name}") for name in ("h1", "h2")),
+    resolved=("alert:h2",),
+)
 TWO_HOLDS = at(0, hold("h1"), hold("h2"))
 LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ...]]] = [
     ("all-of-them", TWO_HOLDS, OPERATOR, frozenset(), ("h1", "h2")),
@@ -224,6 +229,13 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("by-an-approver-who-does-not-operate", TWO_HOLDS, person(Role.APPROVE), frozenset(), Code.NOT_ALLOWED),
     ("by-a-member-when-nothing-is-frozen", at(10), person(), frozenset(), Code.NOT_ALLOWED),
     ("by-the-scheduler", TWO_HOLDS, SCHEDULER, frozenset(), Code.NOT_ALLOWED),
+    ("while-its-alert-fires", ALERTED, OPERATOR, frozenset(), Code.STILL_FIRING),
+    ("one-whose-alert-has-ended", ALERTED, OPERATOR, frozenset({"h2"}), ("h2",)),
+]
+OVERRIDES: list[tuple[str, str, bool, Code | tuple[str, ...]]] = [
+    ("said-and-explained", "it is the probe", True, ("h1", "h2")),
+    ("said-without-a-reason", "", True, Code.STILL_FIRING),
+    ("a-reason-alone", "it is the probe", False, Code.STILL_FIRING),
 ]
 
 NO_GO = [Verdict.FAIL, Verdict.NO_DATA]
@@ -294,6 +306,18 @@ def test_decide_unfreeze_lifts_what_is_held_and_named(
     """An operator lifts all holds or those named, all or none of them, in the order in which they were put."""
     decision = decide_unfreeze(state, actor, wanted)
     assert (decision.code if isinstance(decision, Refuse) else decision) == expected
+
+
+@pytest.mark.parametrize(("reason", "while_firing", "expected"), [pytest.param(*row, id=name) for name, *row in OVERRIDES])
+def test_a_hold_whose_alert_fires_is_lifted_only_on_purpose_and_with_a_reason(
+    reason: str,
+    while_firing: bool,  # noqa: FBT001 - a column of the table
+    expected: Code | tuple[str, ...],
+) -> None:
+    """Neither the switch nor the reason alone is enough, and what fires is named."""
+    decision = decide_unfreeze(ALERTED, OPERATOR, frozenset(), reason, while_firing=while_firing)
+    assert (decision.code if isinstance(decision, Refuse) else decision) == expected
+    assert not isinstance(decision, Refuse) or decision.blockers == ("RSI",)
 
 
 def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:

@@ -1,15 +1,29 @@
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.gates import NOT_ASKED, Gate, GateName, GatePolicy, GateReport, SlotsHealth, Verdict, evaluate
+from core.gates import (
+    ALWAYS_DEMANDED,
+    NOT_ASKED,
+    PATH_NOT_ASKED,
+    AlertPath,
+    Gate,
+    GateName,
+    GatePolicy,
+    GateReport,
+    SlotsHealth,
+    Verdict,
+    evaluate,
+)
 from core.metrics import MINUTE_US, Figures, LedgerSpan, Window, WindowMetrics
 from tests.core.conftest import NOW
 
 POLICY = GatePolicy()
+WATCHED = GatePolicy(alert_path_minutes=5)
 Fact = TypeVar("Fact")
 LIVE_ONLY = {GateName.RSI, GateName.ROLLBACKS}
 """The gates that need live traffic, of which there is none at stage 0."""
@@ -349,18 +363,19 @@ def test_what_was_not_measured_is_never_called_a_pass(day: Day, policy: GatePoli
 
 @given(days(), policies)
 def test_every_gate_is_asked_once_and_gives_its_reason_in_one_line(day: Day, policy: GatePolicy) -> None:
-    """All seven gates stand in the order in which people read them, each with one line of printable text."""
+    """All demanded gates stand in the order in which people read them, each with one line of printable text."""
     gates = day.report(policy).gates
-    assert [gate.name for gate in gates] == list(GateName)
+    assert [gate.name for gate in gates] == [name for name in GateName if name in policy.demanded]
     for gate in gates:
         assert gate.reason.strip(), gate
         assert gate.reason.splitlines() == [gate.reason], gate
         assert gate.reason.isprintable(), gate
 
 
-def reported(verdicts: dict[GateName, Verdict]) -> GateReport:
+def reported(verdicts: dict[GateName, Verdict], demanded: frozenset[GateName] = ALWAYS_DEMANDED) -> GateReport:
     return GateReport(
-        gates=tuple(Gate(name=name, verdict=verdict, value=1, bound=1, reason="measured") for name, verdict in verdicts.items())
+        demanded=demanded,
+        gates=tuple(Gate(name=name, verdict=verdict, value=1, bound=1, reason="measured") for name, verdict in verdicts.items()),
     )
 
 
@@ -379,11 +394,35 @@ def test_one_gate_that_does_not_pass_is_enough_for_no_go(verdicts: dict[GateName
     assert report.go is (not stopping)
 
 
-@given(st.sets(st.sampled_from(GateName)))
-def test_a_gate_that_was_not_asked_is_enough_for_no_go(asked: set[GateName]) -> None:
-    """A report is GO only if all gates stand in it, however well the others do."""
-    report = reported({name: Verdict.PASS for name in GateName if name in asked})
-    assert report.go is (asked == set(GateName))
+@given(st.sets(st.sampled_from(GateName)), st.sampled_from([POLICY, WATCHED]))
+def test_a_gate_that_was_not_asked_is_enough_for_no_go(asked: set[GateName], policy: GatePolicy) -> None:
+    """A report is GO only if all gates that the policy demands stand in it, however well the others do."""
+    report = reported({name: Verdict.PASS for name in GateName if name in asked}, policy.demanded)
+    assert report.go is (policy.demanded <= asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [
+        pytest.param(AlertPath(heard=NOW), Verdict.PASS, id="heard-now"),
+        pytest.param(AlertPath(heard=NOW - timedelta(minutes=5)), Verdict.PASS, id="heard-at-the-bound"),
+        pytest.param(AlertPath(heard=NOW - timedelta(minutes=5, seconds=1)), Verdict.FAIL, id="silent-for-too-long"),
+        pytest.param(AlertPath(), Verdict.NO_DATA, id="never-heard"),
+        pytest.param(AlertPath(error="cannot be read"), Verdict.NO_DATA, id="nobody-can-say"),
+        pytest.param(AlertPath(heard=NOW + timedelta(hours=1)), Verdict.NO_DATA, id="heard-in-the-future"),
+        pytest.param(PATH_NOT_ASKED, Verdict.NO_DATA, id="not-asked"),
+    ],
+)
+def test_a_dead_alert_path_refuses_promotion_once_there_is_one(path: AlertPath, verdict: Verdict) -> None:
+    """Without a webhook token nobody asks for the gate; with one a silent Watchdog is NO-GO."""
+    day = Day()
+    report = evaluate(day.metrics(), day.health, WATCHED, alert_path=path)
+    assert report.gates[-1].name is GateName.ALERT_PATH
+    assert report.gates[-1].verdict is verdict
+    assert report.go is (verdict is Verdict.PASS)
+    without = evaluate(day.metrics(), day.health, POLICY, alert_path=path)
+    assert without.go
+    assert GateName.ALERT_PATH not in {gate.name for gate in without.gates}
 
 
 @given(verdicts_of_all, st.sampled_from(GateName), st.sampled_from(Verdict))

@@ -51,7 +51,7 @@ async def test_a_port_that_is_taken_stops_the_bot_with_a_sentence(tmp_path: Path
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"listen on 127.0.0.1:{port}.*slack.http_port"):
+        with pytest.raises(ConfigurationError, match=f"listen on 127.0.0.1:{port}.*http.port"):
             async with stage(tmp_path, http_port=port):
                 pass
     assert asyncio.all_tasks() == {asyncio.current_task()}

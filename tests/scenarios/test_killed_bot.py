@@ -27,8 +27,8 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[Calla
         sys.executable, "-m", "bot", "bot", env=environment(settings, os.environ), stderr=asyncio.subprocess.PIPE
     )
     try:
-        if settings.slack.http_port:
-            await listening(settings.slack.http_port)
+        if not settings.slack.app_token.get_secret_value():
+            await listening(settings.http.port)
         else:
             await playground.wait_for(lambda: playground.socket_mode.connections, WAIT)
         yield lambda: process.send_signal(signal.SIGKILL)

@@ -36,7 +36,7 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
     assert playground.messages("C0ANROPS") == []
     playground.api.down = False
     await playground.wait_for(lambda: cards(playground, "Daily report"), 60)
-    await playground.wait_for(lambda: playground.socket_mode.connections or settings.slack.http_port, WAIT)
+    await playground.wait_for(lambda: playground.socket_mode.connections or settings.http.port, WAIT)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
