@@ -87,7 +87,7 @@ def passed_over(broken: BreakGlass) -> str:
     """Say what somebody passed over who acted alone. Those who were not asked are named, so that Slack tells them."""
     gates = ", ".join(LABELS[name] for name in broken.gates)
     skipped = ", ".join(_listed(name) for name in broken.skipped[:20]) or "nobody else"
-    return f":hammer: *Break-glass.*{f' Gates passed over: {gates}.' if gates else ''} Not waited for: {skipped}."
+    return f":rotating_light: *Break-glass.*{f' Gates passed over: {gates}.' if gates else ''} Not waited for: {skipped}."
 
 
 def _listed(name: str) -> str:

@@ -111,8 +111,8 @@ def _next(day: Day) -> str:
     then = f"The next run is {when(day.next_run)}."
     if last.action is not Action.PROMOTE:
         if run.note or not run.go:
-            return f"Nothing happens by itself until then. {then}"
-        return f"An approver answers the request below. {then}"
+            return f"{then} Until then nothing happens by itself."
+        return f"An approver answers the request, which has its own message. {then}"
     if last.phase is Phase.INTENT:
         return "The settings are written and read back."
     if last.result is Result.APPLIED:
@@ -161,7 +161,7 @@ def _value(gate: Gate) -> str:
         case GateName.TRI:
             return f"{gate.value:+.3f}"
         case GateName.FAST_CAP:
-            return f"{gate.value:,.0f} above"
+            return f"{gate.value:,.0f} breaches"
         case GateName.SLOTS:
             return f"{gate.value:.0f} healthy"
         case GateName.DECISIONS:
@@ -181,7 +181,7 @@ def _bound(gate: Gate) -> str:
         case GateName.TRI:
             return f"at least {gate.bound:g}"
         case GateName.FAST_CAP:
-            return "none above"
+            return "none"
         case GateName.SLOTS:
             return f"all {gate.bound:.0f}"
         case GateName.DECISIONS:
@@ -275,7 +275,7 @@ def _details(run: Receipt, named: str) -> Reply:
 def _hour_row(figures: Mapping[str, Any]) -> tuple[str, ...]:
     rsi, tri = figures["rsi"], figures["tri_median"]
     return (
-        figures["start"][:16].replace("T", " "),
+        f"{datetime.fromisoformat(figures['start']):%d %b %H:%M}",
         f"{figures['decisions']:,}",
         f"{figures['live']:,}",
         "no data" if rsi is None else f"{rsi:.1%}",

@@ -21,7 +21,9 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
         veto: the receipt with which somebody skipped it, if somebody did.
     """
     receipt = preflight.receipt
-    title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}"
+    moves = receipt.stage_after != receipt.stage_before
+    foreseen = f"{receipt.stage_before} → {percent(receipt.stage_after)} is next" if moves else "nothing will be promoted"
+    title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}, {foreseen}"
     blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {escape(receipt.note)}")]
     blocks.append(section(_gates(receipt.gates)))
     blocks.extend([evidence(receipt.metrics)] if receipt.metrics else [])
@@ -43,11 +45,11 @@ def skipped(veto: Sealed, run_at: datetime) -> Post:
     """Return the message of a veto."""
     receipt = veto.receipt
     title = f"Skipped: nothing is promoted by the run of {run_at:%d %B}"
-    then = "The run still reports, and the runs after it go on as always. Who wants the promotion all the same: `/anr promote`."
+    then = "The runs after it go on as always. Whoever wants the promotion all the same asks with `/anr promote`."
     blocks = (
         header(title),
         section(f"by {who(receipt.actor)}{because(receipt.reason)}"),
-        section(f"*Next:* {when(max(run_at, receipt.ts))} it reports and promotes nothing. {then}"),
+        section(f"*Next:* {when(run_at)} the run reports and promotes nothing. {then}"),
         context(mark(veto)),
     )
     return Post(title, blocks)

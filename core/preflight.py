@@ -74,7 +74,7 @@ def preflight(site: Site, day: date, mode: PromotionMode) -> Sealed | None:
         cause=f"preflight:{day.isoformat()}",
         note=clean_text(_foreseen(found)),
         stage_before=stage,
-        stage_after=stage,
+        stage_after=found.decision.to_stage if isinstance(found, WouldMove) else stage,
         go=found.report.gates.go,
         gates=found.report.gates.gates,
         metrics=found.report.metrics.summary(),

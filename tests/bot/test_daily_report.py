@@ -147,7 +147,7 @@ def test_a_report_that_a_later_one_replaced_has_only_what_shows_more() -> None:
         (GateName.RSI, 0.97001, 0.97002, "→ same"),
         (GateName.ROLLBACKS, 0.0, 0.2, "↑ from 0, worse"),
         (GateName.FRESHNESS, 9.0, 1.0, "↓ from 9.0 min old, better"),
-        (GateName.FAST_CAP, 3.0, 0.0, "↓ from 3 above, better"),
+        (GateName.FAST_CAP, 3.0, 0.0, "↓ from 3 breaches, better"),
         (GateName.DECISIONS, 900.0, 1200.0, "↑ from 900, better"),
         (GateName.RSI, None, 0.97, "was no data"),
         (GateName.RSI, 0.97, None, "was 97.0%"),
