@@ -43,7 +43,7 @@ async def test_the_report_is_read_in_both_themes_and_brings_its_hours(page: Page
     ARTIFACTS.mkdir(exist_ok=True)
     await page.set_viewport_size({"width": 1280, "height": 1500})
     for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal, in a loop
+        await page.emulate_media(color_scheme=theme)
         await picture.scroll_into_view_if_needed()
         await page.screenshot(path=ARTIFACTS / f"daily-report-{theme}.png")
     await page.get_by_role("button", name="Details").click()
