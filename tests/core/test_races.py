@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from core import approving, braking, outcomes, recovery
+from core import approving, braking, operations, outcomes, recovery
+from core.actuation import Order
 from core.brake import BrakeNote
 from core.errors import AnrError
-from core.receipts import Action
+from core.receipts import Action, Phase
 from core.router import SAFE_SETTINGS
 from core.target import Target
 from tests.core.conftest import House
@@ -22,6 +23,7 @@ from tests.core.test_killed import actor, approve, consistent, site_of, yard_for
 
 RACES = 1000
 WHOLE_RACES = 60
+PROCESSES, THREADS = 2, 4
 PATIENCE = 120.0
 """Seconds after which somebody who does not come to the barrier is a failure."""
 processes = multiprocessing.get_context("forkserver")
@@ -115,3 +117,74 @@ def test_a_brake_in_the_second_in_which_a_promotion_is_approved_elsewhere(
     finally:
         worker.kill()
     figure(f"race of {what} with an approval in another process: {WHOLE_RACES} times, 0 unsafe; the approval: {dict(fates)}")
+
+
+# --- the same operations from everywhere at once ----------------------------------------------------------------------
+
+
+def hammers(target: Target, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
+    """In several threads: ask, approve, roll back, freeze and lift, all at the same time as everybody else."""
+    threads = [
+        threading.Thread(target=_hammer, args=(target, now, who * THREADS + one, barrier, results)) for one in range(THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _hammer(target: Target, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
+    site = site_of(target, now)
+    olivia, aaron = actor("UOLIVIA"), actor("UAARON")
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("ask", lambda: operations.propose(site, Order(olivia, "", "slash:ask"))),
+        ("approve", lambda: approving.approve(site, aaron, site.journal.receipts(last=20)[-1].receipt.approval_id or "")),
+        ("rollback", lambda: braking.rollback(site, olivia, "", "slash:rollback")),
+        ("freeze", lambda: braking.freeze(site, olivia, "", f"slash:freeze-{who}")),
+        ("unfreeze", lambda: operations.unfreeze(site, Order(aaron, "", "slash:unfreeze"))),
+    )
+    for name, step in steps:
+        barrier.wait(PATIENCE)
+        try:
+            results.put((name, type(step()).__name__))
+        except AnrError as error:
+            results.put((name, type(error).__name__))
+    site.journal.close()
+
+
+def test_two_processes_and_their_threads_hammer_the_same_operations(house: House, figure: Callable[[str], None]) -> None:
+    """One cause has one effect, different causes have one each, whoever comes first and however many come at once."""
+    operations.init(house.site, house.people["olivia"], "begin")
+    target, everybody = house.target, PROCESSES * THREADS
+    barrier, results = processes.Barrier(everybody), processes.Queue()
+    workers = [
+        processes.Process(target=hammers, args=(target, house.clock.now, who, barrier, results)) for who in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        ended = Counter(results.get(timeout=2 * PATIENCE) for _ in range(5 * everybody))
+        for worker in workers:
+            worker.join(PATIENCE)
+    finally:
+        for worker in workers:
+            worker.kill()
+    site = site_of(target, house.clock.now)
+    # a brake gives the journal half a second: on a slow machine it may have to be recorded late
+    late = {one.receipt.id for one in recovery.recover(site).late if one.receipt.action is Action.FREEZE}
+    consistent(site, "hammered")
+    receipts = [one.receipt for one in site.journal.receipts()]
+    count = Counter((one.action, one.phase) for one in receipts)
+    assert (ended["ask", "Asked"], count[Action.REQUEST, Phase.EVENT]) == (1, 1)
+    assert (ended["approve", "Moved"], count[Action.PROMOTE, Phase.INTENT], count[Action.PROMOTE, Phase.OUTCOME]) == (1, 1, 1)
+    assert count[Action.ROLLBACK, Phase.OUTCOME] == 1
+    assert (ended["freeze", "Braked"], count[Action.FREEZE, Phase.OUTCOME]) == (everybody, everybody)
+    assert (ended["unfreeze", "Unfrozen"], count[Action.UNFREEZE, Phase.EVENT]) == (1, 1)
+    causes = Counter(one.cause for one in receipts if one.cause is not None)
+    assert causes == Counter(
+        ["slash:ask", "slash:rollback", "slash:unfreeze", *(f"slash:freeze-{who}" for who in range(everybody))]
+    )
+    assert site.journal.state().stage == 0
+    assert {hold.id for hold in site.journal.state().holds} == late
+    told = ", ".join(f"{name} {kind} {number}" for (name, kind), number in sorted(ended.items()))
+    figure(f"{PROCESSES} processes with {THREADS} threads each at the same operations, one effect for each cause: {told}")
