@@ -28,6 +28,7 @@ from bot.posts import Block
 from bot.upkeep_cards import upkeep_outcome
 from core.alert_answers import Acknowledged, Silenced
 from core.approvals import BRAKES
+from core.blockers import codes
 from core.braking import Braked, Unfrozen
 from core.decisions import NeedsApproval, Refuse, not_allowed
 from core.emergency import Reviewed
@@ -211,6 +212,8 @@ def status(seen: Overview) -> list[Block]:
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
+    if seen.blockers:
+        lines.append(f"*In the way of the next promotion:* {codes(seen.blockers)} · `/anr why`")
     lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
     blocks = [section("\n".join(lines))]
     if seen.report is not None:

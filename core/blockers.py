@@ -5,12 +5,13 @@ And what follows from that: the earliest possible promotion, and what the next s
 Pure. Excluded: deciding. What stands in the way is what decisions.py says; here it only gets its owner and its way out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from core.actors import SCHEDULER, Actor, ActorKind, Role
-from core.canonical import spoken
+from core.canonical import rfc3339, spoken
 from core.decisions import Code, Refuse, Standing, obstacles
 from core.gates import GateName
 from core.rollout import next_stage, soak_of
@@ -40,6 +41,17 @@ class Blocker:
     lift: str
     until: datetime | None = None
     scheduled_only: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the blocker's JSON."""
+        return {
+            "code": self.code,
+            "text": self.text,
+            "owner": self.owner.model_dump(mode="json") if isinstance(self.owner, Actor) else self.owner,
+            "lift": self.lift,
+            "until": rfc3339(self.until) if self.until else None,
+            "scheduled_only": self.scheduled_only,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,11 @@ class Outlook:
     first: tuple[Blocker, ...]
     run_at: datetime
     run_does: str
+
+
+def codes(found: Sequence[Blocker]) -> str:
+    """Return the reason codes in plain words, each once."""
+    return ", ".join(dict.fromkeys(blocker.code.replace("_", " ") for blocker in found))
 
 
 def blockers(question: Question) -> tuple[Blocker, ...]:

@@ -18,11 +18,14 @@ from zoneinfo import ZoneInfo
 
 from core import doctor
 from core.backups import MAX_STATE_BYTES, router_lock
+from core.blockers import codes
 from core.canonical import spoken
+from core.decisions import Code
 from core.doctor import Check, Examine, Health, examine
 from core.files import read_bounded, write_durably
 from core.guard import GuardMode
 from core.lock import holder_of
+from core.overview import look
 from core.schedule import due, next_run
 from core.site import MAX_OPERATION_SECONDS, Site
 from core.watching import failing_looks
@@ -61,6 +64,7 @@ def check_up(site: Site, *, stray: Sequence[str] = (), secrets_in: Path | None =
         ("clock", _clock),
         ("zone", _zone),
         ("schedule", _schedule),
+        ("promotion", _promotion),
     )
     return examine(site, examinations)
 
@@ -246,6 +250,20 @@ def _is_missing(site: Site, now: datetime, day: str) -> bool:
     while_ago = now - timedelta(minutes=10)
     was_due, receipts = due(while_ago, site.target.schedule), site.journal.receipts()
     return was_due is not None and was_due.isoformat() == day and bool(receipts) and receipts[0].receipt.ts < while_ago
+
+
+_FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENGAGED, Code.NO_APPROVERS, Code.STAGE_UNKNOWN})
+"""What stands in the way because something is wrong; the rest is how a rollout goes."""
+
+
+def _promotion(site: Site, _now: datetime) -> Iterator[Check]:
+    name, found = "promotion", look(site).blockers
+    if not found:
+        yield Check(name, Health.OK, "Nothing stands in its way.")
+        return
+    wrong = any(blocker.code in _FAULTS for blocker in found)
+    text = f"In its way: {codes(found)}."
+    yield Check(name, Health.WARN if wrong else Health.OK, text, "`why` says whose each is and how to lift it." if wrong else "")
 
 
 def _guard(site: Site, now: datetime) -> Check:

@@ -3,15 +3,24 @@
 Excluded: deciding anything on it; operations gather their own facts and refuse what they cannot read (core/site.py).
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
+from core.actors import Approvable
 from core.approvals import Approval
+from core.blockers import Blocker, Question, blockers
+from core.brake import BrakeReading
 from core.errors import AnrError
 from core.report import Report
 from core.rollout import RolloutState
 from core.router import RouterSettings
-from core.site import Facts, Site, observed
+from core.site import Facts, Site
+
+_Read = TypeVar("_Read")
+_NO_MARKS = BrakeReading("", ())
+_NEVER, _NOTHING_KNOWN = datetime(1970, 1, 1, tzinfo=UTC), Question(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ class Overview:
         settings: what the router's settings file says; None if it cannot be read.
         report: the gates at this moment; None if the ledger cannot be read.
         problems: what is wrong or cannot be told, each a sentence.
+        now: the moment that this is about.
+        question: what the blockers of the next promotion are looked for in.
     """
 
     target: str
@@ -31,6 +42,13 @@ class Overview:
     settings: RouterSettings | None
     report: Report | None
     problems: tuple[str, ...]
+    now: datetime = _NEVER
+    question: Question = _NOTHING_KNOWN
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Everything that stands in the way of the next promotion."""
+        return blockers(self.question)
 
     def as_json(self) -> dict[str, Any]:
         """Return the overview's JSON."""
@@ -40,35 +58,43 @@ class Overview:
             "settings": dict(self.settings.values) if self.settings else None,
             "pending": [one.model_dump(mode="json") for one in self.pending],
             "report": self.report.as_json() if self.report else None,
+            "blockers": [blocker.as_json() for blocker in self.blockers],
             "problems": self.problems,
         }
 
 
 def look(site: Site) -> Overview:
-    """Look at journal, settings, brake and ledger."""
-    problems: list[str] = []
-    state, report, brake = None, None, None
-    pending: tuple[Approval, ...] = ()
-    try:
-        brake = site.brake.read()
-    except AnrError as error:
-        problems.append(str(error))
-    try:
-        state, pending = site.journal.state(), site.journal.pending()
-    except AnrError as error:
-        problems.append(str(error))
-    settings, unreadable = observed(site)
-    if unreadable:
-        problems.append(unreadable)
+    """Look at journal, settings, brake, the running router and the ledger."""
+    now = site.clock()
+    unreadable: list[str] = []
+
+    def read(what: Callable[[], _Read]) -> _Read | None:
+        try:
+            return what()
+        except AnrError as error:
+            unreadable.append(str(error))
+            return None
+
+    brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
+    settings = read(site.router.settings)
+    report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
+    drift = None
+    if state is not None and settings is not None:
+        drift = Facts(brake or _NO_MARKS, settings, state, site.sighting()).drift
+    standing = None
+    if state is not None:
+        waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
+        standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=drift, waiting=waiting, report=report)
+    approvers = site.access.rule(Approvable.PROMOTE).approvers
+    question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
+    problems = (*question.unreadable, *_problems(state, brake, drift))
+    return Overview(site.target.name, state, pending, settings, report, problems, now, question)
+
+
+def _problems(state: RolloutState | None, brake: BrakeReading | None, drift: str | None) -> Iterator[str]:
     if state is not None and not state.revision:
-        problems.append("The journal has not begun; `anr init` records the stage that the settings show. Promotion is blocked.")
-    if state is not None and settings is not None and brake is not None:
-        drift = Facts(brake, settings, state).drift
-        problems.extend([f"Drift: {drift} Promotion is blocked."] if drift else [])
-        if brake.frozen_by and not state.frozen:
-            problems.append(f"{len(brake.frozen_by)} brake mark(s) are not in the journal yet; `anr recover` records them.")
-    try:
-        report = site.measure(site.clock(), leaving_zero=state is not None and state.stage == 0)
-    except AnrError as error:
-        problems.append(str(error))
-    return Overview(site.target.name, state, pending, settings, report, tuple(problems))
+        yield "The journal has not begun; `anr init` records the stage that the settings show. Promotion is blocked."
+    if drift:
+        yield f"Drift: {drift} Promotion is blocked."
+    if state is not None and brake is not None and brake.frozen_by and not state.frozen:
+        yield f"{len(brake.frozen_by)} brake mark(s) are not in the journal yet; `anr recover` records them."

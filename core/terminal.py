@@ -20,6 +20,7 @@ from rich.table import Table
 from core import braking, emergency, holding, outcomes, pausing, preflight, restoring, upkeep
 from core.actors import Actor
 from core.approvals import ApprovalStatus
+from core.blockers import codes
 from core.decisions import NeedsApproval, Refuse
 from core.doctor import Check, Health
 from core.gates import Gate, Verdict
@@ -210,6 +211,8 @@ def print_overview(seen: Overview) -> None:
         out.print(f"  request {one.id}: {one.from_stage} → {one.to_stage} % by {escape(one.requester.id)}")
     if seen.report is not None:
         print_gates(seen.report.gates.gates, title="GO" if seen.report.gates.go else "NO-GO")
+    if seen.blockers:
+        out.print(f"In the way of the next promotion: {codes(seen.blockers)} (`anr why` says more)")
     for problem in seen.problems:
         err.print(f"[yellow]{escape(problem)}[/yellow]")
 

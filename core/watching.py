@@ -6,6 +6,7 @@ what drift and failing gates are (core/drift.py, core/guard.py).
 
 import contextlib
 import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from core.actors import GUARD, SCHEDULER
 from core.braking import Braked, Unfrozen, freeze, lift_expired
 from core.canonical import canonical_bytes, clean_text, rfc3339
 from core.decisions import Refuse
-from core.errors import CauseAlreadyRecorded, OperationBusy
+from core.errors import CauseAlreadyRecorded, LedgerUnreadable, OperationBusy
 from core.files import read_bounded, write_durably
-from core.gates import evaluate
+from core.gates import Verdict, evaluate
 from core.lock import operation_lock
 from core.logs import logger
 from core.receipts import Action, Draft, Phase, Sealed
@@ -109,13 +110,22 @@ def guard_look(site: Site) -> Braked | Sealed | None:
     minutes = min(policy.window_minutes, int((now - state.since).total_seconds() // 60))
     if minutes < 1:
         return None
-    bounds = site.target.gates.model_copy(update={"decisions_min": policy.decisions_min})
-    metrics = site.figures(now, minutes)
-    report = Report(metrics, evaluate(metrics, site.router.slots(), bounds))
-    grown, trip = guard.after(series, guard.judge(report.gates, now), state.since, policy)
-    done = _tripped(site, state, trip, report) if trip else None
+    try:
+        report = _short_report(site, now, minutes)
+    except LedgerUnreadable as error:  # no data: it neither counts nor clears, and is looked at again in its time
+        log.warning("the guard sees nothing: %s", error)
+        report = None
+    look = guard.judge(report.gates, now) if report else guard.Look(at=now, verdict=Verdict.NO_DATA)
+    grown, trip = guard.after(series, look, state.since, policy)
+    done = _tripped(site, state, trip, report) if trip and report else None
     write_durably(site.target.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")))
     return done
+
+
+def _short_report(site: Site, now: datetime, minutes: int) -> Report:
+    bounds = site.target.gates.model_copy(update={"decisions_min": site.target.guard.decisions_min})
+    metrics = site.figures(now, minutes)
+    return Report(metrics, evaluate(metrics, site.router.slots(), bounds))
 
 
 def _tripped(site: Site, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:

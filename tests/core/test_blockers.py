@@ -193,7 +193,10 @@ def test_at_the_earliest_moment_nothing_is_left_that_lifts_itself(asked: Questio
         pytest.param(question(soak_hours={10: 90.0}), NOW + 10 * HOUR, "promotes 10 → 25 %", id="soaked-before-the-run"),
         pytest.param(question(soak_hours={10: 110.0}), NOW + 30 * HOUR, "has to be served for 110 h", id="soaks-beyond-the-run"),
         pytest.param(
-            question(changed(holds=(hold("a", HOUR, expires=2 * HOUR),), stage=10)), NOW + 2 * HOUR, "promotes", id="hold-ends"
+            question(changed(holds=(hold("a", HOUR, expires=2 * HOUR),), stage=10)),
+            NOW + 2 * HOUR,
+            "promotes 10 → 25 %",
+            id="hold-ends",
         ),
         pytest.param(question(changed(holds=(hold("a", HOUR),))), None, "Frozen for 1 h: errors", id="a-hold-without-an-end"),
         pytest.param(question(gates=gates(RSI=Verdict.FAIL)), None, "they do not now", id="red-gates"),

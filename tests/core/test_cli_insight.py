@@ -104,7 +104,9 @@ def test_a_freeze_with_a_bad_length_freezes_all_the_same(anr: Anr, house: House)
 def test_the_schedule_is_paused_and_resumed(anr: Anr, house: House) -> None:
     """Both are receipts; status shows who paused it."""
     assert anr("schedule", "pause", "-r", "fair").exit_code == 0
-    assert "schedule paused by" in anr("status").stdout
+    told = anr("status").stdout
+    assert "schedule paused by" in told
+    assert "In the way of the next promotion: schedule paused, person must ask" in " ".join(told.split())
     assert anr("schedule", "pause").exit_code == REFUSED
     assert json.loads(anr("schedule", "resume", "--json").stdout)["result"] == "resumed"
     assert house.site.journal.state().paused is None

@@ -72,7 +72,7 @@ def test_a_house_in_order_is_ok_throughout(house: House) -> None:
     house.clock.pass_(minutes=5)
     house.write_ledger()
     assert [(one.name, one.text) for one in check_up(house.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(house.site)}) == 15
+    assert len({one.name for one in check_up(house.site)}) == 16
 
 
 Break = Callable[[House], Any]
@@ -188,6 +188,14 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ("a-clock-set-back", lambda h: h.clock.pass_(hours=-1), "clock", Health.FAIL, "was set back", "NTP"),
     ("a-paused-schedule", lambda h: pause(h.site, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
     ("a-run-that-was-not-made", lambda h: h.clock.pass_(hours=1), "schedule", Health.FAIL, "was not made", "anr bot"),
+    (
+        "drift-in-the-way",
+        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
+        "promotion",
+        Health.WARN,
+        "drift",
+        "`why`",
+    ),
     ("a-guard-that-sees-failures", remembers_failures, "guard", Health.WARN, "1 of 3 looks", "Look at the router"),
 ]
 

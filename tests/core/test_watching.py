@@ -8,6 +8,7 @@ from core.actors import Role
 from core.actuation import Order
 from core.braking import Braked
 from core.decisions import Code
+from core.gates import Verdict
 from core.guard import GuardMode, GuardPolicy
 from core.holding import hold_promotions
 from core.lock import operation_lock
@@ -276,6 +277,21 @@ def test_accepting_what_is_no_stage_is_refused(begun: House) -> None:
     assert result.refusal.code is Code.NOTHING_TO_ACCEPT
 
 
+def test_the_daily_report_reminds_of_every_hold_in_force(begun: House) -> None:
+    """A forgotten freeze is told every day, with what is needed to say whose it is and how old."""
+    braking.freeze(begun.site, begun.people["max"], "deploy")
+    ages = []
+    for _ in range(2):
+        begun.clock.pass_(hours=24)
+        begun.write_ledger()
+        ran = operations.daily(begun.site, begun.clock.now.date(), PromotionMode.AUTO)
+        assert isinstance(ran, operations.DailyRun)
+        (hold,) = ran.sealed.receipt.holds_in_force
+        assert (hold.actor.id, hold.reason) == ("UMAX", "deploy")
+        ages.append(ran.sealed.receipt.ts - hold.since)
+    assert ages == [timedelta(hours=24), timedelta(hours=48)]
+
+
 def test_a_hold_ends_by_itself_and_nothing_is_promoted(begun: House) -> None:
     """When its time is over the hold is lifted by a receipt; the router stays safe and waits for a person."""
     braking.freeze(begun.site, begun.people["max"], "deploy", lasts=timedelta(hours=2))
@@ -398,6 +414,19 @@ def test_what_failed_before_a_step_does_not_count_after_it(begun: House) -> None
     house.clock.pass_(minutes=5)
     assert guard_look(house.site) is None
     assert failing_looks(house.site).failing == ()
+
+
+def test_a_guard_without_a_ledger_has_no_data_and_looks_again_in_its_time(begun: House) -> None:
+    """An unreadable ledger neither counts nor clears, and is not tried at every tick."""
+    house = guarding(begun, GuardMode.ACT)
+    house.clock.pass_(hours=1)
+    looked(house, 2)
+    house.target.ledger.unlink()
+    house.clock.pass_(minutes=5)
+    assert guard_look(house.site) is None
+    series = failing_looks(house.site)
+    assert (len(series.failing), series.last and series.last.verdict) == (2, Verdict.NO_DATA)
+    assert isinstance(looked(house, 1)[0], Braked)
 
 
 def test_a_guard_whose_memory_is_garbage_counts_anew(begun: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,10 +3,15 @@
 import io
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import aiohttp
+import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
+from core.guard import GuardMode, GuardPolicy
 from core.logs import configure, hide
 from core.rollout import RolloutState
 from core.settings import Settings
@@ -108,3 +113,24 @@ async def test_a_talkative_bot_tells_what_it_does_and_no_secret(scene: Played) -
     for secret in (*settings.secrets, "xoxb-1-2-typed"):
         assert secret not in stream.getvalue()
     assert any(one["logger"].startswith("slack_sdk") for one in told)
+
+
+@pytest.mark.parametrize("mode", [GuardMode.OBSERVE, GuardMode.ACT])
+async def test_a_slot_that_stays_down_is_posted_or_freezes(scene: Played, mode: GuardMode) -> None:
+    """Observing, the channel reads what would have been done; acting, the router is safe and the guard owns the hold."""
+    playground, settings = scene
+    policy = GuardPolicy(mode=mode, failures=1)
+    settings = settings.model_copy(update={"target": settings.target.model_copy(update={"guard": policy})})
+    async with aiohttp.ClientSession() as client:
+        await client.post(f"{playground.url}/router/misbehave", json={"slot_down": True})
+    async with running(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=5)):
+        title = "The guard would have frozen" if mode is GuardMode.OBSERVE else "Frozen"
+        await playground.wait_for(lambda: cards(playground, title), 2 * WAIT)
+    (card,) = cards(playground, title)
+    assert "slot08_lock is down" in said(card)
+    state = state_of(settings)
+    if mode is GuardMode.OBSERVE:
+        assert (state.stage, state.frozen) == (10, False)
+    else:
+        assert (state.stage, [hold.actor.id for hold in state.holds]) == (0, ["guard"])
+        assert "the guard" in said(card)
