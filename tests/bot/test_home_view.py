@@ -17,6 +17,7 @@ from core.rollout import RolloutState
 from core.schedule import Schedule
 from core.target import LADDER
 from core.timeline import Spell
+from tests.bot.parsed import TRAPS, parsed_texts
 
 NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
 MAX = Actor(kind=ActorKind.SLACK, id="UMAX")
@@ -67,14 +68,13 @@ def glance(words: str, count: int = 1) -> Glance:
     )
 
 
-@given(st.text(max_size=3000), st.integers(1, 30), st.integers(1, 8))
+@given(st.text(max_size=3000) | st.sampled_from(TRAPS), st.integers(1, 30), st.integers(1, 8))
 def test_slack_takes_any_home(words: str, count: int, routers: int) -> None:
     """Thirty holds and requests on eight routers are cut, not refused, and no text calls anybody."""
     view = home([glance(words, count)] * routers, NOW)
     assert check_view(view) == []
     assert check_view(closed(failure(words))) == []
-    for trap in ("<!channel", "<!here", "<http"):
-        assert trap not in str(view["blocks"])
+    assert not any(trap in text for text in parsed_texts(view["blocks"]) for trap in TRAPS)
 
 
 def test_every_router_has_its_buttons_and_its_open_requests() -> None:
@@ -105,6 +105,14 @@ def test_the_chart_shows_each_days_stage_and_freezes_in_letters() -> None:
     assert rows["10"] == "█" * 19 + " " * 5 + "█" * 6
     assert rows["0"] == "▁" * 19 + "▒" * 5 + "▁" * 6
     assert chart(spells, LADDER, "UTC").splitlines()[-1].split() == ["2", "Sep", "1", "Oct"]
+
+
+def test_what_begins_at_midnight_is_not_yet_the_day_before() -> None:
+    """A day's column is the stage at its end, to the second."""
+    midnight = datetime(2025, 10, 1, tzinfo=UTC)
+    spells = (Spell(days(0), midnight, 10, frozen=False), Spell(midnight, NOW, 50, frozen=False))
+    rows = {row[:5].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
+    assert rows["50"] == " " * 29 + "█"
 
 
 def test_days_of_which_nothing_is_known_are_marked_as_such() -> None:

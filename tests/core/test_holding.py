@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from core import braking, holding, operations, outcomes, recovery
+from core import approving, braking, holding, operations, outcomes, recovery
 from core.actors import Actor, ActorKind
 from core.actuation import Order
 from core.decisions import Code, Refuse
@@ -71,6 +71,18 @@ def test_a_lifted_hold_leaves_the_stage_as_it_was(begun: House) -> None:
     operations.unfreeze(begun.site, Order(begun.people["olivia"], "over"))
     assert (begun.site.journal.state().stage, begun.site.journal.state().frozen) == (10, False)
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+def test_after_a_hold_a_person_has_to_ask_for_the_next_promotion(begun: House) -> None:
+    """Like after any freeze the scheduled run does not go on by itself, although the stage was kept."""
+    asked = operations.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(asked, outcomes.Asked)
+    approving.approve(begun.site, begun.people["aaron"], asked.approval.id)
+    assert not begun.site.journal.state().person_required
+    held(begun)
+    operations.unfreeze(begun.site, Order(begun.people["olivia"], "over"))
+    assert begun.site.journal.state().person_required
+    assert begun.site.journal.state().stage == 25
 
 
 def test_one_cause_holds_once(begun: House) -> None:
