@@ -51,6 +51,7 @@ class Jobs:
             self._record_brakes,
             self._preflight,
             self._daily,
+            self._note_missed,
             self._sweep,
             self._watch,
             self._guard,
@@ -107,6 +108,10 @@ class Jobs:
             return
         preflight.preflight(self._site, day, self._schedule.promotion)
         self._on_change()
+
+    def _note_missed(self) -> None:
+        if preflight.note_missed(self._site) is not None:
+            self._on_change()
 
     def _reexamine(self) -> None:
         for found in approving.reexamine(self._site):

@@ -18,7 +18,7 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
         preflight: what is announced.
         run_at: when the run begins.
         run: the run, once it was made.
-        veto: the receipt with which somebody skipped it, if somebody did.
+        veto: the receipt with which somebody skipped it, or that says that nobody made it, if there is one.
     """
     receipt = preflight.receipt
     moves = receipt.stage_after != receipt.stage_before
@@ -30,6 +30,8 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
     if run is not None:
         verdict = "GO" if run.receipt.go else "NO-GO"
         blocks.append(section(f":checkered_flag: *Over.* The run was made {when(run.receipt.ts)} and says {verdict}."))
+    elif veto is not None and not veto.receipt.actor.is_person:
+        blocks.append(section(f":x: *Missed.* {escape(veto.receipt.reason)}"))
     elif veto is not None:
         blocks.append(section(f":fast_forward: *Skipped* by {who(veto.receipt.actor)}{because(veto.receipt.reason)}"))
     else:
@@ -42,8 +44,13 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
 
 
 def skipped(veto: Sealed, run_at: datetime) -> Post:
-    """Return the message of a veto."""
+    """Return the message of a veto, or of a run that nobody made."""
     receipt = veto.receipt
+    if not receipt.actor.is_person:
+        title = f"Missed: the run of {run_at:%d %B} was not made"
+        text = f"It was due {when(run_at)}. {escape(receipt.reason)} Nothing was reported and nothing promoted."
+        after = "the runs after it go on as always. See why nothing ran: `anr doctor`, and whether the bot was stopped."
+        return Post(title, (header(title), section(text), section(f"*Next:* {after}"), context(mark(veto))))
     title = f"Skipped: nothing is promoted by the run of {run_at:%d %B}"
     then = "The runs after it go on as always. Whoever wants the promotion all the same asks with `/anr promote`."
     blocks = (

@@ -51,8 +51,8 @@ class Telling:
                 return daily_report(self._day(sealed))
             case Action.PREFLIGHT:
                 day = _date_of(sealed[0].receipt)
-                run, veto = (self._site.journal.by_cause(f"{what}:{day}") for what in ("daily", "skip"))
-                return announced(sealed[0], begin_of(day, self._site.target.schedule), run, veto)
+                run, veto, missed = (self._site.journal.by_cause(f"{what}:{day}") for what in ("daily", "skip", "missed"))
+                return announced(sealed[0], begin_of(day, self._site.target.schedule), run, missed or veto)
             case Action.SKIP:
                 return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
             case _:

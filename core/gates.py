@@ -104,8 +104,8 @@ class Gate(BaseModel):
 
     @property
     def blind(self) -> bool:
-        """Whether it blocks because there is too little to judge by, not because something is seen to be wrong."""
-        about_data = self.name in {GateName.DECISIONS, GateName.FRESHNESS}
+        """Whether it blocks because nobody sees or hears enough, not because something is seen to be wrong."""
+        about_data = self.name in {GateName.DECISIONS, GateName.FRESHNESS, GateName.ALERT_PATH}
         return self.verdict is Verdict.NO_DATA or (self.verdict is Verdict.FAIL and about_data)
 
 

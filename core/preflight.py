@@ -15,7 +15,7 @@ from core.lock import operation_lock
 from core.operations import DailyRun, daily
 from core.outcomes import Refused, WouldMove
 from core.receipts import Action, Phase, Sealed
-from core.schedule import PromotionMode
+from core.schedule import PromotionMode, begin_of, last_missable
 from core.site import Site
 
 
@@ -53,6 +53,38 @@ def skip(site: Site, actor: Actor, day: date, reason: str) -> Skipped | Refused:
             return Skipped(day, site.journal.append(draft))
         except CauseAlreadyRecorded as error:
             return Refused(Refuse(Code.ALREADY_DONE, f"The run of {day} is skipped already. {error}"))
+
+
+def note_missed(site: Site) -> Skipped | None:
+    """Record that the newest run that can no longer be caught up was never made, once; None if there is nothing to record.
+
+    A day before the journal began was nobody's to run.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    now, schedule = site.clock(), site.target.schedule
+    day = last_missable(now, schedule)
+    if any(site.journal.find_cause(f"{what}:{day.isoformat()}") is not None for what in ("daily", "missed")):
+        return None
+    with operation_lock(site.target.run_dir, "note a missed run", now):
+        receipts = site.journal.receipts()
+        made = site.journal.find_cause(f"daily:{day.isoformat()}") is not None
+        if made or not receipts or receipts[0].receipt.ts >= begin_of(day, schedule):
+            return None
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.SKIP,
+            phase=Phase.EVENT,
+            actor=SCHEDULER,
+            reason=f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours.",
+            cause=f"missed:{day.isoformat()}",
+        )
+        try:
+            return Skipped(day, site.journal.append(draft))
+        except CauseAlreadyRecorded:
+            return None
 
 
 def preflight(site: Site, day: date, mode: PromotionMode) -> Sealed | None:

@@ -71,6 +71,14 @@ def preflight_due(now: datetime, schedule: Schedule) -> date | None:
     return None
 
 
+def last_missable(now: datetime, schedule: Schedule) -> date:
+    """Return the newest local date whose run can no longer be caught up: its grace is over."""
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    over = (today - timedelta(days=ago) for ago in range(3))
+    grace = timedelta(hours=schedule.grace_hours)
+    return next(day for day in over if begin_of(day, schedule) + grace <= now)
+
+
 def next_run(now: datetime, schedule: Schedule) -> datetime:
     """Return when the next daily run begins, in UTC, after `now`."""
     today = now.astimezone(ZoneInfo(schedule.zone)).date()

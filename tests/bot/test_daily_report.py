@@ -80,8 +80,8 @@ def showable(post: Post) -> None:
 @given(
     st.lists(reasons, max_size=30),
     reasons,
-    st.lists(maybe, min_size=7, max_size=7),
-    st.lists(st.sampled_from(Verdict), min_size=7, max_size=7),
+    st.lists(maybe, min_size=len(GateName), max_size=len(GateName)),
+    st.lists(st.sampled_from(Verdict), min_size=len(GateName), max_size=len(GateName)),
     st.integers(0, 800),
     st.booleans(),
 )

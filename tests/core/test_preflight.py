@@ -10,7 +10,7 @@ from core import approving, operations, outcomes, preflight
 from core.actuation import Order
 from core.decisions import Code
 from core.receipts import Action, Sealed
-from core.schedule import PromotionMode, Schedule, begin_of, due, preflight_due
+from core.schedule import PromotionMode, Schedule, begin_of, due, last_missable, preflight_due
 from tests.core.conftest import House
 
 DAY = date(2025, 10, 1)
@@ -141,3 +141,40 @@ def test_the_standard_pre_flight_is_at_08_35(now: datetime, day: date | None) ->
 def test_near_midnight_tomorrows_run_is_announced_today() -> None:
     """A run ten minutes after midnight is announced the evening before."""
     assert preflight_due(datetime(2025, 9, 30, 23, 50, tzinfo=UTC), Schedule(at=time(0, 10))) == DAY
+
+
+def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: House) -> None:
+    """The bot was down from before the run until its grace was over; another clock's mistake must not veto a run that is due."""
+    begun.clock.now = datetime(2025, 10, 2, 15, 4, tzinfo=UTC)
+    operations.daily(begun.site, DAY, PromotionMode.OFF)
+    assert preflight.note_missed(begun.site) is None, "yesterday was made, and today's grace is not over"
+    begun.clock.now = datetime(2025, 10, 2, 15, 5, tzinfo=UTC)
+    missed = preflight.note_missed(begun.site)
+    assert missed is not None
+    receipt = missed.sealed.receipt
+    assert (receipt.action, receipt.actor.is_person, receipt.cause) == (Action.SKIP, False, "missed:2025-10-02")
+    assert "within its grace of 6 hours" in receipt.reason
+    assert preflight.note_missed(begun.site) is None
+    begun.clock.now = datetime(2025, 10, 2, 9, 30, tzinfo=UTC)
+    run = operations.daily(begun.site, DAY + timedelta(days=1), PromotionMode.OFF)
+    assert isinstance(run, operations.DailyRun)
+    assert isinstance(run.outcome, outcomes.Refused)
+    assert run.outcome.refusal.code is Code.PROMOTION_OFF
+
+
+def test_a_run_before_the_journal_began_was_nobodys(begun: House) -> None:
+    """Who starts in the afternoon is not told that the morning was missed."""
+    begun.clock.pass_(hours=7)
+    assert preflight.note_missed(begun.site) is None
+    begun.clock.pass_(days=1)
+    assert preflight.note_missed(begun.site) is not None
+
+
+@given(moments, zones, times, st.floats(0.1, 23))
+def test_what_was_missed_can_no_longer_be_due(now: datetime, zone: str, at: time, grace: float) -> None:
+    """And it is the newest such date: the day after it is due now, or lies ahead."""
+    schedule = Schedule(zone=zone, at=at, grace_hours=grace)
+    day = last_missable(now, schedule)
+    over = begin_of(day, schedule) + timedelta(hours=grace)
+    assert over <= now < begin_of(day + timedelta(days=1), schedule) + timedelta(hours=grace)
+    assert due(now, schedule) != day
