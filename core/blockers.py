@@ -18,7 +18,7 @@ from core.rollout import next_stage, soak_of
 from core.schedule import PromotionMode, Schedule, next_run
 
 _ANY_OPERATOR = Actor(kind=ActorKind.OS, id="operator", roles=frozenset({Role.OPERATE}))
-_ONLY_SCHEDULED = frozenset({Code.PERSON_MUST_ASK, Code.PROMOTION_OFF, Code.SCHEDULE_PAUSED})
+_ONLY_SCHEDULED = frozenset({Code.SKIPPED, Code.PERSON_MUST_ASK, Code.PROMOTION_OFF, Code.SCHEDULE_PAUSED})
 """What stands in the way of the scheduled run alone; a person may ask all the same."""
 
 
@@ -174,6 +174,8 @@ def _owner_and_lift(code: Code, standing: Standing, approvers: frozenset[str]) -
         return state.unsettled.actor, lift
     if code is Code.SCHEDULE_PAUSED and state.paused is not None:
         return state.paused.actor, lift
+    if code is Code.SKIPPED and standing.veto is not None:
+        return standing.veto.actor, lift
     return entitled if code is Code.DRIFT else owner, lift
 
 
@@ -185,6 +187,7 @@ _WAYS_OUT: dict[Code, tuple[str, str]] = {
     Code.BRAKE_ENGAGED: ("operators", "`anr recover`, then `unfreeze`"),
     Code.NO_APPROVERS: ("an administrator", "set `approvers` in the settings"),
     Code.SCHEDULE_PAUSED: ("operators", "`schedule resume`"),
+    Code.SKIPPED: ("operators", "`promote`, or wait for the run of the next day"),
     Code.PERSON_MUST_ASK: ("operators", "`promote`"),
     Code.PROMOTION_OFF: ("an administrator", "set `schedule.promotion` in the settings"),
 }

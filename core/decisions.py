@@ -5,7 +5,7 @@ Pure. Excluded: answering a request for approval (core/approvals.py) and carryin
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from core.actors import Actor, Role
@@ -180,6 +180,15 @@ def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
 
 
 @dataclass(frozen=True, slots=True)
+class Veto:
+    """Somebody skipped the scheduled run of one local date."""
+
+    actor: Actor
+    reason: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Everything on which the next step up depends, apart from who asks.
 
@@ -192,6 +201,7 @@ class Standing:
         soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
         approvers_set: whether the settings name anybody who could approve.
         schedule_promotes: whether the settings let the scheduled run promote or ask.
+        veto: who skipped the scheduled run that this is about; None if nobody did.
         waiting: ids of the requests that wait for an answer.
         gates: a fresh report; None before anything was measured.
     """
@@ -204,6 +214,7 @@ class Standing:
     soak_hours: Mapping[int, float] = field(default_factory=dict)
     approvers_set: bool = True
     schedule_promotes: bool = True
+    veto: Veto | None = None
     waiting: Sequence[str] = ()
     gates: GateReport | None = None
 
@@ -218,6 +229,8 @@ def obstacles(standing: Standing, actor: Actor) -> tuple[Refuse, ...]:
 
 def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
     state = standing.state
+    if standing.veto is not None and not actor.is_person:
+        yield _skipped(standing.veto)
     yield from _out_of_order(state, standing.drift)
     if standing.brake_marks and not {hold.id for hold in state.holds}.issuperset(standing.brake_marks):
         text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
@@ -235,6 +248,12 @@ def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
         yield Refuse(Code.APPROVAL_PENDING, text)
     if standing.gates is not None and not standing.gates.go and state.stage is not None:
         yield _no_go(state.stage, next_stage(state.stage, standing.stages), standing.gates)
+
+
+def _skipped(veto: Veto) -> Refuse:
+    why = f": {veto.reason}" if veto.reason else ""
+    text = f"The promotion of {veto.day} was skipped by {veto.actor.id}{why}. The next day's run goes on as always."
+    return Refuse(Code.SKIPPED, text)
 
 
 def _soaking(standing: Standing) -> Iterator[Refuse]:

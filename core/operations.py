@@ -193,7 +193,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
-        plan, kept = _skipped(site, day) or _plan_daily(site, facts, report, mode, now), Kept(None)
+        plan, kept = _plan_daily(site, facts, report, mode, day, now), Kept(None)
         if dry_run:
             return _would_run(plan, report, mode)
         if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
@@ -228,18 +228,9 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
         return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
 
 
-def _skipped(site: Site, day: date) -> Refuse | None:
-    """Return the veto of somebody who skipped the run of this date (core/preflight.py), or None."""
-    sealed = site.journal.by_cause(f"skip:{day.isoformat()}")
-    if sealed is None:
-        return None
-    why = f": {sealed.receipt.reason}" if sealed.receipt.reason else ""
-    text = f"Today's promotion was skipped by {sealed.receipt.actor.id}{why}. The next day's run goes on as always."
-    return Refuse(Code.SKIPPED, text)
-
-
-def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, now: datetime) -> Raise | Refuse:
-    standing = replace(_standing(site, facts, now, report), schedule_promotes=mode is not PromotionMode.OFF)
+def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
+    standing = _standing(site, facts, now, report)
+    standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
     if in_the_way := obstacles(standing, SCHEDULER):
         return in_the_way[0]
     move = plan_move(facts.state, site.target.stages, None, facts.drift)

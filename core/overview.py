@@ -4,7 +4,7 @@ Excluded: deciding anything on it; operations gather their own facts and refuse 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from core.errors import AnrError
 from core.report import Report
 from core.rollout import RolloutState
 from core.router import RouterSettings
+from core.schedule import run_day
 from core.site import Facts, Site
 
 _Read = TypeVar("_Read")
@@ -85,6 +86,8 @@ def look(site: Site) -> Overview:
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
         standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=drift, waiting=waiting, report=report)
+        veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
+        standing = replace(standing, veto=veto)
     approvers = site.access.rule(Approvable.PROMOTE).approvers
     question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
     problems = (*question.unreadable, *_problems(state, brake, drift))

@@ -85,6 +85,11 @@ def next_run(now: datetime, schedule: Schedule) -> datetime:
     return next(begins for ahead in range(3) if (begins := begin_of(today + timedelta(days=ahead), schedule)) > now)
 
 
+def run_day(now: datetime, schedule: Schedule) -> date:
+    """Return the local date of the next daily run after `now`."""
+    return next_run(now, schedule).astimezone(ZoneInfo(schedule.zone)).date()
+
+
 def begin_of(day: date, schedule: Schedule) -> datetime:
     """Return when the run of a local date begins, in UTC."""
     return datetime.combine(day, schedule.at, ZoneInfo(schedule.zone)).astimezone(ZoneInfo("UTC"))

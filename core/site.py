@@ -8,14 +8,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from core.actors import AccessPolicy, Approvable
 from core.backups import Backups
 from core.brake import Brake, BrakeReading
-from core.decisions import Standing
+from core.decisions import Standing, Veto
 from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
 from core.gates import GateReport, evaluate
@@ -121,6 +121,15 @@ class Site:
             JournalError: the open requests cannot be read.
         """
         return tuple(one.id for one in self.journal.pending() if one.action is Approvable.PROMOTE)
+
+    def veto(self, day: date) -> Veto | None:
+        """Return who skipped the scheduled run of a local date (core/preflight.py), or None.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        sealed = self.journal.by_cause(f"skip:{day.isoformat()}")
+        return None if sealed is None else Veto(sealed.receipt.actor, sealed.receipt.reason, day)
 
     def standing(
         self,

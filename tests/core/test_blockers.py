@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.actors import SCHEDULER, Actor, ActorKind, Role
 from core.blockers import Question, blockers, outlook
-from core.decisions import Code, Standing, obstacles
+from core.decisions import Code, Standing, Veto, obstacles
 from core.gates import Gate, GateName, GateReport, Verdict
 from core.receipts import Action, Hold
 from core.rollout import Pause, RolloutState, UnsettledIntent
@@ -85,6 +85,9 @@ INTENT = UnsettledIntent(seq=7, operation="o", action=Action.PROMOTE, actor=OLIV
         pytest.param(question(approvers_set=False), Code.NO_APPROVERS, "an administrator", "`approvers`", id="no-approvers"),
         pytest.param(question(changed(unsettled=INTENT)), Code.UNSETTLED, OLIVIA, "`anr recover`", id="unsettled"),
         pytest.param(question(changed(person_required=True)), Code.PERSON_MUST_ASK, "operators", "`promote`", id="person"),
+        pytest.param(
+            question(veto=Veto(OLIVIA, "the fair", NEXT.date())), Code.SKIPPED, OLIVIA, "the run of the next day", id="skipped"
+        ),
         pytest.param(question(mode=PromotionMode.OFF), Code.PROMOTION_OFF, "an administrator", "schedule.promotion", id="off"),
         pytest.param(question(RolloutState()), Code.NOT_INITIALISED, "operators", "`anr init`", id="not-begun"),
         pytest.param(question(brake_marks=("x",)), Code.BRAKE_ENGAGED, "operators", "`anr recover`", id="brake-mark"),
@@ -187,6 +190,7 @@ def test_at_the_earliest_moment_nothing_is_left_that_lifts_itself(asked: Questio
     [
         pytest.param(question(), NOW, "promotes 10 → 25 % if the gates still pass", id="nothing-in-the-way"),
         pytest.param(question(mode=PromotionMode.APPROVE), NOW, "asks for an approval of 10 → 25 %", id="asks"),
+        pytest.param(question(veto=Veto(OLIVIA, "", NEXT.date())), NOW, "skipped by UOLIVIA", id="skipped"),
         pytest.param(question(mode=PromotionMode.OFF), NOW, "switched off", id="off"),
         pytest.param(question(changed(person_required=True)), NOW, "a person has to ask", id="a-person"),
         pytest.param(question(changed(stage=0)), NOW, "never leaves stage 0", id="at-zero"),

@@ -8,6 +8,8 @@ from typer.testing import CliRunner, Result
 
 import bot.cli  # noqa: F401 - adds `doctor` to the application
 from core.cli import app
+from core.preflight import Skipped, skip
+from core.schedule import run_day
 from core.settings import operating_system_user
 from core.terminal import FAILED, REFUSED
 from tests.core.conftest import House
@@ -167,3 +169,12 @@ def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, house: Hous
     wrong = anr("doctor")
     assert wrong.exit_code == FAILED
     assert "is not an IANA time zone" in wrong.stdout.replace("\n", " ")
+
+
+def test_a_skipped_run_is_told_by_why_and_next(anr: Anr, house: House) -> None:
+    """The veto against the next scheduled run stands in the list like everything else, with its owner."""
+    day = run_day(datetime.now(UTC), house.target.schedule)
+    assert isinstance(skip(house.site, house.people["olivia"], day, "the fair"), Skipped)
+    found = {one["code"]: one for one in json.loads(anr("why", "--json").stdout)["blockers"]}
+    assert (found["skipped"]["owner"]["id"], found["skipped"]["scheduled_only"]) == ("UOLIVIA", True)
+    assert "skipped by UOLIVIA: the fair" in " ".join(anr("next").stdout.split())

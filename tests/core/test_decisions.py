@@ -17,6 +17,7 @@ from core.decisions import (
     Raise,
     Refuse,
     Standing,
+    Veto,
     decide_raise,
     decide_unfreeze,
     may_ask,
@@ -78,6 +79,7 @@ GO = gates()
 
 PAUSED = at(10).model_copy(update={"paused": Pause(actor=OPERATOR, reason="fair", since=NOW)})
 SOAKED = {10: 48.0}
+VETO = Veto(OPERATOR, "the fair", NOW.date())
 
 
 def served(hours: float | None) -> RolloutState:
@@ -97,6 +99,8 @@ STANDS: list[tuple[str, Standing, Actor, list[Code]]] = [
     ("a-paused-schedule-stops-the-scheduler", standing(PAUSED), SCHEDULER, [Code.SCHEDULE_PAUSED]),
     ("promotion-off-stops-no-person", standing(at(10), schedule_promotes=False), OPERATOR, []),
     ("promotion-off-stops-the-scheduler", standing(at(10), schedule_promotes=False), SCHEDULER, [Code.PROMOTION_OFF]),
+    ("a-skipped-run-stops-no-person", standing(at(10), veto=VETO), OPERATOR, []),
+    ("a-skipped-run-stops-the-scheduler", standing(at(10), veto=VETO), SCHEDULER, [Code.SKIPPED]),
     ("soaking", standing(served(47.9), soak_hours=SOAKED), OPERATOR, [Code.SOAKING]),
     ("soaking-stops-the-scheduler-too", standing(served(47.9), soak_hours=SOAKED), SCHEDULER, [Code.SOAKING]),
     ("soaked", standing(served(48), soak_hours=SOAKED), OPERATOR, []),
