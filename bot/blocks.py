@@ -3,6 +3,7 @@
 Pure. Limits: Slack's documentation of Block Kit (3,000 characters in a text, 150 in a header, 75 on a button).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -65,6 +66,21 @@ def when(moment: datetime) -> str:
     """Write a moment so that each reader sees it in their own zone."""
     fallback = moment.strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b", re.ASCII)
+
+
+def prose(text: str) -> str:
+    """Disarm a sentence, and write the moments that core put into it so that each reader sees them in their own zone."""
+    return _MOMENT.sub(_shown, escape(text))
+
+
+def _shown(found: re.Match[str]) -> str:
+    try:
+        return when(datetime.fromisoformat(f"{found[1]}+00:00"))
+    except ValueError:
+        return found[0]  # somebody's words that only look like a moment
 
 
 def percent(stage: int | None) -> str:

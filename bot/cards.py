@@ -25,6 +25,7 @@ from bot.blocks import (
     mrkdwn,
     passed_over,
     percent,
+    prose,
     section,
     stage_kept,
     when,
@@ -89,8 +90,8 @@ def _asked_again(look: Reexamined) -> Block:
     """Say what the gates would make of an approval that came now."""
     if look.against is None:
         return context(f":arrows_counterclockwise: The gates were asked again {when(look.at)}: they pass.")
-    text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {escape(look.against.text)}"
-    return section(" ".join((text, *map(escape, look.against.blockers))))
+    text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {prose(look.against.text)}"
+    return section(" ".join((text, *map(prose, look.against.blockers))))
 
 
 def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
@@ -137,7 +138,7 @@ def ending(approval: Approval) -> str:
     if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
         return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
-    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else escape(approval.note)
+    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else prose(approval.note)
     return f"{sign} *{word}*{by}{at}. {note}".rstrip()
 
 
@@ -145,7 +146,7 @@ def outcome(receipt: Receipt) -> str:
     """Say how an operation ended, as its last receipt has it."""
     if receipt.action in UPKEEP:
         return upkeep_outcome(receipt)
-    note = f" {escape(receipt.note)}" if receipt.note else ""
+    note = f" {prose(receipt.note)}" if receipt.note else ""
     pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
     if receipt.phase is Phase.INTENT:
         return ":hourglass_flowing_sand: Being carried out…"

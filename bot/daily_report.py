@@ -18,11 +18,11 @@ from bot.blocks import (
     because,
     button,
     context,
-    escape,
     evidence,
     header,
     mark,
     percent,
+    prose,
     section,
     when,
     who,
@@ -80,7 +80,7 @@ def daily_report(day: Day) -> Post:
     before = {gate.name: gate for gate in day.yesterday.gates} if day.yesterday else {}
     lines = [f"*Next:* {_next(day)}"]
     if run.note:
-        lines.append(f"*Why:* {escape(run.note)}")
+        lines.append(f"*Why:* {prose(run.note)}")
     blocks = [header(title), section("\n".join(lines)), _gate_table(run.gates, before)]
     if run.metrics:
         blocks.append(evidence(run.metrics))
@@ -117,7 +117,7 @@ def _next(day: Day) -> str:
         return "The settings are written and read back."
     if last.result is Result.APPLIED:
         return f"Now at *{percent(last.stage_after)}*. `/anr rollback` takes it back at once. {then}"
-    note = f" {escape(last.note)}" if last.note else ""
+    note = f" {prose(last.note)}" if last.note else ""
     return f"The router is at {percent(last.stage_after)}.{note} Look at `/anr status`. {then}"
 
 

@@ -21,6 +21,7 @@ from bot.blocks import (
     header,
     hold_line,
     percent,
+    prose,
     section,
     verdict,
     when,
@@ -76,7 +77,7 @@ def closed(blocks: Sequence[Block]) -> dict[str, Any]:
 def _router(glance: Glance) -> list[Block]:
     seen = glance.seen
     blocks = [header(f"Router {seen.target}"), section("\n".join(_state_lines(glance)))]
-    blocks.extend(section(f":warning: {escape(problem)}") for problem in seen.problems[:5])
+    blocks.extend(section(f":warning: {prose(problem)}") for problem in seen.problems[:5])
     blocks.append(
         actions(
             button("Promote…", "ask_promote", value=seen.target, style="primary"),
@@ -116,7 +117,7 @@ def _state_lines(glance: Glance) -> list[str]:
     if state is not None:
         lines.append("*Frozen:* no" if not state.frozen else f"*Frozen:* {len(state.holds)} hold(s)")
         lines.extend(f"   {hold_line(hold)}" for hold in state.holds[:5])
-        lines.append(f"*Drift:* {escape(state.drift.text)}" if state.drift else "*Drift:* none: router and journal agree")
+        lines.append(f"*Drift:* {prose(state.drift.text)}" if state.drift else "*Drift:* none: router and journal agree")
         lines.append(f"*Schedule:* {_schedule(glance)}")
     return [bounded(line, 500) for line in lines]
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bot.blocks import MAX_BLOCKS, escape, section, when, who
+from bot.blocks import MAX_BLOCKS, escape, prose, section, when, who
 from bot.posts import Block
 from core.actors import Actor
 from core.blockers import Blocker
@@ -21,9 +21,9 @@ def why(seen: Insight) -> list[Block]:
 
 def ahead(seen: Insight) -> list[Block]:
     """Return the earliest possible promotion, and what the next scheduled run will do."""
-    run = section(f":calendar: Next scheduled run {when(seen.ahead.run_at)}. {escape(seen.ahead.run_does)}")
+    run = section(f":calendar: Next scheduled run {when(seen.ahead.run_at)}. {prose(seen.ahead.run_does)}")
     if seen.ahead.to_stage is None:
-        return [section(escape(seen.lines()[0])), run]
+        return [section(prose(seen.lines()[0])), run]
     if seen.ahead.earliest is None:
         first = (_line(blocker) for blocker in seen.ahead.first)
         return [section(f":construction: {_step(seen)} is possible once this is lifted:"), *first, run][:MAX_BLOCKS]
@@ -58,5 +58,5 @@ def _line(blocker: Blocker) -> Block:
     owner = who(blocker.owner) if isinstance(blocker.owner, Actor) else _SLACK_ID.sub(r"<@\g<0>>", escape(blocker.owner))
     until = f" · ends by itself {when(blocker.until)}" if blocker.until else ""
     alone = " · _stops the scheduled run only_" if blocker.scheduled_only else ""
-    line = f"• {escape(blocker.text)}\n      {owner} · {escape(blocker.lift)}{until}{alone}"
+    line = f"• {prose(blocker.text)}\n      {owner} · {escape(blocker.lift)}{until}{alone}"
     return section(line)

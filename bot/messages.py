@@ -16,6 +16,7 @@ from bot.blocks import (
     hold_line,
     mark,
     percent,
+    prose,
     section,
     stage_kept,
     verdict,
@@ -90,14 +91,14 @@ def help_text(problem: Misunderstood | None = None) -> list[Block]:
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
     """Return why something was not done."""
-    blockers = "".join(f"\n• {escape(blocker)}" for blocker in refuse.blockers)
+    blockers = "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
     table = gate_table(gates)
-    return [section(f":no_entry: {escape(refuse.text)}{'' if table else blockers}"), *table]
+    return [section(f":no_entry: {prose(refuse.text)}{'' if table else blockers}"), *table]
 
 
 def failure(text: str) -> list[Block]:
     """Return what went wrong."""
-    return [section(f":warning: {escape(text)}")]
+    return [section(f":warning: {prose(text)}")]
 
 
 def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
@@ -162,7 +163,7 @@ def _braked(result: Braked) -> list[Block]:
         blocks = [section(f":octagonal_sign: *{done}.* The router's settings are safe: ANR off, pilot 0.00, R4 forced.")]
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
-    blocks.extend(section(f":warning: {escape(problem)}") for problem in result.problems)
+    blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
     if result.sealed is not None:
         blocks.append(context(mark(result.sealed)))
     return blocks
@@ -214,7 +215,7 @@ def status(seen: Overview) -> list[Block]:
     lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
     if seen.blockers:
         lines.append(f"*In the way of the next promotion:* {codes(seen.blockers)} · `/anr why`")
-    lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
+    lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     blocks = [section("\n".join(lines))]
     if seen.report is not None:
         blocks.append(section(f"*Gates:* {verdict(seen.report)}"))

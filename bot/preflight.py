@@ -5,7 +5,22 @@ Pure. Excluded: what it will do (core/operations.py decides, with the run's own 
 
 from datetime import datetime
 
-from bot.blocks import LABELS, actions, because, button, context, escape, evidence, header, mark, percent, section, when, who
+from bot.blocks import (
+    LABELS,
+    actions,
+    because,
+    button,
+    context,
+    escape,
+    evidence,
+    header,
+    mark,
+    percent,
+    prose,
+    section,
+    when,
+    who,
+)
 from bot.posts import Post
 from core.gates import Gate
 from core.receipts import Sealed
@@ -24,7 +39,7 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
     moves = receipt.stage_after != receipt.stage_before
     foreseen = f"{receipt.stage_before} → {percent(receipt.stage_after)} is next" if moves else "nothing will be promoted"
     title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}, {foreseen}"
-    blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {escape(receipt.note)}")]
+    blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {prose(receipt.note)}")]
     blocks.append(section(_gates(receipt.gates)))
     blocks.extend([evidence(receipt.metrics)] if receipt.metrics else [])
     if run is not None:

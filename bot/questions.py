@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.blocks import context, escape, gate_summary, hold_line, percent, plain_text, section, verdict, when, who
+from bot.blocks import context, escape, gate_summary, hold_line, percent, plain_text, prose, section, verdict, when, who
 from bot.cards import what
 from bot.commands import Command
 from bot.phrases import duration
@@ -116,7 +116,7 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
         lines.append(f"*Gates:* {verdict(seen.report)}, {gate_summary(seen.report.gates.gates)}")
     lines.extend(hold_line(hold) for hold in state.holds[:3])
     lines.extend(f":hourglass: Request `{one.id}` waits already: {what(one)}" for one in seen.pending)
-    lines.extend(f":warning: {escape(problem)}" for problem in seen.problems)
+    lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     if not options:
         return told("promote", about, [section("\n".join(lines)), section("There is no stage to choose.")])
     kind = "radio_buttons" if len(options) <= _MOST_CHOICES else "static_select"

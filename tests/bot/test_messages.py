@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards, messages, notices
-from bot.blocks import bounded, escape
+from bot.blocks import bounded, escape, prose
 from bot.commands import parse
 from bot.playground.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.posts import Block
@@ -156,3 +156,21 @@ def test_escape_disarms(text: str) -> None:
 def test_a_reason_is_cut_where_the_receipt_says() -> None:
     """The cut is marked."""
     assert clean_text("x" * 4000) == "x" * (MAX_REASON - 1) + "…"
+
+
+@given(st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2090, 1, 1)), anything)  # noqa: DTZ001 - Hypothesis wants it
+def test_moments_that_core_writes_are_shown_in_the_readers_zone(moment: datetime, around: str) -> None:
+    """A sentence's moment in UTC becomes Slack's date with that fallback, and what stands around it is disarmed as ever."""
+    moment = moment.replace(second=0, microsecond=0, tzinfo=UTC)
+    written = f"{moment:%Y-%m-%d %H:%M} UTC"
+    shown = prose(f"Paused since {written} by <!channel>.")
+    assert (
+        shown == f"Paused since <!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{written}> by &lt;!channel&gt;."
+    )
+    assert escape(around) == prose(around) or "UTC" in around
+
+
+@pytest.mark.parametrize("text", ["2025-13-45 99:99 UTC", "2025-10-01 09:05 CET", "#2025-10-0109:05 UTC"])
+def test_what_only_looks_like_a_moment_stays_as_it_was_written(text: str) -> None:
+    """No text makes the rendering fail."""
+    assert prose(text) == text
