@@ -113,6 +113,7 @@ def _figures(report: Report, now: float) -> Iterator[Sample]:
     breaches = "Decisions of the window above the fast-route cap during an anomaly."
     yield "anr_fast_cap_breaches", breaches, {}, figures.fast_cap_breaches
     yield "anr_window_decisions", "Decisions in the window.", {}, figures.decisions
+    yield "anr_window_live_decisions", "Live decisions in the window.", {}, figures.live
     if metrics.newest_us is not None:
         age = now - moment_of(metrics.newest_us).timestamp()
         yield "anr_ledger_age_seconds", "Age of the newest ledger entry in the window.", {}, age

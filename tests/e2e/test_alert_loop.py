@@ -1,0 +1,147 @@
+"""From a bad ledger line to safe settings and back, with the real Prometheus and Alertmanager."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot.playground.demo import CHANNEL, scenery
+from bot.playground.process import environment
+from core.receipts import Action
+from core.settings import Settings
+from tests.core.conftest import decision
+from tests.e2e.monitoring import alertmanager, post_alerts, prometheus, silences
+from tests.scenarios.alerting import alerted, is_safe, listening, site_of
+from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
+from tests.scenarios.workspace import cards, said, whispers
+
+LOOP_SECONDS = 150.0
+
+
+async def until(so: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Look again and again until something is so."""
+    ends = time.monotonic() + seconds
+    while not await asyncio.to_thread(so):
+        assert time.monotonic() < ends, "not so in time"
+
+
+def with_target(settings: Settings, **changed: Any) -> Settings:
+    return settings.model_copy(update={"target": settings.target.model_copy(update=changed)})
+
+
+async def test_a_bad_ledger_line_freezes_the_router_and_the_card_follows_to_the_end(
+    tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """Ledger, metrics, rules, groups, webhook, settings file, card, receipt; when the line has left the window, unfreeze."""
+    async with scenery(tmp_path) as (playground, begun):
+        settings = with_target(begun, window_minutes=1)
+        async with (
+            listening(settings) as (bot, ours),
+            alertmanager(tmp_path, ours.http.port) as url,
+            prometheus(tmp_path, ours.http.port, url),
+        ):
+            target = ours.every_target[0]
+            await until((target.run_dir / "watchdog").exists)
+            assert not is_safe(ours)
+            breach = decision(datetime.now(UTC)) | {"anomaly": {"engaged": 1}}
+            breach["shadow"]["probs"] |= {"R1": 0.0, "R3": 0.3}
+            written = time.monotonic()
+            with target.ledger.open("a", encoding="utf-8") as ledger:
+                ledger.write(json.dumps(breach) + "\n")
+            await until(lambda: is_safe(ours))
+            whole = time.monotonic() - written
+            await playground.wait_for(lambda: cards(playground, "Frozen by alert: AnrFastCapBreach"), LOOP_SECONDS)
+            _, metrics = await bot.get("/metrics")
+            own = re.search(r"anr_alert_freeze_seconds_sum\{[^}]*\} ([0-9.e-]+)", metrics)
+            assert own is not None
+            figure(f"bad ledger line to safe settings: {whole:.1f} s, of it the bot's own share {float(own[1]):.3f} s")
+            receipts = [one.receipt for one in site_of(ours).journal.receipts() if one.receipt.action is Action.FREEZE]
+            assert [one.alert.name for one in receipts if one.alert] == ["AnrFastCapBreach"]
+            ended = "Frozen by alert, which has ended: AnrFastCapBreach"
+            await playground.wait_for(lambda: cards(playground, ended), LOOP_SECONDS)
+            (card,) = cards(playground, ended)
+            assert is_safe(ours)
+            await playground.slash("U0OLIVIA", CHANNEL, "/anr", "unfreeze the cap holds again")
+            await playground.wait_for(lambda: cards(playground, "Over, and unfrozen: AnrFastCapBreach"), LOOP_SECONDS)
+            assert [one["ts"] for one in cards(playground, "Over, and unfrozen: AnrFastCapBreach")] == [card["ts"]]
+            assert is_safe(ours)
+
+
+@asynccontextmanager
+async def bot_process(settings: Settings) -> AsyncIterator[Callable[[], None]]:
+    """The bot as a process; yields what kills it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "bot", env=environment(settings, os.environ), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process.kill
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_bot_that_was_down_and_then_killed_during_retries_freezes_once(tmp_path: Path) -> None:
+    """Down for the whole first notification, then killed while Alertmanager retries: it comes back and freezes, once."""
+    async with scenery(tmp_path) as (playground, begun):
+        settings = alerted(begun)
+        file = settings.target.settings_file
+        kept = file.read_bytes()
+        async with alertmanager(tmp_path, settings.http.port) as url:
+            await post_alerts(url, "AnrRsiLow")
+            await until(lambda: b"connection refused" in (tmp_path / "prometheus-alertmanager.log").read_bytes())
+            file.unlink()
+            file.mkdir()  # the router cannot be made safe, so that the bot's answer is not yet 200
+            async with bot_process(settings) as kill:
+                await until(lambda: bool(site_of(settings).brake.read().frozen_by))
+                kill()
+            file.rmdir()
+            file.write_bytes(kept)
+            async with bot_process(settings):
+                await until(lambda: is_safe(settings))
+                await playground.wait_for(lambda: cards(playground, "AnrRsiLow"), 60)
+        state = site_of(settings).journal.state()
+        assert [hold.reason for hold in state.holds] == ["AnrRsiLow: posted by a test"]
+        assert len(cards(playground, "AnrRsiLow")) == 1
+
+
+async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) -> None:
+    """The real Alertmanager's resolved is noted on the card; the form silences what still fires, by exactly its labels."""
+    async with scenery(tmp_path) as (playground, begun):
+        ours = alerted(begun)
+        async with alertmanager(tmp_path, ours.http.port) as url:
+            settings = with_target(ours, alertmanager_url=url)
+            async with listening(settings):
+                await post_alerts(url, "AnrRsiLow", "AnrRollbackRate")
+                await playground.wait_for(lambda: len(cards(playground, "Frozen by alert")) == 2, 60)
+                await post_alerts(url, "AnrRollbackRate", ended=True)
+                await playground.wait_for(lambda: cards(playground, "Frozen by alert, which has ended: AnrRollbackRate"), 60)
+                assert is_safe(settings)
+                (card,) = cards(playground, "Frozen by alert: AnrRsiLow")
+                await playground.click("U0OLIVIA", CHANNEL, card["ts"], "ask_silence")
+                await playground.wait_for(lambda: "For how long" in str(playground.open_views("U0OLIVIA")), 60)
+                view = playground.open_views("U0OLIVIA")[-1]
+                chosen = next(one for one in view["blocks"] if one.get("block_id") == "minutes")["element"]["options"][2]
+                values = {
+                    "minutes": {"minutes": {"selected_option": chosen}},
+                    "reason": {"reason": {"value": "we look into it"}},
+                }
+                await playground.submit_view("U0OLIVIA", view["id"], values)
+                silenced = "silenced in Alertmanager for 2 h"
+                await playground.wait_for(lambda: silenced in said(cards(playground, "AnrRsiLow")[0]), 60)
+                assert whispers(playground, "U0OLIVIA", "The holds are as they were")
+                (silence,) = await silences(url)
+                assert {one["name"]: one["value"] for one in silence["matchers"]} == {
+                    "alertname": "AnrRsiLow",
+                    "component": "anr",
+                    "severity": "page",
+                }
+                assert (silence["status"]["state"], silence["comment"]) == ("active", "we look into it")
+                assert len(site_of(settings).journal.state().holds) == 2
