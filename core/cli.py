@@ -295,6 +295,9 @@ def recover() -> None:
         done = recovery.recover(site)
     settled = done.settled.mark if done.settled else "nothing"
     out.print(f"{len(done.late)} recorded late, {settled} settled, {done.files} receipt files written again.")
+    if done.unfinished:
+        err.print(escape(done.unfinished))
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`anr backtest` and what else looks at ledgers as a whole."""
+"""`anr backtest`, `anr ledger archive`, and what else looks at ledgers as a whole."""
 
 from datetime import date
 from itertools import chain
@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from core.cli_options import NAMED_TARGET, AsJson
+from core import archiving
+from core.cli_options import NAMED_TARGET, AsJson, DryRun, operating
 from core.errors import ConfigurationError
 from core.files import write_durably
 from core.settings import load
 from core.target import Target
-from core.terminal import out, print_json, working
+from core.terminal import finish, out, print_json, working
 
 ledger_commands = typer.Typer()
 ledger_app = typer.Typer(no_args_is_help=True, help="What is done with the ledger as a whole.")
@@ -103,6 +104,14 @@ def export(
         print_json({"rows": done.rows, "files": done.files})
     else:
         out.print(f"{done.rows:,} rows written in {done.files:,} files under {escape(str(parquet))}.")
+
+
+@ledger_app.command()
+def archive(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Move past months out of the ledger into compressed files, while the router goes on writing."""
+    with operating() as (settings, site):
+        result = archiving.archive(site, settings.terminal_actor(), dry_run=dry_run)
+    finish(result, as_json=as_json)
 
 
 def _days(first: str, last: str) -> tuple[date, date]:

@@ -11,10 +11,11 @@ from datetime import timedelta
 
 from core.actors import RECOVERY
 from core.actuation import Order
+from core.archiving import finish_archive
 from core.brake import BrakeNote
 from core.braking import record
 from core.canonical import clean_text
-from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
+from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.lock import operation_lock
 from core.logs import logger
 from core.receipts import Action, Phase, Result, RouterSighting, Sealed
@@ -31,11 +32,19 @@ _UNDER_WAY = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a recovery did: brakes recorded late, the settled intent's outcome, receipt files written again."""
+    """What a recovery did.
+
+    Attributes:
+        late: brakes that were recorded late.
+        settled: outcome of the intent that had none.
+        files: how many receipt files were written again.
+        unfinished: why an archive of the ledger still is not at its end, a sentence; None if none is under way.
+    """
 
     late: tuple[Sealed, ...]
     settled: Sealed | None
     files: int
+    unfinished: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,16 @@ def recover(site: Site) -> Recovered:
         _make_braked_safe(site)
         settled = _settle(site)
         _align_marks(site)
-        return Recovered(late, settled, site.journal.recreate_files())
+        return Recovered(late, settled, site.journal.recreate_files(), _finish_archive(site))
+
+
+def _finish_archive(site: Site) -> str | None:
+    try:
+        finish_archive(site)
+    except ArchiveError as error:
+        log.error("an archive of the ledger cannot be finished yet: %s", error)  # noqa: TRY400 - no bug's trace
+        return str(error)
+    return None
 
 
 def record_waiting(site: Site) -> tuple[Sealed, ...]:

@@ -1,6 +1,6 @@
 """Which files to delete and which lines and receipts to move or prune, given names, ages and policy.
 
-Pure. Excluded: the files themselves (core/backups.py, core/ledger_archive.py) and the journal (core/journal.py).
+Pure. Excluded: the files themselves (core/backups.py, core/ledger_months.py) and the journal (core/journal.py).
 """
 
 import re

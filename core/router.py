@@ -179,6 +179,28 @@ class Router:
         values, _ = settings_in(self._text(errors="surrogateescape"))
         return _routers_own(values).carries(SAFE_SETTINGS)
 
+    def reload_as_it_is(self, since: BrakeReading) -> None:
+        """Reload the router with the settings that its file has; with the safe ones if a brake is engaged or comes meanwhile.
+
+        Raises:
+            SettingsFileError: the file cannot be read; nothing was reloaded.
+            ReloadFailed: the reload failed.
+            BrakeUnreadable: the marks cannot be read; the safe settings were applied.
+        """
+        if since.frozen_by:
+            self.make_safe()
+            return
+        settings = self.settings()
+        try:
+            if self._brake.read() == since:
+                self._reload(settings.values)
+                if self._brake.read() == since:
+                    return
+        except BrakeUnreadable:
+            self.make_safe()
+            raise
+        self.make_safe()
+
     def slots(self) -> SlotsHealth:
         """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""
         import urllib3  # noqa: PLC0415 - slow to import, and the brake needs no health

@@ -170,6 +170,14 @@ class Site:
         """
         from core.ledger_scan import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
 
+        begun = time.monotonic()
+        figures = measure(self.target, Window.ending(now, minutes), self.watch())
+        took_s = round(time.monotonic() - begun, 3)
+        log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
+        return figures
+
+    def watch(self) -> OnProgress:
+        """Return what shows the progress of reading the ledger, and raises OperationTimedOut once it has taken too long."""
         ends = time.monotonic() + self._reading_seconds
 
         def watch(read: int, size: int) -> None:
@@ -181,11 +189,7 @@ class Site:
             if self.on_progress is not None:
                 self.on_progress(read, size)
 
-        begun = time.monotonic()
-        figures = measure(self.target, Window.ending(now, minutes), watch)
-        took_s = round(time.monotonic() - begun, 3)
-        log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
-        return figures
+        return watch
 
     def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
         """Measure the target's window that ends at `now` and hold it against the gates.

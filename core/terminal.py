@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import braking, emergency, holding, outcomes, pausing, preflight, restoring, upkeep
+from core import archiving, braking, emergency, holding, outcomes, pausing, preflight, restoring, upkeep
 from core.actors import Actor
 from core.approvals import ApprovalStatus
 from core.blockers import codes
@@ -172,6 +172,13 @@ def _upkeep_ending(result: object) -> Ending:
             ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
             facts = {"result": ended, "count": count, "through": through, **_receipt(pruned)}
             return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
+        case archiving.Archived(archives=archives, expired=expired, sealed=recorded):
+            names = [one.name for one in archives]
+            lines = [f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives]
+            verb = "archived" if recorded else "would be archived" if archives or expired else "nothing to archive"
+            said = (f"{verb}. {recorded.mark if recorded else ''}".strip().capitalize(), *lines)
+            facts = {"result": verb.replace(" ", "_"), "archives": names, "expired": list(expired), **_receipt(recorded)}
+            return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
         case restoring.Restored(sealed=sealed):
             receipt = sealed.receipt
             line = f"restore: {receipt.result}. The rollout is frozen. {sealed.mark}"
