@@ -286,13 +286,15 @@ class Backups:
         try:
             _refuse_to_change_owner(path)
             write_durably(path, data, mode=0o640)
-            back = read_bounded(path, MAX_STATE_BYTES)
         except OSError as error:
+            if _bytes_of(path) == data:  # the name changed hands, only the disk has not confirmed it
+                log.exception("the state %s was replaced, but it may not survive a power failure", path)
+                return
             raise StateFileError(
                 f"The state {self._state_file} cannot be replaced ({error.strerror or error}). "
                 "It is as it was; free the disk or repair the permissions, then restore again.",
             ) from error
-        if back != data:
+        if _bytes_of(path) != data:
             raise StateFileError(f"The state {self._state_file} does not say what was written to it. Something else writes it.")
 
     def _names(self) -> list[str]:
@@ -327,6 +329,13 @@ class Backups:
         except FileNotFoundError:
             return "it has no checksum, so it was never completed"
         return None if side == f"{digest}  {name}\n".encode() else "its bytes do not have the checksum that was recorded"
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_bounded(path, MAX_STATE_BYTES)
+    except OSError:
+        return None
 
 
 def _refuse_to_change_owner(path: Path) -> None:

@@ -7,10 +7,10 @@ F_SETLEASE). While one is held, whoever wants to open the file in such a way has
 Excluded: other systems, which know no leases, and network file systems, which cannot grant them.
 """
 
+import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,18 +22,21 @@ if sys.platform != "win32":
 POLL_SECONDS = 0.005
 
 
-def leases_work(beside: Path) -> bool:
-    """Whether the file system of `beside` grants a lease exactly while nobody writes; tried with a file of our own.
+def leases_work(probe: Path) -> bool:
+    """Whether the file system grants a lease exactly while nobody writes; tried with a file `probe`, which is gone afterwards.
 
     Raises:
         OSError: no file can be made there, or leases are not known.
     """
     if sys.platform != "linux":
         return False
-    with tempfile.NamedTemporaryFile(dir=beside.parent, prefix=f".{beside.name}.") as probe:
-        seen_open = not without_writer(Path(probe.name))
-        probe.file.close()
-        return seen_open and without_writer(Path(probe.name))
+    try:
+        with probe.open("wb"):
+            seen_open = not without_writer(probe)
+        return seen_open and without_writer(probe)
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 @contextmanager

@@ -77,9 +77,8 @@ class LedgerCut:
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
-        self.fresh, self._old, self._note = (
-            self._ledger.with_name(f".{self._ledger.name}.{part}") for part in ("fresh", "old", "cut.json")
-        )
+        names = ("fresh", "old", "cut.json", "probe")
+        self.fresh, self._old, self._note, self._probe = (ledger.with_name(f".{ledger.name}.{part}") for part in names)
 
     def can_prove(self) -> None:
         """Make sure that the kernel can say, here and of this ledger, whether anybody writes to a file.
@@ -93,7 +92,7 @@ class LedgerCut:
                 "was changed; archive where the router runs, or stop the router and compress the ledger by hand.",
             )
         try:
-            proven = leases_work(self._ledger)
+            proven = leases_work(self._probe)
             with contextlib.suppress(BlockingIOError), lease_without_writers(self._ledger):
                 pass
         except OSError as error:
@@ -276,7 +275,7 @@ class LedgerCut:
         """Remove what is left of a cut that never changed the ledger's name."""
         if self._swapped():
             raise OSError(f"{self._old} holds lines of an earlier archive that was not finished")
-        for path in (self._old, self.fresh, self._note):
+        for path in (self._old, self.fresh, self._probe, self._note):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
