@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, operations, preflight, recovery, upkeep, watching
+from core import approving, archiving, operations, preflight, recovery, upkeep, watching
 from core.actors import UPKEEP
 from core.approving import Reexamined
 from core.errors import AnrError
@@ -57,6 +57,7 @@ class Jobs:
             self._guard,
             self._backup,
             self._prune,
+            self._archive,
             self._reexamine,
         ):
             self._scheduler.add_job(
@@ -139,6 +140,11 @@ class Jobs:
         """Once per ISO week of local time."""
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
         self._once(f"prune:{year}-W{week:02}", lambda cause: upkeep.prune(self._site, UPKEEP, cause=cause))
+
+    def _archive(self) -> None:
+        """Once per month of local time."""
+        month = f"{self._site.clock().astimezone(ZoneInfo(self._schedule.zone)):%Y-%m}"
+        self._once(f"archive:{month}", lambda cause: archiving.archive(self._site, UPKEEP, cause=cause))
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""
