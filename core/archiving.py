@@ -7,7 +7,6 @@ Excluded: how no line is lost (core/ledger_cut.py).
 """
 
 import contextlib
-import logging
 import os
 import uuid
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFil
 from core.ledger_cut import DRAIN_SECONDS, Cut, LedgerCut
 from core.ledger_months import Archives
 from core.lock import operation_lock
+from core.logs import logger
 from core.receipts import Action, Deleted, LedgerArchive, Phase, Result, Sealed
 from core.retention import archives_to_delete, first_month_to_stay
 from core.site import Site
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 SHORT_SECONDS = 2.0
 """How long a router that opens its ledger for each line is given to close the old file."""
