@@ -59,9 +59,6 @@ def unfreeze(target: Target, now: datetime, _request: str) -> object:
     return operations.unfreeze(site_of(target, now), Order(actor("UAARON"), "found it"))
 
 
-WORKS = (promote, approve, rollback, freeze, unfreeze)
-
-
 @dataclass
 class Yard:
     """A place to which files are brought back before each death."""

@@ -22,7 +22,7 @@ from tests.core.conftest import House
 from tests.core.test_killed import actor, approve, consistent, site_of, yard_for
 
 RACES = 1000
-WHOLE_RACES = 60
+WHOLE_RACES = 30
 PROCESSES, THREADS = 2, 4
 PATIENCE = 120.0
 """Seconds after which somebody who does not come to the barrier is a failure."""
