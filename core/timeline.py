@@ -43,10 +43,9 @@ def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tup
         if receipt.ts > ends:
             continue
         after = fold([receipt], state)
-        moment = min(max(receipt.ts, since), ends)
-        if (after.stage, after.frozen) != (state.stage, state.frozen) and moment > since:
-            found.append(Spell(since, moment, state.stage, state.frozen))
-            since = moment
+        if (after.stage, after.frozen) != (state.stage, state.frozen) and receipt.ts > since:
+            found.append(Spell(since, receipt.ts, state.stage, state.frozen))
+            since = receipt.ts
         state = after
     found.append(Spell(since, ends, state.stage, state.frozen))
     return tuple(found)
