@@ -11,7 +11,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.outage import SLACK_FAILED
-from core.actors import AccessPolicy, Actor, ActorKind, Role
+from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
 from core.errors import AnrError
 from core.logs import logger
 
@@ -68,6 +68,23 @@ class Access:
         self._seen[user_id] = _Person(full_member, groups)
         roles = self._policy.roles_of(user_id, full_member=full_member, groups=groups)
         return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles, groups=groups)
+
+    async def could_approve(self, action: Approvable, requester: str) -> frozenset[str] | None:
+        """Return who in Slack could approve this person's request at present, also as a member of a group.
+
+        None if Slack does not say: then nobody is told that there is nobody.
+        """
+        names = self._policy.rule(action).approvers
+        groups = sorted(name for name in names if name.startswith("S"))
+        try:
+            answers = await asyncio.gather(*(self._client.usergroups_users_list(usergroup=group) for group in groups))
+            listed = {name for name in names if name[0] in "UW"}.union(*(answer.get("users") or () for answer in answers))
+            people = sorted(listed - {requester})
+            full = await asyncio.gather(*(self._is_full_member(person) for person in people))
+        except SLACK_FAILED as error:
+            log.warning("Slack does not say who could approve", error=str(error))
+            return None
+        return frozenset(person for person, is_full in zip(people, full, strict=True) if is_full)
 
     async def _is_full_member(self, user_id: str) -> bool:
         answer = await self._client.users_info(user=user_id)

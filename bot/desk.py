@@ -22,7 +22,7 @@ from bot.outage import SLACK_FAILED
 from bot.posts import Block
 from bot.stories import Stories
 from bot.words import do
-from core.actors import Actor
+from core.actors import Actor, Approvable
 from core.doctor import Check
 from core.errors import AnrError
 from core.logs import logger
@@ -54,6 +54,10 @@ class RouterUnclear(AnrError):
 
 class NotOperatedHere(AnrError):
     """The settings do not let anr be operated in this channel."""
+
+
+_MAY_ASK = frozenset({"promote", "unfreeze", "restore"})
+"""What may wait for an approval, apart from brakes: those wait for nobody who would have to be looked up."""
 
 
 class Desk:
@@ -88,6 +92,7 @@ class Desk:
         """Find out who asks, do it, and answer them alone."""
         try:
             blocks = await self.consult(command, request, lambda site, actor: self._do(site, command, actor, request.cause))
+            blocks += await self._nobody_answers(command, request)
         except RouterUnclear as error:
             blocks = messages.help_text(Misunderstood(str(error)))
         except AnrError as error:
@@ -100,6 +105,22 @@ class Desk:
         for one in self._stations.values():
             one.stories.wake()
         await self.tell(respond, blocks)
+
+    async def _nobody_answers(self, command: Command, request: "Request") -> list[Block]:
+        """Say it if somebody has asked for an approval and nobody who may give it is there."""
+        if command.word not in _MAY_ASK or command.dry_run:
+            return []
+        action = Approvable(command.word)
+
+        def asked(site: Site, actor: Actor) -> int:
+            mine = (one for one in site.journal.pending() if one.action is action and one.requester.is_same_as(actor))
+            return next((one.missing for one in mine), 0)
+
+        missing = 0
+        with suppress(AnrError):  # it was asked; that nobody can tell who may answer must not sound like a failure
+            missing = await self.consult(command, request, asked)
+        there = await self._access.could_approve(action, request.user) if missing else None
+        return messages.too_few_approvers(missing, len(there)) if there is not None and len(there) < missing else []
 
     async def consult(self, command: Command, request: "Request", call: Callable[[Site, Actor], T]) -> T:
         """Find out which router is meant and who asks, and call into core once, in a worker thread.

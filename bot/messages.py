@@ -96,6 +96,17 @@ def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
     return [section(f":no_entry: {prose(refuse.text)}{'' if table else blockers}"), *table]
 
 
+def too_few_approvers(needed: int, there: int) -> list[Block]:
+    """Say that a request waits in vain, and how to change that."""
+    people = "one more person has" if needed == 1 else f"{needed} more people have"
+    text = (
+        f":warning: *Nobody may be there to answer.* {people.capitalize()} to approve, and of those whom the settings name "
+        f"{'none is' if not there else f'only {there} is'} an active full member of this workspace beside you. "
+        "Add somebody to `approvers` in the settings, or take the request back with Deny."
+    )
+    return [section(text)]
+
+
 def failure(text: str) -> list[Block]:
     """Return what went wrong."""
     return [section(f":warning: {prose(text)}")]
