@@ -71,7 +71,8 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
     elif measured is not None:
         blocks.append(context(gate_summary(measured.gates)))
     if first.holds_in_force:
-        blocks.append(section("\n".join(_reminder(hold, first.ts) for hold in first.holds_in_force[:10])))
+        still = (_reminder(hold, first.ts) for hold in first.holds_in_force[:10])
+        blocks.append(section("\n".join(("*Still in force:*", *still))))
     if approval is not None and not pending:
         blocks.append(section(ending(approval)))
     if last.action in _OUTCOMES:

@@ -12,13 +12,14 @@ from typing import Any
 from bot.blocks import context, escape, gate_summary, hold_line, percent, plain_text, prose, section, verdict, when, who
 from bot.cards import what
 from bot.commands import Command
+from bot.fields import chosen, entry, option, reason_entry, written
 from bot.phrases import duration
 from bot.posts import Block
 from core.alerts import AlertFacts
 from core.approvals import Approval
 from core.backups import Backup
 from core.break_glass import SHORTEST_REASON
-from core.canonical import MAX_REASON, clean_text
+from core.canonical import clean_text
 from core.overview import Overview
 from core.receipts import Hold
 from core.rollout import next_stage
@@ -121,9 +122,11 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
         return told("promote", about, [section("\n".join(lines)), section("There is no stage to choose.")])
     kind = "radio_buttons" if len(options) <= _MOST_CHOICES else "static_select"
     field = {"type": kind, "action_id": "stage", "options": options, "initial_option": options[0]}
-    stage = _input("stage", "Stage", field, hint="Upwards it goes one stage at a time, downwards to any.")
+    stage = entry("stage", "Stage", field, hint="Upwards it goes one stage at a time, downwards to any.")
     return _view(
-        "promote", about, [section("\n".join(lines)), stage, _reason("reason", "Reason", "What speaks for it", optional=True)]
+        "promote",
+        about,
+        [section("\n".join(lines)), stage, reason_entry("reason", "Reason", "What speaks for it", optional=True)],
     )
 
 
@@ -137,14 +140,14 @@ def freeze(about: About, routers: Sequence[str], hint: str = "What you saw") -> 
     """
     blocks: list[Block] = []
     if not about.target:
-        options = [_named(name, name) for name in routers[:100]]
-        blocks.append(_input("router", "Router", {"type": "static_select", "action_id": "router", "options": options}))
+        options = [option(name, name) for name in routers[:100]]
+        blocks.append(entry("router", "Router", {"type": "static_select", "action_id": "router", "options": options}))
     modes = [
-        _named("rollback", "Roll back", "At once: ANR off, guardrail route forced, no live traffic."),
-        _named("keep", "Keep the stage", "Live traffic goes on as it is; only promotions are held."),
+        option("rollback", "Roll back", "At once: ANR off, guardrail route forced, no live traffic."),
+        option("keep", "Keep the stage", "Live traffic goes on as it is; only promotions are held."),
     ]
     blocks.append(
-        _input(
+        entry(
             "mode",
             "What happens now",
             {"type": "radio_buttons", "action_id": "mode", "options": modes, "initial_option": modes[0]},
@@ -157,8 +160,8 @@ def freeze(about: About, routers: Sequence[str], hint: str = "What you saw") -> 
         "placeholder": plain_text("4h, 90 min, 2 days", 150),
     }
     says = "When the hold ends by itself; the router stays as it is then. Left empty, somebody has to lift it."
-    blocks.append(_input("lasts", "Lasts", lasts, hint=says, optional=True))
-    blocks.append(_reason("reason", "Reason", hint, optional=True, focus=True, said=about.said))
+    blocks.append(entry("lasts", "Lasts", lasts, hint=says, optional=True))
+    blocks.append(reason_entry("reason", "Reason", hint, optional=True, focus=True, said=about.said))
     return _view("freeze", about, blocks)
 
 
@@ -173,7 +176,7 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Seq
     """
     if not holds:
         return told("unfreeze", about, [section("The rollout is not frozen: there is nothing to lift.")])
-    options = [_named(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
+    options = [option(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
     few = len(options) <= _MOST_CHOICES
     kind = "checkboxes" if few else "multi_static_select"
     field: Block = {"type": kind, "action_id": "holds", "options": options}
@@ -183,14 +186,14 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Seq
         f"The router is at {percent(stage)} and stays there: lifting holds promotes nothing.",
         *map(hold_line, holds[:_MOST_CHOICES]),
     ]
-    found = _reason("found", "What was found", "The cause, and why it is over", optional=False)
-    blocks = [section("\n".join(lines)), _input("holds", "Holds to lift", field), found]
+    found = reason_entry("found", "What was found", "The cause, and why it is over", optional=False)
+    blocks = [section("\n".join(lines)), entry("holds", "Holds to lift", field), found]
     if firing:
         still = ", ".join(dict.fromkeys(escape(hold.reason or hold.id[:8]) for hold in firing[:_MOST_CHOICES]))
         blocks.insert(1, section(f":fire: *Still firing:* {still}"))
-        choice = [_named("yes", "Lift it although the alert still fires", "It freezes again only when it fires anew.")]
+        choice = [option("yes", "Lift it although the alert still fires", "It freezes again only when it fires anew.")]
         box = {"type": "checkboxes", "action_id": "while_firing", "options": choice}
-        blocks.append(_input("while_firing", "While an alert fires", box, optional=True))
+        blocks.append(entry("while_firing", "While an alert fires", box, optional=True))
     return _view("unfreeze", about, blocks)
 
 
@@ -198,10 +201,10 @@ def silence(about: About, firing: Sequence[AlertFacts]) -> View:
     """Return the question for how long the alerts of a group are to be silent."""
     names = ", ".join(dict.fromkeys(escape(facts.name) for facts in firing[:_MOST_CHOICES]))
     line = f"Alertmanager sends no more about *{names}*. Holds stay, and an alert that fires anew still freezes."
-    options = [_named(str(minutes), text) for minutes, text in SILENCES.items()]
+    options = [option(str(minutes), text) for minutes, text in SILENCES.items()]
     field = {"type": "static_select", "action_id": "minutes", "options": options, "initial_option": options[1]}
-    reason = _reason("reason", "Reason", "What you wait for", optional=True)
-    return _view("silence", about, [section(line), _input("minutes", "For how long", field), reason])
+    reason = reason_entry("reason", "Reason", "What you wait for", optional=True)
+    return _view("silence", about, [section(line), entry("minutes", "For how long", field), reason])
 
 
 def restore(about: About, backups: Sequence[Backup]) -> View:
@@ -217,15 +220,13 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
             about,
             [section("\n".join([*lines[1:], "There is no backup that can be put back; `/anr backup` makes one."]))],
         )
-    options = [_named(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:12]}") for one in usable[:100]]
+    options = [option(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:12]}") for one in usable[:100]]
     field = {"type": "static_select", "action_id": "backup", "options": options}
-    chosen = _input(
-        "backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name."
-    )
+    backup = entry("backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name.")
     return _view(
         "restore",
         about,
-        [section("\n".join(lines)), chosen, _reason("reason", "Reason", "What is wrong with the state", optional=False)],
+        [section("\n".join(lines)), backup, reason_entry("reason", "Reason", "What is wrong with the state", optional=False)],
     )
 
 
@@ -233,35 +234,35 @@ def deny(about: About, approval: Approval) -> View:
     """Return the question why a request is denied."""
     line = f"*{what(approval)}*, asked by {who(approval.requester)}. One no ends the request."
     return _view(
-        "deny", about, [section(line), _reason("reason", "Reason", "What speaks against it", optional=False, focus=True)]
+        "deny", about, [section(line), reason_entry("reason", "Reason", "What speaks against it", optional=False, focus=True)]
     )
 
 
 def reason_for(word: str, about: About, text: str, placeholder: str) -> View:
     """Return a modal of `REASONS`: what is about to happen, and the question why."""
-    return _view(word, about, [section(text), _reason("reason", "Reason", placeholder, optional=False, focus=True)])
+    return _view(word, about, [section(text), reason_entry("reason", "Reason", placeholder, optional=False, focus=True)])
 
 
 def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - one arm a modal
     """Return the command that a submitted modal stands for, or what is wrong with its answers, by field."""
     word, about = str(view["callback_id"]), About.of(view)
     values = {name: next(iter(field.values())) for name, field in view["state"]["values"].items()}
-    reason = _text(values, "found" if word == "unfreeze" else "reason")
+    reason = written(values, "found" if word == "unfreeze" else "reason")
     match word:
         case "promote":
-            stage = _chosen(values, "stage")
+            stage = chosen(values, "stage")
             if not stage.isdecimal():
                 return {"stage": "Choose a stage."}
             return Command(word, stage=int(stage), reason=reason, target=about.target)
         case "freeze":
-            lasts = _text(values, "lasts")
+            lasts = written(values, "lasts")
             span = duration(lasts)
             if lasts and span is None:
                 return {"lasts": "Write a length of time, for example 4h, 90 min or 2 days: a minute to 30 days."}
-            target = about.target or _chosen(values, "router")
+            target = about.target or chosen(values, "router")
             if not target:
                 return {"router": "Choose a router."}
-            return Command(word, reason=reason, target=target, keep_stage=_chosen(values, "mode") == "keep", lasts=span)
+            return Command(word, reason=reason, target=target, keep_stage=chosen(values, "mode") == "keep", lasts=span)
         case "unfreeze":
             holds = tuple(str(one["value"]) for one in values["holds"].get("selected_options") or ())
             wrong = {} if holds else {"holds": "Choose at least one hold."}
@@ -269,12 +270,12 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - o
             anyway = bool((values.get("while_firing") or {}).get("selected_options"))
             return wrong or Command(word, holds=holds, reason=reason, target=about.target, while_firing=anyway)
         case "silence":
-            minutes = _chosen(values, "minutes")
+            minutes = chosen(values, "minutes")
             if minutes not in {str(one) for one in SILENCES}:
                 return {"minutes": "Choose how long."}
             return Command(word, story=about.argument, minutes=int(minutes), reason=reason, target=about.target)
         case "restore":
-            backup = _chosen(values, "backup")
+            backup = chosen(values, "backup")
             wrong = {} if backup else {"backup": "Choose a backup."}
             wrong |= {} if reason else {"reason": "Say what is wrong with the state: whoever approves wants to know."}
             return wrong or Command(word, argument=backup, reason=reason, target=about.target)
@@ -308,38 +309,8 @@ def _view(word: str, about: About, blocks: list[Block], *, submit: bool = True) 
     return view
 
 
-def _input(name: str, label: str, element: Block, *, hint: str = "", optional: bool = False) -> Block:
-    block: Block = {"type": "input", "block_id": name, "label": plain_text(label, 150), "element": element, "optional": optional}
-    if hint:
-        block["hint"] = plain_text(hint, 150)
-    return block
-
-
-def _reason(name: str, label: str, placeholder: str, *, optional: bool, focus: bool = False, said: str = "") -> Block:
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": name,
-        "multiline": True,
-        "max_length": MAX_REASON,
-        "focus_on_load": focus,
-        "placeholder": plain_text(placeholder, 150),
-    }
-    if said:
-        element["initial_value"] = said[:MAX_REASON]
-    return _input(
-        name, label, element, hint="It is kept in the receipt, and everybody in the channel sees it.", optional=optional
-    )
-
-
-def _named(value: str, text: str, description: str = "") -> Block:
-    option: Block = {"text": plain_text(text, 75), "value": value}
-    if description:
-        option["description"] = plain_text(description, 75)
-    return option
-
-
 def _option(stage: int, description: str) -> Block:
-    return _named(str(stage), f"{stage} % of live traffic", description)
+    return option(str(stage), f"{stage} % of live traffic", description)
 
 
 def _meaning_above(seen: Overview) -> str:
@@ -354,11 +325,3 @@ def _below(stage: int) -> str:
 
 def _owner(hold: Hold) -> str:
     return f"since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.id[:8]}"
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    return str((values.get(name) or {}).get("value") or "").strip()
-
-
-def _chosen(values: Mapping[str, Any], name: str) -> str:
-    return str(((values.get(name) or {}).get("selected_option") or {}).get("value") or "")
