@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 GROUND, INK, FAINT = "#fbfbfc", "#1d1c1d", "#d7d8dc"
 GOOD, BAD, COLD, BOUND = "#1264a3", "#b3123a", "#5b7fa6", "#6b4a00"
 _HOUR = timedelta(hours=1)
+_ONE_AT_A_TIME = Lock()
+"""matplotlib keeps its defaults for the whole process: two charts drawn at once would mix them up."""
 STAGE_TINTS = ("#e8eef5", "#d3e1ef")
 """Neighbouring stages differ in tint; which stage it is, the words on it say."""
 
@@ -72,7 +75,7 @@ def png(chart: Chart) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
     from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
-    with rc_context({"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.edgecolor": FAINT}):
+    with _ONE_AT_A_TIME, rc_context({"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.edgecolor": FAINT}):
         figure = Figure(figsize=(10, 7), dpi=160, facecolor=GROUND, edgecolor=FAINT, linewidth=2)
         FigureCanvasAgg(figure)
         _draw(figure, chart)
