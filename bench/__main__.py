@@ -3,9 +3,9 @@
 import argparse
 import socket
 
-from bench import ledger, slack
+from bench import alerts, ledger, slack
 
-PARTS = ("ledger", "slack")
+PARTS = ("ledger", "slack", "alerts")
 
 
 def free_port() -> int:
@@ -26,6 +26,8 @@ def main() -> None:
         ledger.run(chosen.lines)
     if "slack" in parts:
         slack.run(chosen.lines, free_port)
+    if "alerts" in parts:
+        alerts.run(chosen.lines, free_port)
 
 
 if __name__ == "__main__":

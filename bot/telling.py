@@ -84,6 +84,7 @@ class Telling:
     def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""
         holds = {hold.id for one in sealed for hold in one.receipt.holds_added}
+        holds = {hold for hold in holds if not self._site.brake.has(hold)}  # a mark is there as long as its hold
         after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
         return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
 

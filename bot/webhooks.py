@@ -13,6 +13,7 @@ import hmac
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
@@ -37,8 +38,24 @@ BODY_SECONDS = 5.0
 _NOTE_SECONDS = 10.0
 """How long an answer waits for the journal, if the payload holds what only the journal keeps."""
 _LOOK_AFTER_SECONDS = 0.2
+_TELL_AFTER_SECONDS = 0.2
 _MOST_AT_ONCE = 64
 """Payloads that wait for one router; more are told to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a payload at one router.
+
+    Attributes:
+        done: all that it asks for is done and kept.
+        problems: what went wrong, each a sentence.
+        safe_after_s: seconds from the request to the router's safe settings on disk; None if nothing new froze.
+    """
+
+    done: bool
+    problems: tuple[str, ...] = ()
+    safe_after_s: float | None = None
 
 
 class Lane:
@@ -55,37 +72,39 @@ class Lane:
         self._kept: set[asyncio.Future[Any]] = set()
         self._waiting = 0
         self._look: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
 
-    async def take(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[bool, tuple[str, ...]]:
-        """Do what a payload's alerts ask for; return whether all of it is done and kept, and what went wrong.
+    async def take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
+        """Do what a payload's alerts ask for; return what came of it.
 
         Args:
             facts: the alerts that mean this router.
             received: when the request came, by the monotonic clock.
         """
         if self._waiting >= _MOST_AT_ONCE:
-            return False, (f"{self.name}: too many payloads wait. Nothing was done; come again.",)
+            return Taken(done=False, problems=(f"{self.name}: too many payloads wait. Nothing was done; come again.",))
         self._waiting += 1
         try:
             return await self._take(facts, received)
         finally:
             self._waiting -= 1
 
-    async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[bool, tuple[str, ...]]:
+    async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
         loop = asyncio.get_running_loop()
-        acted, problems = await loop.run_in_executor(self._acting, self._act, facts, received)
+        acted, problems, seconds = await loop.run_in_executor(self._acting, self._act, facts, received)
         noting = loop.run_in_executor(self._recording, self._responder.note_down, acted)
         self._keep(noting)
-        noting.add_done_callback(lambda _: self._wake())
+        noting.add_done_callback(lambda _: self._tell_soon())
         if acted.notes and self._look is None:
             self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
         if acted.held and acted.safe and not acted.shown:
-            return not problems, problems
+            return Taken(not problems, problems, seconds)
         try:
             noted: NotedDown = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
         except TimeoutError:
             noted = NotedDown(kept=False, problems=("The journal does not answer.",))
-        return acted.safe and noted.kept and not problems, (*problems, *acted.problems, *noted.problems)
+        done = acted.safe and noted.kept and not problems
+        return Taken(done, (*problems, *acted.problems, *noted.problems), seconds)
 
     async def drain(self) -> None:
         """Wait for what was begun, then let the threads go."""
@@ -98,10 +117,11 @@ class Lane:
             pool.shutdown()
         self._responder.close()
 
-    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[Acted, tuple[str, ...]]:
+    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[Acted, tuple[str, ...], float | None]:
         acted = self._responder.act(facts)
-        if acted.notes and acted.safe:
-            self._counters.freeze_seconds.labels(self.name).observe(time.monotonic() - received)
+        seconds = time.monotonic() - received if acted.notes and acted.safe else None
+        if seconds is not None:
+            self._counters.freeze_seconds.labels(self.name).observe(seconds)
         self._counters.freezes.labels(self.name).inc(len(acted.notes))
         for one in facts:
             self._counters.alerts.labels(self.name, one.effect.value, one.status.value).inc()
@@ -111,7 +131,16 @@ class Lane:
                 heard(self._site.target.run_dir, acted.at)
             except WatchdogUnwritable as error:
                 problems = (str(error),)
-        return acted, problems
+        return acted, problems, seconds
+
+    def _tell_soon(self) -> None:
+        """Tell the channel of several alerts in a row at once."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_AFTER_SECONDS, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._wake()
 
     def _look_again(self) -> None:
         """One look after several brakes in a row: none of them waits for it."""
@@ -185,11 +214,11 @@ class AlertWebhook:
                 if (mine := tuple(one for one in facts if one.is_for(lane.name, names)))
             )
         )
-        problems = tuple(dict.fromkeys(problem for _, told in taken for problem in told))
-        if all(done for done, _ in taken):
-            return _answer(
-                HTTPStatus.OK, "accepted", " ".join(problems) or "Every alert that freezes is held, and the router is safe."
-            )
+        problems = tuple(dict.fromkeys(problem for one in taken for problem in one.problems))
+        safe_after = max((one.safe_after_s for one in taken if one.safe_after_s is not None), default=None)
+        if all(one.done for one in taken):
+            text = " ".join(problems) or "Every alert that freezes is held, and the router is safe."
+            return _answer(HTTPStatus.OK, "accepted", text, safe_after)
         text = f"Not everything is done, come again: {' '.join(problems)}"
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "unfinished", text)
 
@@ -224,8 +253,9 @@ async def _body(request: web.Request) -> bytes | web.Response:
     return bytes(body)
 
 
-def _answer(status: HTTPStatus, result: str, text: str) -> web.Response:
-    answer = web.json_response({"result": result, "text": text}, status=status, headers={"X-Anr-Result": result})
+def _answer(status: HTTPStatus, result: str, text: str, safe_after_s: float | None = None) -> web.Response:
+    said = {"result": result, "text": text, "safe_after_s": safe_after_s}
+    answer = web.json_response(said, status=status, headers={"X-Anr-Result": result})
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT}:
         answer.force_close()  # the rest of the body is not waited for
     return answer

@@ -99,6 +99,7 @@ class AlertResponder:
         self._groups: set[str] = set()
         self._acting = threading.Lock()
         self._router_safe = False
+        self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
         self._glance = site.journal.with_patience(_LOOK_SECONDS)
 
@@ -145,7 +146,8 @@ class AlertResponder:
         lost = False
         for note in acted.notes:
             try:
-                one = braking.record(self._site, note, late=False, safe=acted.safe)
+                one = braking.record(self._site, note, late=False, safe=acted.safe, newest=self._newest)
+                self._newest = one or self._newest
             except JournalError as error:
                 problems.append(f"The freeze is not in the journal yet; it is recorded when the journal is back: {error}")
                 lost = any(note.id in acted.unmarked for note in acted.notes[len(sealed) :])
@@ -184,7 +186,7 @@ class AlertResponder:
             self._groups |= strangers
         except JournalError as error:
             log.warning("whether these alerts were acted on before cannot be read, the brake does not wait", error=str(error))
-        self._recall_marks(unknown)
+            self._recall_marks(unknown)
 
     def _recall_marks(self, unknown: dict[str, AlertFacts]) -> None:
         if all(cause in self._instances for cause in unknown):

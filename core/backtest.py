@@ -19,7 +19,7 @@ from core.metrics import LedgerSpan, Window, WindowMetrics
 from core.past_decisions import PastDecisions
 from core.schedule import Schedule, begin_of
 
-_NOT_KEPT = frozenset({GateName.SLOTS})
+_NOT_KEPT = frozenset({GateName.SLOTS, GateName.ALERT_PATH})
 _BOUNDS = {
     "rsi": "rsi_min",
     "rollbacks_per_1k": "rollbacks_per_1k_max",

@@ -201,4 +201,5 @@ _GATES: dict[GateName, tuple[str, str]] = {
     GateName.SLOTS: ("whoever runs the slots", "make every critical slot healthy"),
     GateName.DECISIONS: ("the router's traffic", "wait for more decisions"),
     GateName.FRESHNESS: ("whoever runs the router", "see whether the router runs and writes its ledger"),
+    GateName.ALERT_PATH: ("whoever runs Alertmanager", "see why the Watchdog alert does not reach the bot's webhook"),
 }

@@ -190,15 +190,22 @@ def _left_half_way(site: Site) -> bool:
     return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
 
 
-def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | None:
+def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None) -> Sealed | None:
     """Record a brake that has acted; None if its cause turns out to be recorded already.
+
+    Args:
+        site: the target.
+        note: what the brake left.
+        late: it is recorded later than it acted.
+        safe: the router is in its safe settings.
+        newest: a brake's receipt that was the newest a moment ago: if it still is, the stage before is the one after it.
 
     Raises:
         JournalError: it could not be recorded; the note stays.
     """
     settings, _ = observed(site)
     try:
-        before = site.journal.state().stage
+        before = _stage_after(site, newest) if newest else site.journal.state().stage
     except JournalCorrupt:  # its last receipts may do all the same
         before = None
     hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
@@ -242,6 +249,13 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool) -> Sealed | N
     except OSError:
         log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
     return sealed
+
+
+def _stage_after(site: Site, newest: Sealed) -> int | None:
+    """Spare a look at the whole journal between the brakes of a storm of alerts."""
+    last = site.journal.receipts(last=1)
+    unchanged = bool(last) and last[0].digest == newest.digest
+    return newest.receipt.stage_after if unchanged else site.journal.state().stage
 
 
 def _is_lifted(site: Site, note: BrakeNote) -> bool:

@@ -83,6 +83,9 @@ _RATES = frozenset({GateName.RSI, GateName.ROLLBACKS, GateName.TRI})
 _ENOUGH = frozenset({GateName.DECISIONS, GateName.FRESHNESS})
 """They say whether there is enough to judge rates by; on a short window a quiet hour is no failure."""
 
+_NOT_THE_ROUTER = frozenset({GateName.ALERT_PATH})
+"""A dead alert path refuses promotion; it says nothing of the router that serves."""
+
 
 def judge(report: GateReport, at: Moment) -> Look:
     """Return what one look at the gates says.
@@ -91,7 +94,9 @@ def judge(report: GateReport, at: Moment) -> Look:
     slot count always.
     """
     enough = all(gate.verdict is Verdict.PASS for gate in report.gates if gate.name in _ENOUGH)
-    counted = [gate for gate in report.gates if gate.name not in _ENOUGH and (enough or gate.name not in _RATES)]
+    counted = [
+        gate for gate in report.gates if gate.name not in _ENOUGH | _NOT_THE_ROUTER and (enough or gate.name not in _RATES)
+    ]
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in counted if gate.verdict is Verdict.FAIL)
     if failing:
         return Look(at=at, verdict=Verdict.FAIL, reasons=failing)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.actors import SCHEDULER, Actor, ActorKind, Role
-from core.blockers import Question, blockers, outlook
+from core.blockers import _GATES, Question, blockers, outlook
 from core.decisions import Code, Standing, Veto, obstacles
 from core.gates import Gate, GateName, GateReport, Verdict
 from core.receipts import Action, Hold
@@ -225,3 +225,8 @@ def test_an_unreadable_journal_blocks_and_nothing_is_guessed() -> None:
     seen = outlook(asked, NIGHTLY, NOW)
     assert (seen.from_stage, seen.to_stage, seen.earliest) == (None, None, None)
     assert "cannot run" in seen.run_does
+
+
+def test_every_gate_has_an_owner_and_a_way_out() -> None:
+    """A gate that is added without one would be an error at three in the morning, in the very command that explains it."""
+    assert set(_GATES) == set(GateName)

@@ -140,3 +140,11 @@ def test_a_series_survives_being_written_down() -> None:
     """What is kept over a restart is the same series."""
     series, _ = after(Series(), failing(0), NOW, ACT)
     assert Series.model_validate_json(series.model_dump_json()) == series
+
+
+def test_a_dead_alert_path_is_no_failure_of_the_router() -> None:
+    """It refuses promotion; the guard does not roll a healthy router back for it."""
+    names = (GateName.RSI, GateName.DECISIONS, GateName.FRESHNESS)
+    good = [Gate(name=name, verdict=Verdict.PASS, value=1, bound=1, reason="good") for name in names]
+    dead = Gate(name=GateName.ALERT_PATH, verdict=Verdict.FAIL, value=99, bound=5, reason="silent")
+    assert judge(GateReport(gates=(*good, dead)), NOW).verdict is Verdict.PASS

@@ -1,6 +1,7 @@
 """A bot that alerts reach, and how they are sent to it."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -35,7 +36,7 @@ class Alertmanager:
     async def send(self, body: Any, *, token: str | None = TOKEN, **arguments: Any) -> tuple[int, dict[str, Any]]:
         """Deliver one payload; return status and answer."""
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        how = {"data": body} if isinstance(body, (bytes, str)) else {"json": body}
+        how = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         async with self._session.post(f"{self.url}/alertmanager/webhook", headers=headers, **how, **arguments) as answer:
             return answer.status, await answer.json()
 
