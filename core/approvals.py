@@ -139,17 +139,22 @@ def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refus
             Code.SELF_APPROVAL,
             "You asked for this yourself, so somebody else has to approve it. Nothing was changed.",
         )
-    if approval.requester.is_person and actor.is_person and actor.kind is not approval.requester.kind:
+    if actor.is_person and any(one.is_person and one.kind is not actor.kind for one in _hands(approval)):
         return Refuse(
             Code.IDENTITY_UNPROVEN,
-            "This was asked for in one place and is approved in another, and nobody can tell whether both are one person. "
-            "Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
+            "This was asked for or approved in one place and is approved in another, and nobody can tell whether both are one "
+            "person. Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
         )
     if not actor.is_person or not access.may_approve(actor, approval.action):
         return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
     if any(actor.is_same_as(signature.actor) for signature in approval.signatures):
         return Refuse(Code.ALREADY_DONE, f"You have approved this already; {approval.missing} more is needed.")
     return None
+
+
+def _hands(approval: Approval) -> tuple[Actor, ...]:
+    """Everybody whose hand a request has seen: who asked, and who has approved so far."""
+    return (approval.requester, *(signature.actor for signature in approval.signatures))
 
 
 def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:

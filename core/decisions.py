@@ -232,9 +232,8 @@ def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
     if standing.veto is not None and not actor.is_person:
         yield _skipped(standing.veto)
     yield from _out_of_order(state, standing.drift)
-    if standing.brake_marks and not {hold.id for hold in state.holds}.issuperset(standing.brake_marks):
-        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
-        yield Refuse(Code.BRAKE_ENGAGED, text)
+    if refusal := brake_engaged(state, standing.brake_marks):
+        yield refusal
     if state.stage is None:
         yield _nothing_known(state)
     elif next_stage(state.stage, standing.stages) is None:
@@ -248,6 +247,14 @@ def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
         yield Refuse(Code.APPROVAL_PENDING, text)
     if standing.gates is not None and not standing.gates.go and state.stage is not None:
         yield _no_go(state.stage, next_stage(state.stage, standing.stages), standing.gates)
+
+
+def brake_engaged(state: RolloutState, marks: Sequence[str]) -> Refuse | None:
+    """Say that a brake is in force of which the journal does not know yet, or None if it knows of every mark on disk."""
+    if {hold.id for hold in state.holds}.issuperset(marks):
+        return None
+    text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
+    return Refuse(Code.BRAKE_ENGAGED, text)
 
 
 def _skipped(veto: Veto) -> Refuse:

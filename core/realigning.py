@@ -7,7 +7,7 @@ needs none. Excluded: finding a drift (core/drift.py) and alarming it (core/watc
 from core.actors import Approvable
 from core.actuation import Order, make_safe_again, serve_again
 from core.canonical import clean_text
-from core.decisions import Code, Refuse, not_allowed
+from core.decisions import Code, Refuse, brake_engaged, not_allowed
 from core.drift import Drift, DriftKind
 from core.lock import operation_lock
 from core.outcomes import Moved, Refused
@@ -106,6 +106,8 @@ def _meant(site: Site, order: Order, facts: Facts, drift_id: str) -> Drift | Ref
     if facts.state.unsettled is not None:
         text = "An operation has no known outcome. Nothing was changed; `anr recover` settles it first."
         return Refuse(Code.UNSETTLED, text)
+    if refusal := brake_engaged(facts.state, (*facts.brake.frozen_by, *facts.brake.waiting)):
+        return refusal  # its safe settings are what the journal takes for a drift
     alarmed = facts.state.drift
     drift = facts.difference
     if drift is None or (drift_id and (alarmed is None or alarmed.operation != drift_id)):

@@ -88,7 +88,7 @@ def recover(site: Site) -> Recovered:
         AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
     """
     with operation_lock(site.target.run_dir, "recover", site.clock()):
-        late = _late(site, site.brake.unrecorded())
+        late = _late(site, (*site.brake.unrecorded(), *_never_recorded(site)))
         _make_braked_safe(site)
         settled = _settle(site)
         _align_marks(site)
@@ -120,6 +120,27 @@ def record_waiting(site: Site) -> tuple[Sealed, ...]:
 
 def _late(site: Site, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
     return tuple(sealed for note in notes if (sealed := _record_late(site, note)) is not None)
+
+
+def _never_recorded(site: Site) -> Iterable[BrakeNote]:
+    """Return the freezes whose marks do not wait, and of which the journal has never heard.
+
+    A mark that cannot be understood does not say whether it waits; a journal that was put back from an older copy has lost
+    what the mark remembers. A mark whose hold was lifted is no such: the journal has its receipt, or its story.
+    """
+    understood = {note.id: note for note in site.brake.freezes()}
+    held = {hold.id for hold in site.journal.state().holds}
+    for mark in site.brake.read().frozen_by:
+        note = understood.get(mark)
+        if mark in held or (note is not None and not note.recorded):
+            continue
+        if site.journal.has(mark) or site.journal.of_operation(mark):
+            continue
+        log.warning("the journal does not have the freeze of mark %s; it is recorded now", mark)
+        unknown = "Its mark cannot be understood: who froze, and why, is not known."
+        yield note or BrakeNote(
+            id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock()
+        )
 
 
 def _record_late(site: Site, note: BrakeNote) -> Sealed | None:

@@ -386,3 +386,13 @@ def test_a_request_to_lift_a_hold_is_stale_once_the_hold_is_gone() -> None:
     asked = request(action=Approvable.UNFREEZE, subject=("h1",), from_stage=0, to_stage=None)
     assert still_true(asked, state(0, 9, frozen=True), "b" * 64) is None
     assert code(still_true(asked, state(0, 7), POLICY)) is Code.APPROVAL_STALE
+
+
+@pytest.mark.parametrize("requester", [SCHEDULER, OLIVIA], ids=["the-scheduler", "a-person"])
+def test_one_person_under_two_identities_does_not_sign_twice(requester: Actor) -> None:
+    """Who approved in Slack may be who approves at the terminal: nobody can tell, so it does not count."""
+    at_the_terminal = person("aaron", *Role, kind=ActorKind.OS)
+    access = AccessPolicy(approvers=AARON.names | at_the_terminal.names)
+    once = request(requester=requester, needed=2).signed(AARON, NOW)
+    assert code(may_approve(once, at_the_terminal, access)) is Code.IDENTITY_UNPROVEN
+    assert may_approve(once, person("UPRIYA", *Role), listing(person("UPRIYA"))) is None

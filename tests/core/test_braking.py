@@ -5,11 +5,13 @@ import pytest
 from filelock import FileLock
 
 from core import approving, braking, operations, outcomes, recovery
+from core.actors import ActorKind
 from core.actuation import Order
-from core.brake import BrakeReading
+from core.brake import BrakeNote, BrakeReading
 from core.decisions import Code, Refuse
-from core.receipts import Result
+from core.receipts import Action, Result
 from core.router import SAFE_SETTINGS, settings_for
+from core.site import Site
 from tests.core.conftest import House
 
 
@@ -154,3 +156,36 @@ def test_receipts_and_settings_are_not_readable_for_everybody(begun: House) -> N
     """Files that this program makes are not open to the world."""
     braking.rollback(begun.site, begun.people["max"], "")
     assert os.name != "posix" or all(path.stat().st_mode & 0o007 == 0 for path in begun.target.receipts_dir.iterdir())
+
+
+def test_a_mark_that_cannot_be_understood_becomes_a_hold_and_is_never_dropped(begun: House) -> None:
+    """A freeze that nobody could record, on a disk that garbled its mark, still holds every promotion after `recover`."""
+    begun.site.brake.engage(
+        BrakeNote(id="f" * 32, action=Action.FREEZE, actor=begun.people["max"], reason="errors", cause=None, at=begun.clock.now)
+    )
+    begun.site.router.make_safe()
+    (begun.target.run_dir / "brake" / f"note-{'f' * 32}.json").write_bytes(b"\0" * 40)
+    recovery.recover(begun.site)
+    (hold,) = begun.site.journal.state().holds
+    assert (hold.id, hold.actor.kind) == ("f" * 32, ActorKind.RECOVERY)
+    assert begun.site.brake.read().frozen_by == ("f" * 32,)
+    assert recovery.recover(begun.site) == recovery.Recovered((), None, 0)
+    operations.unfreeze(begun.site, Order(begun.people["olivia"], "found out"))
+    assert begun.site.brake.read().frozen_by == ()
+
+
+def test_a_freeze_that_an_older_copy_of_the_journal_does_not_have_is_still_in_force(begun: House) -> None:
+    """The journal is put back as it was before the freeze; its mark on disk brings the hold back."""
+    begun.site.journal.close()
+    copy = begun.target.journal.read_bytes()
+    braking.freeze(begun.site, begun.people["max"], "errors")
+    begun.site.journal.close()
+    for file in begun.target.journal.parent.glob(f"{begun.target.journal.name}-*"):
+        file.unlink()
+    begun.target.journal.write_bytes(copy)
+    site = Site.at(begun.target, begun.site.access, begun.clock)
+    assert site.journal.state().holds == ()
+    recovery.recover(site)
+    (hold,) = site.journal.state().holds
+    assert (hold.actor.id, hold.reason) == ("UMAX", "errors")
+    assert len(site.brake.read().frozen_by) == 1

@@ -6,6 +6,7 @@ import pytest
 from core import braking, operations
 from core.actors import Role
 from core.actuation import Order
+from core.brake import BrakeNote
 from core.braking import Braked
 from core.decisions import Code
 from core.gates import Verdict
@@ -247,6 +248,24 @@ def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: House) -> 
     assert result.applied
     assert (begun.setting("NOVA_ANR_KILL"), begun.setting("NOVA_ANR_ENABLED")) == ("1", "0")
     assert begun.site.journal.state().frozen
+
+
+@pytest.mark.parametrize("action", [Action.ROLLBACK, Action.FREEZE])
+@pytest.mark.parametrize("end", [reapply, accept])
+def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: House, end: object, action: Action) -> None:
+    """What it wrote looks like a drift to the journal; nobody may put the traffic back from there, or take it for a stage."""
+    assert callable(end)
+    promoted(begun)
+    site = begun.site
+    mark = BrakeNote(id="b" * 32, action=action, actor=begun.people["max"], reason="errors", cause=None, at=begun.clock.now)
+    site.brake.engage(mark)
+    site.router.make_safe()
+    begun.clock.pass_(minutes=3)
+    result = end(site, Order(begun.people["aaron"], "put it back"))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.BRAKE_ENGAGED
+    assert site.router.settings().stage == 0
+    assert actions(begun)[-1] == "promote"
 
 
 def test_a_guardrail_changed_by_hand_is_put_back_or_accepted(begun: House) -> None:
