@@ -178,25 +178,27 @@ class Desk:
         """Return the router that is meant: the one that was named, the only one, or the only one of this channel."""
         if command.target is not None and command.target in self._stations:
             return self._stations[command.target]
+        stations = list(self._stations.values())
+        if len(stations) == 1:
+            return stations[0]
         if command.word in {"approve", "deny"}:
-            return self._that(lambda site: site.journal.approval(command.argument) is not None)
-        if command.story:
-            return self._that(lambda site: bool(site.journal.of_operation(command.story)))
-        here = [station for station in self._stations.values() if station.channel == channel]
-        meant = here if len(here) == 1 else list(self._stations.values())
-        if len(meant) == 1:
-            return meant[0]
-        names = ", ".join(f"`/anr {command.word} {name}`" for name in self._stations)
+            # the first one will say that there is no such request
+            return self._that(lambda site: site.journal.approval(command.argument) is not None) or stations[0]
+        if command.story and (known := self._that(lambda site: bool(site.journal.of_operation(command.story)))):
+            return known
+        here = [station for station in stations if station.channel == channel]
+        if len(here) == 1:
+            return here[0]
+        names = ", ".join(f"`/anr {command.word.removesuffix('_now')} {name}`" for name in self._stations)
         return Misunderstood(f"There are several routers, and nobody can tell which one you mean. Type {names}.")
 
-    def _that(self, knows: Callable[[Site], bool]) -> Station:
-        """Return the router that knows what was clicked; the first one, if none does, will say that there is no such thing."""
-        stations = list(self._stations.values())
-        for station in stations[1:]:
+    def _that(self, knows: Callable[[Site], bool]) -> Station | None:
+        """Return the router that knows what was clicked; None if none says so, also because its journal cannot be read."""
+        for station in self._stations.values():
             with suppress(AnrError):
                 if knows(station.site):
                     return station
-        return stations[0]
+        return None
 
     async def tell(self, respond: Answer, blocks: list[Block]) -> None:
         """Answer the person who acted, and nobody else."""

@@ -29,7 +29,7 @@ from core.site import Site, observed
 
 log = logger(__name__)
 
-_LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
 _REMEMBERED = 5000
 """How many instances are remembered; the journal knows the others."""
@@ -101,7 +101,7 @@ class AlertResponder:
         self._router_safe = False
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
-        self._glance = site.journal.with_patience(_LOOK_SECONDS)
+        self._glance = site.journal.with_patience(LOOK_SECONDS)
 
     def close(self) -> None:
         """Let go of the journal."""

@@ -156,7 +156,7 @@ def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Sig
                 return _sign(site, again.signed(actor, now), now)
             approval = again
     requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
-    order = Order(requester, approval.reason, cause_of(approval))
+    order = Order(requester, approval.reason, cause_of(approval.id))
     lasts = parse_span(approval.subject[0]) if approval.subject else None
     braked = engage(site, Action(approval.action), order, lasts, story=approval.id)
     if isinstance(braked, Refuse):
@@ -170,9 +170,9 @@ def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Sig
     return braked
 
 
-def cause_of(approval: Approval) -> str:
+def cause_of(approval_id: str) -> str:
     """Return the key by which an approved request has one effect."""
-    return f"approval:{approval.id}"
+    return f"approval:{approval_id}"
 
 
 def settle_brake(
@@ -257,7 +257,7 @@ def sweep(site: Site) -> tuple[Ended, ...]:
         now = site.clock()
         state = site.journal.state()
         for approval in site.journal.pending():
-            if approval.action in BRAKES and site.journal.find_cause(cause_of(approval)) is not None:
+            if approval.action in BRAKES and site.journal.find_cause(cause_of(approval.id)) is not None:
                 # the process died between the brake and this
                 settled = settle_brake(site, approval, ApprovalStatus.APPROVED, now)
                 ended.extend([settled] if settled else [])

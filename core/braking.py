@@ -31,7 +31,7 @@ log = logger(__name__)
 
 _CONFIRM_SECONDS = 2.0
 """How long a brake that has answered waits for an operation under way, to look at the settings once more."""
-_LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
 _RECENT = 20
 """How many receipts back a move may be that died beside a brake."""
@@ -321,7 +321,7 @@ def _expired(state: RolloutState, now: datetime) -> tuple[str, ...]:
 
 
 def _earlier_effect(site: Site, cause: str) -> int | None:
-    with closing(site.journal.with_patience(_LOOK_SECONDS)) as journal:
+    with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
         try:
             return journal.find_cause(cause)
         except JournalError:

@@ -3,14 +3,15 @@
 Each gathers, decides and applies. Excluded: the rules (core/break_glass.py) and the brake itself (core/braking.py).
 """
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core.actors import Actor, Approvable, Role
 from core.actuation import Order, climb
 from core.approvals import ApprovalStatus
-from core.approving import Intent, ask, settle_brake
-from core.braking import Braked, engage
+from core.approving import Intent, ask, cause_of, settle_brake
+from core.braking import LOOK_SECONDS, Braked, engage
 from core.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
 from core.canonical import clean_text, parse_span
 from core.decisions import Code, Raise, Refuse, not_allowed, obstacles, plan_move
@@ -130,14 +131,17 @@ def brake_now(site: Site, action: Approvable, actor: Actor, approval_id: str) ->
     """Break the glass of a brake that waits for an approval: act at once, then end the request."""
     now, approval = site.clock(), None
     try:
-        approval = site.journal.approval(approval_id)
+        with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
+            approval = journal.approval(approval_id)
     except JournalError:
         log.exception("the request %s cannot be read; the brake acts all the same", approval_id)
+    if approval is not None and approval.action is not action:
+        approval = None  # no button of ours says so; the brake acts, and what else waits goes on waiting
     if approval is not None and approval.status is not ApprovalStatus.PENDING:
         return Refused(Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}."), approval=approval)
     reason = approval.reason if approval else ""
     lasts = parse_span(approval.subject[0]) if approval and approval.subject else None
-    order = Order(actor, reason, f"approval:{approval_id}", break_glass=passed_over(action, actor, site.access))
+    order = Order(actor, reason, cause_of(approval_id), break_glass=passed_over(action, actor, site.access))
     braked = engage(site, Action(action), order, lasts, story=approval_id)
     if isinstance(braked, Refuse) or approval is None:
         return braked

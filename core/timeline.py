@@ -3,11 +3,11 @@
 Pure. Excluded: drawing it (bot/charts.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.receipts import Receipt
+from core.receipts import Receipt, newest_checkpoint
 from core.rollout import RolloutState, fold
 
 
@@ -30,13 +30,14 @@ def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tup
     """Return the spells that fill the span from `begins` to `ends` without a gap.
 
     Args:
-        receipts: all of a target's, in order of number; those after `ends` do not count.
+        receipts: all that a target's journal has, in order of number; those after `ends` do not count.
         begins: where the span begins.
         ends: where it ends; before its begin it holds nothing.
     """
     if ends <= begins:
         return ()
-    state = RolloutState()
+    receipts = tuple(receipts)
+    state = _sealed(receipts)
     found: list[Spell] = []
     since = begins
     for receipt in receipts:
@@ -49,3 +50,9 @@ def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tup
         state = after
     found.append(Spell(since, ends, state.stage, state.frozen))
     return tuple(found)
+
+
+def _sealed(receipts: Sequence[Receipt]) -> RolloutState:
+    """Return the state with which receipts begin: what pruned ones add up to, or nothing."""
+    checkpoint = newest_checkpoint(receipts)
+    return RolloutState.model_validate(checkpoint.state) if checkpoint else RolloutState()

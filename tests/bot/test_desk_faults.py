@@ -15,7 +15,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import Access
 from bot.deliveries import Deliveries
-from bot.desk import Desk, Station
+from bot.commands import Command
+from bot.desk import Desk, Request, Station
 from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls
 from bot.slash import typed
@@ -151,3 +152,29 @@ async def test_freezes_that_keep_the_stage_wait_for_the_lock(site: Site, figure:
 
 def _report(site: Site) -> None:
     site.measure(site.clock(), leaving_zero=False)
+
+
+async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(site: Site, tmp_path: Path) -> None:
+    """Two routers, and a journal that cannot be read: never the first router in place of the one that was clicked."""
+    other = site.target.model_copy(
+        update={"name": "staging", "settings_file": tmp_path / "staging.env", "run_dir": tmp_path / "run-staging"}
+    )
+    other.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
+    site.target.journal.write_bytes(b"this is no database" * 100)
+    async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Site.at(other, ACCESS), "http://127.0.0.1:9/") as second:
+        one, two = (desk.station(Command("status"), None) for desk in (first, second))
+        assert isinstance(one, Station)
+        assert isinstance(two, Station)
+        stations = [one, replace(two, channel="C2")]
+        desk = Desk(stations, Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, "T1"))
+        answers: list[dict[str, Any]] = []
+
+        async def respond(**answer: Any) -> None:
+            answers.append(answer)
+
+        await desk.carry_out(Command("freeze_now", story="abcdefghjk"), Request("UOLIVIA", "T1", "C2"), respond)
+        await desk.carry_out(Command("freeze_now", story="abcdefghjk"), Request("UOLIVIA", "T1", "C3"), respond)
+        await desk.drain()
+    assert two.site.router.settings().carries(SAFE_SETTINGS)
+    assert one.site.router.settings().stage == 10
+    assert "`/anr freeze staging`" in str(answers[1]["blocks"])

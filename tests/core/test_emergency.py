@@ -269,3 +269,15 @@ def test_it_is_said_at_once_when_nobody_could_approve(requester: str, approvers:
         assert said in refusal.text
         assert "add somebody to `approvers` in the settings" in refusal.text
         assert ("`people`" in refusal.text) == ("cannot" in said)
+
+
+def test_a_button_for_now_with_the_id_of_another_request_brakes_and_ends_no_other(begun: House) -> None:
+    """What the button carries is outside text: the brake acts, the promotion that has this id goes on waiting."""
+    asked = operations.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(asked, outcomes.Asked)
+    braked = emergency.brake_now(begun.site, Approvable.ROLLBACK, begun.people["max"], asked.approval.id)
+    assert isinstance(braked, Braked)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.00"
+    waiting = begun.site.journal.approval(asked.approval.id)
+    assert waiting is not None
+    assert (waiting.status, waiting.note) == (ApprovalStatus.PENDING, "")

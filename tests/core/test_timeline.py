@@ -6,7 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import braking, operations
+from core import braking, operations, upkeep
+from core.actors import UPKEEP
 from core.actuation import Order
 from core.receipts import Action, Phase, Receipt, Result
 from core.rollout import fold
@@ -53,6 +54,20 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: House) -> None:
     found = spells((one.receipt for one in begun.site.journal.receipts()), begins, begun.clock())
     assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True), (0, False)]
     assert found[1].ends - found[1].begins == timedelta(hours=2)
+
+
+def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: House) -> None:
+    """What was pruned is not unknown: the stage until the next receipt is the one that the checkpoint sealed."""
+    begun.clock.pass_(days=120)
+    begins = begun.clock.now
+    pruned = upkeep.prune(begun.site, UPKEEP)
+    assert isinstance(pruned, upkeep.Pruning)
+    assert pruned.count == 1
+    begun.clock.pass_(hours=1)
+    braking.freeze(begun.site, begun.people["max"], "errors")
+    begun.clock.pass_(hours=1)
+    found = spells((one.receipt for one in begun.site.journal.receipts()), begins, begun.clock.now)
+    assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True)]
 
 
 def test_a_span_that_ends_before_it_begins_holds_nothing() -> None:
