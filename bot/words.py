@@ -4,7 +4,6 @@ Excluded: who asks and which router is meant (bot/desk.py), and what the answers
 """
 
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from bot import insights, messages
 from bot.blocks import actions, button, section
@@ -21,7 +20,6 @@ from core.insight import gain_insight
 from core.outcomes import Asked, Refused
 from core.overview import look
 from core.receipts import Sealed
-from core.schedule import next_run
 from core.site import Site
 from core.verification import verify
 
@@ -129,8 +127,7 @@ def announced_day(site: Site, operation: str) -> date:
     announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
     if announced:
         return date.fromisoformat(announced.partition(":")[2])
-    schedule = site.target.schedule
-    return next_run(site.clock(), schedule).astimezone(ZoneInfo(schedule.zone)).date()
+    return preflight.day_ahead(site)
 
 
 def _at_zero(site: Site) -> bool:

@@ -1,14 +1,12 @@
 """`anr skip`, `break-glass` and `review`: what one person decides alone, and what another makes of it."""
 
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from core import emergency, preflight
 from core.actuation import Order
 from core.cli_options import AsJson, Reason, operating
-from core.schedule import next_run
 from core.terminal import finish
 
 emergency_app = typer.Typer()
@@ -18,9 +16,7 @@ emergency_app = typer.Typer()
 def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
     with operating() as (settings, site):
-        schedule = site.target.schedule
-        day = next_run(site.clock(), schedule).astimezone(ZoneInfo(schedule.zone)).date()
-        result = preflight.skip(site, settings.terminal_actor(), day, reason)
+        result = preflight.skip(site, settings.terminal_actor(), preflight.day_ahead(site), reason)
     finish(result, as_json=as_json)
 
 

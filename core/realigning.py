@@ -13,6 +13,7 @@ from core.lock import operation_lock
 from core.outcomes import Moved, Refused
 from core.receipts import Action, Phase, Result
 from core.report import Report
+from core.rollout import next_stage
 from core.router import SAFE_SETTINGS
 from core.site import Facts, Site
 
@@ -40,7 +41,7 @@ def reapply(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
                 return Refused(
                     Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
                 )
-            report = site.measure(site.clock(), leaving_zero=drift.shown == 0)
+            report = site.measure(site.clock(), leaving_zero=_leaves_zero(site, drift.shown, stage))
             if refusal := _too_red(report, stage):
                 return Refused(refusal, report)
         story = facts.state.drift.operation if facts.state.drift else order.operation
@@ -73,7 +74,7 @@ def accept(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
         shown, before = drift.shown or 0, facts.state.stage or 0
         report = None
         if shown > before:
-            report = site.measure(now, leaving_zero=before == 0)
+            report = site.measure(now, leaving_zero=_leaves_zero(site, before, shown))
             if refusal := _too_red(report, shown):
                 return Refused(refusal, report)
         draft = site.draft(
@@ -127,6 +128,11 @@ def _not_acceptable(site: Site, facts: Facts, drift: Drift) -> Refuse | None:
         text = "What the router's settings show is no stage of the ladder, so nothing can be accepted. Nothing was changed."
         return Refuse(Code.NOT_ON_LADDER, text)
     return None
+
+
+def _leaves_zero(site: Site, less: int | None, more: int) -> bool:
+    """Whether the difference is the first step of the ladder: only there may live decisions be missing."""
+    return less == 0 and more == next_stage(0, site.target.stages)
 
 
 def _too_red(report: Report, stage: int) -> Refuse | None:

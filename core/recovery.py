@@ -138,9 +138,7 @@ def _never_recorded(site: Site) -> Iterable[BrakeNote]:
             continue
         log.warning("the journal does not have the freeze of mark %s; it is recorded now", mark)
         unknown = "Its mark cannot be understood: who froze, and why, is not known."
-        yield note or BrakeNote(
-            id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock()
-        )
+        yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
 
 
 def _record_late(site: Site, note: BrakeNote) -> Sealed | None:

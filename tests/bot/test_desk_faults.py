@@ -14,8 +14,8 @@ from aiohttp import ClientConnectionError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import Access
-from bot.deliveries import Deliveries
 from bot.commands import Command
+from bot.deliveries import Deliveries
 from bot.desk import Desk, Request, Station
 from bot.outbox import Outbox
 from bot.slack_calls import SlackCalls

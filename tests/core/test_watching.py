@@ -250,6 +250,18 @@ def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: House) -> 
     assert begun.site.journal.state().frozen
 
 
+def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: House) -> None:
+    """Only the step 0 → 10 may do without them: what was switched off by hand at 25 % stays off while nothing is measured."""
+    promoted(begun)
+    begun.clock.pass_(minutes=3)
+    set_by_hand(begun, NOVA_ANR_ENABLED="0")
+    begun.write_ledger(live=None)
+    result = reapply(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.GATES_NOT_PASSED
+    assert begun.site.router.settings().stage == 0
+
+
 @pytest.mark.parametrize("action", [Action.ROLLBACK, Action.FREEZE])
 @pytest.mark.parametrize("end", [reapply, accept])
 def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: House, end: object, action: Action) -> None:
