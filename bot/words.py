@@ -127,7 +127,7 @@ def announced_day(site: Site, operation: str) -> date:
     announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
     if announced:
         return date.fromisoformat(announced.partition(":")[2])
-    return preflight.day_ahead(site)
+    return site.day_ahead()
 
 
 def _at_zero(site: Site) -> bool:

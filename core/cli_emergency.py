@@ -16,7 +16,7 @@ emergency_app = typer.Typer()
 def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
     with operating() as (settings, site):
-        result = preflight.skip(site, settings.terminal_actor(), preflight.day_ahead(site), reason)
+        result = preflight.skip(site, settings.terminal_actor(), site.day_ahead(), reason)
     finish(result, as_json=as_json)
 
 

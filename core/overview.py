@@ -13,10 +13,10 @@ from core.approvals import Approval
 from core.blockers import Blocker, Question, blockers
 from core.brake import BrakeReading
 from core.errors import AnrError
-from core.preflight import day_ahead
 from core.report import Report
 from core.rollout import RolloutState
 from core.router import RouterSettings
+from core.schedule import run_day
 from core.site import Facts, Site
 
 _Read = TypeVar("_Read")
@@ -86,7 +86,7 @@ def look(site: Site) -> Overview:
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
         standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=drift, waiting=waiting, report=report)
-        veto = read(lambda: site.veto(day_ahead(site)))
+        veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
         standing = replace(standing, veto=veto)
     approvers = site.access.rule(Approvable.PROMOTE).approvers
     question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))

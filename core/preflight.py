@@ -15,7 +15,7 @@ from core.lock import operation_lock
 from core.operations import DailyRun, daily
 from core.outcomes import Refused, WouldMove
 from core.receipts import Action, Phase, Sealed
-from core.schedule import PromotionMode, begin_of, due, last_missable, run_day
+from core.schedule import PromotionMode, begin_of, last_missable
 from core.site import Site
 
 
@@ -53,19 +53,6 @@ def skip(site: Site, actor: Actor, day: date, reason: str) -> Skipped | Refused:
             return Skipped(day, site.journal.append(draft))
         except CauseAlreadyRecorded as error:
             return Refused(Refuse(Code.ALREADY_DONE, f"The run of {day} is skipped already. {error}"))
-
-
-def day_ahead(site: Site) -> date:
-    """Return the local date of the run that comes next: one that is due and was not made yet, else that of the next time.
-
-    Raises:
-        JournalError: nobody can say whether the run that is due was made.
-    """
-    now, schedule = site.clock(), site.target.schedule
-    day = due(now, schedule)
-    if day is not None and site.journal.find_cause(f"daily:{day.isoformat()}") is None:
-        return day
-    return run_day(now, schedule)
 
 
 def note_missed(site: Site) -> Skipped | None:

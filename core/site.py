@@ -26,7 +26,7 @@ from core.receipts import Draft, RouterSighting
 from core.report import Report
 from core.rollout import RolloutState
 from core.router import Router, RouterSettings
-from core.schedule import PromotionMode
+from core.schedule import PromotionMode, due, run_day
 from core.target import Target
 from core.watchdog import alert_path
 from core.witness import Witness
@@ -121,6 +121,17 @@ class Site:
             JournalError: the open requests cannot be read.
         """
         return tuple(one.id for one in self.journal.pending() if one.action is Approvable.PROMOTE)
+
+    def day_ahead(self) -> date:
+        """Return the local date of the run that comes next: one that is due and was not made yet, else that of the next time.
+
+        Raises:
+            JournalError: nobody can say whether the run that is due was made.
+        """
+        now, schedule = self.clock(), self.target.schedule
+        day = due(now, schedule)
+        waits = day is not None and self.journal.find_cause(f"daily:{day.isoformat()}") is None
+        return day if day is not None and waits else run_day(now, schedule)
 
     def veto(self, day: date) -> Veto | None:
         """Return who skipped the scheduled run of a local date (core/preflight.py), or None.

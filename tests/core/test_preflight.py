@@ -183,8 +183,8 @@ def test_what_was_missed_can_no_longer_be_due(now: datetime, zone: str, at: time
 def test_a_run_that_is_due_and_not_made_yet_is_the_one_that_is_skipped(begun: House) -> None:
     """While the run is late (the bot was down, the ledger unreadable), a veto is about today's, not tomorrow's."""
     begun.clock.pass_(minutes=30)
-    assert preflight.day_ahead(begun.site) == DAY
+    assert begun.site.day_ahead() == DAY
     operations.daily(begun.site, DAY, PromotionMode.AUTO)
-    assert preflight.day_ahead(begun.site) == DAY + timedelta(days=1)
+    assert begun.site.day_ahead() == DAY + timedelta(days=1)
     begun.clock.pass_(days=1, hours=-2)
-    assert preflight.day_ahead(begun.site) == DAY + timedelta(days=1)
+    assert begun.site.day_ahead() == DAY + timedelta(days=1)
