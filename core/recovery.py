@@ -128,9 +128,10 @@ def _never_recorded(site: Site) -> Iterable[BrakeNote]:
     A mark that cannot be understood does not say whether it waits; a journal that was put back from an older copy has lost
     what the mark remembers. A mark whose hold was lifted is no such: the journal has its receipt, or its story.
     """
+    marks = site.brake.read().frozen_by  # before the notes: a freeze that comes in between is no mark without a note
     understood = {note.id: note for note in site.brake.freezes()}
     held = {hold.id for hold in site.journal.state().holds}
-    for mark in site.brake.read().frozen_by:
+    for mark in marks:
         note = understood.get(mark)
         if mark in held or (note is not None and not note.recorded):
             continue
