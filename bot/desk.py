@@ -63,8 +63,8 @@ _MAY_ASK = frozenset({"promote", "unfreeze", "restore"})
 class Desk:
     """Carries out what people ask for in Slack.
 
-    Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, so that
-    no report can delay them.
+    Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, and so
+    have answers to requests, which may be for a brake: no report can delay them.
     """
 
     def __init__(self, stations: Sequence[Station], access: Access, allowed_channels: frozenset[str] = frozenset()) -> None:
@@ -73,6 +73,7 @@ class Desk:
         self._allowed_channels = allowed_channels
         self._work = ThreadPoolExecutor(4, thread_name_prefix="anr-work")
         self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
+        self._answers = ThreadPoolExecutor(4, thread_name_prefix="anr-answer")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -87,6 +88,7 @@ class Desk:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._work.shutdown()
         self._brake.shutdown()
+        self._answers.shutdown()
 
     async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
         """Find out who asks, do it, and answer them alone."""
@@ -132,6 +134,8 @@ class Desk:
         brakes = command.word in BRAKE_WORDS
         # a freeze that keeps the stage waits for the operation lock, and must not make a brake wait with it
         pool = self._brake if brakes and not command.keep_stage else self._work
+        if command.word in {"approve", "deny"}:  # what is answered may be a request for a brake
+            pool = self._answers
         loop = asyncio.get_running_loop()
         station = await loop.run_in_executor(pool, self.station, command, request.channel)
         if isinstance(station, Misunderstood):

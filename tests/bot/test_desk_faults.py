@@ -133,6 +133,25 @@ async def test_reports_are_being_computed_by_every_worker(site: Site, figure: Fi
         await asyncio.gather(*reports)
 
 
+async def test_an_answer_to_a_request_waits_for_no_report(site: Site) -> None:
+    """What is approved may be a brake: with every worker busy the answer comes, here that Slack does not know who asks."""
+    answers: list[dict[str, Any]] = []
+
+    async def respond(**answer: Any) -> None:
+        answers.append(answer)
+
+    over = threading.Event()
+    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
+        stuck = [asyncio.get_running_loop().run_in_executor(desk._work, over.wait) for _ in range(8)]
+        try:
+            approve = Command("approve", argument="abcdefghjk")
+            await asyncio.wait_for(desk.carry_out(approve, Request("UAARON", "T1", "C1"), respond), 30)
+        finally:
+            over.set()
+        await asyncio.gather(*stuck)
+    assert "Slack does not say at present who you are" in answers[0]["text"]
+
+
 async def test_freezes_that_keep_the_stage_wait_for_the_lock(site: Site, figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are ordinary operations: however many of them wait, a brake has a thread of its own."""
     monkeypatch.setattr(holding, "WAIT_SECONDS", 60.0)
