@@ -105,7 +105,9 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
     if approval.status is not ApprovalStatus.PENDING:
         return Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}. Nothing was changed.")
     if now >= approval.expires_at:
-        return Refuse(Code.APPROVAL_EXPIRED, "This request has expired. Nothing was changed; ask again with `promote`.")
+        return Refuse(
+            Code.APPROVAL_EXPIRED, f"This request has expired. Nothing was changed; ask again with `{approval.action}`."
+        )
     return None
 
 

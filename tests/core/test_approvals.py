@@ -396,3 +396,11 @@ def test_one_person_under_two_identities_does_not_sign_twice(requester: Actor) -
     once = request(requester=requester, needed=2).signed(AARON, NOW)
     assert code(may_approve(once, at_the_terminal, access)) is Code.IDENTITY_UNPROVEN
     assert may_approve(once, person("UPRIYA", *Role), listing(person("UPRIYA"))) is None
+
+
+@pytest.mark.parametrize("action", list(Approvable))
+def test_an_expired_request_says_how_to_ask_again_for_the_same(action: Approvable) -> None:
+    """Not for a promotion where a hold was to be lifted."""
+    refused = still_open(request(action=action), "abc", EXPIRY)
+    assert refused is not None
+    assert f"ask again with `{action}`" in refused.text
