@@ -32,7 +32,7 @@ log = logger(__name__)
 _FORMAT = 1
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""
 _HEAD_BYTES = 4096
-_BATCH = 64
+_BATCH = 16
 _MAX_TIMES = 20_000
 _BUSY_SECONDS = 1.0
 _TABLES = {

@@ -26,7 +26,7 @@ from core.target import LedgerOptions, Target
 from core.totals import Totals
 
 _PROBE_BYTES = 16 << 10
-_KEPT_AT_ONCE = 64
+_KEPT_AT_ONCE = 16
 """Segments between two commits of the index: what a kill at the worst moment makes the next report read again."""
 
 OnProgress = Callable[[int, int], None]

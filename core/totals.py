@@ -1,33 +1,41 @@
 """Columns -> the figures of a window.
 
 Pure. The same figures as core/metrics.Tally gives, which the tests hold it against. Holds of each decision in the window at most
-its TRI value: 80 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
+its TRI value and hour: 100 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
 """
-
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from core.columns import TIMELESS, Bytes, Columns, Flag, Floats, Kind
 from core.metrics import FUTURE_US, HOUR_US, Counts, HourMetrics, LedgerSpan, Window, WindowMetrics, figures_of, middle
 
+_NOTHING = Counts(0, 0, 0, 0, 0)
+_GROWTH = 1 << 16
 
-@dataclass(slots=True)
-class _Hour:
-    counts: Counts = field(default_factory=lambda: Counts(0, 0, 0, 0, 0))
-    tri: list[Floats] = field(default_factory=list)
 
-    def add(self, flags: Bytes, tri: Floats, breaches: int) -> None:
-        self.counts += Counts(
-            decisions=len(flags),
-            live=int(np.count_nonzero(flags & Flag.LIVE)),
-            matching=int(np.count_nonzero(flags & Flag.MATCHES_SHADOW)),
-            rollbacks=int(np.count_nonzero(flags & Flag.ROLLED_BACK)),
-            breaches=breaches,
-        )
-        numbers = tri[~np.isnan(tri)]
-        if len(numbers):
-            self.tri.append(numbers)
+class _Values:
+    """TRI values with their hours, as they come, in one piece of memory that grows in place."""
+
+    def __init__(self) -> None:
+        self._values = np.empty(0, np.float64)
+        self._hours = np.empty(0, np.uint16)
+        self._used = 0
+
+    def add(self, values: Floats, hour: int) -> None:
+        end = self._used + len(values)
+        if end > len(self._values):
+            room = end + max(_GROWTH, end // 32)
+            self._values.resize(room, refcheck=False)
+            self._hours.resize(room, refcheck=False)
+        self._values[self._used : end] = values
+        self._hours[self._used : end] = hour
+        self._used = end
+
+    def medians(self, hours: int) -> tuple[float | None, list[float | None]]:
+        """Return the median of all and of each hour. Leaves the values in another order."""
+        values, tags = self._values[: self._used], self._hours[: self._used]
+        by_hour = [median_in_place(values[tags == hour]) for hour in range(hours)]
+        return median_in_place(values), by_hour
 
 
 class Totals:
@@ -36,7 +44,9 @@ class Totals:
     def __init__(self, window: Window, fast_cap: float) -> None:
         self.window = window
         self._fast_cap = fast_cap
-        self._hours = {hour: _Hour() for hour in range(window.start_us // HOUR_US, window.end_us // HOUR_US + 1)}
+        self._first_hour = window.start_us // HOUR_US
+        self._counts = [_NOTHING] * (window.end_us // HOUR_US - self._first_hour + 1)
+        self._values = _Values()
         self._newest: int | None = None
         self._within_reach: bool | None = None
         self._before_any_date: list[Bytes] = []
@@ -67,32 +77,40 @@ class Totals:
             return
         newest = int(times.max())
         self._newest = newest if self._newest is None else max(self._newest, newest)
-        hours = times // HOUR_US
-        for hour in np.unique(hours).tolist():
+        hours = times // HOUR_US - self._first_hour
+        first, last = int(hours.min()), int(hours.max())
+        if first == last:
+            self._add_hour(first, flags, tri, int(np.count_nonzero(breaching)))
+            return
+        for hour in range(first, last + 1):
             here = hours == hour
-            self._hours[hour].add(flags[here], tri[here], int(np.count_nonzero(breaching[here])))
+            self._add_hour(hour, flags[here], tri[here], int(np.count_nonzero(breaching[here])))
+
+    def _add_hour(self, hour: int, flags: Bytes, tri: Floats, breaches: int) -> None:
+        self._counts[hour] += Counts(
+            decisions=len(flags),
+            live=int(np.count_nonzero(flags & Flag.LIVE)),
+            matching=int(np.count_nonzero(flags & Flag.MATCHES_SHADOW)),
+            rollbacks=int(np.count_nonzero(flags & Flag.ROLLED_BACK)),
+            breaches=breaches,
+        )
+        self._values.add(tri[~np.isnan(tri)], hour)
 
     def result(self, span: LedgerSpan) -> WindowMetrics:
         """Return the figures of everything that was added. Uses the totals up."""
-        counts, hours = Counts(0, 0, 0, 0, 0), []
         while self._before_any_date:
             self._count_skipped(self._before_any_date.pop())
-        values = np.empty(sum(len(part) for hour in self._hours.values() for part in hour.tri))
-        filled = 0
-        for number, hour in sorted(self._hours.items()):
-            counts += hour.counts
-            first = filled
-            while hour.tri:
-                part = hour.tri.pop()
-                values[filled : filled + len(part)] = part
-                filled += len(part)
-            hours.append(HourMetrics(number * HOUR_US, figures_of(hour.counts, median_in_place(values[first:filled]))))
+        median, by_hour = self._values.medians(len(self._counts))
+        hours = zip(self._counts, by_hour, strict=True)
         return WindowMetrics(
             window=self.window,
-            figures=figures_of(counts, median_in_place(values)),
+            figures=figures_of(sum(self._counts, _NOTHING), median),
             newest_us=self._newest,
             skipped=dict(self._skipped),
-            hours=tuple(hours),
+            hours=tuple(
+                HourMetrics((self._first_hour + number) * HOUR_US, figures_of(counts, of_hour))
+                for number, (counts, of_hour) in enumerate(hours)
+            ),
             span=span,
         )
 
