@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -17,9 +17,11 @@ import structlog
 
 from bot import insights, messages
 from bot.access import Access
+from bot.blocks import section
 from bot.commands import BRAKE_WORDS, Command, Misunderstood
 from bot.outage import SLACK_FAILED
 from bot.posts import Block
+from bot.progress import PATIENCE_SECONDS, Progress
 from bot.stories import Stories
 from bot.words import do
 from core.actors import Actor, Approvable
@@ -32,6 +34,7 @@ log = logger(__name__)
 
 Answer = Callable[..., Coroutine[Any, Any, Any]]
 T = TypeVar("T")
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,15 @@ class Desk:
         self._answers.shutdown()
 
     async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
-        """Find out who asks, do it, and answer them alone."""
+        """Find out who asks, do it, and answer them alone; long reading says how far it is."""
+        progress = Progress()
+        waiting = asyncio.create_task(self._tell_progress(progress, respond))
         try:
-            blocks = await self.consult(command, request, lambda site, actor: self._do(site, command, actor, request.cause))
+            blocks = await self.consult(
+                command,
+                request,
+                lambda site, actor: self._do(replace(site, on_progress=progress.note), command, actor, request.cause),
+            )
             blocks += await self._nobody_answers(command, request)
         except RouterUnclear as error:
             blocks = messages.help_text(Misunderstood(str(error)))
@@ -104,6 +113,9 @@ class Desk:
             blocks = messages.failure(
                 "Something went wrong inside anr; the log has the details. Look at `/anr status` before you go on."
             )
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
         for one in self._stations.values():
             one.stories.wake()
         await self.tell(respond, blocks)
@@ -123,6 +135,12 @@ class Desk:
             missing = await self.consult(command, request, asked)
         there = await self._access.could_approve(action, request.user) if missing else None
         return messages.too_few_approvers(missing, len(there)) if there is not None and len(there) < missing else []
+
+    async def _tell_progress(self, progress: Progress, respond: Answer) -> None:
+        await asyncio.sleep(PATIENCE_SECONDS)
+        while (text := progress.text) is None:  # noqa: ASYNC110 - a thread takes the notes
+            await asyncio.sleep(_LOOK_SECONDS)
+        await self.tell(respond, [section(f":hourglass_flowing_sand: {text}")])
 
     async def consult(self, command: Command, request: "Request", call: Callable[[Site, Actor], T]) -> T:
         """Find out which router is meant and who asks, and call into core once, in a worker thread.

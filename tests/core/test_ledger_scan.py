@@ -2,6 +2,7 @@ import json
 import os
 import random
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -196,3 +197,17 @@ def test_the_newest_pilot_is_that_of_the_newest_live_entry(tmp_path: Path) -> No
     seen = newest_pilot(path)
     assert seen is not None
     assert seen.pilot == 0.25
+
+
+def test_the_digest_of_a_report_is_that_of_the_bytes_it_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can check it: the digest of the digests of the span's pieces, which begins where the window can begin."""
+    monkeypatch.setattr("core.segments.SEGMENT_BYTES", 1000)
+    path = tmp_path / "ledger.ndjson"
+    lines = [json.dumps(decision(NOW - timedelta(minutes=minute))) + "\n" for minute in range(5000, 0, -5)]
+    path.write_text("".join(lines) + lines[-1][:50], encoding="utf-8")
+    span = scanned(path).span
+    assert span.start > 0
+    assert span.start + span.size == sum(map(len, lines))
+    read = path.read_bytes()[span.start : span.start + span.size]
+    pieces = [read[at : at + 1000] for at in range(0, len(read), 1000)]
+    assert span.sha256 == sha256(b"".join(sha256(piece).digest() for piece in pieces)).hexdigest()
