@@ -67,7 +67,8 @@ def scan(
         with closing(reading.with_entries(window, on_entry) if on_entry else reading.segments()) as segments:
             for segment in segments:
                 totals.add(segment.columns)
-                digest.update(segment.sha256)
+                if segment.end > segment.number * ledger.segment_bytes:
+                    digest.update(segment.sha256)
                 end = max(end, segment.end)
                 if not segment.whole and segment.end <= (segment.number + 1) * ledger.segment_bytes:
                     break  # the ledger's last line is in it
