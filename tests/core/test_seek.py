@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,17 @@ def test_nothing_of_the_window_stands_before_the_place(
     place = place_in(times, start_us)
     assert place.in_order
     assert all(time < start_us for time in written[: place.first])
+
+
+@given(st.integers(0, 2**32), st.integers(3000, 6000), st.floats(0, 1))
+def test_nothing_of_the_window_stands_before_the_place_in_a_long_ledger(seed: int, count: int, share: float) -> None:
+    """Of segments that were never asked for too: the slack makes up for what they may hold."""
+    rng = random.Random(seed)
+    times = [number * MINUTE_US - rng.choice([0, 0, 0, SLACK_US]) for number in range(count)]
+    start_us = int(share * count) * MINUTE_US
+    place = place_in([*times], start_us)
+    assert place.in_order
+    assert all(time < start_us for time in times[: place.first])
 
 
 def test_a_long_ledger_is_asked_for_few_times() -> None:

@@ -1,6 +1,7 @@
 import random
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -91,17 +92,28 @@ def test_several_processes_read_what_one_reads(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_while_it_helps_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cannot be started, one says nothing sensible, one dies after its first answer: every segment is there."""
-    path = ledger_of(tmp_path, 2000)
+    path, python = ledger_of(tmp_path, 2000), sys.executable
     with LedgerFile(path, segment_bytes=10_000) as ledger:
         alone = plain(list(all_decoded(ledger, range(ledger.segments), 0, lambda: None)))
         one = next(iter(all_decoded(ledger, [0], 0, lambda: None))).packed()
-        first_then_gone = f"print({ledger.identity!r}, flush=True); import sys; sys.stdout.buffer.write({one[:-3]!r})"
+        given = tmp_path / "given"
+        first_then_gone = (
+            f"import sys, pathlib; print({ledger.identity!r}, flush=True); sys.stdin.readline()\n"
+            f"pathlib.Path({str(given)!r}).touch(); sys.stdout.buffer.write({one[:-3]!r})"
+        )
         for code in ("raise SystemExit(1)", "print('nonsense')", first_then_gone):
             script = tmp_path / "python"
-            script.write_text(f"#!{sys.executable}\n{code}\n", encoding="utf-8")
+            script.write_text(f"#!{python}\n{code}\n", encoding="utf-8")
             script.chmod(0o755)
             monkeypatch.setattr("core.decoded.sys.executable", str(script))
-            assert plain(list(all_decoded(ledger, range(ledger.segments), 2, lambda: None))) == alone
+            patience = time.monotonic() + 20 if code is first_then_gone else 0
+
+            def until_it_was_given_one(patience: float = patience) -> None:
+                while time.monotonic() < patience and not given.exists():
+                    time.sleep(0.01)
+
+            assert plain(list(all_decoded(ledger, range(ledger.segments), 2, until_it_was_given_one))) == alone
+        assert given.exists()
         monkeypatch.setattr("core.decoded.sys.executable", str(tmp_path / "missing"))
         assert plain(list(all_decoded(ledger, range(ledger.segments), 1, lambda: None))) == alone
 
