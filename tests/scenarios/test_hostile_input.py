@@ -73,7 +73,8 @@ async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: 
     """Nobody knows the stage, so that nothing goes up; the brake acts and says that it could not record."""
     playground, settings = played
     for file in settings.target.journal.parent.glob("anr_journal.sqlite*"):
-        if "stories" not in file.name:
+        # SQLite maps the -shm file into memory: cutting it off under a connection is a SIGBUS, not a corrupt journal
+        if "stories" not in file.name and not file.name.endswith("-shm"):
             file.write_bytes(b"not a database" * 400)
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "The journal"), WAIT)
