@@ -10,7 +10,7 @@ demo: .venv/run.stamp
 install: .venv/run.stamp
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -p no:cacheprovider
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -p no:cacheprovider
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

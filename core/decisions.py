@@ -343,7 +343,7 @@ def _not_to_be_asked(actor: Actor, state: RolloutState, *, approvers_set: bool) 
     elif state.person_required:
         yield Refuse(
             Code.PERSON_MUST_ASK,
-            "After a rollback, a freeze or a step down a person has to ask for the next promotion with `promote`.",
+            "After a rollback, a freeze, a step down or a break-glass a person has to ask for the next promotion with `promote`.",
         )
 
 

@@ -179,7 +179,8 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     if receipt.action in _BRAKES | {Action.ACCEPT}:
         change["person_required"] = True
     elif own_intent and receipt.action is Action.PROMOTE and receipt.result is Result.APPLIED and receipt.actor.is_person:
-        change["person_required"] = False
+        # nobody approved a break-glass: the scheduler does not build on it
+        change["person_required"] = receipt.break_glass is not None
     if receipt.action in {Action.REAPPLY, Action.ACCEPT} and receipt.result is Result.APPLIED:
         change["drift"] = None
     return state.model_copy(update=change)

@@ -112,6 +112,19 @@ def test_the_next_break_glass_waits_until_somebody_else_reviewed_the_last(begun:
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
+def test_the_scheduled_run_does_not_build_on_a_break_glass(begun: House) -> None:
+    """What one person decided alone is followed by a step that a person asks for, and another approves."""
+    request = operations.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(request, outcomes.Asked)
+    approving.approve(begun.site, begun.people["aaron"], request.approval.id)
+    assert not begun.site.journal.state().person_required
+    begun.write_ledger(**OTHER_ROUTE)
+    moved = broken(begun)
+    assert isinstance(moved, outcomes.Moved)
+    assert moved.applied
+    assert begun.site.journal.state().person_required
+
+
 def test_the_same_cause_breaks_the_glass_once(begun: House) -> None:
     """A modal that is delivered twice promotes once."""
     begun.write_ledger(**OTHER_ROUTE)
