@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import structlog
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -92,7 +91,7 @@ def common(
     NAMED_TARGET.set(target)
     logs.configure(verbose=verbose)
     VERBOSE.set(verbose)
-    structlog.contextvars.bind_contextvars(command=context.invoked_subcommand)
+    logs.about(command=context.invoked_subcommand or "")
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Logs on the error stream: one line per event with its facts as keys, for a person at a terminal and as JSON for a machine.
 
 No secret reaches a line: known ones are cut out by their value, others by their look, after a line was rendered whole with
-its trace. Excluded: what is logged.
+its trace. Excluded: what is logged, and what a line looks like (core/log_lines.py).
 """
 
 import json
@@ -9,9 +9,8 @@ import logging
 import re
 import sys
 from collections.abc import Collection, MutableMapping
+from functools import cached_property
 from typing import Any, TextIO
-
-import structlog
 
 HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 6
@@ -22,23 +21,26 @@ _LOOKS_SECRET = re.compile(
     r"|(?i:(?<=basic ))[\w+/=]{8,}",
 )
 _secrets: set[str] = set()
-
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.stdlib.render_to_log_kwargs,  # the standard library's handlers, pytest's too, see plain messages
-    ],
-    wrapper_class=structlog.stdlib.BoundLogger,
-    logger_factory=structlog.stdlib.LoggerFactory(),
-)
+_about: dict[str, str] = {}
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
+class _Log(logging.LoggerAdapter[logging.Logger]):
+    """Takes facts as keywords, as structlog does, and leaves structlog unimported until there is a line to render."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Hand the facts on as the standard library's handlers, pytest's too, know them."""
+        trace = kwargs.pop("exc_info", None)
+        return msg, {"exc_info": trace, "extra": kwargs}
+
+
+def logger(name: str) -> logging.LoggerAdapter[logging.Logger]:
     """Return the log of a module: `log.info("what happened", key=value)`."""
-    log: structlog.stdlib.BoundLogger = structlog.get_logger(name)
-    return log
+    return _Log(logging.getLogger(name))
+
+
+def about(**facts: str) -> None:
+    """Say what this process is about: its every line has these facts, too."""
+    _about.update(facts)
 
 
 def hide(secrets: Collection[str]) -> None:
@@ -64,28 +66,8 @@ def configure(*, verbose: bool, quiet_level: int = logging.ERROR, stream: TextIO
         stream: where to; lines are JSON unless it is a terminal.
     """
     to = stream or sys.stderr
-    is_terminal = to.isatty()
-    # a plain trace: a pretty one shows local values, and its frames could cut a secret in two
-    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    render: Any = for_people if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
-    for_machines: list[Any] = [] if is_terminal else [structlog.processors.format_exc_info, _named_message]
     handler = logging.StreamHandler(stream) if stream else _ErrorStream()
-    handler.setFormatter(
-        Redacting(
-            foreign_pre_chain=[
-                structlog.contextvars.merge_contextvars,
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(),
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *for_machines,
-                render,
-            ],
-        ),
-    )
+    handler.setFormatter(Redacting(for_people=to.isatty()))
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one.formatter, Redacting)]
     root.addHandler(handler)
@@ -106,15 +88,19 @@ class _ErrorStream(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
-class Redacting(structlog.stdlib.ProcessorFormatter):
+class Redacting(logging.Formatter):
     """Renders a record, and cuts secrets out of the finished line."""
+
+    def __init__(self, *, for_people: bool) -> None:
+        super().__init__()
+        self._for_people = for_people
+
+    @cached_property
+    def _lines(self) -> logging.Formatter:
+        from core.log_lines import formatter  # noqa: PLC0415 - structlog is slow to import, and most commands log nothing
+
+        return formatter(for_people=self._for_people, about=_about)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the finished line."""
-        return redact(super().format(record))
-
-
-def _named_message(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Name the event as other tools expect it."""
-    event["message"] = event.pop("event", "")
-    return event
+        return redact(self._lines.format(record))

@@ -34,6 +34,7 @@ def _logging_as_it_was() -> Iterator[None]:
         logging.getLogger(name).setLevel(before)
     logs._secrets.clear()
     logs._secrets.update(known)
+    logs._about.clear()
     structlog.contextvars.clear_contextvars()
 
 

@@ -150,3 +150,16 @@ def test_verbose_may_stand_anywhere_and_says_what_was_done(tmp_path: Path, words
     assert [(one["action"], one["command"]) for one in recorded] == [({"schedule": "pause"}.get(command, command), command)]
     assert "{" not in done.stdout
     assert "0123456789abcdef" not in done.stderr + done.stdout
+
+
+def test_a_quiet_process_imports_what_renders_lines_only_for_an_error() -> None:
+    """What nobody hears costs no import; an error is told in full, with what the process is about."""
+    script = (
+        "import sys; from core import logs; logs.configure(verbose=False); logs.about(command='status');"
+        "log = logs.logger('core.anything'); log.info('not heard'); print('structlog' in sys.modules);"
+        "log.error('it %s', 'broke', stage=25); print('structlog' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["False", "True"]
+    told = json.loads(done.stderr)
+    assert (told["message"], told["level"], told["command"], told["stage"]) == ("it broke", "error", "status", 25)
