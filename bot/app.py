@@ -34,12 +34,13 @@ from bot.stories import Stories
 from bot.telling import Telling
 from bot.webhooks import AlertWebhook, Lane
 from core import recovery
+from core.clock import utc_now
 from core.doctor import Check
 from core.doctor_house import check_up
 from core.errors import AnrError, ConfigurationError
 from core.logs import logger
 from core.settings import Settings, options_file, stray_router_settings
-from core.site import Site, utc_now
+from core.site import Site
 from core.target import Target
 
 log = logger(__name__)

@@ -6,13 +6,14 @@ import typer
 
 from core import emergency, preflight
 from core.actuation import Order
-from core.cli_options import AsJson, Reason, operating
-from core.terminal import finish
+from core.cli_options import AsJson, Reason
+from core.cli_site import operating
+from core.endings import finish
 
-emergency_app = typer.Typer()
+commands = typer.Typer()
 
 
-@emergency_app.command()
+@commands.command()
 def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
     with operating() as (settings, site):
@@ -20,7 +21,7 @@ def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@emergency_app.command("break-glass")
+@commands.command("break-glass")
 def break_glass(reason: str, *, as_json: AsJson = False) -> None:
     """Promote alone against gates that fail; REASON says why. For approvers; somebody else reviews it afterwards."""
     with operating() as (settings, site):
@@ -28,7 +29,7 @@ def break_glass(reason: str, *, as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@emergency_app.command()
+@commands.command()
 def review(finding: Annotated[str, typer.Argument(help="What you found.")] = "", *, as_json: AsJson = False) -> None:
     """Say that you have looked at the last break-glass of somebody else, so that the next one is possible."""
     with operating() as (settings, site):

@@ -6,20 +6,23 @@ import typer
 from rich.markup import escape
 
 from core import pausing, realigning, watching
+from core.actors import Actor
 from core.actuation import Order
 from core.blockers import Blocker
-from core.cli_options import AsJson, Reason, operating
+from core.cli_options import AsJson, Reason
+from core.cli_site import operating
+from core.endings import finish
 from core.insight import gain_insight
-from core.terminal import REFUSED, finish, out, owner, print_json
+from core.terminal import REFUSED, out, print_json
 
-insight_app = typer.Typer()
+commands = typer.Typer()
 schedule_app = typer.Typer(no_args_is_help=True, help="Pause the daily run, or let it go on.")
 drift_app = typer.Typer(no_args_is_help=True, help="End a difference between router and journal; for approvers.")
-insight_app.add_typer(schedule_app, name="schedule")
-insight_app.add_typer(drift_app, name="drift")
+commands.add_typer(schedule_app, name="schedule")
+commands.add_typer(drift_app, name="drift")
 
 
-@insight_app.command()
+@commands.command()
 def why(*, as_json: AsJson = False) -> None:
     """List everything that stands in the way of the next promotion, with its owner and how to lift it."""
     with operating() as (_, site):
@@ -35,7 +38,7 @@ def why(*, as_json: AsJson = False) -> None:
         raise typer.Exit(REFUSED)
 
 
-@insight_app.command("next")
+@commands.command("next")
 def ahead(*, as_json: AsJson = False) -> None:
     """Say the earliest possible promotion, and what the next scheduled run will do."""
     with operating() as (_, site):
@@ -44,7 +47,7 @@ def ahead(*, as_json: AsJson = False) -> None:
         print_json(seen.as_json())
         return
     for line in seen.lines():
-        out.print(escape(line))
+        out.say(line)
     for blocker in seen.ahead.first:
         _print(blocker)
 
@@ -81,7 +84,7 @@ def accept(*, reason: Reason = "", as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@insight_app.command()
+@commands.command()
 def watch(
     *, guard: Annotated[bool, typer.Option("--guard/--no-guard", help="Also look at the guard's gates, if it is time to.")] = True
 ) -> None:
@@ -89,7 +92,7 @@ def watch(
     with operating() as (_, site):
         news = [*watching.watch(site), *([seen] if guard and (seen := watching.guard_look(site)) else [])]
     for one in news:
-        out.print(escape(watching.told(one)))
+        out.say(watching.told(one))
     if not news:
         out.print("Nothing new.")
 
@@ -97,4 +100,8 @@ def watch(
 def _print(blocker: Blocker) -> None:
     alone = " (stops the scheduled run; a person may ask)" if blocker.scheduled_only else ""
     out.print(f"[bold]{blocker.code}[/bold]{alone}: {escape(blocker.text)}")
-    out.print(f"  owner: {escape(owner(blocker.owner))} · to lift it: {escape(blocker.lift)}")
+    out.print(f"  owner: {escape(_name(blocker.owner))} · to lift it: {escape(blocker.lift)}")
+
+
+def _name(whose: Actor | str) -> str:
+    return whose.id if isinstance(whose, Actor) else whose

@@ -1,19 +1,9 @@
-"""What the commands of the command line share: their options, and the site that they operate.
+"""The options that commands share."""
 
-Excluded: the commands (core/cli.py and the files beside it).
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated
 
 import typer
-
-from core import logs
-from core.settings import Settings, load
-from core.site import Site
-from core.terminal import working
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
@@ -23,17 +13,3 @@ NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
 """The router that the command line named."""
 VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 """Whether the command line asked for every log."""
-
-
-@contextmanager
-def operating() -> Iterator[tuple[Settings, Site]]:
-    """Yield the settings and the site that they describe; long reading shows its progress."""
-    settings = load()
-    logs.hide(settings.secrets)
-    target = settings.target_named(NAMED_TARGET.get())
-    with working() as on_progress:
-        site = Site.at(target, settings.access, on_progress=on_progress)
-        try:
-            yield settings, site
-        finally:
-            site.journal.close()

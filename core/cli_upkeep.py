@@ -7,13 +7,15 @@ from rich.table import Table
 from core import operations, upkeep
 from core.actuation import Order
 from core.backups import Backup
-from core.cli_options import AsJson, DryRun, Reason, operating
-from core.terminal import finish, out, print_json
+from core.cli_options import AsJson, DryRun, Reason
+from core.cli_site import operating
+from core.endings import finish
+from core.terminal import out, print_json
 
-upkeep_app = typer.Typer()
+commands = typer.Typer()
 
 
-@upkeep_app.command()
+@commands.command()
 def backup(*, as_json: AsJson = False) -> None:
     """Back the bandit's state up, and delete the backups that are one too many."""
     with operating() as (settings, site):
@@ -21,7 +23,7 @@ def backup(*, as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@upkeep_app.command()
+@commands.command()
 def backups(*, as_json: AsJson = False) -> None:
     """List the backups of the bandit's state, the newest first, each checked."""
     with operating() as (_, site):
@@ -37,7 +39,7 @@ def backups(*, as_json: AsJson = False) -> None:
     out.print(table)
 
 
-@upkeep_app.command()
+@commands.command()
 def restore(name: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it."""
     with operating() as (settings, site):
@@ -45,7 +47,7 @@ def restore(name: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@upkeep_app.command()
+@commands.command()
 def prune(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds."""
     with operating() as (settings, site):

@@ -8,13 +8,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from core.actors import AccessPolicy, Approvable
 from core.backups import Backups
 from core.brake import Brake, BrakeReading
+from core.clock import utc_now
 from core.decisions import Standing, Veto
 from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
@@ -40,11 +41,6 @@ OnProgress = Callable[[int, int], None]
 """Told now and then how many bytes of how many were read."""
 MAX_OPERATION_SECONDS = 30 * 60
 """No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
-
-
-def utc_now() -> datetime:
-    """Return the present moment: the only clock of core."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,246 +1,60 @@
-"""How results look in a terminal: sentences, tables, JSON, progress, and the exit code that a result means.
+"""What is written at a terminal: sentences, JSON, progress, and the exit codes.
 
-Excluded: the commands (core/cli.py).
+rich is imported when there is something to lay out, so that a script which asks for JSON does not wait for it. Excluded: what
+results mean (core/endings.py), tables (core/views.py), the commands (core/cli.py).
 """
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console, RenderableType
-from rich.filesize import decimal
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
-from core import archiving, braking, emergency, holding, outcomes, pausing, preflight, restoring, upkeep
-from core.actors import Actor
-from core.approvals import ApprovalStatus
-from core.blockers import codes
-from core.decisions import NeedsApproval, Refuse
-from core.doctor import Check, Health
-from core.gates import Gate, Verdict
-from core.overview import Overview
-from core.receipts import Sealed
-from core.site import OnProgress
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 DONE, REFUSED, USAGE, FAILED = 0, 1, 2, 3
-PATIENCE_SECONDS = 1.0
-"""What lasts longer than this shows that it goes on."""
-
-out, err = Console(), Console(stderr=True)
-
-_STYLES = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.NO_DATA: "yellow", Verdict.NOT_APPLICABLE: "dim"}
 
 
-class _Patient(Progress):
-    """A progress display that stays empty until the work has lasted a while."""
+class Output:
+    """The output or the error stream."""
 
-    def get_renderables(self) -> Iterable[RenderableType]:
-        if any((task.elapsed or 0) >= PATIENCE_SECONDS for task in self.tasks):
-            yield from super().get_renderables()
+    def __init__(self, *, errors: bool = False) -> None:
+        self._errors = errors
+
+    @cached_property
+    def console(self) -> "Console":
+        """The stream as rich lays it out."""
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and JSON needs none of it
+
+        return Console(stderr=self._errors)
+
+    def print(self, what: "RenderableType") -> None:
+        """Print a table, or a text with rich's markup."""
+        self.console.print(what)
+
+    def say(self, sentence: str) -> None:
+        """Print a text as it is, whatever it holds."""
+        self.console.print(sentence, markup=False)
+
+
+out, err = Output(), Output(errors=True)
 
 
 @contextmanager
-def working(console: Console = err) -> Iterator[OnProgress]:
+def working() -> Iterator[Callable[[int, int], None]]:
     """Yield what is told how far the ledger was read. Work that lasts a second shows on the error stream that it goes on.
 
     Where nobody looks, nothing is written.
     """
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with _Patient(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-        waiting = display.add_task("Working", total=None)
-        ledger = display.add_task("", visible=False)
+    if not sys.stderr.isatty():
+        yield lambda _read, _size: None
+        return
+    from core.progress import showing  # noqa: PLC0415 - slow to import, and a script needs none of it
 
-        def show(read: int, size: int) -> None:
-            text = f"Reading the ledger, {decimal(read)} of {decimal(size)}"
-            display.update(ledger, description=text, completed=read, total=size, visible=read < size)
-            display.update(waiting, visible=read >= size)
-
-        yield show
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a command ended.
-
-    Attributes:
-        code: the exit code.
-        said: sentences for the output.
-        complaints: sentences for the error stream.
-        facts: the same for scripts.
-    """
-
-    code: int
-    said: tuple[str, ...] = ()
-    complaints: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def finish(result: object, *, as_json: bool = False) -> None:
-    """Say how it ended, and end with the exit code that means it.
-
-    Raises:
-        typer.Exit: it was refused or failed.
-    """
-    ended = ending(result)
-    if as_json:
-        print_json({**ended.facts, "exit_code": ended.code})
-    else:
-        for sentence in ended.said:
-            out.print(escape(sentence))
-        for sentence in ended.complaints:
-            err.print(escape(sentence))
-    if ended.code:
-        raise typer.Exit(ended.code)
-
-
-def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
-    """Return what a result means at a terminal. Pure."""
-    match result:
-        case outcomes.Refused(refusal=refusal):
-            return ending(refusal)
-        case Refuse(code=code, text=text, blockers=blockers):
-            facts = {"result": "refused", "code": code, "reason": text, "blockers": list(blockers)}
-            return Ending(REFUSED, complaints=(text, *(f"  {blocker}" for blocker in blockers)), facts=facts)
-        case outcomes.Asked(approval=approval, sealed=sealed):
-            line = f"Asked: {approval.what}. Somebody else runs `anr approve {approval.id}`."
-            return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
-        case outcomes.WouldMove(decision=decision):
-            stages = {"from": decision.from_stage, "to": decision.to_stage}
-            comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
-            return Ending(DONE, (line,), facts={"result": "would_move", **stages})
-        case outcomes.Moved(sealed=sealed):
-            receipt = sealed.receipt
-            line = f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}"
-            failed = receipt.result is not None and not result.applied
-            said = (line, *([receipt.note] if receipt.note else ()))
-            return Ending(FAILED if failed else DONE, said, facts={"result": receipt.result or "recorded", **_receipt(sealed)})
-        case outcomes.Signed(approval=approval, sealed=sealed):
-            line = f"Approved: {approval.what}. {approval.missing} more approval(s) needed before it is done. {sealed.mark}"
-            return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **_receipt(sealed)})
-        case outcomes.Ended(approval=approval, sealed=sealed):
-            denied = approval.status is ApprovalStatus.DENIED
-            line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
-            facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}
-            return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
-        case holding.Held(sealed=sealed, stage=stage):
-            at = "an unknown stage" if stage is None else f"{stage} %"
-            line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
-            return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **_receipt(sealed)})
-        case braking.Braked(safe=safe, problems=problems, sealed=sealed):
-            said = (
-                "The router is in its safe settings." if safe else "THE ROUTER MAY NOT BE SAFE.",
-                sealed.mark if sealed else "Not recorded yet.",
-            )
-            facts = {"result": "safe" if safe else "not_safe", "problems": list(problems), **_receipt(sealed)}
-            return Ending(FAILED if problems else DONE, said, problems, facts)
-        case braking.Unfrozen(lifted=lifted, left=left, sealed=sealed):
-            line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
-            facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
-            return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
-        case preflight.Skipped(day=day, sealed=sealed):
-            line = f"The run of {day} reports and promotes nothing. Receipt {sealed.mark}."
-            return Ending(DONE, said=(line,), facts={"result": "skipped", "day": day.isoformat(), "receipt": sealed.receipt.seq})
-        case emergency.Reviewed(sealed=sealed):
-            line = f"Reviewed; the next break-glass is possible again. Receipt {sealed.mark}."
-            return Ending(DONE, said=(line,), facts={"result": "reviewed", "receipt": sealed.receipt.seq})
-        case pausing.Scheduled(paused=paused, sealed=sealed):
-            line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
-            facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}
-            return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
-        case _:
-            return _upkeep_ending(result)
-
-
-def _upkeep_ending(result: object) -> Ending:
-    facts: dict[str, Any]
-    match result:
-        case upkeep.BackedUp(sealed=sealed):
-            copy, note = sealed.receipt.backup, sealed.receipt.note
-            line = f"Backed up: {copy.name}, {copy.size:,} bytes. {sealed.mark}" if copy else f"No backup was made. {sealed.mark}"
-            facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **_receipt(sealed)}
-            return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
-        case upkeep.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
-            what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
-            line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()
-            ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
-            facts = {"result": ended, "count": count, "through": through, **_receipt(pruned)}
-            return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
-        case archiving.Archived(archives=archives, expired=expired, sealed=recorded):
-            names = [one.name for one in archives]
-            lines = [f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives]
-            verb = "archived" if recorded else "would be archived" if archives or expired else "nothing to archive"
-            said = (f"{verb}. {recorded.mark if recorded else ''}".strip().capitalize(), *lines)
-            facts = {"result": verb.replace(" ", "_"), "archives": names, "expired": list(expired), **_receipt(recorded)}
-            return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
-        case restoring.Restored(sealed=sealed):
-            receipt = sealed.receipt
-            line = f"restore: {receipt.result}. The rollout is frozen. {sealed.mark}"
-            facts = {
-                "result": receipt.result,
-                "restored": receipt.restored.name if receipt.restored else None,
-                **_receipt(sealed),
-            }
-            said = (line, *([receipt.note] if receipt.note else ()))
-            return Ending(DONE if result.applied else FAILED, said, facts=facts)
-        case _:
-            raise TypeError(f"nothing says how to end with {type(result).__name__}")
-
-
-def owner(whose: Actor | str) -> str:
-    """Return the name of an owner."""
-    return whose.id if isinstance(whose, Actor) else whose
-
-
-def _receipt(sealed: Sealed | None) -> dict[str, Any]:
-    return {"receipt": sealed.mark if sealed else None}
-
-
-def print_overview(seen: Overview) -> None:
-    """Print stage, holds, requests and gates on the output, and what is wrong on the error stream."""
-    state = seen.state
-    stage = "unknown" if state is None or state.stage is None else f"{state.stage} %"
-    frozen = "unknown whether frozen" if state is None else "FROZEN" if state.frozen else "not frozen"
-    out.print(f"[bold]{escape(seen.target)}[/bold]: stage {stage}, {frozen}")
-    for hold in state.holds if state else ():
-        ends = f", ends {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
-        since = f"since {hold.since:%Y-%m-%d %H:%M} UTC"
-        out.print(f"  hold {hold.id[:8]}: {escape(hold.reason)} ({escape(hold.actor.id)}, {since}{ends})")
-    if state is not None and state.paused is not None:
-        out.print(f"  schedule paused by {escape(state.paused.actor.id)} since {state.paused.since:%Y-%m-%d %H:%M} UTC")
-    for one in seen.pending:
-        out.print(f"  request {one.id}: {one.from_stage} → {one.to_stage} % by {escape(one.requester.id)}")
-    if seen.report is not None:
-        print_gates(seen.report.gates.gates, title="GO" if seen.report.gates.go else "NO-GO")
-    if seen.blockers:
-        out.print(f"In the way of the next promotion: {codes(seen.blockers)} (`anr why` says more)")
-    for problem in seen.problems:
-        err.print(f"[yellow]{escape(problem)}[/yellow]")
-
-
-def print_gates(gates: tuple[Gate, ...], *, title: str) -> None:
-    """Print the gates as a table."""
-    table = Table("gate", "verdict", "reason", title=title)
-    for gate in gates:
-        table.add_row(gate.name, f"[{_STYLES[gate.verdict]}]{gate.verdict}[/]", escape(gate.reason))
-    out.print(table)
-
-
-_HEALTH_STYLES = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "bold red"}
-
-
-def print_checks(checks: Sequence[Check]) -> None:
-    """Print what a doctor found, a line each, and below what to do next."""
-    for check in checks:
-        out.print(f"[{_HEALTH_STYLES[check.health]}]{check.health:<4}[/] [bold]{check.name}[/bold]: {escape(check.text)}")
-        if check.remedy:
-            out.print(f"     → {escape(check.remedy)}")
+    with showing(err.console) as on_progress:
+        yield on_progress
 
 
 def print_json(value: Any) -> None:

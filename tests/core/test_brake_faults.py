@@ -21,11 +21,12 @@ from core import braking, operations, outcomes, recovery
 from core.actors import AccessPolicy, Actor, ActorKind
 from core.actuation import Order
 from core.decisions import Code
+from core.endings import ending
 from core.receipts import Sealed
 from core.router import SAFE_SETTINGS
 from core.site import Site
 from core.target import Target
-from core.terminal import FAILED, ending
+from core.terminal import FAILED
 from tests.core.conftest import House
 from tests.core.test_lock import another_process
 from tests.torture import Failing, run

@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from core import operations
 from core.cli import app, run
+from core.progress import showing
 from core.router import SAFE_SETTINGS
 from core.settings import operating_system_user
-from core.terminal import FAILED, REFUSED, USAGE, working
+from core.terminal import FAILED, REFUSED, USAGE
 from tests.core.conftest import NOW, House, decision
 
 Anr = Callable[..., Result]
@@ -176,10 +177,10 @@ def test_a_missing_ledger_is_a_failure(
 
 def test_work_that_lasts_a_second_shows_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person sees how much of the ledger was read, and that something is done after that."""
-    monkeypatch.setattr("core.terminal.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("core.progress.PATIENCE_SECONDS", 0.0)
     console = Console(file=(shown := io.StringIO()), force_terminal=True, width=100)
     ends = time.monotonic() + 20
-    with working(console) as on_progress:
+    with showing(console) as on_progress:
         for read, words in (500_000, "Reading the ledger, 500.0 kB of 2.0 MB"), (2_000_000, "Working"):
             shown.seek(0)
             shown.truncate()
@@ -191,9 +192,9 @@ def test_work_that_lasts_a_second_shows_that_it_goes_on(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("person", "patience"), [(True, 60.0), (False, 0.0)], ids=["a-quick-one", "nobody-looks"])
 def test_quick_work_and_scripts_see_no_progress(monkeypatch: pytest.MonkeyPatch, *, person: bool, patience: float) -> None:
     """Nothing flickers for what takes no time, and a pipe gets no control characters."""
-    monkeypatch.setattr("core.terminal.PATIENCE_SECONDS", patience)
+    monkeypatch.setattr("core.progress.PATIENCE_SECONDS", patience)
     console = Console(file=(shown := io.StringIO()), force_terminal=person, width=100)
-    with working(console) as on_progress:
+    with showing(console) as on_progress:
         on_progress(500_000, 2_000_000)
         console.print("half-way")
         on_progress(2_000_000, 2_000_000)

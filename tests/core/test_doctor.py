@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core import operations, terminal
+from core import operations, views
 from core.actuation import Order
 from core.brake import BrakeNote
 from core.doctor import Check, Health, examine
@@ -382,8 +382,8 @@ def test_a_guard_that_is_off_is_told(begun: House) -> None:
 def test_the_terminal_shows_the_finding_and_what_to_do(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for what was found, one for what to do; outside text cannot format the terminal."""
     console = Console(width=200, record=True, force_terminal=False)
-    monkeypatch.setattr(terminal, "out", console)
-    terminal.print_checks([Check("slots", Health.FAIL, "slot09 is [red]sick[/red].", "Heal it.")])
+    monkeypatch.setattr(views, "out", console)
+    views.print_checks([Check("slots", Health.FAIL, "slot09 is [red]sick[/red].", "Heal it.")])
     told = console.export_text()
     assert "FAIL slots: slot09 is [red]sick[/red]." in told
     assert "→ Heal it." in told

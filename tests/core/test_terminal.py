@@ -10,8 +10,9 @@ import typer
 
 from core import approving, braking, operations, outcomes
 from core.actuation import Order
+from core.endings import ending, finish
 from core.schedule import PromotionMode
-from core.terminal import DONE, FAILED, REFUSED, ending, finish
+from core.terminal import DONE, FAILED, REFUSED
 from tests.core.conftest import House
 
 

@@ -1,0 +1,45 @@
+"""`anr bot` and `anr demo`."""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+
+import typer
+
+from core import logs
+from core.cli_options import VERBOSE
+from core.settings import load
+
+commands = typer.Typer()
+
+
+@commands.command()
+def bot() -> None:
+    """Run the Slack bot until it is stopped."""
+    asyncio.run(_bot())
+
+
+@commands.command()
+def demo(port: int = 8765) -> None:
+    """Start a local Slack workspace, a simulated router and the bot, and print where to look."""
+    from bot.playground.demo import play  # noqa: PLC0415 - only the demo needs the playground
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(play(port))
+
+
+async def _bot() -> None:
+    from bot.app import running  # noqa: PLC0415 - Bolt is slow to import, and only the bot needs it
+
+    settings = load()
+    logs.hide(settings.secrets)
+    logs.configure(verbose=VERBOSE.get(), quiet_level=logging.INFO)
+    serving = asyncio.current_task()
+    if serving is not None:
+        with suppress(NotImplementedError):  # Windows has no signal handlers here; Ctrl-C raises there
+            for name in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        async with running(settings):
+            await asyncio.Event().wait()

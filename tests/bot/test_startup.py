@@ -1,0 +1,51 @@
+"""What a command imports: a process that is started anew for every command waits for all of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SLOW = {"aiohttp", "apscheduler", "matplotlib", "numpy", "rich", "slack_bolt", "slack_sdk", "sqlalchemy", "structlog", "urllib3"}
+PROGRAM = f"""
+import sys
+from bot.cli import main
+try:
+    main()
+finally:
+    print("imported:", *({SLOW} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        pytest.param(["report", "--json", "--now", "2025-10-01T09:05:00Z"], {"numpy"}, id="report"),
+        pytest.param(["freeze", "--reason", "it burns"], {"rich", "sqlalchemy"}, id="freeze"),
+        pytest.param(["rollback", "--json"], {"sqlalchemy"}, id="rollback"),
+        pytest.param(["receipts", "--json"], {"rich", "sqlalchemy"}, id="receipts"),
+        pytest.param(["status", "--json"], {"numpy", "rich", "sqlalchemy", "urllib3"}, id="status"),
+        pytest.param(["nothing"], {"rich"}, id="no-command"),
+    ],
+)
+def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, words: list[str], needed: set[str]) -> None:
+    """A brake waits for no figures, a report for no journal, JSON for no tables, and no command for Slack."""
+    (tmp_path / "anr.env").write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    (tmp_path / "ledger.ndjson").write_text('{"t":"2025-10-01T09:00:00Z"}\n', encoding="utf-8")
+    options = {"SETTINGS_FILE": "anr.env", "LEDGER": "ledger.ndjson", "HEALTH_URL": "http://127.0.0.1:1/"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        cwd=tmp_path,
+        env={
+            "PATH": "",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            **{f"ANR_TARGET__{name}": what for name, what in options.items()},
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == (2 if words == ["nothing"] else 0), done.stderr
+    *_, told = done.stderr.splitlines()
+    assert set(told.split()) - {"imported:"} == needed
