@@ -6,8 +6,8 @@ intent --actuation, router--> the router's settings --> outcome receipt --journa
 alert --matchers, alerts--> what it asks for --alerting, braking--> safe settings, a hold, a receipt
 
 pure   canonical errors actors matchers alerts ledger columns decode seek metrics backtest past_decisions totals gates
-       guard receipts rollout timeline decisions drift approvals report outcomes schedule retention blockers break_glass
-       envfile target
+       guard receipts rollout timeline decisions drift approvals report outcomes schedule retention pruning blockers
+       break_glass envfile target
 io     log_lines logs clock files parquet_export warehouse past_ledgers segments decoded ledger_index ledger_scan ledger_tail
        journal witness brake watchdog alertmanager router backups leases ledger_months ledger_cut lock
 shell  site upkeep archiving actuation braking alerting restoring holding approving operations emergency preflight

@@ -5,6 +5,7 @@ A command's module is imported when the command is called: a brake does not wait
 Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 the operation failed.
 """
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -118,6 +119,9 @@ def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens, on the error stream.")] = False,
 ) -> None:
     """Operate the progressive rollout of the ANR router."""
+    if not gc.isenabled():  # the command is imported, and what that made stays
+        gc.freeze()
+        gc.enable()
     NAMED_TARGET.set(target)
     logs.configure(verbose=verbose)
     VERBOSE.set(verbose)

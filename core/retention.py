@@ -1,17 +1,14 @@
-"""Which files to delete and which lines and receipts to move or prune, given names, ages and policy.
+"""Which files to delete and which lines to move, given names, ages and policy.
 
-Pure. Excluded: the files themselves (core/backups.py, core/ledger_months.py) and the journal (core/journal.py).
+Pure. Excluded: the files themselves (core/backups.py, core/ledger_months.py) and receipts (core/pruning.py).
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from core.receipts import Receipt
-from core.rollout import RolloutState
 
 
 class Retention(BaseModel):
@@ -121,65 +118,3 @@ def archives_to_delete(names: Iterable[str], now: datetime, keep_months: int) ->
     """Return the names of archives of months that lie more than `keep_months` before the present one, in order of name."""
     oldest = Month.of(now).before(keep_months)
     return sorted(name for name in names if (month := archived_month(name)) is not None and month < oldest)
-
-
-@dataclass(frozen=True, slots=True)
-class PruneLimit:
-    """How far receipts may be pruned.
-
-    Attributes:
-        through: number of the last receipt that may go; 0 if none may.
-        held_back_by: what keeps older receipts than the policy would, a sentence; None if nothing does.
-    """
-
-    through: int
-    held_back_by: str | None = None
-
-
-def prunable(
-    receipts: Sequence[Receipt],
-    state: RolloutState,
-    waiting: Collection[str],
-    cutoff: datetime,
-) -> PruneLimit:
-    """Say how many of the oldest receipts may go: those from before `cutoff` that nothing still needs.
-
-    What an open hold, a request that waits or an intent without an outcome needs stays, with everything after it, because
-    only the beginning of a chain can be sealed. No story is cut in two.
-
-    Args:
-        receipts: all that the journal has, in order of number.
-        state: what they add up to.
-        waiting: ids of the requests that wait for an answer.
-        cutoff: receipts from this moment on stay.
-    """
-    end = next((index for index, receipt in enumerate(receipts) if receipt.ts >= cutoff), len(receipts))
-    held = {hold.id for hold in state.holds}
-    why = None
-    for index, receipt in enumerate(receipts[:end]):
-        needed_by = _needed_by(receipt, state, held, waiting)
-        if needed_by is not None:
-            end, why = index, f"Receipt #{receipt.seq} and those after it stay: {needed_by}."
-            break
-    return PruneLimit(_without_cut_stories(receipts, end), why)
-
-
-def _needed_by(receipt: Receipt, state: RolloutState, held: set[str], waiting: Collection[str]) -> str | None:
-    if state.unsettled is not None and receipt.operation == state.unsettled.operation:
-        return f"operation #{state.unsettled.seq} has no outcome yet"
-    if holds := [hold.id for hold in receipt.holds_added if hold.id in held]:
-        return f"hold {holds[0]} is in force"
-    if receipt.approval_id in waiting:
-        return f"request {receipt.approval_id} waits for an answer"
-    return None
-
-
-def _without_cut_stories(receipts: Sequence[Receipt], end: int) -> int:
-    """Return the number of the last receipt before `end` at which no story goes on."""
-    later = {receipt.operation for receipt in receipts[end:]}
-    first = end
-    for index in range(end - 1, -1, -1):
-        if receipts[index].operation in later:
-            later.update(receipt.operation for receipt in receipts[index:first])
-            first = index
-    return receipts[first - 1].seq if first else 0

@@ -15,8 +15,8 @@ from core.decisions import Code, Refuse, not_allowed
 from core.errors import StateFileError, StateFileMissing
 from core.lock import operation_lock
 from core.logs import logger
+from core.pruning import prunable
 from core.receipts import Action, Deleted, Phase, Result, Sealed, StateCopy
-from core.retention import prunable
 from core.site import Site
 
 log = logger(__name__)

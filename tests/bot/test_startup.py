@@ -1,5 +1,6 @@
 """What a command imports: a process that is started anew for every command waits for all of it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,22 @@ def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, wor
     assert done.returncode == (2 if words == ["nothing"] else 0), done.stderr
     *_, told = done.stderr.splitlines()
     assert set(told.split()) - {"imported:"} == needed
+
+
+def test_a_command_collects_garbage_but_not_what_was_imported(tmp_path: Path) -> None:
+    """The bot runs for months: only while it is imported, and when it has ended, nothing is looked for."""
+    (tmp_path / "probe.py").write_text(
+        "import gc, typer\n"
+        "imported = gc.isenabled()\n"
+        "commands = typer.Typer()\n"
+        "@commands.command()\n"
+        "def probe() -> None:\n"
+        "    print(imported, gc.isenabled(), gc.get_freeze_count() > 1000)\n",
+        encoding="utf-8",
+    )
+    program = "import sys; from bot.cli import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == ["False", "True", "True"]

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.actors import Actor, ActorKind
+from core.pruning import PruneLimit, prunable
 from core.receipts import GENESIS, Action, Hold, Phase, Receipt
 from core.retention import (
     Month,
-    PruneLimit,
     archive_name,
     archived_month,
     archives_to_delete,
@@ -17,7 +17,6 @@ from core.retention import (
     backups_to_delete,
     first_month_to_stay,
     newest_first,
-    prunable,
 )
 from core.rollout import RolloutState, UnsettledIntent
 
