@@ -1,38 +1,19 @@
 """The journal: receipts and approvals of one target in a database, and each receipt as a file beside it.
 
-A receipt and the approval that it changes are one transaction; it is durable when `append` returns (SQLite: WAL with
-synchronous=FULL). The row is the truth, the file a second copy that is re-created if it is missing.
+A receipt and the approval that it changes are one transaction; it is durable when `append` returns. The row is the truth, the
+file a second copy that is re-created if it is missing.
 
-Excluded: what receipts mean (core/receipts.py, core/rollout.py).
+Excluded: tables and queries (core/journal_rows.py), and what receipts mean (core/receipts.py, core/rollout.py).
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    UniqueConstraint,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from core.approvals import Approval, ApprovalStatus
 from core.canonical import canonical_bytes
@@ -42,33 +23,13 @@ from core.logs import logger
 from core.receipts import GENESIS, Checkpoint, Deleted, Draft, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
 from core.rollout import RolloutState, fold
 
+if TYPE_CHECKING:
+    from core.journal_rows import Database, Rows
+
 log = logger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's transaction."""
-
-_TABLES = MetaData()
-_receipts = Table(
-    "receipts",
-    _TABLES,
-    Column("target", String(31), primary_key=True),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("id", String(40), nullable=False),
-    Column("cause", String(200)),
-    Column("operation", String(40), nullable=False, index=True),
-    Column("data", LargeBinary, nullable=False),
-    Column("digest", String(64), nullable=False),
-    UniqueConstraint("target", "id"),
-    UniqueConstraint("target", "cause"),
-)
-_approvals = Table(
-    "approvals",
-    _TABLES,
-    Column("target", String(31), primary_key=True),
-    Column("id", String(40), primary_key=True),
-    Column("status", String(20), nullable=False, index=True),
-    Column("data", LargeBinary, nullable=False),
-)
 
 
 class Journal:
@@ -78,12 +39,21 @@ class Journal:
         self._path = path
         self._target = target
         self._receipts_dir = receipts_dir
-        self._engine = _engine(path, busy_seconds)
-        self._ready = False
+        self._busy_seconds = busy_seconds
+
+    @cached_property
+    def _database(self) -> "Database":
+        from core.journal_rows import Database  # noqa: PLC0415 - SQLAlchemy is slow to import, and a brake acts before it records
+
+        return Database(self._path, self._target, self._busy_seconds)
+
+    def _rows(self, *, write: bool = False) -> "AbstractContextManager[Rows]":
+        return self._database.rows(write=write)
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        if "_database" in self.__dict__:
+            self._database.engine.dispose()
 
     def with_patience(self, seconds: float) -> "Journal":
         """Return the same journal, waiting only so long for another process's transaction."""
@@ -97,16 +67,14 @@ class Journal:
             JournalUnavailable: the journal cannot be written at present; nothing was recorded.
             JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
         """
-        with self._connected(write=True) as connection:
-            if draft.cause is not None:
-                same = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.cause == draft.cause)
-                if (seq := connection.execute(same).scalar()) is not None:
-                    raise CauseAlreadyRecorded(draft.cause, seq)
-            last = self._head(connection)
-            sealed = seal(draft, target=self._target, seq=last[0] + 1, prev=last[1])
-            self._insert(connection, sealed)
+        with self._rows(write=True) as rows:
+            if draft.cause is not None and (seq := rows.number_of(cause=draft.cause)) is not None:
+                raise CauseAlreadyRecorded(draft.cause, seq)
+            number, digest = self._head(rows)
+            sealed = seal(draft, target=self._target, seq=number + 1, prev=digest)
+            rows.insert(sealed)
             if approval is not None:
-                self._put(connection, approval)
+                rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
         receipt = sealed.receipt
         log.info(
             "recorded",
@@ -128,14 +96,9 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood, or does not follow on the one before it.
         """
-        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
-            _receipts.c.target == self._target,
-            _receipts.c.seq > after,
-        )
-        query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
-        with self._connected() as connection:
-            rows = sorted(_row(row) for row in connection.execute(query))
-        sealed = tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+        with self._rows() as rows:
+            found = rows.receipts(after=after, last=last)
+        sealed = tuple(self._unsealed(*row) for row in found)
         for before, one in pairwise(sealed):
             if (one.receipt.seq, one.receipt.prev) != (before.receipt.seq + 1, before.digest):
                 raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
@@ -148,13 +111,9 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood.
         """
-        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
-            _receipts.c.target == self._target,
-            _receipts.c.operation == operation,
-        )
-        with self._connected() as connection:
-            rows = sorted(_row(row) for row in connection.execute(query))
-        return tuple(self._unsealed(seq, data, digest) for seq, data, digest in rows)
+        with self._rows() as rows:
+            found = rows.receipts(operation=operation)
+        return tuple(self._unsealed(*row) for row in found)
 
     def state(self) -> RolloutState:
         """Return what all receipts add up to, after checking their chain.
@@ -163,16 +122,16 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
-        with self._connected() as connection:
-            rows = self._rows(connection)
-            self._head(connection)
-        if flaws := flaws_in_chain(rows, target=self._target):
+        with self._rows() as rows:
+            found = rows.receipts()
+            self._head(rows)
+        if flaws := flaws_in_chain(found, target=self._target):
             raise JournalCorrupt(
                 f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was changed; "
                 "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
             )
         try:
-            return fold(unseal(data).receipt for _, data, _ in rows)
+            return fold(unseal(data).receipt for _, data, _ in found)
         except ValueError as error:
             raise JournalCorrupt(
                 f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
@@ -198,16 +157,14 @@ class Journal:
         deleted = Deleted.of([one.file_name for one in gone])
         self._delete_files(gone)
         try:
-            with self._connected(write=True) as connection:
-                last = self._head(connection)
+            with self._rows(write=True) as rows:
+                number, digest = self._head(rows)
                 draft = draft.model_copy(update={"checkpoint": checkpoint, "deleted": deleted})
-                kept = seal(draft, target=self._target, seq=last[0] + 1, prev=last[1])
-                self._insert(connection, kept)
-                of_target = _receipts.c.target == self._target
-                connection.execute(delete(_receipts).where(of_target, _receipts.c.seq <= through))
-                for approval_id in {one.receipt.approval_id for one in gone} - {None}:
-                    its_row = (_approvals.c.target == self._target, _approvals.c.id == approval_id)
-                    connection.execute(delete(_approvals).where(*its_row))
+                kept = seal(draft, target=self._target, seq=number + 1, prev=digest)
+                rows.insert(kept)
+                rows.delete_receipts(through)
+                for approval_id in filter(None, {one.receipt.approval_id for one in gone}):
+                    rows.delete_request(approval_id)
         except JournalError:
             self.recreate_files()
             raise
@@ -232,9 +189,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.cause == cause)
-        with self._connected() as connection:
-            return connection.execute(query).scalar()
+        with self._rows() as rows:
+            return rows.number_of(cause=cause)
 
     def by_cause(self, cause: str) -> Sealed | None:
         """Return the receipt that recorded a cause, or None.
@@ -243,12 +199,9 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the receipt cannot be understood.
         """
-        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(
-            _receipts.c.target == self._target, _receipts.c.cause == cause
-        )
-        with self._connected() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else self._unsealed(*_row(row))
+        with self._rows() as rows:
+            found = rows.receipts(cause=cause)
+        return self._unsealed(*found[0]) if found else None
 
     def stories_of(self, causes: Collection[str]) -> dict[str, str]:
         """Return the operation by cause, of those causes that were recorded.
@@ -256,12 +209,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_receipts.c.cause, _receipts.c.operation).where(
-            _receipts.c.target == self._target,
-            _receipts.c.cause.in_(causes),
-        )
-        with self._connected() as connection:
-            return {row.cause: row.operation for row in connection.execute(query)}
+        with self._rows() as rows:
+            return rows.operations_of(causes)
 
     def newest_operation(self, prefix: str) -> str | None:
         """Return the newest operation whose id begins so, or None.
@@ -269,13 +218,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_receipts.c.operation).where(
-            _receipts.c.target == self._target,
-            _receipts.c.operation >= prefix,
-            _receipts.c.operation < prefix + "~",
-        )
-        with self._connected() as connection:
-            return connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).scalar()
+        with self._rows() as rows:
+            return rows.newest_operation(prefix)
 
     def story_of(self, receipt_id: str) -> str | None:
         """Return the operation of the receipt with this id, or None if there is none. A hold has the id of its receipt.
@@ -283,9 +227,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_receipts.c.operation).where(_receipts.c.target == self._target, _receipts.c.id == receipt_id)
-        with self._connected() as connection:
-            return connection.execute(query).scalar()
+        with self._rows() as rows:
+            return rows.operation_of(receipt_id)
 
     def has(self, receipt_id: str) -> bool:
         """Whether a receipt with this id was recorded.
@@ -293,9 +236,7 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_receipts.c.seq).where(_receipts.c.target == self._target, _receipts.c.id == receipt_id)
-        with self._connected() as connection:
-            return connection.execute(query).scalar() is not None
+        return self.story_of(receipt_id) is not None
 
     def approval(self, approval_id: str) -> Approval | None:
         """Return one request, or None if there is none with this id.
@@ -303,10 +244,9 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_approvals.c.data).where(_approvals.c.target == self._target, _approvals.c.id == approval_id)
-        with self._connected() as connection:
-            data = connection.execute(query).scalar()
-        return None if data is None else self._request(data)
+        with self._rows() as rows:
+            found = rows.requests(request_id=approval_id)
+        return self._request(found[0]) if found else None
 
     def pending(self) -> tuple[Approval, ...]:
         """Return the requests that wait for an answer, the oldest first.
@@ -314,12 +254,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        query = select(_approvals.c.data).where(
-            _approvals.c.target == self._target,
-            _approvals.c.status == ApprovalStatus.PENDING,
-        )
-        with self._connected() as connection:
-            waiting = [self._request(data) for data in connection.execute(query).scalars()]
+        with self._rows() as rows:
+            waiting = [self._request(data) for data in rows.requests(status=ApprovalStatus.PENDING)]
         return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
 
     def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
@@ -328,11 +264,11 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        with self._connected() as connection:
-            rows = self._rows(connection)
-        flaws = flaws_in_chain(rows, target=self._target)
+        with self._rows() as rows:
+            found = rows.receipts()
+        flaws = flaws_in_chain(found, target=self._target)
         sealed = []
-        for _, data, _ in rows:
+        for _, data, _ in found:
             try:
                 sealed.append(unseal(data))
             except ValueError:
@@ -340,7 +276,7 @@ class Journal:
         expected = {one.file_name: one for one in sealed}
         for name, one in expected.items():
             flaws.extend(self._flaws_in_file(name, one))
-        flaws.extend(self._flaws_in_strays(expected, {row[0] for row in rows} - {one.receipt.seq for one in sealed}, sealed))
+        flaws.extend(self._flaws_in_strays(expected, {row[0] for row in found} - {one.receipt.seq for one in sealed}, sealed))
         return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
 
     def damage(self) -> str | None:
@@ -349,8 +285,8 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        with self._connected() as connection:
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        with self._rows() as rows:
+            found = rows.quick_check()
         return None if found == "ok" else f"the database {self._path} is damaged: {found}"
 
     def recreate_files(self) -> int:
@@ -365,15 +301,10 @@ class Journal:
             self._write_file(one)
         return len(missing)
 
-    def _rows(self, connection: Connection) -> list[tuple[int, bytes, str]]:
-        query = select(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.target == self._target)
-        return [_row(row) for row in connection.execute(query.order_by(_receipts.c.seq))]
-
-    def _head(self, connection: Connection) -> tuple[int, str]:
-        query = select(_receipts.c.seq, _receipts.c.digest).where(_receipts.c.target == self._target)
-        last = connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).first()
-        if last is not None:
-            return last[0], last[1]
+    def _head(self, rows: "Rows") -> tuple[int, str]:
+        """Return number and digest of the newest receipt, on which the next one follows."""
+        if (last := rows.head()) is not None:
+            return last
         try:
             kept = any(path.match("anr_*.json") for path in self._receipts_dir.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -384,27 +315,6 @@ class Journal:
                 "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
             )
         return 0, GENESIS
-
-    def _insert(self, connection: Connection, sealed: Sealed) -> None:
-        receipt = sealed.receipt
-        connection.execute(
-            insert(_receipts).values(
-                target=self._target,
-                seq=receipt.seq,
-                id=receipt.id,
-                cause=receipt.cause,
-                operation=receipt.operation,
-                data=sealed.data,
-                digest=sealed.digest,
-            ),
-        )
-
-    def _put(self, connection: Connection, approval: Approval) -> None:
-        data = canonical_bytes(approval.model_dump(mode="json"))
-        where = (_approvals.c.target == self._target, _approvals.c.id == approval.id)
-        values: dict[str, Any] = {"status": approval.status, "data": data}
-        if connection.execute(update(_approvals).where(*where).values(**values)).rowcount == 0:
-            connection.execute(insert(_approvals).values(target=self._target, id=approval.id, **values))
 
     def _request(self, data: bytes) -> Approval:
         try:
@@ -452,49 +362,3 @@ class Journal:
         except OSError:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
-
-    @contextmanager
-    def _connected(self, *, write: bool = False) -> Iterator[Connection]:
-        try:
-            if not self._ready:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                _TABLES.create_all(self._engine)
-                self._ready = True
-            with self._engine.connect().execution_options(anr_write=write) as connection, connection.begin():
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise JournalUnavailable(
-                f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
-                "Nothing was recorded; see whether the disk is full, the file is locked or its permissions are wrong.",
-            ) from error
-
-
-def _row(row: Any) -> tuple[int, bytes, str]:
-    """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked."""
-    seq, data, digest = row
-    return int(seq), data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass"), str(digest)
-
-
-def _engine(path: Path, busy_seconds: float) -> Engine:
-    # NullPool: operations run in several threads, and a connection per operation is cheap beside its fsync
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        poolclass=NullPool,
-        connect_args={"timeout": busy_seconds},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # sqlite3 must not begin transactions of its own: `_begin` does
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("anr_write", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine

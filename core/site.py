@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.actors import AccessPolicy, Approvable
 from core.backups import Backups
@@ -20,6 +20,7 @@ from core.decisions import Standing, Veto
 from core.drift import Drift, find_drift
 from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
 from core.gates import GateReport, evaluate
+from core.journal import Journal
 from core.ledger_tail import newest_pilot
 from core.logs import logger
 from core.metrics import Window, WindowMetrics, moment_of
@@ -31,9 +32,6 @@ from core.schedule import PromotionMode, due, run_day
 from core.target import Target
 from core.watchdog import alert_path
 from core.witness import Witness
-
-if TYPE_CHECKING:
-    from core.journal import Journal
 
 log = logger(__name__)
 
@@ -70,7 +68,7 @@ class Site:
 
     target: Target
     access: AccessPolicy
-    journal: "Journal"
+    journal: Journal
     router: Router
     brake: Brake
     clock: Callable[[], datetime] = utc_now
@@ -85,8 +83,6 @@ class Site:
         on_progress: OnProgress | None = None,
     ) -> "Site":
         """Put a site together from its target."""
-        from core.journal import Journal  # noqa: PLC0415 - SQLAlchemy is slow to import, and a report needs no journal
-
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)

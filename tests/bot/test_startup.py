@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.envfile import settings_in
+from core.router import SAFE_SETTINGS
+
 SLOW = {"aiohttp", "apscheduler", "matplotlib", "numpy", "rich", "slack_bolt", "slack_sdk", "sqlalchemy", "structlog", "urllib3"}
 PROGRAM = f"""
 import sys
@@ -50,6 +53,24 @@ def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, wor
     assert done.returncode == (2 if words == ["nothing"] else 0), done.stderr
     *_, told = done.stderr.splitlines()
     assert set(told.split()) - {"imported:"} == needed
+
+
+def test_a_brake_makes_the_router_safe_before_the_journal_is_imported(tmp_path: Path) -> None:
+    """Even an installation of SQLAlchemy that is broken comes too late to keep a brake from acting."""
+    (tmp_path / "anr.env").write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    program = "import sys; sys.modules['sqlalchemy'] = None; from bot.cli import main; sys.argv = ['anr', 'rollback']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2]), "ANR_TARGET__SETTINGS_FILE": "anr.env"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, "import of sqlalchemy" in done.stderr) == (3, True), done.stderr
+    assert settings_in((tmp_path / "anr.env").read_text(encoding="utf-8"))[0] == SAFE_SETTINGS
+    assert len(list((tmp_path / "run" / "anr" / "brake").iterdir())) == 1
 
 
 def test_a_command_collects_garbage_but_not_what_was_imported(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_locked_journal_writes_nothing(tmp_path: Path) -> None:
     """While another connection's transaction lasts, appending fails after the busy time, reading goes on, and later it works."""
     journal = journal_in(tmp_path, busy_seconds=0.05)
     first = journal.append(draft(1))
-    with journal._engine.connect() as connection:
+    with journal._database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 50
     with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -494,7 +494,7 @@ def test_a_tail_that_was_cut_off_shows_in_the_files(journal: Journal, tmp_path: 
 def test_every_connection_syncs_each_transaction_to_a_write_ahead_log(journal: Journal) -> None:
     """WAL lets readers read while somebody writes; synchronous FULL makes a receipt durable when append returns."""
     for _ in range(2):
-        with journal._engine.connect() as connection:
+        with journal._database.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
