@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 t
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -59,26 +58,19 @@ FURTHER_COMMANDS = {
 """Those that `--help` lists after all others."""
 
 
-class _Imported(Mapping[str, Any]):
-    """The commands by name; a module is imported when one of its commands is asked for."""
-
-    def __getitem__(self, name: str) -> Any:
-        module = import_module({**COMMANDS, **FURTHER_COMMANDS}[name])
-        return get_group(module.commands).commands[name]
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (*COMMANDS, *FURTHER_COMMANDS)
-
-    def __len__(self) -> int:
-        return len(COMMANDS) + len(FURTHER_COMMANDS)
-
-
 class _Group(TyperGroup):
     """The commands; `--verbose` may stand anywhere, as in the runbook's scripts."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = _Imported()  # type: ignore[assignment]  # nothing adds to it
+        names = (*COMMANDS, *FURTHER_COMMANDS)
+        self.commands = dict.fromkeys(names)  # type: ignore[assignment]  # all that help and "did you mean" look at
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the command's module."""
+        del ctx
+        module = {**COMMANDS, **FURTHER_COMMANDS}.get(cmd_name)
+        return None if module is None else get_group(import_module(module).commands).commands[cmd_name]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move `--verbose` to the front, unless it comes after `--`."""

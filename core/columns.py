@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from core.arrays import NDArray, np
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,8 +10,8 @@ from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
-import numpy as np
 
+from core.arrays import np
 from core.columns import TIMELESS, Bytes, Columns, Flag, Floats, Integers, Kind
 from core.ledger import MAX_DEPTH, MAX_LINE_BYTES, Entry, Skip, microseconds_of, read_line
 

@@ -11,8 +11,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
+from core.arrays import np
 from core.columns import Columns
 from core.decode import decode
 from core.decoded import Decoded, all_decoded

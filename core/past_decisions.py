@@ -6,9 +6,7 @@ bytes a decision, and about three times as many while it sorts. Excluded: readin
 
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from core.arrays import NDArray, np
 from core.columns import Columns, Flag
 from core.metrics import Counts, Figures, Window, figures_of
 from core.totals import median_in_place

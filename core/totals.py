@@ -4,8 +4,7 @@ Pure. The same figures as core/metrics.Tally gives, which the tests hold it agai
 its TRI value and hour: 100 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
 """
 
-import numpy as np
-
+from core.arrays import np
 from core.columns import TIMELESS, Bytes, Columns, Flag, Floats, Kind
 from core.metrics import FUTURE_US, HOUR_US, Counts, HourMetrics, LedgerSpan, Window, WindowMetrics, figures_of, middle
 

@@ -9,6 +9,7 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 ROOT = Path(__file__).parents[1]
 READS_ENVIRONMENT = {
     "core/settings.py": "options",
+    "core/arrays.py": "numpy starts threads as it says",
     "core/router.py": "the reload command inherits it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }

@@ -55,6 +55,17 @@ def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, wor
     assert set(told.split()) - {"imported:"} == needed
 
 
+def test_a_module_that_cannot_be_imported_is_no_unknown_command(tmp_path: Path) -> None:
+    """Exit code 3 with the trace: whoever reads "no such command" would look for a misspelling."""
+    (tmp_path / "probe.py").write_text("{}['missing']\n", encoding="utf-8")
+    program = "import sys; from bot.cli import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, "KeyError: 'missing'" in done.stderr) == (3, True), done.stderr
+
+
 def test_a_brake_makes_the_router_safe_before_the_journal_is_imported(tmp_path: Path) -> None:
     """Even an installation of SQLAlchemy that is broken comes too late to keep a brake from acting."""
     (tmp_path / "anr.env").write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
@@ -71,6 +82,18 @@ def test_a_brake_makes_the_router_safe_before_the_journal_is_imported(tmp_path: 
     assert (done.returncode, "import of sqlalchemy" in done.stderr) == (3, True), done.stderr
     assert settings_in((tmp_path / "anr.env").read_text(encoding="utf-8"))[0] == SAFE_SETTINGS
     assert len(list((tmp_path / "run" / "anr" / "brake").glob("note-*.json"))) == 1
+
+
+def test_figures_are_measured_without_threads_that_nobody_needs() -> None:
+    """A linear algebra that nobody calls would start one a processor; what the router's reload inherits is as it was."""
+    program = "import os, core.ledger_scan, psutil; print(psutil.Process().num_threads(), flush=True); os.system('env')"
+    environment = {name: what for name, what in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    threads, *inherited = done.stdout.splitlines()
+    assert threads == "1"
+    assert [line for line in inherited if line.startswith("OPENBLAS")] == []
 
 
 def test_a_command_collects_garbage_but_not_what_was_imported(tmp_path: Path) -> None:
