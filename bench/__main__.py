@@ -6,6 +6,8 @@ import socket
 from bench import alerts, ledger, slack
 
 PARTS = ("ledger", "slack", "alerts")
+LEDGER_LINES = 1_000_000
+DAY_LINES = 10_000_000 // 30
 
 
 def free_port() -> int:
@@ -19,15 +21,17 @@ def main() -> None:
     """Run the parts."""
     options = argparse.ArgumentParser(prog="python -m bench")
     options.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which parts; all if none is named")
-    options.add_argument("--lines", type=int, default=1_000_000, help="size of the ledger")
+    options.add_argument(
+        "--lines", type=int, help="size of the ledger; otherwise 1 million, and for Slack and alerts a day of 10 millions in 30"
+    )
     chosen = options.parse_args()
     parts = chosen.parts or PARTS
     if "ledger" in parts:
-        ledger.run(chosen.lines)
+        ledger.run(chosen.lines or LEDGER_LINES)
     if "slack" in parts:
-        slack.run(chosen.lines, free_port)
+        slack.run(chosen.lines or DAY_LINES, free_port)
     if "alerts" in parts:
-        alerts.run(chosen.lines, free_port)
+        alerts.run(chosen.lines or DAY_LINES, free_port)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench.slack import grow, percentile, reporting
+from bench.slack import answers, grow, percentile, reporting
 from bot.playground.demo import CHANNEL, scenery
 from bot.playground.process import environment, listening
 from bot.playground.server import Playground
@@ -99,6 +99,7 @@ async def measured(port: int, lines: int, *, load: bool) -> tuple[list[float], l
             try:
                 await listening(port)
                 await playground.wait_for(lambda: playground.socket_mode.connections, 20)
+                await answers(playground, "status", 2)  # the first one also reads the ledger, which nobody has read
                 beside = await asyncio.to_thread(bare, Path(folder), target.settings_file.read_bytes())
                 others = [asyncio.create_task(work) for work in (asking(playground), reporting(playground))] if load else []
                 async with aiohttp.ClientSession() as session:

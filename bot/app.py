@@ -6,8 +6,10 @@ Excluded: everything that these do.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -39,6 +41,7 @@ from core.doctor import Check
 from core.doctor_house import check_up
 from core.errors import AnrError, ConfigurationError
 from core.logs import logger
+from core.lookout import Lookout
 from core.settings import Settings, options_file, stray_router_settings
 from core.site import Site
 from core.target import Target
@@ -47,6 +50,8 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
+_IDLE_SECONDS = 0.25
+"""How long the journal's file stays open for the next operation: alerts and clicks come in bursts."""
 _PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
@@ -155,7 +160,9 @@ async def _station(
     settings: Settings, target: Target, calls: SlackCalls, clock: Callable[[], datetime]
 ) -> AsyncIterator[Station]:
     """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
-    site = Site.at(target, settings.access, clock)
+    lookout = Lookout()
+    site = Site.at(target, settings.access, clock, measured=lookout.measure)
+    site = replace(site, journal=site.journal.held_open(_IDLE_SECONDS))
     try:
         await asyncio.to_thread(recovery.recover, site)
     except AnrError:
@@ -169,17 +176,15 @@ async def _station(
         house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
         return (*house, *examine_slack(settings.slack, (channel,)))
 
-    try:
+    with closing(site.journal), closing(lookout):
         async with _following(stories.run()):
             jobs.start()
             try:
-                yield Station(site, stories, channel, examine)
+                yield Station(site, partial(lookout.look, site), stories, channel, examine)
             finally:
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):
                     await asyncio.wait_for(stories.catch_up(), 5)
-    finally:
-        site.journal.close()
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """`anr bot` and `anr demo`."""
 
 import asyncio
+import gc
 import logging
 import signal
+import sys
 from contextlib import suppress
 
 import typer
@@ -12,6 +14,11 @@ from core.cli_options import VERBOSE
 from core.settings import load
 
 commands = typer.Typer()
+
+_GARBAGE = (10_000, 20, 100)
+"""How many objects come to be before a search for garbage, how many such searches before a longer one, and before the longest."""
+_SWITCH_SECONDS = 0.0005
+"""How long a worker thread may hold the interpreter while an acknowledgement waits for it; Python's own is ten times that."""
 
 
 @commands.command()
@@ -32,6 +39,7 @@ def demo(port: int = 8765) -> None:
 async def _bot() -> None:
     from bot.app import running  # noqa: PLC0415 - Bolt is slow to import, and only the bot needs it
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     settings = load()
     logs.hide(settings.secrets)
     logs.configure(verbose=VERBOSE.get(), quiet_level=logging.INFO)
@@ -42,4 +50,7 @@ async def _bot() -> None:
                 asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
     with suppress(asyncio.CancelledError):
         async with running(settings):
+            gc.collect()
+            gc.freeze()  # modules and settings stay; to search them for garbage again and again held everything up for 0.1 s
+            gc.set_threshold(*_GARBAGE)
             await asyncio.Event().wait()

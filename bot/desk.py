@@ -28,7 +28,8 @@ from core.actors import Actor, Approvable
 from core.doctor import Check
 from core.errors import AnrError
 from core.logs import logger
-from core.site import Site
+from core.overview import Overview
+from core.site import OnProgress, Site
 
 log = logger(__name__)
 
@@ -42,10 +43,12 @@ class Station:
     """One router, the channel in which it is operated, and the messages there.
 
     Attributes:
+        look: returns what is so now, and tells how far it is meanwhile.
         examine: looks at everything that operating it depends on; asks Slack too.
     """
 
     site: Site
+    look: Callable[[OnProgress | None], Overview]
     stories: Stories
     channel: str
     examine: Callable[[], tuple[Check, ...]] = tuple
@@ -74,7 +77,7 @@ class Desk:
         self._stations = {station.site.target.name: station for station in stations}
         self._access = access
         self._allowed_channels = allowed_channels
-        self._work = ThreadPoolExecutor(4, thread_name_prefix="anr-work")
+        self._work = ThreadPoolExecutor(8, thread_name_prefix="anr-work")
         self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
         self._answers = ThreadPoolExecutor(4, thread_name_prefix="anr-answer")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,7 +175,8 @@ class Desk:
             return insights.examined(self._stations[site.target.name].examine())
         if command.word == "details" and actor.roles:
             self._stations[site.target.name].stories.open(command.story)
-        return do(site, command, actor, cause)
+        look = self._stations[site.target.name].look
+        return do(site, command, actor, cause, lambda: look(site.on_progress))
 
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""
@@ -187,9 +191,9 @@ class Desk:
         return await self._access.actor(request.user, request.team)
 
     @property
-    def sites(self) -> Mapping[str, Site]:
-        """What operates each router, by its name."""
-        return {name: station.site for name, station in self._stations.items()}
+    def stations(self) -> Mapping[str, Station]:
+        """Each router, by its name."""
+        return self._stations
 
     @property
     def routers(self) -> tuple[str, ...]:

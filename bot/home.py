@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import home_view, messages
-from bot.desk import Desk, Request
+from bot.desk import Desk, Request, Station
 from bot.home_view import DAYS, Glance
 from bot.outage import SLACK_FAILED
 from bot.slack_calls import SlackCalls
@@ -22,7 +22,6 @@ from core.canonical import canonical_bytes
 from core.errors import AnrError
 from core.files import read_bounded, write_durably
 from core.logs import logger
-from core.overview import look
 from core.schedule import next_run
 from core.site import Site
 from core.timeline import spells
@@ -100,7 +99,7 @@ class Home:
         if not users:
             return
         heads = await self._heads()
-        glances = [await asyncio.to_thread(glance, site) for site in self._desk.sites.values()]
+        glances = [await asyncio.to_thread(glance, station) for station in self._desk.stations.values()]
         for user in users:
             known = self._open.get(user)
             if known is None:
@@ -114,7 +113,7 @@ class Home:
                 self._open[user] = replace(known, heads=heads)
 
     async def _heads(self) -> tuple[int, ...]:
-        return tuple([await asyncio.to_thread(_head, site) for site in self._desk.sites.values()])
+        return tuple([await asyncio.to_thread(_head, station.site) for station in self._desk.stations.values()])
 
     async def _view(self, request: Request, glances: list[Glance]) -> dict[str, Any]:
         try:
@@ -123,12 +122,13 @@ class Home:
             return home_view.closed(messages.failure(str(error)))
         if not actor.roles:
             return home_view.closed(messages.answer(messages.NOT_A_MEMBER))
-        return home_view.home(glances, next(iter(self._desk.sites.values())).clock())
+        return home_view.home(glances, next(iter(self._desk.stations.values())).site.clock())
 
 
-def glance(site: Site) -> Glance:
+def glance(station: Station) -> Glance:
     """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
-    now, seen = site.clock(), look(site)
+    site, seen = station.site, station.look(None)
+    now = seen.now
     try:
         history = site.journal.receipts()
     except AnrError:

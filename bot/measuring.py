@@ -13,7 +13,7 @@ from core.drift import find_drift
 from core.errors import AnrError
 from core.gates import Gate, GateName, Verdict
 from core.metrics import moment_of
-from core.overview import Overview, look
+from core.overview import Overview
 from core.report import Report
 from core.schedule import Schedule, begin_of, next_run
 from core.watchdog import alert_path
@@ -83,7 +83,7 @@ def measure(station: Station) -> Measured:
     """Take one look; what goes wrong is part of the answer."""
     begun, site = time.monotonic(), station.site
     now = site.clock()
-    overview = look(site)
+    overview = station.look(None)
     seen, drift = site.sighting(), None
     if overview.state is not None and overview.settings is not None:
         settings = overview.settings

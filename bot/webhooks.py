@@ -39,6 +39,8 @@ _NOTE_SECONDS = 10.0
 """How long an answer waits for the journal, if the payload holds what only the journal keeps."""
 _LOOK_AFTER_SECONDS = 0.2
 _TELL_AFTER_SECONDS = 0.2
+_SMALL_BYTES = 16 << 10
+"""A payload up to this size is understood in less time than a thread takes to be woken."""
 _MOST_AT_ONCE = 64
 """Payloads that wait for one router; more are told to come again."""
 
@@ -67,7 +69,7 @@ class Lane:
         self._wake: Callable[[], None] = station.stories.wake
         self._counters = counters
         self._responder = AlertResponder(station.site)
-        self._acting = ThreadPoolExecutor(2, thread_name_prefix="anr-alert")
+        self._acting = ThreadPoolExecutor(1, thread_name_prefix="anr-alert")
         self._recording = ThreadPoolExecutor(1, thread_name_prefix="anr-note")  # one: in the order in which they came
         self._kept: set[asyncio.Future[Any]] = set()
         self._waiting = 0
@@ -199,7 +201,10 @@ class AlertWebhook:
             return body
         loop = asyncio.get_running_loop()
         try:
-            facts = await loop.run_in_executor(self._parsing, self._understand, body)
+            if len(body) <= _SMALL_BYTES:
+                facts = self._understand(body)
+            else:
+                facts = await loop.run_in_executor(self._parsing, self._understand, body)
         except ValidationError as error:
             return _answer(
                 HTTPStatus.UNPROCESSABLE_ENTITY,

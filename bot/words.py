@@ -3,6 +3,7 @@
 Excluded: who asks and which router is meant (bot/desk.py), and what the answers look like (bot/messages.py).
 """
 
+from collections.abc import Callable
 from datetime import date
 
 from bot import insights, messages
@@ -15,17 +16,18 @@ from core.actors import Actor, Approvable
 from core.actuation import Order
 from core.braking import Unfrozen
 from core.decisions import Code, Refuse
-from core.errors import AnrError
-from core.insight import gain_insight
+from core.insight import insight_into
 from core.outcomes import Asked, Refused
-from core.overview import look
+from core.overview import Overview
 from core.receipts import Sealed
 from core.site import Site
 from core.verification import verify
 
 
-def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:  # noqa: C901, PLR0912 - one arm a word
-    """Carry out one command and return the answer.
+def do(  # noqa: C901, PLR0912 - one arm a word
+    site: Site, command: Command, actor: Actor, cause: str | None, overview: Callable[[], Overview]
+) -> list[Block]:
+    """Carry out one command and return the answer; `overview` looks at what is so now.
 
     Raises:
         AnrError: it could not be done; the message says what was not.
@@ -47,10 +49,12 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "help":
             return messages.help_text()
         case "status":
-            return messages.status(look(site))
+            return messages.status(overview())
         case "report":
-            found = site.measure(site.clock(), leaving_zero=_at_zero(site))
-            return messages.report(found, site.target.window_minutes)
+            seen = overview()
+            if seen.report is None:
+                return messages.failure(" ".join(seen.problems))
+            return messages.report(seen.report, site.target.window_minutes)
         case "promote":
             result = operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run)
             return [*messages.answer(result), *_glass(site, actor, result)]
@@ -73,9 +77,9 @@ def do(site: Site, command: Command, actor: Actor, cause: str | None) -> list[Bl
         case "silence":
             return messages.answer(alert_answers.silence(site, order, command.story, command.minutes))
         case "why":
-            return insights.why(gain_insight(site))
+            return insights.why(insight_into(overview(), site.target.schedule))
         case "next":
-            return insights.ahead(gain_insight(site))
+            return insights.ahead(insight_into(overview(), site.target.schedule))
         case "schedule":
             change = pausing.pause if command.argument == "pause" else pausing.resume
             return messages.answer(change(site, order))
@@ -128,10 +132,3 @@ def announced_day(site: Site, operation: str) -> date:
     if announced:
         return date.fromisoformat(announced.partition(":")[2])
     return site.day_ahead()
-
-
-def _at_zero(site: Site) -> bool:
-    try:
-        return site.journal.state().stage == 0
-    except AnrError:
-        return False

@@ -96,6 +96,7 @@ class AlertResponder:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._instances: dict[str, _Instance] = {}
+        self._unseen: set[str] = set()
         self._groups: set[str] = set()
         self._acting = threading.Lock()
         self._router_safe = False
@@ -203,10 +204,13 @@ class AlertResponder:
         if facts is None:
             return
         while len(self._instances) >= _REMEMBERED:
-            del self._instances[next(iter(self._instances))]
+            oldest = next(iter(self._instances))
+            del self._instances[oldest]
+            self._unseen.discard(oldest)
         instance = self._instances.setdefault(facts.cause, _Instance(operation))
         instance.noted = facts
         instance.hold = hold or instance.hold
+        (self._unseen.add if facts.is_unseen else self._unseen.discard)(facts.cause)
 
     def _step(self, facts: AlertFacts) -> Step:
         instance = self._instances.get(facts.cause)
@@ -232,7 +236,7 @@ class AlertResponder:
     def _seen_again(self, heard: tuple[AlertFacts, ...], now: datetime) -> list[AlertFacts]:
         """Return the end of what stood for alerts that were cut off and now are shown, or are cut off after another alert."""
         groups, causes = {facts.group for facts in heard}, {facts.cause for facts in heard}
-        unseen = [one.noted for one in self._instances.values() if one.noted and one.noted.is_unseen]
+        unseen = [noted for cause in self._unseen if (noted := self._instances[cause].noted)]
         over = [one for one in unseen if one.group in groups and one.cause not in causes and one.status is AlertStatus.FIRING]
         return [one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for one in over]
 

@@ -12,6 +12,7 @@ Excluded: the router's settings, and the journal.
 
 import contextlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,7 +21,7 @@ from core.actors import Actor
 from core.alerts import AlertFacts
 from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
-from core.files import read_bounded, sync_directory, write_durably
+from core.files import read_bounded, sync_directory, write_durably, write_for_the_living
 from core.logs import logger
 from core.receipts import Action, BreakGlass
 
@@ -80,6 +81,15 @@ class Brake:
         self._directories = (directory, spare)
         self._remembered: dict[str, BrakeNote] = {}
 
+    @property
+    def remembered(self) -> tuple[BrakeNote, ...]:
+        """The notes that only this process knows."""
+        return tuple(self._remembered.values())
+
+    def remember(self, notes: tuple[BrakeNote, ...]) -> None:
+        """Know what another process knows and cannot write down."""
+        self._remembered = {note.id: note for note in notes}
+
     def engage(self, note: BrakeNote) -> None:
         """Leave a note durably and replace the token.
 
@@ -91,7 +101,8 @@ class Brake:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
                 _write(directory, note)
-                write_durably(directory / "token", note.id.encode() + b"\n")
+                # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
+                write_for_the_living(directory / "token", note.id.encode() + b"\n")
             except OSError as error:
                 log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
                 first = first or error
@@ -193,7 +204,7 @@ def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
     for name in names:
         note_id = name.removeprefix("note-").removesuffix(".json")
         try:
-            notes[note_id] = BrakeNote.model_validate_json(read_bounded(directory / name, _MAX_NOTE_BYTES))
+            notes[note_id] = _understood(read_bounded(directory / name, _MAX_NOTE_BYTES))
         except FileNotFoundError:
             continue  # lifted between listing and reading
         except ValidationError:
@@ -201,6 +212,11 @@ def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
         except OSError as error:
             raise _unreadable(directory, error) from error
     return notes
+
+
+@lru_cache(maxsize=4096)  # after a storm of alerts there are many marks, and they are read again and again
+def _understood(data: bytes) -> BrakeNote:
+    return BrakeNote.model_validate_json(data)
 
 
 def _write(directory: Path, note: BrakeNote) -> None:

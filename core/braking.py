@@ -253,8 +253,7 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Seale
 
 def _stage_after(site: Site, newest: Sealed) -> int | None:
     """Spare a look at the whole journal between the brakes of a storm of alerts."""
-    last = site.journal.receipts(last=1)
-    unchanged = bool(last) and last[0].digest == newest.digest
+    unchanged = site.journal.newest_digest() == newest.digest
     return newest.receipt.stage_after if unchanged else site.journal.state().stage
 
 

@@ -12,7 +12,8 @@ from core.blockers import Blocker
 from core.cli_options import AsJson, Reason
 from core.cli_site import operating
 from core.endings import finish
-from core.insight import gain_insight
+from core.insight import insight_into
+from core.overview import look
 from core.terminal import REFUSED, out, print_json
 
 commands = typer.Typer()
@@ -26,7 +27,7 @@ commands.add_typer(drift_app, name="drift")
 def why(*, as_json: AsJson = False) -> None:
     """List everything that stands in the way of the next promotion, with its owner and how to lift it."""
     with operating() as (_, site):
-        seen = gain_insight(site)
+        seen = insight_into(look(site), site.target.schedule)
     if as_json:
         print_json(seen.as_json())
     else:
@@ -42,7 +43,7 @@ def why(*, as_json: AsJson = False) -> None:
 def ahead(*, as_json: AsJson = False) -> None:
     """Say the earliest possible promotion, and what the next scheduled run will do."""
     with operating() as (_, site):
-        seen = gain_insight(site)
+        seen = insight_into(look(site), site.target.schedule)
     if as_json:
         print_json(seen.as_json())
         return

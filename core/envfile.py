@@ -7,6 +7,7 @@ Pure. The lines are told apart by python-dotenv, which is what `uvicorn --env-fi
 import io
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from dotenv.parser import Binding, parse_stream
 
@@ -21,6 +22,12 @@ _LINE = re.compile(
 
 def settings_in(text: str) -> tuple[dict[str, str], int | None]:
     """Return the settings of a text, and the number of its first line that is none, counted from 1, or None."""
+    values, wrong = _settings_in(text)
+    return dict(values), wrong
+
+
+@lru_cache(maxsize=16)  # the file is read before and after each write, and mostly says what it said
+def _settings_in(text: str) -> tuple[dict[str, str], int | None]:
     values: dict[str, str] = {}
     wrong = None
     for binding in _bindings(text):
@@ -52,8 +59,9 @@ def with_settings(text: str, wanted: Mapping[str, str]) -> str:
     return body + "".join(f"{name}={value}{newline}" for name, value in missing.items())
 
 
-def _bindings(text: str) -> list[Binding]:
-    return list(parse_stream(io.StringIO(text.removeprefix(_BOM), newline="")))
+@lru_cache(maxsize=16)
+def _bindings(text: str) -> tuple[Binding, ...]:
+    return tuple(parse_stream(io.StringIO(text.removeprefix(_BOM), newline="")))
 
 
 def _changed(original: str, key: str, value: str, newline: str) -> str:

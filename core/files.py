@@ -26,6 +26,23 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         OSError: the directory or the file cannot be written; the old file is intact.
         WrittenUnsynced: the new bytes are in place, but a crash of the machine may bring the old ones back.
     """
+    _replace(path, data, mode, sync=True)
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
+
+
+def write_for_the_living(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data` at once for every process; after a crash of the machine it may hold anything.
+
+    Raises:
+        OSError: the directory or the file cannot be written; the old file is intact.
+    """
+    _replace(path, data, mode, sync=False)
+
+
+def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:
     before = None
     with contextlib.suppress(FileNotFoundError):
         before = path.stat()
@@ -35,7 +52,8 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         if os.name == "posix":
             if before is not None:
                 _give(temporary, before)
@@ -45,10 +63,6 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
-    try:
-        sync_directory(path.parent)
-    except OSError as error:
-        raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
 
 
 def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:

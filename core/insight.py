@@ -9,8 +9,8 @@ from typing import Any
 
 from core.blockers import Blocker, Outlook, outlook
 from core.canonical import rfc3339
-from core.overview import look
-from core.site import Site
+from core.overview import Overview
+from core.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class Insight:
         }
 
 
-def gain_insight(site: Site) -> Insight:
-    """Look at everything on which the next promotion depends."""
-    seen = look(site)
-    return Insight(seen.now, seen.blockers, outlook(seen.question, site.target.schedule, seen.now))
+def insight_into(seen: Overview, schedule: Schedule) -> Insight:
+    """Return what an overview says about the next promotion."""
+    return Insight(seen.now, seen.blockers, outlook(seen.question, schedule, seen.now))

@@ -24,7 +24,7 @@ from core.receipts import GENESIS, Checkpoint, Deleted, Draft, Flaw, Sealed, fla
 from core.rollout import RolloutState, fold
 
 if TYPE_CHECKING:
-    from core.journal_rows import Database, Rows
+    from core.journal_rows import Database, Row, Rows
 
 log = logger(__name__)
 
@@ -35,17 +35,21 @@ BUSY_SECONDS = 5.0
 class Journal:
     """Receipts and approvals of one target."""
 
-    def __init__(self, path: Path, *, target: str, receipts_dir: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, target: str, receipts_dir: Path, busy_seconds: float = BUSY_SECONDS, idle_seconds: float = 0.0
+    ) -> None:
         self._path = path
         self._target = target
         self._receipts_dir = receipts_dir
         self._busy_seconds = busy_seconds
+        self._idle_seconds = idle_seconds
+        self._added_up = ("", RolloutState())
 
     @cached_property
     def _database(self) -> "Database":
         from core.journal_rows import Database  # noqa: PLC0415 - SQLAlchemy is slow to import, and a brake acts before it records
 
-        return Database(self._path, self._target, self._busy_seconds)
+        return Database(self._path, self._target, self._busy_seconds, self._idle_seconds)
 
     def _rows(self, *, write: bool = False) -> "AbstractContextManager[Rows]":
         return self._database.rows(write=write)
@@ -57,7 +61,20 @@ class Journal:
 
     def with_patience(self, seconds: float) -> "Journal":
         """Return the same journal, waiting only so long for another process's transaction."""
-        return Journal(self._path, target=self._target, receipts_dir=self._receipts_dir, busy_seconds=seconds)
+        return self._again(seconds, self._idle_seconds)
+
+    def held_open(self, seconds: float) -> "Journal":
+        """Return the same journal, whose file stays open between operations until there was none for so long."""
+        return self._again(self._busy_seconds, seconds)
+
+    def _again(self, busy_seconds: float, idle_seconds: float) -> "Journal":
+        return Journal(
+            self._path,
+            target=self._target,
+            receipts_dir=self._receipts_dir,
+            busy_seconds=busy_seconds,
+            idle_seconds=idle_seconds,
+        )
 
     def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
         """Record a receipt, and with it the new status of an approval, durably and as one.
@@ -104,6 +121,16 @@ class Journal:
                 raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
         return sealed
 
+    def newest_digest(self) -> str:
+        """Return the digest of the newest receipt; where there is none, 64 zeros.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: it is empty although receipt files exist.
+        """
+        with self._rows() as rows:
+            return self._head(rows)[1]
+
     def of_operation(self, operation: str) -> tuple[Sealed, ...]:
         """Return the receipts of one story, in order of number.
 
@@ -131,11 +158,19 @@ class Journal:
                 "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
             )
         try:
-            return fold(unseal(data).receipt for _, data, _ in found)
+            return self._folded(found)
         except ValueError as error:
             raise JournalCorrupt(
                 f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
             ) from error
+
+    def _folded(self, rows: "Sequence[Row]") -> RolloutState:
+        """Return what the receipts of a chain that holds add up to, going on from what they added up to the last time."""
+        digest, state = self._added_up
+        known = next((place for place, row in enumerate(rows, start=1) if row[2] == digest), 0)
+        state = fold((unseal(data).receipt for _, data, _ in rows[known:]), state if known else None)
+        self._added_up = (rows[-1][2] if rows else "", state)
+        return state
 
     def prune(self, draft: Draft, through: int) -> Sealed:
         """Delete the receipts up to number `through`, and seal them in a checkpoint: the draft becomes its receipt.

@@ -1,6 +1,6 @@
 """The journal's rows in a database, by way of SQLAlchemy: tables, queries and transactions.
 
-A transaction is durable when its block ends (SQLite: WAL with synchronous=FULL). This is imported when a journal is first
+A transaction is durable when its block ends (core/journal_connections.py). This is imported when a journal is first
 read or written: SQLAlchemy is slow to import, and a brake acts before it is recorded.
 
 Excluded: what the rows mean (core/journal.py).
@@ -16,25 +16,21 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
-    create_engine,
     delete,
-    event,
     insert,
     select,
     update,
 )
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from core.errors import JournalUnavailable
+from core.journal_connections import connecting
 from core.receipts import Sealed
 
 Row = tuple[int, bytes, str]
@@ -67,10 +63,10 @@ _approvals = Table(
 class Database:
     """The database of one journal."""
 
-    def __init__(self, path: Path, target: str, busy_seconds: float) -> None:
+    def __init__(self, path: Path, target: str, busy_seconds: float, idle_seconds: float) -> None:
         self._path = path
         self._target = target
-        self.engine = _engine(path, busy_seconds)
+        self.engine = connecting(path, busy_seconds, idle_seconds)
         self._ready = False
 
     @contextmanager
@@ -186,27 +182,3 @@ def _row(row: Any) -> Row:
     """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked."""
     seq, data, digest = row
     return int(seq), data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass"), str(digest)
-
-
-def _engine(path: Path, busy_seconds: float) -> Engine:
-    # NullPool: operations run in several threads, and a connection per operation is cheap beside its fsync
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        poolclass=NullPool,
-        connect_args={"timeout": busy_seconds},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # sqlite3 must not begin transactions of its own: `_begin` does
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("anr_write", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine

@@ -4,6 +4,7 @@ Excluded: the window's figures (core/ledger_scan.py).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from core.ledger import Entry, read_line
@@ -28,9 +29,13 @@ def newest_pilot(path: Path) -> PilotSeen | None:
     """
     with LedgerFile(path) as ledger:
         tail = ledger.bytes_at(max(0, ledger.size - _TAIL_BYTES), _TAIL_BYTES)
-    entries = [entry for line in tail.split(b"\n") if isinstance(entry := read_line(line), Entry)]
-    seen = [(entry.t_us, entry.live_pilot) for entry in entries if entry.live_pilot is not None]
-    if not seen:
+    seen = [found for line in tail.split(b"\n") if (found := _pilot_in(line)) is not None]
+    return max(seen, key=lambda one: (one.t_us, one.pilot), default=None)
+
+
+@lru_cache(maxsize=512)  # from look to look the tail moves by a few lines
+def _pilot_in(line: bytes) -> PilotSeen | None:
+    entry = read_line(line)
+    if not isinstance(entry, Entry) or entry.live_pilot is None:
         return None
-    t_us, pilot = max(seen)
-    return PilotSeen(pilot, t_us)
+    return PilotSeen(entry.live_pilot, entry.t_us)

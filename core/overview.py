@@ -34,7 +34,8 @@ class Overview:
         report: the gates at this moment; None if the ledger cannot be read.
         problems: what is wrong or cannot be told, each a sentence.
         now: the moment that this is about.
-        question: what the blockers of the next promotion are looked for in.
+        question: what the blockers of the next promotion were looked for in.
+        blockers: everything that stands in the way of the next promotion.
     """
 
     target: str
@@ -45,11 +46,7 @@ class Overview:
     problems: tuple[str, ...]
     now: datetime = _NEVER
     question: Question = _NOTHING_KNOWN
-
-    @property
-    def blockers(self) -> tuple[Blocker, ...]:
-        """Everything that stands in the way of the next promotion."""
-        return blockers(self.question)
+    blockers: tuple[Blocker, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the overview's JSON."""
@@ -91,7 +88,8 @@ def look(site: Site) -> Overview:
     approvers = site.access.rule(Approvable.PROMOTE).approvers
     question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
     problems = (*question.unreadable, *_problems(state, brake, drift))
-    return Overview(site.target.name, state, pending, settings, report, problems, now, question)
+    found = blockers(question)
+    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found)
 
 
 def _problems(state: RolloutState | None, brake: BrakeReading | None, drift: str | None) -> Iterator[str]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -37,8 +38,17 @@ log = logger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Told now and then how many bytes of how many were read."""
+Measure = Callable[[Target, Window, OnProgress], WindowMetrics]
+"""Measures a window of a target's ledger: here (core/ledger_scan.py) or in another process (core/lookout.py)."""
 MAX_OPERATION_SECONDS = 30 * 60
 """No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
+
+
+def measured_here(target: Target, window: Window, on_progress: OnProgress) -> WindowMetrics:
+    """Measure in this process."""
+    from core.ledger_scan import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
+
+    return measure(target, window, on_progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,7 @@ class Site:
     brake: Brake
     clock: Callable[[], datetime] = utc_now
     on_progress: OnProgress | None = None
+    measured: Measure = measured_here
 
     @classmethod
     def at(
@@ -81,11 +92,12 @@ class Site:
         access: AccessPolicy,
         clock: Callable[[], datetime] = utc_now,
         on_progress: OnProgress | None = None,
+        measured: Measure = measured_here,
     ) -> "Site":
         """Put a site together from its target."""
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
-        return cls(target, access, journal, Router(target, brake), brake, clock, on_progress)
+        return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
 
     @property
     def witness(self) -> Witness:
@@ -171,10 +183,8 @@ class Site:
             LedgerUnreadable: the ledger cannot be read.
             OperationTimedOut: it took longer than an operation may.
         """
-        from core.ledger_scan import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
-
         begun = time.monotonic()
-        figures = measure(self.target, Window.ending(now, minutes), self.watch())
+        figures = self.measured(self.target, Window.ending(now, minutes), self.watch())
         took_s = round(time.monotonic() - begun, 3)
         log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
         return figures
@@ -212,7 +222,7 @@ class Site:
 
     def draft(self, **facts: Any) -> Draft:
         """Return a draft with what every receipt carries."""
-        standing = {"build": f"anr {version('anr')}", "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        standing = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
         return Draft(**{"id": uuid.uuid4().hex, **standing, **facts})
 
     def sighting(self) -> RouterSighting | None:
@@ -233,6 +243,11 @@ class Site:
             if time.monotonic() >= ends:
                 return seen
             time.sleep(0.1)
+
+
+@cache
+def _build() -> str:
+    return f"anr {version('anr')}"
 
 
 def observed(site: Site) -> tuple[RouterSettings | None, str | None]:

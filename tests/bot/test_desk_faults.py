@@ -25,6 +25,7 @@ from bot.telling import Telling
 from core import holding
 from core.actors import AccessPolicy
 from core.lock import operation_lock
+from core.overview import look
 from core.router import SAFE_SETTINGS
 from core.site import Site
 from core.target import Target
@@ -55,7 +56,7 @@ async def desk_of(site: Site, slack_url: str) -> AsyncIterator[Desk]:
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
     stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
-    desk = Desk([Station(site, stories, "C1")], Access(client, ACCESS, "T1"))
+    desk = Desk([Station(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, "T1"))
     try:
         yield desk
     finally:

@@ -5,12 +5,14 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core.actors import Actor, ActorKind
@@ -509,3 +511,64 @@ def test_two_targets_in_one_database_do_not_see_each_other(tmp_path: Path) -> No
     assert (one.state().stage, other.state().stage) == (10, 50)
     assert one.approval("a1") == request("a1")
     assert one.verify()[1] == other.verify()[1] == ()
+
+
+# --- a journal whose file stays open ----------------------------------------------------------------------------------
+
+
+def is_open(path: Path) -> bool:
+    return any(one.path == str(path) for one in psutil.Process().open_files())
+
+
+def test_what_rests_on_the_disk_is_one_whole_file(journal: Journal, tmp_path: Path) -> None:
+    """While operations follow on each other the file stays open; then it is closed, and whoever copies it has every receipt."""
+    held = journal.held_open(0.05)
+    for number in range(1, 6):
+        held.append(draft(number))
+    path = tmp_path / "journal.sqlite"
+    ends = time.monotonic() + 20
+    while is_open(path):
+        assert time.monotonic() < ends, "it is still open"
+        time.sleep(0.01)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(path, tmp_path / "copy")
+    assert [one.receipt.seq for one in journal_in(tmp_path / "copy").receipts()] == [1, 2, 3, 4, 5]
+    assert held.append(draft(6)).receipt.seq == 6
+
+
+def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_counts(journal: Journal, tmp_path: Path) -> None:
+    """Nothing is read from, and nothing recorded in, a file that is no longer there."""
+    held = journal.held_open(3600)
+    for number in (1, 2):
+        held.append(draft(number, Action.INIT, stage_after=25))
+    assert is_open(tmp_path / "journal.sqlite")
+    (tmp_path / "other").mkdir()
+    other = journal_in(tmp_path / "other")
+    sealed = other.append(draft(1, Action.INIT, stage_after=50))
+    for path in tmp_path.glob("journal.sqlite-*"):
+        path.unlink()
+    (tmp_path / "other" / "journal.sqlite").replace(tmp_path / "journal.sqlite")
+    assert held.receipts() == (sealed,)
+    assert held.state().stage == 50
+    assert held.append(draft(3)).receipt.seq == 2
+    assert [one.receipt.seq for one in journal.receipts()] == [1, 2]
+    for path in tmp_path.glob("journal.sqlite*"):
+        path.unlink()
+    with pytest.raises(JournalError):
+        held.append(draft(4))
+    held.close()
+
+
+def test_a_state_that_was_added_up_before_is_gone_on_from(journal: Journal, tmp_path: Path) -> None:
+    """After every receipt, and after older ones were pruned, a journal says what one says that reads it for the first time."""
+    for number, stage in enumerate((0, 10, 25, 50), start=1):
+        journal.append(draft(number, Action.INIT, stage_after=stage))
+        assert journal.state() == journal_in(tmp_path).state()
+        assert journal.state().stage == stage
+    journal.prune(draft(9, Action.PRUNE), 2)
+    assert journal.state() == journal_in(tmp_path).state()
+    journal.append(draft(10, Action.INIT, stage_after=75))
+    assert journal.state() == journal_in(tmp_path).state()
+    change(tmp_path, "DELETE FROM receipts WHERE seq = 3")
+    with pytest.raises(JournalCorrupt):
+        journal.state()

@@ -14,10 +14,12 @@ async def test_who_waits_for_a_report_is_told_how_far_it_is(played: Played, monk
     """First how many megabytes of how many, then the answer, to the asker alone."""
     playground, settings = played
     monkeypatch.setattr("bot.desk.PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("core.segments.SEGMENT_BYTES", 64 << 10)
-    rng, now = random.Random(1), datetime.now(UTC)
-    lines = "".join(decision_text(rng, now - timedelta(seconds=40_000 - number)) + "\n" for number in range(40_000))
-    settings.target.ledger.write_text(lines, encoding="utf-8")
+    begin = datetime.now(UTC) - timedelta(hours=23)
+    head, tail = decision_text(random.Random(1), begin).split(f"{begin:%Y-%m-%dT%H:%M:%SZ}")
+    moments = (begin + timedelta(seconds=number // 2) for number in range(150_000))
+    settings.target.ledger.write_text(
+        "".join(f"{head}{moment:%Y-%m-%dT%H:%M:%SZ}{tail}\n" for moment in moments), encoding="utf-8"
+    )
     assert (await playground.slash("U0OLIVIA", CHANNEL, "/anr", "report")).acked
     told = await playground.wait_for(lambda: [said(one) for one in playground.ephemerals("U0OLIVIA")][1:], WAIT)
     first, *rest = [said(one) for one in playground.ephemerals("U0OLIVIA")]
