@@ -39,7 +39,8 @@ from tests.torture_sqlite import WRITES, patch_sqlite
 
 _TIME_LIMIT_SECONDS = 60.0
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["core.cli", "hypothesis", "pytest", "tests.core.conftest", "tests.torture"])
+_CORE = ["core.endings", "core.journal_rows", "core.ledger_scan", "core.recovery", "core.watching"]
+_server.set_forkserver_preload([*_CORE, "hypothesis", "pytest", "tests.core.conftest", "tests.torture"])
 
 
 @dataclass(frozen=True, slots=True)
