@@ -26,6 +26,8 @@ NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
 ROUNDS = 3
 NEW_LINES = 10_000
 _SAMPLE_SECONDS = 0.01
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Modules are compiled once, as for everybody who installs anr."""
 _LINE = (
     '{{"id":"{id:032x}","t":"{t}","shadow":{{"route":"{argmax}","argmax":"{argmax}","probs":{{"R1":0.2,"R2":0.5,"R3":0.1,"R4":0.1,'
     '"R5":0.1}}}},{live}"anomaly":{{"engaged":{engaged:d}}},"rewards":{{"immediate":{{"tri_delta_norm":{tri},"latency_norm":0.3}},'
@@ -88,7 +90,7 @@ def run(lines: int) -> None:
 def _compare(ledger: Path, place: Path) -> dict[str, list[Run]]:
     engines = {name: _engine(name, ledger) for name in ("base", "orjson", "polars", "duckdb", "ours")}
     index = place / f"{ledger.stem}-run"
-    environment = {**os.environ, "ANR_TARGET__LEDGER": str(ledger), "ANR_TARGET__RUN_DIR": str(index)}
+    environment = {**_ENVIRONMENT, "ANR_TARGET__LEDGER": str(ledger), "ANR_TARGET__RUN_DIR": str(index)}
     report = [sys.executable, "-m", "bot", "report", "--json", "--now", NOW.isoformat()]
     without = {**environment, "ANR_TARGET__READING__INDEX": "false"}
     measured(report, environment)  # fills the index
@@ -122,7 +124,7 @@ def measured(command: list[str], environment: dict[str, str] | None = None) -> R
         CalledProcessError: it failed.
     """
     begun = time.perf_counter()
-    process = psutil.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = psutil.Popen(command, env=environment or _ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     cpu: dict[int, float] = {}
     peak = 0
     while process.poll() is None:
@@ -179,7 +181,7 @@ def _status(ledger: Path, place: Path) -> str:
         "SETTINGS_FILE": place / "anr.env",
     }
     options |= {"RECEIPTS_DIR": place / "logs", "HEALTH_URL": "http://127.0.0.1:1/health/slots", "HEALTH_TIMEOUT_S": "0.2"}
-    environment = {**os.environ, **{f"ANR_TARGET__{name}": str(value) for name, value in options.items()}}
+    environment = {**_ENVIRONMENT, **{f"ANR_TARGET__{name}": str(value) for name, value in options.items()}}
     command = [sys.executable, "-m", "bot", "status"]
     measured(command, environment)
     walls = [measured(command, environment).wall for _ in range(2 * ROUNDS + 1)]
