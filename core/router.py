@@ -225,7 +225,8 @@ class Router:
     @property
     def _file(self) -> Path:
         # a link is followed: the rename would replace it, and the router would go on reading the file behind it
-        return Path(os.path.realpath(self._target.settings_file))
+        path = self._target.settings_file
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
 
     def _text(self, *, errors: str = "strict") -> str:
         path = self._target.settings_file
