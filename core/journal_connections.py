@@ -89,7 +89,7 @@ class _Idle:
                 self._look_in(left)
                 return
             self._watched = False
-        self._engine.dispose()
+        self._engine.pool.dispose()  # not the engine's: what is in use at this moment comes back to the same pool
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

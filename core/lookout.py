@@ -136,7 +136,7 @@ class Lookout:
                 while isinstance(answer := pickle.load(answers), tuple):  # noqa: S301 - from a process of our own
                     for on_progress in tuple(self._watching):
                         on_progress(*answer)
-            except (OSError, EOFError, pickle.UnpicklingError) as error:
+            except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:  # ValueError: its pipes were just closed
                 raise LedgerUnreadable(
                     f"The process that reads the ledger ended half-way ({_end(process)}). Nothing was measured; the next report "
                     "starts another. If that ends too, see whether the machine is out of memory.",

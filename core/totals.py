@@ -1,39 +1,49 @@
 """Columns -> the figures of a window.
 
 Pure. The same figures as core/metrics.Tally gives, which the tests hold it against. Holds of each decision in the window at most
-its TRI value and hour: 100 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
+its TRI value: 80 MB for ten million. Excluded: reading the ledger (core/ledger_scan.py).
 """
+
+from array import array
 
 from core.arrays import np
 from core.columns import TIMELESS, Bytes, Columns, Flag, Floats, Kind
 from core.metrics import FUTURE_US, HOUR_US, Counts, HourMetrics, LedgerSpan, Window, WindowMetrics, figures_of, middle
 
+_LIVE, _MATCHES_SHADOW = int(Flag.LIVE), int(Flag.MATCHES_SHADOW)
+_ROLLED_BACK, _ENGAGED = int(Flag.ROLLED_BACK), int(Flag.ENGAGED)
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _GROWTH = 1 << 16
 
 
 class _Values:
-    """TRI values with their hours, as they come, in one piece of memory that grows in place."""
+    """TRI values, as they come, in one piece of memory that grows in place, and where the values of an hour begin in it."""
 
     def __init__(self) -> None:
         self._values = np.empty(0, np.float64)
-        self._hours = np.empty(0, np.uint16)
         self._used = 0
+        self._starts = array("q")
+        self._hours = array("H")
 
     def add(self, values: Floats, hour: int) -> None:
         end = self._used + len(values)
         if end > len(self._values):
-            room = end + max(_GROWTH, end // 32)
-            self._values.resize(room, refcheck=False)
-            self._hours.resize(room, refcheck=False)
+            self._values.resize(end + max(_GROWTH, end // 32), refcheck=False)
+        if not self._hours or self._hours[-1] != hour:
+            self._starts.append(self._used)
+            self._hours.append(hour)
         self._values[self._used : end] = values
-        self._hours[self._used : end] = hour
         self._used = end
 
     def medians(self, hours: int) -> tuple[float | None, list[float | None]]:
         """Return the median of all and of each hour. Leaves the values in another order."""
-        values, tags = self._values[: self._used], self._hours[: self._used]
-        by_hour = [median_in_place(values[tags == hour]) for hour in range(hours)]
+        values, tags = self._values[: self._used], np.array(self._hours, np.uint16)
+        bounds = [*self._starts, self._used]
+        by_hour = []
+        for hour in range(hours):
+            runs = [values[bounds[number] : bounds[number + 1]] for number in np.flatnonzero(tags == hour).tolist()]
+            # lines come in order, so that an hour's values stand together or in a few pieces
+            by_hour.append(median_in_place(runs[0] if len(runs) == 1 else np.concatenate([values[:0], *runs])))
         return median_in_place(values), by_hour
 
 
@@ -68,7 +78,7 @@ class Totals:
         self._within_reach = bool(times[-1] >= start)
         self._skipped["future"] += int(np.count_nonzero(times > end + FUTURE_US))
         breaching = np.zeros(len(times), bool)
-        breaching[np.flatnonzero(flags & Flag.ENGAGED)] = columns.r3 > self._fast_cap
+        breaching[np.flatnonzero(flags & _ENGAGED)] = columns.r3 > self._fast_cap
         if times.min() < start or times.max() > end:
             inside = (times >= start) & (times <= end)
             times, flags, tri, breaching = times[inside], flags[inside], tri[inside], breaching[inside]
@@ -88,9 +98,9 @@ class Totals:
     def _add_hour(self, hour: int, flags: Bytes, tri: Floats, breaches: int) -> None:
         self._counts[hour] += Counts(
             decisions=len(flags),
-            live=int(np.count_nonzero(flags & Flag.LIVE)),
-            matching=int(np.count_nonzero(flags & Flag.MATCHES_SHADOW)),
-            rollbacks=int(np.count_nonzero(flags & Flag.ROLLED_BACK)),
+            live=int(np.count_nonzero(flags & _LIVE)),
+            matching=int(np.count_nonzero(flags & _MATCHES_SHADOW)),
+            rollbacks=int(np.count_nonzero(flags & _ROLLED_BACK)),
             breaches=breaches,
         )
         self._values.add(tri[~np.isnan(tri)], hour)
