@@ -1,8 +1,9 @@
 """What one target does about the alerts of a payload: freeze first, then note down what was heard.
 
 `act` is the brake: it asks the journal for a moment at most, leaves a mark for every new cause, and puts the router in its
-safe settings (rule 1). `note_down` records that, and what resolved or only has to be shown. A group of alerts is one story:
-its receipts share one operation, from the first alert until all have ended and their holds are lifted.
+safe settings (rule 1), unless they still are as a brake of this process left them: a storm of alerts reloads the router once.
+`note_down` records that, and what resolved or only has to be shown. A group of alerts is one story: its receipts share one
+operation, from the first alert until all have ended and their holds are lifted.
 
 What was done about an instance stands in the journal (a cause has one receipt) and in the brake's marks; what is remembered
 here only saves asking again, at a repeat every second.
@@ -24,7 +25,6 @@ from core.canonical import clean_text
 from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
 from core.logs import logger
 from core.receipts import Action, Phase, Sealed
-from core.router import SAFE_SETTINGS
 from core.site import Site, observed
 
 log = logger(__name__)
@@ -99,7 +99,6 @@ class AlertResponder:
         self._unseen: set[str] = set()
         self._groups: set[str] = set()
         self._acting = threading.Lock()
-        self._router_safe = False
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
         self._glance = site.journal.with_patience(LOOK_SECONDS)
@@ -125,10 +124,9 @@ class AlertResponder:
             unmarked: dict[str, OSError] = {}
             wrong: tuple[str, ...] = ()
             if notes:
-                unmarked, wrong = braking.stop(self._site, notes)
-            elif keeps:
-                wrong = self._keep_safe()
-            self._router_safe = not wrong if notes or keeps else self._router_safe
+                unmarked, wrong = braking.stop(self._site, notes, only_if_changed=True)
+            elif keeps and not self._site.router.is_left_safe():
+                wrong = self._site.router.make_safe()
             for note in notes:
                 if note.id in unmarked:
                     self._unkept[note.cause or ""] = note
@@ -272,13 +270,6 @@ class AlertResponder:
     def _open(self, instance: _Instance) -> bool:
         firing = instance.noted is None or instance.noted.status is AlertStatus.FIRING
         return firing or self._standing(instance) is Standing.HELD
-
-    def _keep_safe(self) -> tuple[str, ...]:
-        """See that the router is in its safe settings, whoever may have raised them; return what went wrong."""
-        settings, _ = observed(self._site)
-        if self._router_safe and settings is not None and settings.carries(SAFE_SETTINGS):
-            return ()
-        return self._site.router.make_safe()
 
     def _show(self, now: datetime, operation: str, facts: AlertFacts) -> Sealed:
         instance = self._instances.get(facts.cause)

@@ -225,7 +225,7 @@ class Draft(BaseModel):
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
         alert: the alert that this is about.
-        settings_written: the router's settings that were written, by name.
+        settings_written: the router's settings that were written, by name; of a brake those that it saw to.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
         holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.

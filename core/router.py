@@ -95,6 +95,7 @@ class Router:
     def __init__(self, target: Target, brake: Brake) -> None:
         self._target = target
         self._brake = brake
+        self._left: tuple[int, ...] | None = None
 
     def settings(self) -> RouterSettings:
         """Read the settings file.
@@ -157,13 +158,16 @@ class Router:
         runs even if the file could not be written, with the safe settings in its environment.
         """
         problems = []
+        self._left = written = None
         try:
             before = self._text(errors="surrogateescape")
         except SettingsFileError:
             before = ""
             self._keep_aside()
         try:
-            if not any(self._wrote_safe(before) for _ in range(_SAFE_WRITES)):
+            if any(self._wrote_safe(before) for _ in range(_SAFE_WRITES)):
+                written = self._identity()  # before the reload: whoever writes after this makes it another file
+            else:
                 problems.append(self._not_what_was_written())
         except SettingsFileError as error:
             problems.append(str(error))
@@ -171,7 +175,26 @@ class Router:
             self._reload(SAFE_SETTINGS)
         except ReloadFailed as error:
             problems.append(str(error))
+        if not problems:
+            self._left = written
         return tuple(problems)
+
+    def is_left_safe(self) -> bool:
+        """Whether the settings file is still the one that this process wrote and reloaded when it made the router safe last."""
+        left = self._left
+        if left is None or self._identity() != left:
+            return False
+        try:
+            return self.settings().carries(SAFE_SETTINGS)
+        except SettingsFileError:
+            return False
+
+    def _identity(self) -> tuple[int, ...] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
     def _wrote_safe(self, before: str) -> bool:
         """Write the safe settings, and say whether they stand in the file."""

@@ -274,6 +274,28 @@ def test_a_reload_that_failed_is_tried_again_at_the_repeat(begun: House, tmp_pat
     assert take(responder, heard(alert()))[0].safe
 
 
+def test_a_storm_of_new_alerts_reloads_the_router_once(begun: House, tmp_path: Path) -> None:
+    """Each cause has its mark, its hold and its receipt; whoever has written the settings since makes it reload again."""
+    reloads = tmp_path / "reloads"
+    command = ("python3", "-c", f"open({str(reloads)!r}, 'a').write('x')")
+    target = begun.target.model_copy(update={"reload_command": command})
+    responder = AlertResponder(Site.at(target, begun.site.access, begun.clock))
+    for number in range(5):
+        acted, noted = take(responder, heard(alert(f"a{number}")))
+        assert (acted.held, acted.safe, noted.kept) == (True, True, True)
+    assert reloads.read_text() == "x"
+    assert len(begun.site.brake.read().frozen_by) == len(state(begun).holds) == len(receipts(begun)) == 5
+    settings, again = begun.target.settings_file, begun.target.settings_file.with_name("again")
+    again.write_bytes(settings.read_bytes())
+    again.replace(settings)  # as safe as before, but nobody knows what the router has read
+    assert take(responder, heard(alert("a5")))[0].safe
+    make_live(begun)
+    assert take(responder, heard(alert("a6")))[0].safe
+    assert is_safe(begun)
+    assert reloads.read_text() == "xxx"
+    responder.close()
+
+
 def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: House) -> None:
     """Durable is either the mark or the receipt; with neither Alertmanager has to come again, and the router is safe already."""
     for brake in begun.site.brake._directories:
