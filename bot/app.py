@@ -7,7 +7,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -50,8 +49,6 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
-_IDLE_SECONDS = 0.25
-"""How long the journal's file stays open for the next operation: alerts and clicks come in bursts."""
 _PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
@@ -162,7 +159,6 @@ async def _station(
     """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
     lookout = Lookout()
     site = Site.at(target, settings.access, clock, measured=lookout.measure)
-    site = replace(site, journal=site.journal.held_open(_IDLE_SECONDS))
     try:
         await asyncio.to_thread(recovery.recover, site)
     except AnrError:

@@ -53,7 +53,7 @@ def do(  # noqa: C901, PLR0912 - one arm a word
         case "report":
             seen = overview()
             if seen.report is None:
-                return messages.failure(" ".join(seen.problems))
+                return messages.failure(" ".join(seen.question.unreadable))
             return messages.report(seen.report, site.target.window_minutes)
         case "promote":
             result = operations.propose(site, order, wanted=command.stage, dry_run=command.dry_run)

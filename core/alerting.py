@@ -1,7 +1,7 @@
 """What one target does about the alerts of a payload: freeze first, then note down what was heard.
 
 `act` is the brake: it asks the journal for a moment at most, leaves a mark for every new cause, and puts the router in its
-safe settings (rule 1), unless they still are as a brake of this process left them: a storm of alerts reloads the router once.
+safe settings (rule 1), unless a brake of this process left them so seconds ago: a storm of alerts reloads the router rarely.
 `note_down` records that, and what resolved or only has to be shown. A group of alerts is one story: its receipts share one
 operation, from the first alert until all have ended and their holds are lifted.
 
@@ -14,7 +14,7 @@ Excluded: what an alert asks for (core/alerts.py), and HTTP (bot/webhooks.py).
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core import braking
@@ -31,6 +31,11 @@ log = logger(__name__)
 
 LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
+IDLE_SECONDS = 0.25
+"""How long the journal's file stays open for the next alert: they come in bursts."""
+TRUST_SECONDS = 2.0
+"""How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
+brake's may take effect after it."""
 _REMEMBERED = 5000
 """How many instances are remembered; the journal knows the others."""
 
@@ -94,7 +99,7 @@ class AlertResponder:
     """Acts on alerts at one target. Safe to use from several threads."""
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._site = site = replace(site, journal=site.journal.held_open(IDLE_SECONDS))
         self._instances: dict[str, _Instance] = {}
         self._unseen: set[str] = set()
         self._groups: set[str] = set()
@@ -106,6 +111,7 @@ class AlertResponder:
     def close(self) -> None:
         """Let go of the journal."""
         self._glance.close()
+        self._site.journal.close()
 
     def act(self, heard: tuple[AlertFacts, ...]) -> Acted:
         """Freeze for every new cause that asks for it, and see that the router is safe for those that are held."""
@@ -124,7 +130,7 @@ class AlertResponder:
             unmarked: dict[str, OSError] = {}
             wrong: tuple[str, ...] = ()
             if notes:
-                unmarked, wrong = braking.stop(self._site, notes, only_if_changed=True)
+                unmarked, wrong = braking.stop(self._site, notes, trusted_s=TRUST_SECONDS)
             elif keeps and not self._site.router.is_left_safe():
                 wrong = self._site.router.make_safe()
             for note in notes:

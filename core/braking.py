@@ -102,9 +102,7 @@ def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = N
     return Braked(note, sealed, not went_wrong, problems)
 
 
-def stop(
-    site: Site, notes: tuple[BrakeNote, ...], *, only_if_changed: bool = False
-) -> tuple[dict[str, OSError], tuple[str, ...]]:
+def stop(site: Site, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
     """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
 
     The router does not wait for more than the first mark, however many there are.
@@ -112,13 +110,13 @@ def stop(
     Args:
         site: the target.
         notes: what the brakes are.
-        only_if_changed: leave a router alone whose settings are still as the last brake of this process left them.
+        trusted_s: for how many seconds a router is left alone whose settings still are as a brake of this process left them.
 
     Returns:
         Why notes could not be left, by their ids, and what went wrong at the router, each a sentence.
     """
     unmarked = _unmarked(site, notes[:1])
-    went_wrong = () if only_if_changed and site.router.is_left_safe() else site.router.make_safe()
+    went_wrong = () if trusted_s and site.router.is_left_safe(trusted_s) else site.router.make_safe()
     return {**unmarked, **_unmarked(site, notes[1:])}, went_wrong
 
 

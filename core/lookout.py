@@ -1,8 +1,8 @@
 """Looks at a router, and measures its ledger, in a process of its own: nothing here waits for the millions of lines.
 
 While lines are decoded or a status is put together, no other thread of that process gets on: an acknowledgement and a brake
-would wait for it. So who acts lets a lookout do the looking. One look is made at a time; all who ask meanwhile share the next
-one, which begins after they asked: however many people want a status in the same second, the ledger is read twice at most.
+would wait for it. So who acts lets a lookout do the looking. One look is made at a time; all who ask for the same meanwhile share
+the next one, which begins after they asked: however many people want a status in the same second, few looks are made.
 
 The process lives from the first look until it is closed. If it dies (of the memory that a window needs, say), nothing was
 measured, and the next look starts another. Excluded: what is seen (core/overview.py, core/ledger_scan.py).
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,11 +31,13 @@ from core.logs import logger
 from core.metrics import Window, WindowMetrics
 from core.overview import Overview, look
 from core.sharing import Shared
-from core.site import Site
+from core.site import MAX_OPERATION_SECONDS, Site
 from core.target import Target
 
 log = logger(__name__)
 
+_SILENT_SECONDS = 120.0
+"""How long the process may say nothing while it reads a file: then the disk hangs, and whoever asked is told."""
 _NICENESS = 10
 """Steps by which looking stands back from acknowledgements and brakes where processors are few (POSIX's nice)."""
 
@@ -65,13 +67,32 @@ class _Look:
 _Order = _Measure | _Look
 
 
+@dataclass(slots=True)
+class _Watcher:
+    """Somebody who waits and is told how far the reading is, until they want no more.
+
+    Attributes:
+        enough: what they raised.
+    """
+
+    on_progress: OnProgress
+    enough: BaseException | None = None
+
+    def tell(self, read: int, size: int) -> None:
+        if self.enough is None:
+            try:
+                self.on_progress(read, size)
+            except BaseException as error:  # noqa: BLE001 - theirs alone: raised where they wait
+                self.enough = error
+
+
 class Lookout:
     """Looks at one router. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._measuring = defaultdict[int, Shared[_Order, Any]](lambda: Shared(self._newest))
-        self._looking = Shared[_Order, Any](self._newest)
-        self._watching: list[OnProgress] = []
+        self._measuring = defaultdict[int, Shared[_Measure, WindowMetrics]](lambda: Shared(self._measured))
+        self._looking = Shared[Site, Overview](self._looked)
+        self._watching: list[_Watcher] = []
         self._turn = threading.Lock()
         self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,63 +111,91 @@ class Lookout:
         Args:
             target: always the same.
             window: the span of time.
-            on_progress: is given bytes read and bytes in all now and then; may raise to stop the reading.
+            on_progress: is given bytes read and bytes in all now and then; what it raises is raised here, and ends a reading that
+                nobody else watches.
 
         Raises:
-            LedgerUnreadable: the ledger cannot be read, or the process that reads it died.
+            LedgerUnreadable: the ledger cannot be read, or the process that reads it died or fell silent.
             ConfigurationError: it is a table, and what reads tables is not installed.
         """
         with self._starting:
             shared = self._measuring[window.minutes]
         with self._told(on_progress):
-            metrics: WindowMetrics = shared.ask(_Measure(target, window))
-        return metrics
+            return shared.ask(_Measure(target, window))
 
     def look(self, site: Site, on_progress: OnProgress | None = None) -> Overview:
         """Look at everything that a status shows; a part that cannot be read says so and hides nothing else."""
-        order = _Look(site.target, site.access, site.clock(), site.brake.remembered)
         try:
             with self._told(on_progress):
-                overview: Overview = self._looking.ask(order)
+                return self._looking.ask(site)
         except LedgerUnreadable as error:  # the process died: what needs no ledger can be seen from here
             log.warning("looked at %s without the process that looks: %s", site.target.name, error)
             return look(replace(site, on_progress=on_progress))
-        return overview
 
     @contextmanager
     def _told(self, on_progress: OnProgress | None) -> Iterator[None]:
         """Tell somebody who waits how far the reading is, also while it is the one before theirs."""
-        entry = [on_progress] if on_progress is not None else []
-        with self._starting:
-            self._watching.extend(entry)
+        watcher = _Watcher(on_progress) if on_progress is not None else None
+        if watcher is not None:
+            with self._starting:
+                self._watching.append(watcher)
         try:
             yield
         finally:
-            with self._starting:
-                for one in entry:
-                    self._watching.remove(one)
+            if watcher is not None:
+                with self._starting:
+                    self._watching[:] = [one for one in self._watching if one is not watcher]
+                if watcher.enough is not None:
+                    raise watcher.enough
 
-    def _newest(self, orders: Sequence[_Order]) -> Any:
-        """Carry out the newest order; the others are the same of a moment before."""
+    def _measured(self, orders: Sequence[_Measure]) -> WindowMetrics:
+        metrics: WindowMetrics = self._carried_out(lambda: max(orders, key=lambda order: order.window.end_us))
+        return metrics
+
+    def _looked(self, sites: Sequence[Site]) -> Overview:
+        site = sites[-1]  # the others are the same; what only this process knows is taken when the look begins
+        overview: Overview = self._carried_out(lambda: _Look(site.target, site.access, site.clock(), site.brake.remembered))
+        return overview
+
+    def _carried_out(self, order: Callable[[], _Order]) -> Any:
+        """Give an order to the process and return its answer.
+
+        Raises:
+            AnrError: what went wrong over there, or that nobody is there any more.
+        """
         with self._turn:
             process = self._started()
-            answers = _pipe(process.stdout)
             try:
-                _send(_pipe(process.stdin), orders[-1])
-                while isinstance(answer := pickle.load(answers), tuple):  # noqa: S301 - from a process of our own
-                    for on_progress in tuple(self._watching):
-                        on_progress(*answer)
+                answer = self._answer(process, order())
             except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:  # ValueError: its pipes were just closed
                 raise LedgerUnreadable(
                     f"The process that reads the ledger ended half-way ({_end(process)}). Nothing was measured; the next report "
-                    "starts another. If that ends too, see whether the machine is out of memory.",
+                    "starts another. If that ends too, see whether the machine is out of memory, or the ledger's disk hangs.",
                 ) from error
-            except BaseException:  # somebody wants no more: the reading ends with its process
-                _end(process)
-                raise
         if isinstance(answer, AnrError):
             raise answer
         return answer
+
+    def _answer(self, process: "subprocess.Popen[bytes]", order: _Order) -> Any:
+        table = bool(order.target.ledger_table.get_secret_value())
+        patience = MAX_OPERATION_SECONDS if table else _SILENT_SECONDS
+        answers = _pipe(process.stdout)
+        _send(_pipe(process.stdin), order)
+        while True:
+            silent = threading.Timer(patience, process.kill)
+            silent.daemon = True
+            silent.start()
+            try:
+                answer = pickle.load(answers)  # noqa: S301 - from a process of our own
+            finally:
+                silent.cancel()
+            if not isinstance(answer, tuple):
+                return answer
+            watching = tuple(self._watching)
+            for one in watching:
+                one.tell(*answer)
+            if watching and all(one.enough is not None for one in watching):
+                process.kill()  # nobody wants it any more: the reading ends with its process
 
     def _started(self) -> "subprocess.Popen[bytes]":
         with self._starting:

@@ -96,6 +96,7 @@ class Router:
         self._target = target
         self._brake = brake
         self._left: tuple[int, ...] | None = None
+        self._left_at = 0.0
 
     def settings(self) -> RouterSettings:
         """Read the settings file.
@@ -176,13 +177,18 @@ class Router:
         except ReloadFailed as error:
             problems.append(str(error))
         if not problems:
-            self._left = written
+            self._left, self._left_at = written, time.monotonic()
         return tuple(problems)
 
-    def is_left_safe(self) -> bool:
-        """Whether the settings file is still the one that this process wrote and reloaded when it made the router safe last."""
+    def is_left_safe(self, within_s: float | None = None) -> bool:
+        """Whether the settings file is still the one that this process wrote and reloaded when it made the router safe last.
+
+        With `within_s` only if that is no longer ago, in seconds.
+        """
         left = self._left
         if left is None or self._identity() != left:
+            return False
+        if within_s is not None and time.monotonic() - self._left_at > within_s:
             return False
         try:
             return self.settings().carries(SAFE_SETTINGS)

@@ -24,7 +24,7 @@ class _Round(Generic[Wish, Found]):
 class Shared(Generic[Wish, Found]):
     """A call that runs once at a time, for all who asked before it began. Safe to use from several threads.
 
-    However many ask at once, each waits for two calls at most: the one under way, and the one that is theirs.
+    However many ask at once, each waits for the call under way and for one more.
     """
 
     def __init__(self, call: Callable[[Sequence[Wish]], Found]) -> None:

@@ -537,7 +537,7 @@ def test_what_rests_on_the_disk_is_one_whole_file(journal: Journal, tmp_path: Pa
 
 
 def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_counts(journal: Journal, tmp_path: Path) -> None:
-    """Nothing is read from, and nothing recorded in, a file that is no longer there."""
+    """Put there whole, with nothing of the old one beside it: nothing is read from, or recorded in, what is no longer there."""
     held = journal.held_open(3600)
     for number in (1, 2):
         held.append(draft(number, Action.INIT, stage_after=25))

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -135,6 +136,31 @@ def test_whoever_watches_may_stop_the_reading(house: House, lookout: Lookout) ->
     with pytest.raises(OperationTimedOut, match="enough"):
         lookout.measure(house.target, DAY, stop)
     assert not process.is_running()
+    assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
+
+
+def test_who_wants_no_more_spoils_it_for_nobody_else(begun: House, lookout: Lookout) -> None:
+    """Their own question ends with their own error; a status beside it is answered."""
+
+    def stop(_read: int, _size: int) -> None:
+        raise OperationTimedOut("mine alone is over")
+
+    with ThreadPoolExecutor(2) as people:
+        status = people.submit(lookout.look, begun.site, ignored)
+        measured = people.submit(lookout.measure, begun.target, Window.ending(NOW, 60), stop)
+        with pytest.raises(OperationTimedOut, match="mine alone is over"):
+            measured.result(60)
+        assert status.result(60).as_json() == look(begun.site).as_json()
+
+
+def test_a_process_that_hangs_is_ended_and_said_to_be(house: House, lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that answers no more holds up nobody for ever."""
+    lookout.measure(house.target, DAY, ignored)
+    os.kill(process_of(lookout), signal.SIGSTOP)
+    monkeypatch.setattr("core.lookout._SILENT_SECONDS", 0.2)
+    with pytest.raises(LedgerUnreadable, match=r"ended half-way \(signal 9\)\..*or the ledger's disk hangs"):
+        lookout.measure(house.target, DAY, ignored)
+    monkeypatch.undo()
     assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
 
 
