@@ -7,7 +7,6 @@ them; where the router is `raised` again before each, each writes them. Bounded 
 """
 
 import asyncio
-import gc
 import os
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench.slack import answers, grow, percentile, reporting
+from bench.slack import answers, grow, percentile, reporting, without_pauses
 from bot.playground.demo import CHANNEL, scenery
 from bot.playground.process import environment, listening
 from bot.playground.server import Playground
@@ -77,9 +76,6 @@ async def send_all(session: aiohttp.ClientSession, url: str, raise_again: Callab
     `raise_again` is called before each that no other is under way with.
     """
     under_way = 0
-    gc.collect()
-    gc.disable()  # a pause of whoever measures is no pause of the bot; it lasts for seconds only
-    begun = time.perf_counter()
 
     async def one(number: int) -> tuple[float, float]:
         nonlocal under_way
@@ -94,10 +90,9 @@ async def send_all(session: aiohttp.ClientSession, url: str, raise_again: Callab
             whole = 1000 * (time.perf_counter() - due)
             return (1000 * told["safe_after_s"] if answer.status == 200 else float("inf")), whole
 
-    try:
+    with without_pauses():
+        begun = time.perf_counter()
         taken = await asyncio.gather(*(one(number) for number in range(WEBHOOKS * SECONDS)))
-    finally:
-        gc.enable()
     return [safe for safe, _ in taken], [whole for _, whole in taken]
 
 

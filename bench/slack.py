@@ -11,8 +11,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,6 +51,17 @@ def grow(ledger: Path, lines: int) -> None:
             stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
 
+@contextmanager
+def without_pauses() -> Iterator[None]:
+    """Search for no garbage while the block lasts, for seconds only: a pause of whoever measures is no pause of the bot."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @asynccontextmanager
 async def bot(playground: Playground, settings: Settings) -> AsyncIterator[None]:
     """Run the bot as a process while the block lasts."""
@@ -70,9 +81,6 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[None]
 
 async def acknowledgements(playground: Playground, words: str) -> list[float]:
     """Send `RATE` commands a second for `SECONDS`; return how long each took to be acknowledged, in milliseconds."""
-    gc.collect()
-    gc.disable()  # a pause of whoever measures is no pause of the bot; it lasts for seconds only
-    begun = time.perf_counter()
 
     async def one(due: float) -> float:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -80,10 +88,9 @@ async def acknowledgements(playground: Playground, words: str) -> list[float]:
         took = time.perf_counter() - due
         return 1000 * took if delivery.acked and delivery.error is None else float("inf")
 
-    try:
+    with without_pauses():
+        begun = time.perf_counter()
         return list(await asyncio.gather(*(one(begun + number / RATE) for number in range(RATE * SECONDS))))
-    finally:
-        gc.enable()
 
 
 async def answers(playground: Playground, words: str, count: int) -> list[float]:

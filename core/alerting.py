@@ -29,8 +29,6 @@ from core.site import Site, observed
 
 log = logger(__name__)
 
-LOOK_SECONDS = 0.2
-"""How long a brake looks for an earlier effect of the same cause before it acts regardless."""
 IDLE_SECONDS = 0.25
 """How long the journal's file stays open for the next alert: they come in bursts."""
 TRUST_SECONDS = 2.0
@@ -106,7 +104,7 @@ class AlertResponder:
         self._acting = threading.Lock()
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
-        self._glance = site.journal.with_patience(LOOK_SECONDS)
+        self._glance = site.journal.with_patience(braking.LOOK_SECONDS)
 
     def close(self) -> None:
         """Let go of the journal."""

@@ -33,13 +33,13 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
 
 
-def write_for_the_living(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_for_the_living(path: Path, data: bytes) -> None:
     """Replace `path` by `data` at once for every process; after a crash of the machine it may hold anything.
 
     Raises:
         OSError: the directory or the file cannot be written; the old file is intact.
     """
-    _replace(path, data, mode, sync=False)
+    _replace(path, data, 0o600, sync=False)
 
 
 def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:

@@ -237,17 +237,9 @@ def _send(stream: IO[bytes], value: object) -> None:
     stream.flush()
 
 
-class _Sites:
-    """What the process looks at, put together once for each router."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Site] = {}
-
-    def look(self, order: _Look, on_progress: OnProgress) -> Overview:
-        site = self._known.get(order.target.name) or Site.at(order.target, order.access)
-        self._known[order.target.name] = site
-        site.brake.remember(order.remembered)
-        return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
+def _seen(site: Site, order: _Look, on_progress: OnProgress) -> Overview:
+    site.brake.remember(order.remembered)
+    return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
 
 
 def main() -> None:
@@ -257,7 +249,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; whoever asked ends this one
     logs.configure(verbose=False, quiet_level=logging.WARNING)
     orders, answers, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr  # nothing else may write among the answers
-    sites = _Sites()
+    site: Site | None = None
 
     def on_progress(read: int, size: int) -> None:
         _send(answers, (read, size))
@@ -268,7 +260,8 @@ def main() -> None:
             logs.hide([order.target.ledger_table.get_secret_value()])
             try:
                 if isinstance(order, _Look):
-                    answer: object = sites.look(order, on_progress)
+                    site = site or Site.at(order.target, order.access)  # it is always the same router
+                    answer: object = _seen(site, order, on_progress)
                 else:
                     answer = measure(order.target, order.window, on_progress)
             except AnrError as error:
