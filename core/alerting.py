@@ -6,7 +6,7 @@ safe settings (rule 1), unless a brake of this process left them so seconds ago:
 operation, from the first alert until all have ended and their holds are lifted.
 
 What was done about an instance stands in the journal (a cause has one receipt) and in the brake's marks; what is remembered
-here only saves asking again, at a repeat every second.
+(core/alert_memory.py) only saves asking again, at a repeat every second.
 
 Excluded: what an alert asks for (core/alerts.py), and HTTP (bot/webhooks.py).
 """
@@ -19,6 +19,7 @@ from datetime import datetime
 
 from core import braking
 from core.actors import ALERTMANAGER
+from core.alert_memory import AlertMemory, Instance
 from core.alerts import AlertFacts, AlertStatus, Standing, Step, next_step, operation_of
 from core.brake import BrakeNote
 from core.canonical import clean_text
@@ -34,25 +35,6 @@ IDLE_SECONDS = 0.25
 TRUST_SECONDS = 2.0
 """How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
 brake's may take effect after it."""
-_REMEMBERED = 5000
-"""How many instances are remembered; the journal knows the others."""
-
-
-@dataclass(slots=True)
-class _Instance:
-    """What is remembered of one alert instance.
-
-    Attributes:
-        operation: the story that it belongs to.
-        hold: id of its hold and of its mark; empty if it never froze.
-        noted: the facts that its story shows, or will show from its mark.
-        lifted: a person lifted its hold.
-    """
-
-    operation: str
-    hold: str = ""
-    noted: AlertFacts | None = None
-    lifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +76,14 @@ class NotedDown:
 
 
 class AlertResponder:
-    """Acts on alerts at one target. Safe to use from several threads."""
+    """Acts on alerts at one target. Safe to use from several threads: one payload acts at a time, and one is recorded."""
 
     def __init__(self, site: Site) -> None:
         self._site = site = replace(site, journal=site.journal.held_open(IDLE_SECONDS))
-        self._instances: dict[str, _Instance] = {}
-        self._unseen: set[str] = set()
+        self._memory = AlertMemory()
         self._groups: set[str] = set()
         self._acting = threading.Lock()
+        self._recording = threading.Lock()
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
         self._glance = site.journal.with_patience(braking.LOOK_SECONDS)
@@ -144,6 +126,10 @@ class AlertResponder:
 
     def note_down(self, acted: Acted) -> NotedDown:
         """Record what the brake did and what was heard; what cannot be recorded waits in the brake's marks."""
+        with self._recording:
+            return self._note_down(acted)
+
+    def _note_down(self, acted: Acted) -> NotedDown:
         sealed: list[Sealed] = []
         problems: list[str] = []
         lost = False
@@ -173,7 +159,7 @@ class AlertResponder:
 
     def _recall(self, heard: Iterable[AlertFacts]) -> None:
         """Learn what was done about instances that are not remembered: from the journal, else from the brake's marks."""
-        unknown = {facts.cause: facts for facts in heard if facts.cause not in self._instances}
+        unknown = {facts.cause: facts for facts in heard if self._memory.find(facts.cause) is None}
         if not unknown:
             return
         keys = {key for facts in unknown.values() for key in (facts.cause, f"firing:{facts.cause}")}
@@ -192,34 +178,26 @@ class AlertResponder:
             self._recall_marks(unknown)
 
     def _recall_marks(self, unknown: dict[str, AlertFacts]) -> None:
-        if all(cause in self._instances for cause in unknown):
+        if all(self._memory.find(cause) is not None for cause in unknown):
             return
         try:
             marks = self._site.brake.freezes()
         except BrakeUnreadable:
             return
         for note in marks:
-            if note.cause in unknown and note.cause not in self._instances:
+            if note.cause in unknown and self._memory.find(note.cause) is None:
                 self._remember(note.operation or note.id, note.alert, note.id)
 
     def _remember(self, operation: str, facts: AlertFacts | None, hold: str = "") -> None:
-        if facts is None:
-            return
-        while len(self._instances) >= _REMEMBERED:
-            oldest = next(iter(self._instances))
-            del self._instances[oldest]
-            self._unseen.discard(oldest)
-        instance = self._instances.setdefault(facts.cause, _Instance(operation))
-        instance.noted = facts
-        instance.hold = hold or instance.hold
-        (self._unseen.add if facts.is_unseen else self._unseen.discard)(facts.cause)
+        if facts is not None:
+            self._memory.remember(operation, facts, hold)
 
     def _step(self, facts: AlertFacts) -> Step:
-        instance = self._instances.get(facts.cause)
+        instance = self._memory.find(facts.cause)
         noted = instance.noted.status if instance and instance.noted else None
-        return next_step(facts.effect, facts.status, self._standing(instance), noted)
+        return next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
 
-    def _standing(self, instance: _Instance | None) -> Standing:
+    def _standing(self, cause: str, instance: Instance | None) -> Standing:
         if instance is None:
             return Standing.NEW
         if not instance.hold:
@@ -232,14 +210,14 @@ class AlertResponder:
             held = any(hold.id == instance.hold for hold in self._glance.state().holds)
         except JournalError:
             held = False  # its mark was removed, and only lifting removes a mark
-        instance.lifted = not held
+        if not held:
+            self._memory.lift(cause, instance.hold)
         return Standing.HELD if held else Standing.LIFTED
 
     def _seen_again(self, heard: tuple[AlertFacts, ...], now: datetime) -> list[AlertFacts]:
         """Return the end of what stood for alerts that were cut off and now are shown, or are cut off after another alert."""
         groups, causes = {facts.group for facts in heard}, {facts.cause for facts in heard}
-        unseen = [noted for cause in self._unseen if (noted := self._instances[cause].noted)]
-        over = [one for one in unseen if one.group in groups and one.cause not in causes and one.status is AlertStatus.FIRING]
+        over = self._memory.unseen(groups, causes)
         return [one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for one in over]
 
     def _note(self, facts: AlertFacts, now: datetime, fresh: str) -> BrakeNote:
@@ -258,7 +236,7 @@ class AlertResponder:
 
     def _story(self, facts: AlertFacts, fresh: str) -> str:
         """Return the story of an alert: its own if it has one, else that of its group."""
-        instance = self._instances.get(facts.cause)
+        instance = self._memory.find(facts.cause)
         return instance.operation if instance is not None else fresh
 
     def _story_of_group(self, heard: Sequence[AlertFacts]) -> str:
@@ -266,17 +244,17 @@ class AlertResponder:
         if not heard:
             return ""
         oldest = min(heard, key=lambda facts: facts.since)
-        for one in reversed(self._instances.values()):
-            if one.operation.startswith(oldest.group) and self._open(one):
+        for cause, one in self._memory.of_group(oldest.group):
+            if self._open(cause, one):
                 return one.operation
         return operation_of(oldest)
 
-    def _open(self, instance: _Instance) -> bool:
+    def _open(self, cause: str, instance: Instance) -> bool:
         firing = instance.noted is None or instance.noted.status is AlertStatus.FIRING
-        return firing or self._standing(instance) is Standing.HELD
+        return firing or self._standing(cause, instance) is Standing.HELD
 
     def _show(self, now: datetime, operation: str, facts: AlertFacts) -> Sealed:
-        instance = self._instances.get(facts.cause)
+        instance = self._memory.find(facts.cause)
         noted = instance.noted if instance else None
         draft = self._site.draft(
             operation=operation,
