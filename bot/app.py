@@ -172,7 +172,7 @@ async def _station(
         house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
         return (*house, *examine_slack(settings.slack, (channel,)))
 
-    with closing(site.journal), closing(lookout):
+    with closing(site.journal), closing(lookout), closing(deliveries):
         async with _following(stories.run()):
             jobs.start()
             try:

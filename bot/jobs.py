@@ -29,6 +29,8 @@ from core.site import Site
 log = logger(__name__)
 
 _LOOK_SECONDS = 20
+_VERIFY_SECONDS = 600
+"""How often every receipt is compared with what was verified; a look in between only verifies what was added."""
 _UPKEEP_RETRY_SECONDS = 600.0
 
 
@@ -47,6 +49,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
+        periods = {self._reexamine: self._site.target.recheck_minutes * 60, self._verify: _VERIFY_SECONDS}
         for job in (
             self._record_brakes,
             self._preflight,
@@ -59,12 +62,13 @@ class Jobs:
             self._prune,
             self._archive,
             self._reexamine,
+            self._verify,
         ):
             self._scheduler.add_job(
                 self._begin,
                 "interval",
                 args=(job,),
-                seconds=_LOOK_SECONDS if job != self._reexamine else self._site.target.recheck_minutes * 60,
+                seconds=periods.get(job, _LOOK_SECONDS),
                 next_run_time=datetime.now(ZoneInfo("UTC")),
                 misfire_grace_time=None,
                 coalesce=True,
@@ -129,6 +133,10 @@ class Jobs:
     def _guard(self) -> None:
         if watching.guard_look(self._site) is not None:
             self._on_change()
+
+    def _verify(self) -> None:
+        """From a receipt that was altered on, nobody is told a stage and nothing is promoted."""
+        self._site.journal.state(whole=True)
 
     def _backup(self) -> None:
         """Once per local date, when the daily run is due."""

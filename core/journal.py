@@ -8,6 +8,7 @@ Excluded: tables and queries (core/journal_rows.py), and what receipts mean (cor
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -22,14 +23,22 @@ from core.files import sync_directory, write_durably
 from core.logs import logger
 from core.receipts import GENESIS, Checkpoint, Deleted, Draft, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
 from core.rollout import RolloutState, fold
+from core.verified import ChainBroken, VerifiedChain
 
 if TYPE_CHECKING:
-    from core.journal_rows import Database, Row, Rows
+    from core.journal_rows import Database, Rows
 
 log = logger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's transaction."""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What one process knows of a journal, whatever its patience: the chain that it verified. Replaced, never changed."""
+
+    chain: VerifiedChain
 
 
 class Journal:
@@ -43,7 +52,7 @@ class Journal:
         self._receipts_dir = receipts_dir
         self._busy_seconds = busy_seconds
         self._idle_seconds = idle_seconds
-        self._added_up = ("", RolloutState())
+        self._shared = _Shared(VerifiedChain(target))
 
     @cached_property
     def _database(self) -> "Database":
@@ -68,13 +77,15 @@ class Journal:
         return self._again(self._busy_seconds, seconds)
 
     def _again(self, busy_seconds: float, idle_seconds: float) -> "Journal":
-        return Journal(
+        again = Journal(
             self._path,
             target=self._target,
             receipts_dir=self._receipts_dir,
             busy_seconds=busy_seconds,
             idle_seconds=idle_seconds,
         )
+        again._shared = self._shared
+        return again
 
     def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
         """Record a receipt, and with it the new status of an approval, durably and as one.
@@ -142,35 +153,42 @@ class Journal:
             found = rows.receipts(operation=operation)
         return tuple(self._unsealed(*row) for row in found)
 
-    def state(self) -> RolloutState:
-        """Return what all receipts add up to, after checking their chain.
+    def state(self, *, whole: bool = False) -> RolloutState:
+        """Return what all receipts add up to.
+
+        The whole chain is verified at the first call. After that only what follows on it is: a look costs what was added
+        since the last one.
+
+        Args:
+            whole: also ask whether every receipt is still, to the byte, what was verified. Whatever may raise traffic does.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
+        known = self._shared.chain
         with self._rows() as rows:
-            found = rows.receipts()
-            self._head(rows)
-        if flaws := flaws_in_chain(found, target=self._target):
-            raise JournalCorrupt(
-                f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was changed; "
-                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
-            )
+            found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
+            if not found:
+                self._head(rows)
         try:
-            return self._folded(found)
+            if known.seq and not whole and not (found and known.ends_with(found[0])):
+                return self.state(whole=True)
+            old = [row for row in found if row[0] <= known.seq]
+            gone_on = known.seq and (not whole or known.is_made_of(old))
+            chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
+        except ChainBroken as error:
+            self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
+            raise JournalCorrupt(
+                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; "
+                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+            ) from error
         except ValueError as error:
             raise JournalCorrupt(
                 f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
             ) from error
-
-    def _folded(self, rows: "Sequence[Row]") -> RolloutState:
-        """Return what the receipts of a chain that holds add up to, going on from what they added up to the last time."""
-        digest, state = self._added_up
-        known = next((place for place, row in enumerate(rows, start=1) if row[2] == digest), 0)
-        state = fold((unseal(data).receipt for _, data, _ in rows[known:]), state if known else None)
-        self._added_up = (rows[-1][2] if rows else "", state)
-        return state
+        self._shared.chain = chain
+        return chain.state
 
     def prune(self, draft: Draft, through: int) -> Sealed:
         """Delete the receipts up to number `through`, and seal them in a checkpoint: the draft becomes its receipt.

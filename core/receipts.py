@@ -328,7 +328,7 @@ def seal(draft: Draft, *, target: str, seq: int, prev: str) -> Sealed:
     return Sealed(receipt, data, sha256(data).hexdigest())
 
 
-@lru_cache(maxsize=8192)  # the state is looked at again and again, and the same bytes always say the same
+@lru_cache(maxsize=1024)  # the newest stories are read again and again, and the same bytes always say the same
 def unseal(data: bytes) -> Sealed:
     """Read a receipt back from its bytes.
 
@@ -353,15 +353,19 @@ def newest_checkpoint(receipts: Iterable[Receipt]) -> Checkpoint | None:
     return next((receipt.checkpoint for receipt in reversed(tuple(receipts)) if receipt.checkpoint is not None), None)
 
 
-def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str) -> list[Flaw]:
-    """Check a whole chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds.
+def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str, after: tuple[int, str] | None = None) -> list[Flaw]:
+    """Check a chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds.
 
-    It has to begin with the first receipt, or exactly after the last one that its newest checkpoint seals.
+    A whole chain has to begin with the first receipt, or exactly after the last one that its newest checkpoint seals.
+
+    Args:
+        rows: the receipts.
+        target: whose chain it is.
+        after: number and digest of the receipt on which the first row has to follow; None if `rows` is the whole chain.
     """
     flaws: list[Flaw] = []
     followed: dict[str, int] = {}
-    checkpoint = newest_checkpoint(_checkpoints_in(rows))
-    expected_seq, expected_prev = (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
+    expected_seq, expected_prev = _beginning(rows) if after is None else (after[0] + 1, after[1])
     for seq, data, digest in rows:
         if seq > expected_seq:
             flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
@@ -373,6 +377,12 @@ def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str) -> li
         flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target, followed))
         expected_seq, expected_prev = seq + 1, actual
     return flaws
+
+
+def _beginning(rows: Iterable[tuple[int, bytes, str]]) -> tuple[int, str]:
+    """Return the number of the first receipt of a whole chain, and the digest on which it has to follow."""
+    checkpoint = newest_checkpoint(_checkpoints_in(rows))
+    return (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
 
 
 def _checkpoints_in(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[Receipt]:

@@ -109,14 +109,17 @@ class Site:
         """The backups of the bandit's state."""
         return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
 
-    def facts(self) -> Facts:
+    def facts(self, *, whole: bool = True) -> Facts:
         """Read the brake's marks, the settings, the journal, and what the running router last showed.
+
+        Args:
+            whole: ask of every receipt whether it is still what was verified; only who just looks may go without.
 
         Raises:
             BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
         """
         brake = self.brake.read()
-        return Facts(brake, self.router.settings(), self.journal.state(), self.sighting())
+        return Facts(brake, self.router.settings(), self.journal.state(whole=whole), self.sighting())
 
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the promotions that wait for an answer.

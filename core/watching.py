@@ -45,7 +45,7 @@ def watch(site: Site) -> tuple[Sealed | Unfrozen, ...]:
     with contextlib.suppress(OperationBusy):
         if lifted := lift_expired(site):
             news.append(lifted)
-        if _drafts(site, site.facts()):
+        if _drafts(site, site.facts(whole=False)):
             with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
                 facts = site.facts()
                 if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -571,4 +572,42 @@ def test_a_state_that_was_added_up_before_is_gone_on_from(journal: Journal, tmp_
     assert journal.state() == journal_in(tmp_path).state()
     change(tmp_path, "DELETE FROM receipts WHERE seq = 3")
     with pytest.raises(JournalCorrupt):
+        journal.state(whole=True)
+
+
+def test_an_old_receipt_that_was_altered_stops_whatever_raises_and_from_then_on_every_look(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """A look only verifies what was added; who asks for the whole chain finds out, and then nobody is told a stage any more."""
+    for number in (1, 2, 3):
+        journal.append(draft(number, Action.INIT, stage_after=10))
+    impatient = journal.with_patience(1)
+    assert (journal.state().stage, impatient.state().stage) == (10, 10)
+    change(tmp_path, "UPDATE receipts SET data = X'7B7D' WHERE seq = 1")
+    journal.append(draft(4, Action.INIT, stage_after=25))
+    assert journal.state().stage == 25
+    for look in (partial(journal.state, whole=True), journal.state, impatient.state):
+        with pytest.raises(JournalCorrupt, match="does not verify: #1 was altered"):
+            look()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("UPDATE receipts SET data = X'7B7D' WHERE seq = 3", id="altered"),
+        pytest.param("UPDATE receipts SET digest = 'none' WHERE seq = 3", id="digest-altered"),
+        pytest.param("DELETE FROM receipts WHERE seq = 3", id="cut-off"),
+        pytest.param("UPDATE receipts SET seq = 9 WHERE seq = 3", id="renumbered"),
+    ],
+)
+def test_a_newest_receipt_that_was_altered_is_found_by_the_next_look(journal: Journal, tmp_path: Path, statement: str) -> None:
+    """Whoever goes on from the newest receipt makes sure that it is still the one that was verified."""
+    for number in (1, 2, 3):
+        journal.append(draft(number, Action.INIT, stage_after=number * 10))
+    assert journal.state().stage == 30
+    change(tmp_path, statement)
+    if statement.startswith("DELETE"):
+        assert journal.state().stage == 20
+        return
+    with pytest.raises(JournalCorrupt, match="does not verify"):
         journal.state()
