@@ -1,10 +1,10 @@
-"""Adds the bot's commands to core's: `anr bot`, `anr doctor` and `anr demo`."""
+"""Adds the bot's commands to core's: `anr bot`, `anr doctor`, `anr demo` and `anr manifest`."""
 
 import gc
 
 from core.cli import COMMANDS, app, run
 
-COMMANDS |= {"bot": "bot.cli_serving", "doctor": "bot.cli_doctor", "demo": "bot.cli_serving"}
+COMMANDS |= {"bot": "bot.cli_serving", "doctor": "bot.cli_doctor", "demo": "bot.cli_serving", "manifest": "bot.cli_manifest"}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.desk import Station
+from bot.manifest import EVENTS_PATH
 from bot.metrics import Metrics
 from bot.webhooks import BODY_SECONDS, AlertWebhook
 from core.errors import AnrError, ConfigurationError
@@ -68,7 +69,7 @@ class Server:
                 web.get("/metrics", self._exposition),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
-                web.post("/slack/events", self._slack_request),
+                web.post(EVENTS_PATH, self._slack_request),
             ],
         )
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, auto_decompress=False)
