@@ -26,8 +26,8 @@ from bench.slack import answers, grow, percentile, reporting, without_pauses
 from bot.playground.demo import CHANNEL, scenery
 from bot.playground.process import environment, listening
 from bot.playground.server import Playground
-from core.files import write_durably
-from core.settings import AlertSettings, HttpSettings
+from core.settings.surfaces import AlertSettings, HttpSettings
+from core.system.files import write_durably
 
 WEBHOOKS, STATUSES, SECONDS, GROUPS = 50, 20, 10, 10
 GOAL_MS = 25

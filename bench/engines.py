@@ -121,8 +121,8 @@ def polars(path: Path, now: datetime) -> Figures:
 
 def ours(path: Path, now: datetime) -> Figures:
     """Use the ledger's reader alone, without the command line around it."""
-    from core.ledger_scan import scan  # noqa: PLC0415
-    from core.metrics import Window  # noqa: PLC0415
+    from core.ledger.window import Window  # noqa: PLC0415
+    from core.scan.scan import scan  # noqa: PLC0415
 
     metrics = scan(path, Window.ending(now, 1440), 0.15)
     found, hours = metrics.figures, [hour.figures.tri_median for hour in metrics.hours]

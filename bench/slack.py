@@ -22,7 +22,7 @@ from rich.table import Table
 from bot.playground.demo import CHANNEL, scenery
 from bot.playground.process import environment, listening
 from bot.playground.server import Playground
-from core.settings import Settings
+from core.settings.settings import Settings
 
 RATE, SECONDS = 50, 10
 GOAL_MS = 50

@@ -4,7 +4,6 @@ Excluded: everything that these do.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime
@@ -18,32 +17,33 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot import buttons, forms, questions, shortcuts, slash
-from bot.access import Access
-from bot.deliveries import Deliveries
-from bot.desk import Answer, Desk, Request, Station
-from bot.doctor import examine_slack
-from bot.home import Home
+from bot.dispatch.channel import Station
+from bot.dispatch.dispatcher import Desk
+from bot.http.lane import Lane
+from bot.http.metrics import Metrics, SlackErrors
+from bot.http.server import Server
+from bot.http.webhook import AlertWebhook
 from bot.jobs import Jobs
-from bot.manifest import COMMAND
-from bot.metrics import Metrics, SlackErrors
-from bot.outage import SLACK_FAILED
-from bot.outbox import Outbox
-from bot.server import Server
-from bot.slack_calls import SlackCalls
-from bot.stories import Stories
-from bot.telling import Telling
-from bot.webhooks import AlertWebhook, Lane
-from core import recovery
-from core.clock import utc_now
-from core.doctor import Check
-from core.doctor_house import check_up
+from bot.slack.access import Access
+from bot.slack.calls import SlackCalls
+from bot.slack.checks import examine_slack
+from bot.slack.deliveries import Deliveries
+from bot.slack.errors import SLACK_FAILED
+from bot.slack.outbox import Outbox
+from bot.stories.compose import Telling
+from bot.stories.follow import Stories
+from bot.surfaces.home import Home
+from bot.surfaces.listeners import listeners
+from core.doctor.check import Check
+from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
-from core.logs import logger
-from core.lookout import Lookout
-from core.settings import Settings, options_file, stray_router_settings
-from core.site import Site
-from core.target import Target
+from core.operations import recover
+from core.settings.settings import Settings, options_file, stray_router_settings
+from core.settings.target import Target
+from core.system.clock import utc_now
+from core.system.logs import logger
+from core.target.observer import Lookout
+from core.target.target import Site
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -160,7 +160,7 @@ async def _station(
     lookout = Lookout()
     site = Site.at(target, settings.access, clock, measured=lookout.measure)
     try:
-        await asyncio.to_thread(recovery.recover, site)
+        await asyncio.to_thread(recover.recover, site)
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
@@ -193,102 +193,6 @@ async def _following(run: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-
-
-def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 - one listener after the other
-    """Register every listener: acknowledge first, work afterwards."""
-
-    @app.command(COMMAND)
-    async def typed(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(slash.typed(desk, body, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.DRIFT_ENDS)})$"))
-    async def drift_ended(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.ended_drift(desk, body, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
-    async def answered(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.answered(desk, body, client, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.LOOKS)})$"))
-    async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.looked(desk, body, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.NOW)})$"))
-    async def braked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.braked(desk, body, respond))
-
-    @app.action(buttons.DETAILS)
-    async def details(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.details(desk, body, respond))
-
-    @app.action(buttons.LINK)
-    async def linked(ack: Answer) -> None:
-        await ack()
-
-    @app.action(re.compile(f"^({'|'.join(forms.OPENERS)})$"))
-    async def asked(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
-        await ack()
-        desk.begin(forms.clicked(desk, body, client))
-
-    @app.view(re.compile(f"^({'|'.join(questions.WORDS)})$"))
-    async def submitted(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
-        await ack(**forms.acknowledgement(body["view"]))
-        desk.begin(forms.submitted(desk, body, client))
-
-    _elsewhere(app, desk, home)
-    _alert_listeners(app, desk)
-
-    @app.action(re.compile(".*"))
-    async def unknown(ack: Answer, respond: Answer) -> None:
-        await ack()
-        await respond(text="This button is no longer in use. Nothing was done; try `/anr help`.", replace_original=False)
-
-    return app
-
-
-def _elsewhere(app: AsyncApp, desk: Desk, home: Home) -> None:
-    """Register what is not in a channel: shortcuts and the home."""
-
-    @app.shortcut(shortcuts.FREEZE)
-    async def freeze_anywhere(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
-        await ack()
-        desk.begin(shortcuts.freeze(desk, body, client))
-
-    @app.event("app_home_opened")
-    async def home_opened(ack: Answer, body: dict[str, Any]) -> None:
-        await ack()
-        if body["event"].get("tab") == "home":
-            desk.begin(home.opened(body["event"]["user"], None))
-
-    @app.action("home_refresh")
-    async def home_refreshed(ack: Answer, body: dict[str, Any]) -> None:
-        await ack()
-        request = Request.of(body)
-        desk.begin(home.opened(request.user, request.team))
-
-
-def _alert_listeners(app: AsyncApp, desk: Desk) -> None:
-    @app.action(buttons.ACKNOWLEDGE)
-    async def acknowledged(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.acknowledged(desk, body, respond))
-
-    @app.shortcut(shortcuts.BECAUSE)
-    async def because_of_message(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
-        await ack()
-        desk.begin(shortcuts.because_of_message(desk, body, client))
-
-    @app.action({"type": "interactive_message", "callback_id": buttons.ALERT_MESSAGE})
-    async def on_alert_message(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        desk.begin(buttons.on_alert_message(desk, body, respond))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ within the grace, because a job looks every minute whether today's is due; no jo
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week, an
 archive in each month.
 
-Excluded: what a run does (core/operations.py, core/upkeep.py, core/archiving.py).
+Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/archive.py).
 """
 
 import asyncio
@@ -18,13 +18,14 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import approving, archiving, operations, preflight, recovery, upkeep, watching
 from core.actors import UPKEEP
-from core.approving import Reexamined
 from core.errors import AnrError
-from core.logs import logger
-from core.schedule import due, preflight_due
-from core.site import Site
+from core.operations import daily, guard, recover, requests, watch
+from core.operations.requests import Reexamined
+from core.rollout.schedule import due, preflight_due
+from core.system.logs import logger
+from core.target.target import Site
+from core.upkeep import archive, backup, prune
 
 log = logger(__name__)
 
@@ -100,38 +101,38 @@ class Jobs:
         day = due(self._site.clock(), self._schedule)
         if day is None or self._site.journal.find_cause(f"daily:{day.isoformat()}") is not None:
             return
-        operations.daily(self._site, day, self._schedule.promotion)
+        daily.daily(self._site, day, self._schedule.promotion)
         self._on_change()
 
     def _record_brakes(self) -> None:
-        if recovery.record_waiting(self._site):
+        if recover.record_waiting(self._site):
             self._on_change()
 
     def _preflight(self) -> None:
         day = preflight_due(self._site.clock(), self._schedule)
         if day is None or self._site.journal.find_cause(f"preflight:{day.isoformat()}") is not None:
             return
-        preflight.preflight(self._site, day, self._schedule.promotion)
+        daily.preflight(self._site, day, self._schedule.promotion)
         self._on_change()
 
     def _note_missed(self) -> None:
-        if preflight.note_missed(self._site) is not None:
+        if daily.note_missed(self._site) is not None:
             self._on_change()
 
     def _reexamine(self) -> None:
-        for found in approving.reexamine(self._site):
+        for found in requests.reexamine(self._site):
             self._on_look(found)
 
     def _sweep(self) -> None:
-        if approving.sweep(self._site):
+        if requests.sweep(self._site):
             self._on_change()
 
     def _watch(self) -> None:
-        if watching.watch(self._site):
+        if watch.watch(self._site):
             self._on_change()
 
     def _guard(self) -> None:
-        if watching.guard_look(self._site) is not None:
+        if guard.guard_look(self._site) is not None:
             self._on_change()
 
     def _verify(self) -> None:
@@ -142,17 +143,17 @@ class Jobs:
         """Once per local date, when the daily run is due."""
         day = due(self._site.clock(), self._schedule)
         if day is not None:
-            self._once(f"backup:{day.isoformat()}", lambda cause: upkeep.back_up(self._site, UPKEEP, cause=cause))
+            self._once(f"backup:{day.isoformat()}", lambda cause: backup.back_up(self._site, UPKEEP, cause=cause))
 
     def _prune(self) -> None:
         """Once per ISO week of local time."""
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
-        self._once(f"prune:{year}-W{week:02}", lambda cause: upkeep.prune(self._site, UPKEEP, cause=cause))
+        self._once(f"prune:{year}-W{week:02}", lambda cause: prune.prune(self._site, UPKEEP, cause=cause))
 
     def _archive(self) -> None:
         """Once per month of local time."""
         month = f"{self._site.clock().astimezone(ZoneInfo(self._schedule.zone)):%Y-%m}"
-        self._once(f"archive:{month}", lambda cause: archiving.archive(self._site, UPKEEP, cause=cause))
+        self._once(f"archive:{month}", lambda cause: archive.archive(self._site, UPKEEP, cause=cause))
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""

@@ -1,18 +1,13 @@
 """The rollout of the ANR router, without Slack, HTTP servers or schedulers. Synchronous; usable alone.
 
-ledger lines --seek, segments, decode--> columns --totals--> figures of a window --gates--> gate report
-gate report, state --decisions, approvals--> decision --operations, approving--> intent receipt
-intent --actuation, router--> the router's settings --> outcome receipt --journal, rollout--> state
-alert --matchers, alerts--> what it asks for --alerting, braking--> safe settings, a hold, a receipt
+ledger - figures -> gates - report -> rollout - decision -> operations - intent -> router - settings -> journal - receipt
 
-pure   canonical errors actors matchers alerts ledger columns decode seek metrics backtest past_decisions totals gates
-       guard receipts rollout timeline decisions drift approvals report outcomes schedule retention pruning blockers
-       break_glass envfile target
-io     log_lines logs clock arrays sharing files parquet_export warehouse past_ledgers segments decoded ledger_index
-       ledger_scan ledger_tail journal_connections journal_rows journal witness brake watchdog alertmanager router backups
-       leases ledger_months ledger_cut lock
-shell  site upkeep archiving actuation braking alerting restoring holding approving operations emergency preflight
-       alert_answers realigning pausing watching insight doctor doctor_house recovery overview lookout verification settings
-       progress terminal endings views backtest_chart cli_options cli_site cli_backtest cli_ledger cli_upkeep cli_emergency
-       cli_insight cli_report cli_records cli_status cli_brake cli_rollout cli
+pure   errors actors canonical text; ledger (lines become figures), alerts (what an alert asks for), gates (figures become a
+       report), receipts (what each step leaves behind), rollout (what they add up to, what may happen next)
+io     system (files, logs, clock), settings (every option), scan (ledgers, read fast), router (settings file, health, marks),
+       journal (receipts in a database)
+shell  target (one router with what operates it), brake (the router first, the record afterwards), upkeep (backup, prune,
+       archive), operations (gather, decide, apply), doctor (checks), backtest (past days), cli (the command line)
+
+Who may import whom: the contracts in pyproject.toml. A folder is pure or it is not.
 """

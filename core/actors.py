@@ -1,6 +1,6 @@
 """Who acts, and what they may do.
 
-Pure. Excluded: how a surface finds out who somebody is (bot/access.py for Slack, core/cli.py for the terminal).
+Pure. Excluded: how a surface finds out who somebody is (bot/slack/access.py for Slack, core/cli/app.py for the terminal).
 """
 
 from collections.abc import Mapping

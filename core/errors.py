@@ -18,7 +18,7 @@
     ├── LockUnavailable             the lock cannot be taken at all: no right to write, no such folder
     └── OperationTimedOut           an operation reached its time limit
 
-Refusals are not errors: a gate that fails or a role that is missing is a `Refuse` (core/decisions.py).
+Refusals are not errors: a gate that fails or a role that is missing is a `Refuse` (core/rollout/decisions.py).
 """
 
 

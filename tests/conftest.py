@@ -7,7 +7,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from core import logs
+from core.system import logs
+
+pytest_plugins = ["tests.support.rig"]
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("untimed")

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from core.settings import Settings, load
+from core.settings.settings import Settings, load
 
 ROOT = Path(__file__).parents[1]
 

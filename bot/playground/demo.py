@@ -18,15 +18,16 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bot.app import running
-from bot.manifest import MANIFEST
-from bot.playground.router import SimulatedRouter
+from bot.playground.router.router import SimulatedRouter
 from bot.playground.server import Playground
-from core import operations
+from bot.slack.manifest import MANIFEST
 from core.actors import Actor, ActorKind
-from core.schedule import Schedule
-from core.settings import HttpSettings, Settings, SlackSettings
-from core.site import Site
-from core.target import Target
+from core.operations import propose
+from core.rollout.schedule import Schedule
+from core.settings.settings import Settings
+from core.settings.surfaces import HttpSettings, SlackSettings
+from core.settings.target import Target
+from core.target.target import Site
 
 OPERATOR, APPROVERS, CHANNEL = "U0OLIVIA", frozenset({"U0AARON", "U0PRIYA"}), "C0ANROPS"
 
@@ -72,7 +73,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         target = target.model_copy(
             update={
                 "health_url": f"{playground.url}/health/slots",
-                "reload_command": (sys.executable, "-m", "bot.playground.reload", f"{playground.url}/reload"),
+                "reload_command": (sys.executable, "-m", "bot.playground.router.reload", f"{playground.url}/reload"),
             },
         )
         slack = SlackSettings(
@@ -93,7 +94,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         )
         site = Site.at(target, settings.access)
         roles = settings.access.roles_of(OPERATOR, full_member=True)
-        operations.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
+        propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
         site.journal.close()
         await router.start()
         try:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from core.settings import Settings
+from core.settings.settings import Settings
 
 _PATIENCE_SECONDS = 20.0
 

@@ -14,14 +14,14 @@ from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 
-from bot.playground import chat, directory, uploads, views
-from bot.playground.app_manifest import EXAMPLE_MANIFEST, AppManifest
-from bot.playground.delivery import SignedHttp
-from bot.playground.page import Page
-from bot.playground.people import People
-from bot.playground.responses import ResponseRoute
-from bot.playground.web_api import BODY_BYTES_MAX, Call, Fault, Method, WebApi
-from bot.playground.workspace import BOT_USER, Grant, Json, SlackRefusal, Workspace
+from bot.playground.api import chat, directory, uploads, views
+from bot.playground.api.web_api import BODY_BYTES_MAX, Call, Fault, Method, WebApi
+from bot.playground.people.delivery import SignedHttp
+from bot.playground.people.page import Page
+from bot.playground.people.people import People
+from bot.playground.people.responses import ResponseRoute
+from bot.playground.workspace.app_manifest import EXAMPLE_MANIFEST, AppManifest
+from bot.playground.workspace.workspace import BOT_USER, Grant, Json, SlackRefusal, Workspace
 from core.errors import ConfigurationError
 
 T = TypeVar("T")

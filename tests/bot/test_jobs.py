@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.jobs import Jobs
-from core.receipts import Action
-from core.schedule import PromotionMode, Schedule
-from core.site import Site
-from tests.core.conftest import House, house, slots  # noqa: F401 - fixtures of the other folder
+from core.receipts.receipt import Action
+from core.rollout.schedule import PromotionMode, Schedule
+from core.target.target import Site
+from tests.support.rig import House, house, slots  # noqa: F401 - fixtures of the other folder
 
 STEP = timedelta(minutes=20)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from core.envfile import settings_in
-from core.router import SAFE_SETTINGS
+from core.router.control import SAFE_SETTINGS
+from core.router.envfile import settings_in
 
 SLOW = {"aiohttp", "apscheduler", "matplotlib", "numpy", "rich", "slack_bolt", "slack_sdk", "sqlalchemy", "structlog", "urllib3"}
 PROGRAM = f"""
 import sys
-from bot.cli import main
+from bot.cli.main import main
 try:
     main()
 finally:
@@ -58,7 +58,9 @@ def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, wor
 def test_a_module_that_cannot_be_imported_is_no_unknown_command(tmp_path: Path) -> None:
     """Exit code 3 with the trace: whoever reads "no such command" would look for a misspelling."""
     (tmp_path / "probe.py").write_text("{}['missing']\n", encoding="utf-8")
-    program = "import sys; from bot.cli import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    program = (
+        "import sys; from bot.cli.main import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    )
     paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     done = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=120
@@ -69,7 +71,9 @@ def test_a_module_that_cannot_be_imported_is_no_unknown_command(tmp_path: Path) 
 def test_a_brake_makes_the_router_safe_before_the_journal_is_imported(tmp_path: Path) -> None:
     """Even an installation of SQLAlchemy that is broken comes too late to keep a brake from acting."""
     (tmp_path / "anr.env").write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
-    program = "import sys; sys.modules['sqlalchemy'] = None; from bot.cli import main; sys.argv = ['anr', 'rollback']; main()"
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None; from bot.cli.main import main; sys.argv = ['anr', 'rollback']; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
@@ -86,7 +90,7 @@ def test_a_brake_makes_the_router_safe_before_the_journal_is_imported(tmp_path: 
 
 def test_figures_are_measured_without_threads_that_nobody_needs() -> None:
     """A linear algebra that nobody calls would start one a processor; what the router's reload inherits is as it was."""
-    program = "import os, core.ledger_scan, psutil; print(psutil.Process().num_threads(), flush=True); os.system('env')"
+    program = "import os, core.scan.scan, psutil; print(psutil.Process().num_threads(), flush=True); os.system('env')"
     environment = {name: what for name, what in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=120
@@ -107,7 +111,9 @@ def test_a_command_collects_garbage_but_not_what_was_imported(tmp_path: Path) ->
         "    print(imported, gc.isenabled(), gc.get_freeze_count() > 1000)\n",
         encoding="utf-8",
     )
-    program = "import sys; from bot.cli import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    program = (
+        "import sys; from bot.cli.main import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
+    )
     paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     done = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=True, timeout=120

@@ -8,8 +8,8 @@ from playwright.async_api import Page, async_playwright
 
 from bot.playground.demo import stage
 from bot.playground.server import Playground
-from core.settings import Settings
-from tests.e2e.browser import QUIET
+from core.settings.settings import Settings
+from tests.support.browser import QUIET
 
 
 @pytest_asyncio.fixture

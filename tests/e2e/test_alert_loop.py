@@ -14,13 +14,13 @@ from typing import Any
 
 from bot.playground.demo import CHANNEL, scenery
 from bot.playground.process import environment
-from core.receipts import Action
-from core.settings import Settings
-from tests.core.conftest import decision
-from tests.e2e.monitoring import alertmanager, post_alerts, prometheus, silences
-from tests.scenarios.alerting import alerted, is_safe, listening, site_of
+from core.receipts.receipt import Action
+from core.settings.settings import Settings
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
-from tests.scenarios.workspace import cards, said, whispers
+from tests.support.alerting import alerted, is_safe, listening, site_of
+from tests.support.monitoring import alertmanager, post_alerts, prometheus, silences
+from tests.support.rig import decision
+from tests.support.workspace import cards, said, whispers
 
 LOOP_SECONDS = 150.0
 

@@ -9,10 +9,10 @@ from playwright.async_api import Page, expect
 
 from bot.playground.process import environment
 from bot.playground.server import Playground
-from core.settings import Settings
-from core.site import Site
-from tests.e2e.browser import ARTIFACTS, WAIT, type_in
-from tests.scenarios.workspace import done
+from core.settings.settings import Settings
+from core.target.target import Site
+from tests.support.browser import ARTIFACTS, WAIT, type_in
+from tests.support.workspace import done
 
 
 @pytest.mark.browser

@@ -10,12 +10,12 @@ from playwright.async_api import Page, expect
 from bot.app import running
 from bot.playground.demo import scenery
 from bot.playground.server import Playground
-from core.settings import Settings
-from tests.e2e.browser import ARTIFACTS, WAIT, type_in
+from core.settings.settings import Settings
 from tests.scenarios.test_daily import due_now
 from tests.scenarios.test_daily_report import with_runbook
 from tests.scenarios.test_preflight import announced_now
 from tests.scenarios.test_waiting_cards import spoil
+from tests.support.browser import ARTIFACTS, WAIT, type_in
 
 
 @pytest_asyncio.fixture(params=["due", "announced"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.alerts import AlertPolicy
+from core.alerts.rules import AlertPolicy
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"

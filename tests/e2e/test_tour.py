@@ -4,9 +4,9 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from bot.playground.server import Playground
-from core.settings import Settings
-from core.site import Site
-from tests.e2e.browser import WAIT, be, picture, type_in
+from core.settings.settings import Settings
+from core.target.target import Site
+from tests.support.browser import WAIT, be, picture, type_in
 
 Played = tuple[Playground, Settings]
 

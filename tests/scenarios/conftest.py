@@ -7,8 +7,8 @@ import pytest_asyncio
 
 from bot.playground.demo import scenery, stage
 from bot.playground.server import Playground
-from core.settings import Settings
-from core.site import Site
+from core.settings.settings import Settings
+from core.target.target import Site
 
 
 @pytest.fixture(autouse=True)

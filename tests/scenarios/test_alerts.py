@@ -9,12 +9,12 @@ import pytest_asyncio
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core.alerts import AlertRule
-from core.receipts import Action
-from core.settings import Settings
-from tests.core.alert_payloads import alert, payload
-from tests.scenarios.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
-from tests.scenarios.workspace import WAIT, cards, said, whispers
+from core.alerts.rules import AlertRule
+from core.receipts.receipt import Action
+from core.settings.settings import Settings
+from tests.support.alert_payloads import alert, payload
+from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
+from tests.support.workspace import WAIT, cards, said, whispers
 
 
 @pytest_asyncio.fixture

@@ -10,10 +10,10 @@ from bot.app import running
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.actors import Approvable, ApprovalRule
-from core.settings import Settings
-from core.site import Site
+from core.settings.settings import Settings
+from core.target.target import Site
 from tests.scenarios.test_waiting_cards import spoil
-from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said, shown, whispers
+from tests.support.workspace import WAIT, Played, cards, pilot_in, said, shown, whispers
 
 BRAKES = {
     Approvable.ROLLBACK: ApprovalRule(needed=1),

@@ -6,10 +6,10 @@ import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.schedule import PromotionMode, Schedule
-from core.settings import Settings
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
+from core.rollout.schedule import PromotionMode, Schedule
+from core.settings.settings import Settings
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
 
 
 def due_now(settings: Settings, mode: PromotionMode = PromotionMode.AUTO) -> Settings:

@@ -5,12 +5,12 @@ from typing import Any
 from bot.app import running
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core.receipts import Action
-from core.schedule import PromotionMode
-from core.settings import Settings
-from core.site import Site
+from core.receipts.receipt import Action
+from core.rollout.schedule import PromotionMode
+from core.settings.settings import Settings
+from core.target.target import Site
 from tests.scenarios.test_daily import due_now, promoted_by_people
-from tests.scenarios.workspace import WAIT, Played, cards, said, shown, whispers
+from tests.support.workspace import WAIT, Played, cards, said, shown, whispers
 
 
 def with_runbook(settings: Settings) -> Settings:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in
 
 
 async def test_a_click_after_the_expiry_ends_the_card(scene: Played) -> None:

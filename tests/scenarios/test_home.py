@@ -8,11 +8,11 @@ import pytest
 from bot.app import running
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core import braking
 from core.actors import Actor, ActorKind
-from core.receipts import Action
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, shown, whispers
+from core.brake import brake
+from core.receipts.receipt import Action
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, pilot_in, said, shown, whispers
 
 
 def view_of(playground: Playground, user: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ async def test_a_home_that_was_open_before_a_restart_is_kept_up_to_date_after_it
         await opened(playground, "U0OLIVIA")
     site = Site.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
-    await asyncio.to_thread(braking.freeze, site, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
+    await asyncio.to_thread(brake.freeze, site, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
     async with running(settings):
         await playground.wait_for(lambda: "at night" in said(view_of(playground, "U0OLIVIA")), WAIT)
 

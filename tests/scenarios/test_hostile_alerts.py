@@ -15,15 +15,15 @@ import pytest_asyncio
 from pydantic import SecretStr
 from slack_sdk.signature import SignatureVerifier
 
+from bot.http.server import HEADER_SECONDS
+from bot.http.webhook import BODY_SECONDS
 from bot.playground.demo import CHANNEL, scenery
-from bot.server import HEADER_SECONDS
-from bot.webhooks import BODY_SECONDS
-from core.alerts import MAX_BODY_BYTES
-from core.receipts import Action
-from tests.core.alert_payloads import alert, payload
-from tests.scenarios.alerting import TOKEN, Stage, is_safe, listening, site_of
+from core.alerts.payload import MAX_BODY_BYTES
+from core.receipts.receipt import Action
 from tests.scenarios.conftest import free_port
-from tests.scenarios.workspace import WAIT, cards
+from tests.support.alert_payloads import alert, payload
+from tests.support.alerting import TOKEN, Stage, is_safe, listening, site_of
+from tests.support.workspace import WAIT, cards
 
 WEBHOOK = "/alertmanager/webhook"
 

@@ -7,9 +7,9 @@ import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.receipts import Action
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
+from core.receipts.receipt import Action
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
 
 HOSTILE = "<!channel> <@U0AARON> <https://evil.example|the runbook> *bold* `code` & \u202egnp.exe\x00\n"
 

@@ -11,10 +11,10 @@ import pytest_asyncio
 from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
 from core.errors import ConfigurationError
-from core.settings import Settings
-from core.site import Site
+from core.settings.settings import Settings
+from core.target.target import Site
 from tests.scenarios.conftest import free_port
-from tests.scenarios.workspace import WAIT, cards, done, whispers
+from tests.support.workspace import WAIT, cards, done, whispers
 
 
 @pytest_asyncio.fixture

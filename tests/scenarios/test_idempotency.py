@@ -6,10 +6,10 @@ import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.receipts import Action, Phase
-from core.settings import Settings
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, pilot_in, whispers
+from core.receipts.receipt import Action, Phase
+from core.settings.settings import Settings
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, denied, pilot_in, whispers
 
 
 def effects(settings: Settings, action: Action) -> int:

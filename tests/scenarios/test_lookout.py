@@ -3,11 +3,11 @@
 import psutil
 
 from bot.playground.demo import CHANNEL
-from tests.scenarios.workspace import WAIT, Played, said
+from tests.support.workspace import WAIT, Played, said
 
 
 def lookouts() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if any("core.lookout" in word for word in one.cmdline())]
+    return [one for one in psutil.Process().children() if any("core.target.observer" in word for word in one.cmdline())]
 
 
 async def test_a_status_after_the_process_that_looks_was_killed(played: Played) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core.receipts import Action
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, shown, whispers
+from core.receipts.receipt import Action
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, shown, whispers
 
 
 async def opened(playground: Playground, user: str, button: str) -> dict[str, Any]:

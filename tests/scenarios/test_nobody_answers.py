@@ -1,7 +1,7 @@
 """A request that nobody could approve says so when it is made, over the wire in both modes."""
 
 from bot.playground.demo import CHANNEL
-from tests.scenarios.workspace import WAIT, Played, cards, said, whispers
+from tests.support.workspace import WAIT, Played, cards, said, whispers
 
 
 async def test_who_asks_is_told_that_no_approver_is_there(played: Played) -> None:

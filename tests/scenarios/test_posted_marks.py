@@ -5,8 +5,8 @@ import sqlite3
 from contextlib import closing
 
 from bot.playground.demo import CHANNEL
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, cards, whispers
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, cards, whispers
 
 
 async def test_a_deleted_tail_is_told_by_what_was_posted(played: Played, site: Site) -> None:

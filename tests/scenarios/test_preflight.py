@@ -6,12 +6,12 @@ from typing import Any
 from bot.app import running
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core.receipts import Action
-from core.schedule import Schedule
-from core.settings import Settings
-from core.site import Site
+from core.receipts.receipt import Action
+from core.rollout.schedule import Schedule
+from core.settings.settings import Settings
+from core.target.target import Site
 from tests.scenarios.test_daily import due_now, promoted_by_people, scheduled
-from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said, shown
+from tests.support.workspace import WAIT, Played, cards, pilot_in, said, shown
 
 
 def announced_now(settings: Settings) -> Settings:

@@ -7,12 +7,12 @@ import pytest
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
-from core import braking
 from core.actors import Actor, ActorKind, Role
-from core.receipts import Action
-from core.router import SAFE_SETTINGS
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, denied, done, has_button, pilot_in, said, whispers
+from core.brake import brake
+from core.receipts.receipt import Action
+from core.router.control import SAFE_SETTINGS
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, denied, done, has_button, pilot_in, said, whispers
 
 
 def more_whispers(playground: Playground, user: str, than: int) -> bool:
@@ -96,8 +96,8 @@ async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(playe
     playground, settings = played
     playground.api.down = True
     somebody = Actor(kind=ActorKind.OS, id="oncall", roles=frozenset({Role.BRAKE}))
-    braked = await asyncio.to_thread(braking.rollback, site, somebody, "pager")
-    assert isinstance(braked, braking.Braked)
+    braked = await asyncio.to_thread(brake.rollback, site, somebody, "pager")
+    assert isinstance(braked, brake.Braked)
     assert braked.safe
     assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
     playground.api.down = False

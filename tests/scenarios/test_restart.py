@@ -4,11 +4,11 @@ import asyncio
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core import operations, outcomes
 from core.actors import Actor, ActorKind
-from core.actuation import Order
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, cards, stories, whispers
+from core.operations import propose, results
+from core.target.order import Order
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, cards, stories, whispers
 
 
 async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> None:
@@ -32,8 +32,8 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     site = Site.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
     order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
-    asked = await asyncio.to_thread(operations.propose, site, order)
-    assert isinstance(asked, outcomes.Asked)
+    asked = await asyncio.to_thread(propose.propose, site, order)
+    assert isinstance(asked, results.Asked)
     async with running(settings):
         await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
     assert "from the terminal" in str(stories(playground)[-1]["blocks"])

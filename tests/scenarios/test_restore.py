@@ -4,10 +4,10 @@ import json
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.schedule import PromotionMode
-from core.site import Site
+from core.rollout.schedule import PromotionMode
+from core.target.target import Site
 from tests.scenarios.test_daily import due_now, never
-from tests.scenarios.workspace import WAIT, Played, cards, has_button, pilot_in, said, whispers
+from tests.support.workspace import WAIT, Played, cards, has_button, pilot_in, said, whispers
 
 
 async def test_a_state_is_backed_up_listed_and_restored_after_an_approval(scene: Played) -> None:

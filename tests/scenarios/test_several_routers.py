@@ -6,12 +6,12 @@ import pytest_asyncio
 from bot.app import running
 from bot.playground.demo import CHANNEL, OPERATOR
 from bot.playground.server import Playground
-from bot.playground.workspace import BOT_USER
-from core import operations
+from bot.playground.workspace.workspace import BOT_USER
 from core.actors import Actor, ActorKind
-from core.site import Site
-from core.target import Target
-from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said
+from core.operations import propose
+from core.settings.target import Target
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, cards, pilot_in, said
 
 STAGING_CHANNEL = "C0RANDOM"
 
@@ -42,7 +42,7 @@ async def two(scene: Played) -> AsyncIterator[tuple[Playground, Target, Target]]
     await asyncio.to_thread(staging.ledger.write_bytes, production.ledger.read_bytes())
     site = Site.at(staging, settings.access)
     roles = settings.access.roles_of(OPERATOR, full_member=True)
-    operations.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
+    propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
     site.journal.close()
     several = settings.model_copy(update={"targets": {"demo": production, "staging": staging}})
     async with running(several):

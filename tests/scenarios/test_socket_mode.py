@@ -8,9 +8,9 @@ import pytest_asyncio
 
 from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
-from core.settings import Settings
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, asked, cards, done, pilot_in, whispers
+from core.settings.settings import Settings
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, asked, cards, done, pilot_in, whispers
 
 
 @pytest_asyncio.fixture

@@ -11,12 +11,12 @@ import pytest
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.guard import GuardMode, GuardPolicy
-from core.logs import configure, hide
-from core.rollout import RolloutState
-from core.settings import Settings
-from core.site import Site
-from tests.scenarios.workspace import WAIT, Played, cards, pilot_in, said, whispers
+from core.gates.guard import GuardMode, GuardPolicy
+from core.rollout.state import RolloutState
+from core.settings.settings import Settings
+from core.system.logs import configure, hide
+from core.target.target import Site
+from tests.support.workspace import WAIT, Played, cards, pilot_in, said, whispers
 
 
 def edit(path: Path, pilot: str) -> None:

@@ -13,10 +13,10 @@ from bot.app import running
 from bot.playground.demo import scenery
 from bot.playground.process import environment
 from core.errors import ConfigurationError
-from core.receipts import Action
-from core.site import Site
+from core.receipts.receipt import Action
+from core.target.target import Site
 from tests.scenarios.test_daily import due_now, never
-from tests.scenarios.workspace import WAIT, Played, asked, cards
+from tests.support.workspace import WAIT, Played, asked, cards
 
 
 async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tells_it_later(scene: Played) -> None:

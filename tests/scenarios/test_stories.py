@@ -1,7 +1,7 @@
 """One message per story, whatever Slack does to the calls that post and update it."""
 
 from bot.playground.demo import CHANNEL
-from tests.scenarios.workspace import WAIT, Played, asked, cards, said, whispers
+from tests.support.workspace import WAIT, Played, asked, cards, said, whispers
 
 
 async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played: Played) -> None:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from bot.app import running
 from bot.playground.server import Playground
-from core.receipts import Action
-from core.settings import Settings
-from core.site import Site
+from core.receipts.receipt import Action
+from core.settings.settings import Settings
+from core.target.target import Site
 from tests.scenarios.test_daily import never
-from tests.scenarios.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
+from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
 
 
 def impatient(settings: Settings) -> Settings:

@@ -1,0 +1,207 @@
+"""The pieces that every message is built of. Every outside text is escaped and bounded, so that Slack can reject nothing.
+
+Pure. Limits: Slack's documentation of Block Kit (3,000 characters in a text, 150 in a header, 75 on a button).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.blockkit.post import Block
+from core.actors import UPKEEP, Actor, ActorKind
+from core.gates.policy import GateName
+from core.gates.report import Gate, Report, Verdict
+from core.receipts.chain import Sealed
+from core.receipts.evidence import BreakGlass, Hold
+from core.receipts.receipt import Receipt
+
+MAX_TEXT = 2900
+MAX_BLOCKS = 48
+_SIGNS = {
+    Verdict.PASS: ":white_check_mark: PASS",
+    Verdict.FAIL: ":x: FAIL",
+    Verdict.NO_DATA: ":question: NO DATA",
+    Verdict.NOT_APPLICABLE: ":heavy_minus_sign: n/a",
+}
+LABELS = {
+    GateName.RSI: "Route selection index (RSI)",
+    GateName.ROLLBACKS: "Rollbacks per 1,000 live decisions",
+    GateName.TRI: "Median TRI change",
+    GateName.FAST_CAP: "Fast-route cap",
+    GateName.SLOTS: "Critical slots",
+    GateName.DECISIONS: "Decisions in the window",
+    GateName.FRESHNESS: "Ledger freshness",
+    GateName.ALERT_PATH: "Alert path",
+}
+_ACTORS = {ActorKind.SCHEDULER: "the schedule", ActorKind.RECOVERY: "recovery at start", ActorKind.ALERT: "Alertmanager"}
+
+
+def escape(text: str) -> str:
+    """Disarm outside text for mrkdwn: no mention, link or channel call survives (Slack: escaping text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def bounded(text: str, limit: int = MAX_TEXT) -> str:
+    """Cut mrkdwn to what Slack accepts, never inside an escaped character."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    ampersand = cut.rfind("&", len(cut) - 5)
+    if ampersand != -1 and ";" not in cut[ampersand:]:
+        cut = cut[:ampersand]
+    return cut + "…"
+
+
+def who(actor: Actor) -> str:
+    """Name an actor as the reader's Slack shows them."""
+    if actor.kind is ActorKind.SLACK and actor.id.isalnum():
+        return f"<@{actor.id}>"
+    if actor.kind is ActorKind.OS:
+        return f"`{escape(actor.id)}` (terminal)"
+    if actor == UPKEEP:
+        return "scheduled upkeep"
+    return _ACTORS.get(actor.kind, f"the {actor.kind}")
+
+
+def when(moment: datetime) -> str:
+    """Write a moment so that each reader sees it in their own zone."""
+    fallback = moment.strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b", re.ASCII)
+
+
+def prose(text: str) -> str:
+    """Disarm a sentence, and write the moments that core put into it so that each reader sees them in their own zone."""
+    return _MOMENT.sub(_shown, escape(text))
+
+
+def _shown(found: re.Match[str]) -> str:
+    try:
+        return when(datetime.fromisoformat(f"{found[1]}+00:00"))
+    except ValueError:
+        return found[0]  # somebody's words that only look like a moment
+
+
+def percent(stage: int | None) -> str:
+    """Write a stage with its unit."""
+    return "an unknown stage" if stage is None else f"{stage} %"
+
+
+def because(reason: str) -> str:
+    """Write a reason as somebody's own words."""
+    return f": “{escape(reason)}”" if reason else ""
+
+
+def mark(sealed: Sealed) -> str:
+    """Write a receipt's number and digest: with these Slack itself witnesses the chain."""
+    late = " (recorded late)" if sealed.receipt.late else ""
+    return f"receipt `{sealed.mark}`{late}"
+
+
+def passed_over(broken: BreakGlass) -> str:
+    """Say what somebody passed over who acted alone. Those who were not asked are named, so that Slack tells them."""
+    gates = ", ".join(LABELS[name] for name in broken.gates)
+    skipped = ", ".join(_listed(name) for name in broken.skipped[:20]) or "nobody else"
+    return f":rotating_light: *Break-glass.*{f' Gates passed over: {gates}.' if gates else ''} Not waited for: {skipped}."
+
+
+def _listed(name: str) -> str:
+    """Name somebody as the settings do: a user, a user group, or a user of the operating system."""
+    if name.startswith("os:"):
+        return f"`{escape(name.removeprefix('os:'))}` (terminal)"
+    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
+
+
+def hold_line(hold: Hold) -> str:
+    """Describe a hold: why, whose, since when, until when, and the id that lifts it."""
+    ends = f", ends by itself {when(hold.expires_at)}" if hold.expires_at else ""
+    kept = ", stage kept" if hold.keeps_stage else ""
+    words = escape(hold.reason or "no reason given")
+    return f":snowflake: {words} — by {who(hold.actor)}, since {when(hold.since)}{ends}{kept} · hold `{hold.id[:8]}`"
+
+
+def stage_kept(receipt: Receipt) -> str:
+    """Say that a hold left the router alone."""
+    return f"The router was left as it is: {percent(receipt.stage_after)} of live traffic goes on."
+
+
+def ends_at(hold: Hold) -> str:
+    """Say when a hold ends."""
+    return f" The hold ends by itself {when(hold.expires_at)}." if hold.expires_at else " The hold stays until somebody lifts it."
+
+
+def mrkdwn(text: str) -> dict[str, Any]:
+    """Return a text with formatting."""
+    # verbatim: Slack would make links of bare addresses and channel names, and parse some mentions, in outside text
+    return {"type": "mrkdwn", "text": text or " ", "verbatim": True}
+
+
+def section(text: str) -> Block:
+    """Return one paragraph."""
+    return {"type": "section", "text": mrkdwn(bounded(text))}
+
+
+def context(text: str) -> Block:
+    """Return one line of small print."""
+    return {"type": "context", "elements": [mrkdwn(bounded(text, 1900))]}
+
+
+def header(text: str) -> Block:
+    """Return a headline."""
+    return {"type": "header", "text": plain_text(text, 150)}
+
+
+def plain_text(text: str, limit: int) -> dict[str, Any]:
+    """Return a text without formatting, cut to what its place takes."""
+    return {"type": "plain_text", "text": text if len(text) <= limit else text[: limit - 1] + "…", "emoji": True}
+
+
+def button(text: str, action_id: str, *, value: str = "", style: str = "", confirm: Mapping[str, Any] | None = None) -> Block:
+    """Return a button. Its value is an opaque id or the name of a router, never an instruction."""
+    made: Block = {"type": "button", "action_id": action_id, "text": plain_text(text, 75)}
+    if value:
+        made["value"] = value
+    if style:
+        made["style"] = style
+    if confirm:
+        made["confirm"] = dict(confirm)
+    return made
+
+
+def actions(*elements: Block) -> Block:
+    """Return a row of buttons."""
+    return {"type": "actions", "elements": list(elements)}
+
+
+def gate_table(gates: Iterable[Gate]) -> list[Block]:
+    """Return the gates, a line each: verdict as sign and word, name, reason."""
+    lines = [f"{_SIGNS[gate.verdict]}  *{LABELS[gate.name]}* — {escape(gate.reason)}" for gate in gates]
+    return [section("\n".join(lines))] if lines else []
+
+
+def gate_summary(gates: Iterable[Gate]) -> str:
+    """Return one line: how many pass, and every one that does not."""
+    all_of_them = tuple(gates)
+    good = sum(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in all_of_them)
+    bad = [
+        f"{_SIGNS[gate.verdict]} {LABELS[gate.name]}" for gate in all_of_them if gate.verdict in {Verdict.FAIL, Verdict.NO_DATA}
+    ]
+    return f"{good} of {len(all_of_them)} gates passed{': ' if bad else ''}{', '.join(bad)}"
+
+
+def verdict(found: Report) -> str:
+    """Write GO or NO-GO."""
+    return ":large_green_circle: *GO*" if found.gates.go else ":red_circle: *NO-GO*"
+
+
+def evidence(summary: Mapping[str, Any]) -> Block:
+    """Return what the gates were measured on: the window's size, and every line that was not counted, by kind."""
+    skipped = ", ".join(f"{count:,} {escape(str(kind))}" for kind, count in summary["skipped"].items() if count)
+    hours = f"{summary['window_minutes'] / 60:g} h"
+    text = f"{summary['decisions']:,} decisions in {hours}, {summary['live']:,} of them live"
+    unordered = not summary.get("ledger", {}).get("in_order", True)
+    note = " · times in the ledger jump, so all of it was read" if unordered else ""
+    return context(f"{text} · ledger lines not counted: {skipped or 'none'}{note}")

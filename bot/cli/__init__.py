@@ -1,0 +1,1 @@
+"""`anr bot`, `anr demo` and `anr doctor`, beside core's commands."""

@@ -1,0 +1,34 @@
+"""`anr doctor`."""
+
+from dataclasses import asdict
+
+import typer
+
+from bot.slack.checks import examine_slack
+from core.cli.context import AsJson, operating
+from core.cli.output import FAILED, print_json
+from core.cli.tables import print_checks
+from core.doctor.check import Check, Health
+from core.doctor.own_checks import check_up
+from core.errors import ConfigurationError
+from core.settings.settings import options_file, stray_router_settings
+
+commands = typer.Typer()
+
+
+@commands.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Examine everything that operating the router depends on, and say what to do next."""
+    checks: tuple[Check, ...] = ()
+    try:
+        with operating() as (settings, site):
+            checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
+            checks = (*checks, *examine_slack(settings.slack, (site.target.channel or settings.slack.channel,)))
+    except ConfigurationError as error:
+        checks = (Check("options", Health.FAIL, str(error), "Correct the options; docs/configuration.md names them all."),)
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        print_checks(checks)
+    if any(check.health is Health.FAIL for check in checks):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,28 @@
+"""One router, and the channel in which it is operated.
+
+Excluded: finding the one that is meant (bot/dispatch/dispatcher.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.stories.follow import Stories
+from core.doctor.check import Check
+from core.target.overview import Overview
+from core.target.target import OnProgress, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One router, the channel in which it is operated, and the messages there.
+
+    Attributes:
+        look: returns what is so now, and tells how far it is meanwhile.
+        examine: looks at everything that operating it depends on; asks Slack too.
+    """
+
+    site: Site
+    look: Callable[[OnProgress | None], Overview]
+    stories: Stories
+    channel: str
+    examine: Callable[[], tuple[Check, ...]] = tuple

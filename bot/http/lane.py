@@ -1,0 +1,143 @@
+"""The way of alerts to one router: one at a time, in order.
+
+Excluded: the HTTP request (bot/http/webhook.py), and what an alert asks for (core/brake/respond.py).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bot.dispatch.channel import Station
+from bot.http.metrics import Counters
+from core.alerts.payload import AlertFacts, AlertStatus
+from core.alerts.rules import Effect
+from core.brake import brake
+from core.brake.respond import Acted, AlertResponder, NotedDown
+from core.system.logs import logger
+from core.target.alert_path import WatchdogUnwritable, heard
+from core.target.target import Site
+
+log = logger(__name__)
+_NOTE_SECONDS = 10.0
+"""How long an answer waits for the journal, if the payload holds what only the journal keeps."""
+_LOOK_AFTER_SECONDS = 0.2
+_TELL_AFTER_SECONDS = 0.2
+_MOST_AT_ONCE = 64
+"""Payloads that wait for one router; more are told to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a payload at one router.
+
+    Attributes:
+        done: all that it asks for is done and kept.
+        problems: what went wrong, each a sentence.
+        safe_after_s: seconds from the request to the router's safe settings on disk; None if nothing new froze.
+    """
+
+    done: bool
+    problems: tuple[str, ...] = ()
+    safe_after_s: float | None = None
+
+
+class Lane:
+    """The way of alerts to one router, with threads of its own, so that no report and no other router can delay them."""
+
+    def __init__(self, station: Station, counters: Counters) -> None:
+        self.name = station.site.target.name
+        self._site: Site = station.site
+        self._wake: Callable[[], None] = station.stories.wake
+        self._counters = counters
+        self._responder = AlertResponder(station.site)
+        self._acting = ThreadPoolExecutor(1, thread_name_prefix="anr-alert")
+        self._recording = ThreadPoolExecutor(1, thread_name_prefix="anr-note")  # one: in the order in which they came
+        self._kept: set[asyncio.Future[Any]] = set()
+        self._waiting = 0
+        self._look: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
+
+    async def take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
+        """Do what a payload's alerts ask for; return what came of it.
+
+        Args:
+            facts: the alerts that mean this router.
+            received: when the request came, by the monotonic clock.
+        """
+        if self._waiting >= _MOST_AT_ONCE:
+            return Taken(done=False, problems=(f"{self.name}: too many payloads wait. Nothing was done; come again.",))
+        self._waiting += 1
+        try:
+            return await self._take(facts, received)
+        finally:
+            self._waiting -= 1
+
+    async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
+        loop = asyncio.get_running_loop()
+        acted, problems, seconds = await loop.run_in_executor(self._acting, self._act, facts, received)
+        noting = loop.run_in_executor(self._recording, self._responder.note_down, acted)
+        self._keep(noting)
+        noting.add_done_callback(lambda _: self._tell_soon())
+        if acted.notes and self._look is None:
+            self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
+        if acted.held and acted.safe and not acted.shown:
+            return Taken(not problems, problems, seconds)
+        try:
+            noted: NotedDown = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
+        except TimeoutError:
+            noted = NotedDown(kept=False, problems=("The journal does not answer.",))
+        done = acted.safe and noted.kept and not problems
+        return Taken(done, (*problems, *acted.problems, *noted.problems), seconds)
+
+    async def drain(self) -> None:
+        """Wait for what was begun, then let the threads go."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look_again()
+        while self._kept:
+            await asyncio.gather(*self._kept, return_exceptions=True)
+        for pool in (self._acting, self._recording):
+            pool.shutdown()
+        self._responder.close()
+
+    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[Acted, tuple[str, ...], float | None]:
+        acted = self._responder.act(facts)
+        seconds = time.monotonic() - received if acted.notes and acted.safe else None
+        if seconds is not None:
+            self._counters.freeze_seconds.labels(self.name).observe(seconds)
+        self._counters.freezes.labels(self.name).inc(len(acted.notes))
+        for one in facts:
+            self._counters.alerts.labels(self.name, one.effect.value, one.status.value).inc()
+        problems: tuple[str, ...] = ()
+        if any(one.effect is Effect.WATCHDOG and one.status is AlertStatus.FIRING for one in facts):
+            try:
+                heard(self._site.target.run_dir, acted.at)
+            except WatchdogUnwritable as error:
+                problems = (str(error),)
+        return acted, problems, seconds
+
+    def _tell_soon(self) -> None:
+        """Tell the channel of several alerts in a row at once."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_AFTER_SECONDS, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._wake()
+
+    def _look_again(self) -> None:
+        """One look after several brakes in a row: none of them waits for it."""
+        self._look = None
+        self._keep(asyncio.get_running_loop().run_in_executor(self._recording, brake.stay_safe, self._site, self._site.clock()))
+
+    def _keep(self, work: "asyncio.Future[Any]") -> None:
+        self._kept.add(work)
+        work.add_done_callback(self._done)
+
+    def _done(self, work: "asyncio.Future[Any]") -> None:
+        self._kept.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.error("alerts could not be noted down", target=self.name, exc_info=error)

@@ -1,0 +1,1 @@
+"""What people do in the pretended workspace, and what reaches the app of it."""

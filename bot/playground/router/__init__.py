@@ -1,0 +1,1 @@
+"""The simulated router, and the command that makes it reload."""

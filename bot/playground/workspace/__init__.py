@@ -1,0 +1,1 @@
+"""The state of the pretended workspace, and Slack's limits."""

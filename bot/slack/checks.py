@@ -1,0 +1,77 @@
+"""Slack's part of `doctor`: the token, its scopes against the manifest, and whether the bot is in its channel.
+
+Excluded: everything that is not Slack's (core/doctor/check.py, core/doctor/own_checks.py).
+"""
+
+from collections.abc import Iterator
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.errors import SLACK_FAILED
+from bot.slack.manifest import BOT_SCOPES
+from core.doctor.check import Check, Health
+from core.settings.surfaces import SlackSettings
+
+_PATIENCE_SECONDS = 5
+_REINSTALL = "Install the app once more from `manifest.yml`, and put the new bot token into the settings."
+
+
+def examine_slack(slack: SlackSettings, channels: tuple[str, ...]) -> tuple[Check, ...]:
+    """Ask Slack about the token, its scopes and the channels. A fault is a check that fails, never an error."""
+    if not slack.bot_token.get_secret_value():
+        return (Check("slack token", Health.WARN, "No bot token is set: only the command line works.", "Set slack.bot_token."),)
+    client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
+    return tuple(_examined(client, slack, channels))
+
+
+def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]) -> Iterator[Check]:
+    try:
+        answer = client.auth_test()
+    except SLACK_FAILED as error:
+        yield _token(error, slack)
+        return
+    who, team = answer.get("user"), answer.get("team")
+    yield Check("slack token", Health.OK, f"Slack takes it: {who} in {team}.")
+    yield _scopes(answer.headers)
+    for channel in dict.fromkeys(channels):
+        yield _membership(client, channel)
+
+
+def _token(error: Exception, slack: SlackSettings) -> Check:
+    if isinstance(error, SlackApiError):
+        return Check("slack token", Health.FAIL, f"Slack refuses the bot token ({error.response.get('error')}).", _REINSTALL)
+    text = f"{slack.api_url} cannot be reached ({type(error).__name__})."
+    return Check("slack token", Health.FAIL, text, "See whether this machine reaches Slack; everything but Slack goes on.")
+
+
+def _scopes(headers: dict[str, str]) -> Check:
+    said = next((value for name, value in headers.items() if name.lower() == "x-oauth-scopes"), None)
+    if said is None:
+        return Check("slack scopes", Health.WARN, "Slack does not say which scopes the token has.", _REINSTALL)
+    held = {scope.strip() for scope in said.split(",")}
+    if missing := sorted(set(BOT_SCOPES) - held):
+        return Check("slack scopes", Health.FAIL, f"The token lacks {', '.join(missing)}.", _REINSTALL)
+    more = sorted(held - set(BOT_SCOPES))
+    text = f"It has the {len(BOT_SCOPES)} scopes of the manifest."
+    if more:
+        return Check("slack scopes", Health.WARN, f"{text} It also has {', '.join(more)}, which nothing uses.", _REINSTALL)
+    return Check("slack scopes", Health.OK, text)
+
+
+def _membership(client: WebClient, channel: str) -> Check:
+    name = "slack channel"
+    if not channel:
+        return Check(name, Health.FAIL, "No channel is set.", "Set slack.channel to the channel's id.")
+    try:
+        client.conversations_history(channel=channel, limit=1)
+    except SLACK_FAILED as error:
+        code = error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
+        remedies = {
+            "not_in_channel": "Invite it there: `/invite @anr`.",
+            "channel_not_found": "Set the channel's id, not its name; a private channel has to invite the bot first.",
+            "is_archived": "Set another channel, or restore this one.",
+        }
+        text = f"The bot cannot be in {channel} ({code})."
+        return Check(name, Health.FAIL, text, remedies.get(str(code), "See Slack's word for it, and try again."))
+    return Check(name, Health.OK, f"The bot is in {channel}.")

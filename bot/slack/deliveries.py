@@ -1,0 +1,128 @@
+"""Where each message stands: which channel and ts it has, what it shows, what could not be delivered. Survives a restart.
+
+Kept in a small database beside the journal. Losing it loses no story: a message that is not known is looked for in the
+channel before it is posted (bot/slack/outbox.py).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+_SCHEMA = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS messages (
+    operation TEXT NOT NULL, part TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL, shown TEXT NOT NULL,
+    tried_at REAL NOT NULL, file_id TEXT NOT NULL, PRIMARY KEY (operation, part)
+);
+CREATE TABLE IF NOT EXISTS parked (
+    operation TEXT NOT NULL, part TEXT NOT NULL, error TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (operation, part)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a message stands.
+
+    Attributes:
+        channel: where it was posted, which is the fallback channel if the story's own could not be used.
+        ts: Slack's id of the message; empty if none is known.
+        shown: digest of what it shows; empty if nobody knows.
+        tried_at: when its posting was first tried, in seconds since 1970; 0 if it was never.
+        file_id: of its picture, once uploaded.
+    """
+
+    channel: str = ""
+    ts: str = ""
+    shown: str = ""
+    tried_at: float = 0.0
+    file_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message that Slack refuses for what it is; it waits for somebody to look, and holds up no other."""
+
+    operation: str
+    part: str
+    error: str
+    since: float
+
+
+class Deliveries:
+    """The messages of one router."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def cursor(self) -> int:
+        """Return the number of the newest receipt whose story was shown."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT seq FROM cursor").fetchone()
+        return row[0] if row else 0
+
+    def advance(self, seq: int) -> None:
+        """Every story up to this receipt is shown, or parked."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (seq,))
+
+    def of(self, operation: str, part: str = "") -> Delivery:
+        """Return where a message stands: a story's own, or the reply in its thread that `part` names."""
+        query = "SELECT channel, ts, shown, tried_at, file_id FROM messages WHERE operation = ? AND part = ?"
+        with self._connection() as connection:
+            row = connection.execute(query, (operation, part)).fetchone()
+        return Delivery(*row) if row else Delivery()
+
+    def save(self, operation: str, part: str, delivery: Delivery) -> None:
+        """Remember where a message stands; if it was parked, it no longer is."""
+        with self._connection() as connection:
+            row = (operation, part, *astuple(delivery))
+            connection.execute("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("DELETE FROM parked WHERE operation = ? AND part = ?", (operation, part))
+
+    def park(self, parked: Parked) -> None:
+        """Put a message aside."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?)", astuple(parked))
+
+    def parked(self) -> tuple[Parked, ...]:
+        """Return what was put aside, the oldest first."""
+        query = "SELECT operation, part, error, since FROM parked ORDER BY since"
+        with self._connection() as connection:
+            return tuple(Parked(*row) for row in connection.execute(query).fetchall())
+
+    def close(self) -> None:
+        """Let go of the database."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield the one connection to the database; a file that was removed or replaced is opened anew."""
+        with self._lock:
+            if self._opened is not None and self._identity != _identity(self._file):
+                self._opened.close()
+                self._opened = None
+            if self._opened is None:
+                # whatever thread comes next: the lock lets one in at a time
+                self._opened = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
+                self._opened.executescript(_SCHEMA)
+                self._identity = _identity(self._file)
+            yield self._opened
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,340 @@
+"""The one message of a story: what it is, who asked and who decided, how it stands, what comes next; its evidence as replies.
+
+Pure. Buttons are there while something can be decided, and gone when it is over. Excluded: answers to whoever asked
+(bot/views/answers.py), and how messages get to Slack (bot/slack/outbox.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from bot.blockkit.blocks import (
+    MAX_BLOCKS,
+    actions,
+    because,
+    bounded,
+    button,
+    context,
+    ends_at,
+    escape,
+    evidence,
+    gate_summary,
+    gate_table,
+    header,
+    hold_line,
+    mark,
+    mrkdwn,
+    passed_over,
+    percent,
+    prose,
+    section,
+    stage_kept,
+    when,
+    who,
+)
+from bot.blockkit.post import Block, Post, Reply
+from bot.stories.upkeep import UPKEEP, upkeep_outcome, upkeep_title
+from core.actors import Approvable
+from core.operations.requests import Reexamined
+from core.receipts.chain import Sealed
+from core.receipts.evidence import Hold
+from core.receipts.receipt import Action, Phase, Receipt, Result
+from core.rollout.approvals import BRAKES, Approval, ApprovalStatus
+from core.text import spoken
+
+_OUTCOMES = frozenset(
+    {Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE, *UPKEEP}
+)
+
+
+def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None) -> Post:  # noqa: C901 - one part a line
+    """Return the one message of a story, as it stands.
+
+    Args:
+        sealed: the story's receipts, in order of number; at least one.
+        approval: the request that the story is about, if any.
+        look: what the gates said lately, while the request waits.
+    """
+    first, last = sealed[0].receipt, _last_step(sealed)
+    title = _title(first, last, approval)
+    pending = approval is not None and approval.status is ApprovalStatus.PENDING
+    blocks = [header(title)]
+    if approval is not None:
+        blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
+    else:
+        blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
+    if broken := next((one.receipt.break_glass for one in sealed if one.receipt.break_glass), None):
+        blocks.append(section(passed_over(broken)))
+    measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
+    if look is not None and pending:
+        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
+    elif measured is not None and (pending or any(not gate.passes for gate in measured.gates)):
+        blocks.extend(gate_table(measured.gates))
+        blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
+    elif measured is not None:
+        blocks.append(context(gate_summary(measured.gates)))
+    if first.holds_in_force:
+        still = (_reminder(hold, first.ts) for hold in first.holds_in_force[:10])
+        blocks.append(section("\n".join(("*Still in force:*", *still))))
+    if approval is not None and not pending:
+        blocks.append(section(ending(approval)))
+    if last.action in _OUTCOMES:
+        blocks.append(section(outcome(last)))
+    blocks.extend(_review(sealed))
+    if step := _next_step(last, approval, [hold for one in sealed for hold in one.receipt.holds_added]):
+        blocks.append(section(f"*Next:* {step}"))
+    if approval is not None and pending:
+        blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
+        blocks.append(answer_buttons(approval))
+    blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
+    return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
+
+
+def _asked_again(look: Reexamined) -> Block:
+    """Say what the gates would make of an approval that came now."""
+    if look.against is None:
+        return context(f":arrows_counterclockwise: The gates were asked again {when(look.at)}: they pass.")
+    text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {prose(look.against.text)}"
+    return section(" ".join((text, *map(prose, look.against.blockers))))
+
+
+def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
+    """Return who reviewed a promotion that somebody made alone, or the button with which somebody does."""
+    first = sealed[0].receipt
+    if first.break_glass is None or first.action is not Action.PROMOTE:
+        return
+    review = next((one.receipt for one in sealed if one.receipt.action is Action.REVIEW), None)
+    if review is not None:
+        yield section(f":white_check_mark: *Reviewed* by {who(review.actor)} {when(review.ts)}{because(review.reason)}")
+        return
+    yield section(":eyes: Another approver looks at it and says so here. Until then no other break-glass is possible.")
+    yield actions(button("Reviewed…", "ask_review", value=first.operation))
+
+
+def _last_step(sealed: Sequence[Sealed]) -> Receipt:
+    """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
+    newest = sealed[-1].receipt
+    if brake := next((one.receipt for one in sealed[1:] if one.receipt.action in {Action.ROLLBACK, Action.FREEZE}), None):
+        return brake  # it acted before its request was answered
+    after = {Action.SEEN, Action.REVIEW}
+    last = next((one.receipt for one in reversed(sealed) if one.receipt.action not in after), newest)
+    return last.model_copy(update={"router_seen": newest.router_seen}) if newest.action is Action.SEEN else last
+
+
+def _reminder(hold: Hold, now: datetime) -> str:
+    """Return one line about a hold that is still in force, so that nobody forgets it: how old, whose, how to lift it."""
+    return f"{hold_line(hold)} · for {spoken(now - hold.since)} now"
+
+
+def what(approval: Approval) -> str:
+    """Say what a request asks for."""
+    return escape(approval.what)
+
+
+def ending(approval: Approval) -> str:
+    """Say how a request ended, and who decided it."""
+    approved = approval.status is ApprovalStatus.APPROVED
+    signers = [one.actor for one in approval.signatures if one.decision == "approved"] if approved else []
+    deciders = signers or ([approval.decided_by] if approval.decided_by else [])
+    by = f" by {', '.join(map(who, deciders))}" if deciders else ""
+    at = f" {when(approval.decided_at)}" if approval.decided_at else ""
+    sign = ":white_check_mark:" if approved else ":no_entry:"
+    if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
+        return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
+    word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
+    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else prose(approval.note)
+    return f"{sign} *{word}*{by}{at}. {note}".rstrip()
+
+
+def outcome(receipt: Receipt) -> str:
+    """Say how an operation ended, as its last receipt has it."""
+    if receipt.action in UPKEEP:
+        return upkeep_outcome(receipt)
+    note = f" {prose(receipt.note)}" if receipt.note else ""
+    pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
+    if receipt.phase is Phase.INTENT:
+        return ":hourglass_flowing_sand: Being carried out…"
+    if receipt.action is Action.HOLD:
+        return f":snowflake: Promotions are held. {stage_kept(receipt)}{''.join(map(ends_at, receipt.holds_added))}"
+    if receipt.action is Action.UNFREEZE:
+        return f":unlock: Holds lifted. The router stays at {percent(receipt.stage_after)}."
+    match receipt.result:
+        case Result.APPLIED if receipt.action in {Action.ROLLBACK, Action.FREEZE}:
+            until = "".join(map(ends_at, receipt.holds_added))
+            return f":octagonal_sign: The router is in its safe settings: ANR off, R4 forced.{until}{pilot}{note}"
+        case Result.APPLIED:
+            seen = receipt.router_seen
+            if seen and receipt.stage_after is not None and seen.shows(receipt.stage_after):
+                shown = f" The running router shows it since {when(seen.at)}."
+            else:
+                shown = " The running router has not shown it in its ledger yet."
+            return f":rocket: Now at *{percent(receipt.stage_after)}*.{pilot}{shown}{note}"
+        case Result.OVERTAKEN:
+            return f":octagonal_sign: Overtaken by a brake; nothing was promoted.{note}"
+        case Result.NOT_APPLIED | Result.UNKNOWN:
+            return f":x: Not applied; the settings say {percent(receipt.stage_after)}.{note}"
+        case _:
+            return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
+
+
+def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
+    if approval is not None:
+        return _request_title(last, approval)
+    if first.action in UPKEEP:
+        return upkeep_title(last)
+    safe = "" if last.result is Result.APPLIED else ", but the router may not be safe"
+    match first.action:
+        case Action.ROLLBACK:
+            return f"Rolled back{safe}"
+        case Action.FREEZE:
+            return f"Frozen{safe}"
+        case Action.HOLD:
+            return f"Frozen, with the stage kept at {percent(first.stage_after)}"
+        case Action.LOWER:
+            return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}"
+        case Action.UNFREEZE:
+            return f"{len(first.holds_lifted)} hold(s) lifted, others in force" if first.holds_in_force else "Unfrozen"
+        case Action.PROMOTE if first.break_glass is not None:
+            failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
+            return f"Break-glass promotion{failed}: {percent(first.stage_before)} → {percent(first.stage_after)}"
+        case Action.PROMOTE:
+            return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}"
+        case Action.INIT:
+            return "The journal begins"
+        case action:
+            return str(action).capitalize()
+
+
+def _request_title(last: Receipt, approval: Approval) -> str:
+    about = f"{approval.from_stage} → {approval.to_stage} %" if approval.action is Approvable.PROMOTE else str(approval.action)
+    if approval.action in BRAKES and approval.status in {ApprovalStatus.APPROVED, ApprovalStatus.STALE}:
+        done = "Rolled back" if approval.action is Approvable.ROLLBACK else "Frozen"
+        return done if last.result in {None, Result.APPLIED} else f"{done}, but the router may not be safe"
+    done = "Promoted" if approval.action is Approvable.PROMOTE else "Done"
+    undone = "Not promoted" if approval.action is Approvable.PROMOTE else "Not done"
+    match approval.status:
+        case ApprovalStatus.PENDING:
+            return f"Approval wanted: {about}"
+        case ApprovalStatus.STALE:
+            return f"{undone}: no longer valid: {about}"
+        case ApprovalStatus.APPROVED if last.phase is Phase.INTENT:
+            return f"Approved, being carried out: {about}"
+        case ApprovalStatus.APPROVED if last.result not in {None, Result.APPLIED}:
+            return f"Approved, but it failed: {about}"
+        case ApprovalStatus.APPROVED:
+            return f"{done}: {about}"
+        case status:
+            return f"{str(status).capitalize()}: {about}"
+
+
+def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) -> str:  # noqa: C901, PLR0912 - one arm a state
+    """Say what happens next, or what somebody has to do."""
+    if approval is not None and approval.status is ApprovalStatus.PENDING:
+        count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
+        return f"{count}; everything is checked again at the click. One no ends it."
+    if last.phase is Phase.INTENT:
+        return "the settings are written and read back."
+    if (
+        approval is not None
+        and approval.status is not ApprovalStatus.APPROVED
+        and last.action not in {Action.ROLLBACK, Action.FREEZE}
+    ):
+        return f"nothing happens by itself. Ask again with `/anr {approval.action}` when it is time."
+    match last.action, last.result:
+        case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
+            return "make the router safe by hand now, then look at `/anr status`."
+        case Action.ROLLBACK, _:
+            return "find out why. Then somebody asks for a promotion with `/anr promote`; the daily run does not."
+        case Action.FREEZE, _:
+            return f"find out why. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
+        case Action.HOLD, _:
+            return f"the stage is served on, and a step down or `/anr rollback` stays possible. {_how_to_lift(put)}"
+        case Action.UNFREEZE, _:
+            if last.holds_in_force:
+                return "promotions stay held until the other holds are lifted."
+            return "nothing is promoted by itself: somebody asks with `/anr promote`."
+        case Action.RESTORE, _:
+            return f"look whether the router learns as it should. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
+        case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
+            return "the next daily run reports on it. `/anr rollback` takes it back at once."
+        case Action.PROMOTE, _:
+            return "look at `/anr status`, then ask again with `/anr promote`."
+        case _:
+            return ""
+
+
+def _how_to_lift(put: Sequence[Hold]) -> str:
+    ids = " ".join(hold.id[:8] for hold in put)
+    return f"`/anr unfreeze {ids}` lifts the hold." if ids else ""
+
+
+def _signed_so_far(approval: Approval) -> str:
+    if approval.needed <= 1 and not approval.signatures:
+        return ""
+    names = ", ".join(who(one.actor) for one in approval.signatures) or "nobody yet"
+    return f" · approved so far: {names} ({len(approval.signatures)} of {approval.needed})"
+
+
+def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
+    """Return the evidence of each receipt: what was measured, written and read back. People are named in the message alone.
+
+    A name in a new message calls its owner; evidence should not.
+    """
+    for one in sealed:
+        receipt = one.receipt
+        if receipt.action is Action.INIT:  # its message says everything
+            continue
+        lines = [f"*Receipt `{one.mark}`* · {when(receipt.ts)} · {_step(receipt)}"]
+        lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
+        if receipt.backup:
+            lines.append(f"Backup `{escape(receipt.backup.name)}`, sha256 `{receipt.backup.digest}`")
+        if receipt.router_seen:
+            lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
+        lines.extend(f"Hold `{hold.id[:8]}` put" for hold in receipt.holds_added)
+        lines.extend(f"Hold `{hold_id[:8]}` lifted" for hold_id in receipt.holds_lifted)
+        found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
+        blocks = (section("\n".join(lines)), *found)
+        if receipt.host:
+            blocks += (context(f"{escape(receipt.build)} on {escape(receipt.host)}{_runbook(receipt)}"),)
+        yield Reply(f"receipt-{receipt.seq}", f"Receipt {one.mark}: {_step(receipt)}", blocks)
+
+
+def _step(receipt: Receipt) -> str:
+    ended = f", {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+    return f"{receipt.action} {receipt.phase}{ended}"
+
+
+def _settings_shown(receipt: Receipt) -> Iterator[tuple[str, dict[str, str]]]:
+    if receipt.settings_written:
+        yield "Settings to write" if receipt.phase is Phase.INTENT else "Settings written", dict(receipt.settings_written)
+    if receipt.settings_observed:
+        ours = {name: value for name, value in receipt.settings_observed.items() if name.startswith("NOVA_ANR_")}
+        yield "Settings read back", ours
+
+
+def _settings(values: dict[str, str]) -> str:
+    return ", ".join(f"`{escape(name)}={escape(value)}`" for name, value in sorted(values.items()))
+
+
+def _runbook(receipt: Receipt) -> str:
+    return f" · runbook: {escape(receipt.runbook_url)}" if receipt.runbook_url else ""
+
+
+def answer_buttons(approval: Approval) -> Block:
+    """Return the buttons that answer a request that waits."""
+    promotes = approval.action is Approvable.PROMOTE
+    consequence = (
+        f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)
+    )
+    if approval.action is Approvable.RESTORE:
+        consequence += ": the router goes to its safe settings, the rollout is frozen, the bandit's state is replaced."
+    confirm = {
+        "title": {"type": "plain_text", "text": "Promote now?" if promotes else f"{str(approval.action).capitalize()} now?"},
+        "text": mrkdwn(bounded(consequence, 300)),
+        "confirm": {"type": "plain_text", "text": str(approval.action).capitalize()},
+        "deny": {"type": "plain_text", "text": "Not yet"},
+    }
+    row = [button("Approve", "approve", value=approval.id, style="primary", confirm=confirm)]
+    if approval.action in BRAKES:
+        alone = {**confirm, "text": mrkdwn("It happens at once, without an approval. Those who were to be asked are told.")}
+        row.append(button("Do it now, alone", f"{approval.action}_now", value=approval.id, confirm=alone))
+    return actions(*row, button("Deny…", "ask_deny", value=approval.id, style="danger"))

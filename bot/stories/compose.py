@@ -1,0 +1,118 @@
+"""Receipts -> what their story shows: finds what else a story is about, and hands it to the one that renders it.
+
+What is shown beside the receipts (the gates at present of a request that waits, details that somebody asked for) lives here
+and only here: after a restart it is looked up anew. Excluded: rendering, and bringing it to Slack (bot/slack/outbox.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+
+from bot.blockkit.post import Post
+from bot.stories import card, notices
+from bot.stories.alerts import alert_story
+from bot.stories.daily import Day, daily_report
+from bot.stories.preflight import announced, skipped
+from core.operations.requests import Reexamined
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Receipt
+from core.rollout.schedule import begin_of, next_run
+from core.rollout.timeline import spells
+from core.target.target import Site
+
+
+class Telling:
+    """Tells the stories of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._looks: dict[str, Reexamined] = {}
+        self._opened: set[str] = set()
+
+    def looked(self, found: Reexamined) -> None:
+        """Remember what the gates said about a request that waits."""
+        self._looks[found.approval.id] = found
+
+    def open(self, operation: str) -> None:
+        """Remember that somebody asked for the details of a story."""
+        self._opened.add(operation)
+
+    def tell(self, operation: str) -> Post | None:
+        """Return what a story shows at present; None if it has no receipt.
+
+        Raises:
+            JournalError: its receipts cannot be read.
+        """
+        sealed = self._site.journal.of_operation(operation)
+        if not sealed:
+            return None
+        if any(one.receipt.alert for one in sealed):
+            return alert_story(sealed, self._lifted(sealed), silences=bool(self._site.target.alertmanager_url))
+        match sealed[0].receipt.action:
+            case Action.DAILY:
+                return daily_report(self._day(sealed))
+            case Action.PREFLIGHT:
+                day = _date_of(sealed[0].receipt)
+                run, veto, missed = (self._site.journal.by_cause(f"{what}:{day}") for what in ("daily", "skip", "missed"))
+                return announced(sealed[0], begin_of(day, self._site.target.schedule), run, missed or veto)
+            case Action.SKIP:
+                return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
+            case _:
+                approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
+                approval = self._site.journal.approval(approval_id) if approval_id else None
+                if notices.is_notice(sealed):
+                    return notices.notice(sealed)
+                return card.story(sealed, approval, self._looks.get(operation))
+
+    def touched(self, news: Sequence[Sealed]) -> tuple[str, ...]:
+        """Return the stories that new receipts change, each once: their own, and those that they bring to an end.
+
+        Raises:
+            JournalError: the receipts of those cannot be read.
+        """
+        return tuple(dict.fromkeys(operation for one in news for operation in self._touched(one.receipt)))
+
+    def _touched(self, receipt: Receipt) -> Iterator[str]:
+        yield receipt.operation
+        for hold in receipt.holds_lifted:
+            if (frozen := self._site.journal.story_of(hold)) is not None:
+                yield frozen
+        scheduled = receipt.action in {Action.DAILY, Action.SKIP}
+        if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
+            yield announcement.receipt.operation
+        if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
+            yield before.operation
+
+    def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
+        """Return, by hold, the receipt that lifted it, of the holds of a story."""
+        holds = {hold.id for one in sealed for hold in one.receipt.holds_added}
+        holds = {hold for hold in holds if not self._site.brake.has(hold)}  # a mark is there as long as its hold
+        after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
+        return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
+
+    def _day(self, sealed: Sequence[Sealed]) -> Day:
+        run, target = sealed[0].receipt, self._site.target
+        history = [one.receipt for one in self._site.journal.receipts()]
+        hours = (run.metrics or {}).get("hours", ())
+        later = any(one.action is Action.DAILY and one.seq > run.seq for one in history)
+        return Day(
+            sealed=sealed,
+            yesterday=_last_daily(history, run.seq),
+            spells=spells(history, datetime.fromisoformat(hours[0]["start"]), run.ts) if hours else (),
+            zone=target.schedule.zone,
+            next_run=next_run(run.ts, target.schedule),
+            runbook_url=target.runbook_url,
+            superseded=later,
+            details=run.operation in self._opened,
+        )
+
+    def _run_before(self, receipt: Receipt) -> Receipt | None:
+        return _last_daily([one.receipt for one in self._site.journal.receipts()], receipt.seq)
+
+
+def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
+    return next((one for one in reversed(history) if one.action is Action.DAILY and one.seq < before), None)
+
+
+def _date_of(receipt: Receipt) -> date:
+    """The local date that the cause of a scheduled run, its pre-flight or its veto names."""
+    return date.fromisoformat((receipt.cause or "").partition(":")[2])

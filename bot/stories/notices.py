@@ -1,0 +1,78 @@
+"""What the channel shows of drift, the guard and the schedule: one message each, updated until it is over. Pure."""
+
+from collections.abc import Sequence
+
+from bot.blockkit.blocks import actions, button, context, escape, gate_table, header, mark, mrkdwn, section, when, who
+from bot.blockkit.post import Block, Post
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase, Receipt, Result
+
+_SUBJECTS = frozenset({Action.DRIFT, Action.AGREED, Action.REAPPLY, Action.ACCEPT, Action.GUARD, Action.PAUSE, Action.RESUME})
+
+
+def is_notice(sealed: Sequence[Sealed]) -> bool:
+    """Whether a story is one of those that are shown here."""
+    return sealed[0].receipt.action in _SUBJECTS
+
+
+def notice(sealed: Sequence[Sealed]) -> Post:
+    """Return the message of such a story, as it stands."""
+    first, last = sealed[0].receipt, sealed[-1].receipt
+    title, blocks = _notice(first, last)
+    marks = context(" · ".join(mark(one) for one in sealed[-4:]))
+    return Post(title, (header(title), *blocks, marks))
+
+
+def _notice(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
+    match first.action:
+        case Action.GUARD:
+            text = f":shield: {escape(first.note)}\nThe guard only observes: nothing was done. Look at the router now."
+            return "The guard would have frozen", [section(text), *gate_table(first.gates)]
+        case Action.PAUSE:
+            text = "The daily run reports and promotes nothing until `/anr schedule resume`."
+            return "Schedule paused", [section(f"by {who(first.actor)}{_because(first)}\n{text}")]
+        case Action.RESUME:
+            return "Schedule resumed", [section(f"by {who(first.actor)}{_because(first)}")]
+        case _:
+            return _drift(first, last)
+
+
+def _drift(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
+    match last.action, last.phase, last.result:
+        case Action.DRIFT, _, _:
+            text = f":warning: {escape(last.note)}\nNo promotion goes through until this is over. An approver ends it:"
+            return "Router and journal differ", [section(text), _buttons(last.operation)]
+        case Action.AGREED, _, _:
+            return "Router and journal agree again", [section(f"They differed since {when(first.ts)}: {escape(first.note)}")]
+        case Action.ACCEPT, _, _:
+            text = f"{who(last.actor)} accepted it{_because(last)}: the journal says {last.stage_after} % now."
+            return "Drift accepted", [section(f"{escape(last.note)}\n{text} The next promotion has to be asked for.")]
+        case Action.REAPPLY, Phase.INTENT, _:
+            return "Drift: being put back", [section(f"{who(last.actor)} puts the journal's settings back{_because(last)}.")]
+        case Action.REAPPLY, _, Result.APPLIED:
+            text = f"{who(last.actor)} put the journal's settings back{_because(last)}: {last.stage_after} %."
+            return "Drift put back", [section(f"{text} {escape(last.note)}".rstrip())]
+    text = f":x: {who(last.actor)} tried to put the journal's settings back, and it failed. {escape(last.note)}"
+    return "Router and journal still differ", [section(text), _buttons(last.operation)]
+
+
+def _because(receipt: Receipt) -> str:
+    return f" (“{escape(receipt.reason)}”)" if receipt.reason else ""
+
+
+def _buttons(story: str) -> Block:
+    again = "The settings that the journal says are written once more, and the router is reloaded."
+    adopt = "The journal records what the router shows. Nothing is written to the router."
+    return actions(
+        button("Re-apply", "reapply", value=story, style="primary", confirm=_confirm(again, "Re-apply")),
+        button("Accept", "accept", value=story, confirm=_confirm(adopt, "Accept")),
+    )
+
+
+def _confirm(text: str, yes: str) -> Block:
+    return {
+        "title": {"type": "plain_text", "text": "Are you sure?"},
+        "text": mrkdwn(text),
+        "confirm": {"type": "plain_text", "text": yes},
+        "deny": {"type": "plain_text", "text": "Not yet"},
+    }

@@ -1,0 +1,68 @@
+"""What backups, restores, pruning and archiving look like in Slack.
+
+Pure. Excluded: the rest of a story's message (bot/stories/card.py) and of an answer (bot/views/answers.py).
+"""
+
+from collections.abc import Sequence
+
+from bot.blockkit.blocks import escape, section, when
+from bot.blockkit.post import Block
+from core.receipts.receipt import Action, Phase, Receipt, Result
+from core.router.backups import Backup
+
+UPKEEP = frozenset({Action.BACKUP, Action.RESTORE, Action.PRUNE, Action.ARCHIVE})
+_TITLES = {
+    Action.BACKUP: ("State backed up", "The state could not be backed up"),
+    Action.PRUNE: ("Old receipts pruned", "Old receipts could not be pruned"),
+    Action.ARCHIVE: ("Ledger archived", "The ledger could not be archived"),
+}
+"""Title of a story that was done, and of one that was not."""
+_BACKUPS_LISTED, _ARCHIVES_LISTED = 12, 24
+
+
+def upkeep_title(receipt: Receipt) -> str:
+    """Return the title of a story of upkeep that nobody had to approve."""
+    done, failed = _TITLES.get(receipt.action, ("State restored", "State not restored"))
+    return done if receipt.backup or receipt.checkpoint or receipt.archived else failed
+
+
+def upkeep_outcome(receipt: Receipt) -> str:
+    """Say what upkeep did: which backup, which state, which archives, which receipts."""
+    note = f" {escape(receipt.note)}" if receipt.note else ""
+    deleted = f" Deleted: {receipt.deleted.count:,} file(s), listed in the receipt." if receipt.deleted else ""
+    match receipt.action:
+        case Action.RESTORE:
+            return _restore(receipt) + note
+        case Action.BACKUP if receipt.backup:
+            return f":floppy_disk: `{escape(receipt.backup.name)}`, {receipt.backup.size:,} bytes.{deleted}{note}"
+        case Action.PRUNE if receipt.checkpoint:
+            gone = f"{receipt.checkpoint.pruned:,} receipts up to #{receipt.checkpoint.last}"
+            return f":wastebasket: {gone} are gone; this checkpoint seals them, so that `verify` still holds.{note}"
+        case Action.ARCHIVE if receipt.archived:
+            months = "\n".join(f"• `{escape(one.name)}`: {one.lines:,} lines" for one in receipt.archived[:_ARCHIVES_LISTED])
+            return f":card_file_box: Moved out of the ledger, each verified:\n{months}{deleted}{note}"
+        case _:
+            return f":x: Not done.{deleted}{note}"
+
+
+def _restore(receipt: Receipt) -> str:
+    if receipt.phase is Phase.INTENT:
+        return ":hourglass_flowing_sand: The rollout is frozen; the state is being put back…"
+    name = escape(receipt.restored.name) if receipt.restored else "a backup"
+    before = f" The state before it is kept as `{escape(receipt.backup.name)}`." if receipt.backup else ""
+    if receipt.result is Result.APPLIED:
+        return f":floppy_disk: The state is that of `{name}`; requests from before are void.{before} The rollout is frozen."
+    return f":x: The state of `{name}` is not there, or not known to be.{before} The rollout is frozen."
+
+
+def backups(found: Sequence[Backup]) -> list[Block]:
+    """Return the backups of the bandit's state, a line each, the newest first."""
+    lines = [
+        f"{':white_check_mark:' if one.valid else ':x:'} `{escape(one.name)}` {when(one.made_at)} · {one.size:,} bytes · "
+        f"sha256 `{one.digest[:12]}`{'' if one.valid else f' · *{escape(one.problem or str())}*'}"
+        for one in found[:_BACKUPS_LISTED]
+    ]
+    if not lines:
+        return [section("There are no backups yet; `/anr backup` makes one.")]
+    more = len(found) - _BACKUPS_LISTED
+    return [section("\n".join((*lines, *([f"{more} more: `anr backups` lists all."] if more > 0 else []))))]

@@ -1,0 +1,165 @@
+"""The app's home: published when somebody opens it, and again for them when something was recorded.
+
+Slack does not say when somebody closes it, so that it is kept up to date for a while after it was opened. Excluded: what it
+shows (bot/views/home.py); its buttons open modals (bot/surfaces/modals.py) or answer requests (bot/surfaces/buttons.py).
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bot.dispatch.channel import Station
+from bot.dispatch.dispatcher import Desk
+from bot.dispatch.request import Request
+from bot.slack.calls import SlackCalls
+from bot.slack.errors import SLACK_FAILED
+from bot.views import answers, home
+from bot.views.home import DAYS, Glance
+from core.canonical import canonical_bytes
+from core.errors import AnrError
+from core.rollout.schedule import next_run
+from core.rollout.timeline import spells
+from core.system.files import read_bounded, write_durably
+from core.system.logs import logger
+from core.target.target import Site
+
+log = logger(__name__)
+
+POLL_SECONDS = 2.0
+"""How often the journals are looked at for news while somebody has the home open."""
+OPEN_SECONDS = 12 * 3600.0
+"""How long a home is kept up to date after it was opened."""
+MAX_OPEN = 200
+_RECEIPTS_SHOWN = 5
+_MAX_FILE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A home that somebody has opened.
+
+    Attributes:
+        team: their workspace, as Slack said.
+        at: when they opened it, in seconds since 1970.
+        heads: number of each router's newest receipt when it was last drawn.
+    """
+
+    team: str | None
+    at: float
+    heads: tuple[int, ...] = ()
+
+
+class Home:
+    """The homes of everybody who has opened theirs."""
+
+    def __init__(self, desk: Desk, calls: SlackCalls, file: Path) -> None:
+        self._desk = desk
+        self._calls = calls
+        self._file = file
+        self._open = _remembered(file)
+
+    async def opened(self, user: str, team: str | None) -> None:
+        """Show somebody their home, and keep it up to date."""
+        self._open.pop(user, None)
+        self._open[user] = _Open(team, time.time())
+        while len(self._open) > MAX_OPEN:
+            self._open.pop(next(iter(self._open)))
+        await asyncio.to_thread(self._remember)
+        await self._publish([user])
+
+    def _remember(self) -> None:
+        """Keep who has a home open, so that a restart leaves nobody with an old one."""
+        try:
+            write_durably(self._file, canonical_bytes({user: one.at for user, one in self._open.items()}))
+        except OSError as error:
+            log.warning("who has a home open could not be kept: %s", error)
+
+    async def run(self) -> None:
+        """Follow the journals until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._follow()
+            except Exception:  # the top of a follower that must not die: the next look tries again
+                log.exception("the homes were not drawn anew")
+
+    async def _follow(self) -> None:
+        still = time.time() - OPEN_SECONDS
+        self._open = {user: one for user, one in self._open.items() if one.at > still}
+        if not self._open:
+            return
+        heads = await self._heads()
+        await self._publish([user for user, one in self._open.items() if one.heads != heads])
+
+    async def _publish(self, users: Sequence[str]) -> None:
+        """Show these people their homes; who cannot be shown theirs is tried again at the next look."""
+        if not users:
+            return
+        heads = await self._heads()
+        glances = [await asyncio.to_thread(glance, station) for station in self._desk.stations.values()]
+        for user in users:
+            known = self._open.get(user)
+            if known is None:
+                continue
+            view = await self._view(Request(user, known.team, None), glances)
+            try:
+                await self._calls("views.publish", user_id=user, view=view)
+            except SLACK_FAILED as error:
+                log.warning("the home of %s was not published: %s", user, error)
+            else:
+                self._open[user] = replace(known, heads=heads)
+
+    async def _heads(self) -> tuple[int, ...]:
+        return tuple([await asyncio.to_thread(_head, station.site) for station in self._desk.stations.values()])
+
+    async def _view(self, request: Request, glances: list[Glance]) -> dict[str, Any]:
+        try:
+            actor = await self._desk.who(request)
+        except AnrError as error:
+            return home.closed(answers.failure(str(error)))
+        if not actor.roles:
+            return home.closed(answers.answer(answers.NOT_A_MEMBER))
+        return home.home(glances, next(iter(self._desk.stations.values())).site.clock())
+
+
+def glance(station: Station) -> Glance:
+    """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
+    site, seen = station.site, station.look(None)
+    now = seen.now
+    try:
+        history = site.journal.receipts()
+    except AnrError:
+        history = ()  # the overview says that it cannot be read
+    return Glance(
+        seen=seen,
+        sighting=site.sighting(),
+        receipts=history[-_RECEIPTS_SHOWN:],
+        spells=spells((one.receipt for one in history), now - timedelta(days=DAYS), now) if history else (),
+        next_run=next_run(now, site.target.schedule),
+        schedule=site.target.schedule,
+        stages=site.target.stages,
+    )
+
+
+def _remembered(file: Path) -> dict[str, _Open]:
+    try:
+        kept = json.loads(read_bounded(file, _MAX_FILE_BYTES))
+        known = {str(user): _Open(None, float(at)) for user, at in kept.items()}
+        return dict(sorted(known.items(), key=lambda one: one[1].at)[-MAX_OPEN:])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("who had a home open cannot be read; they open it again: %s", error)
+        return {}
+
+
+def _head(site: Site) -> int:
+    try:
+        return max((one.receipt.seq for one in site.journal.receipts(last=1)), default=0)
+    except AnrError:
+        return -1

@@ -1,0 +1,245 @@
+"""Results -> the answer to the person who asked, and to nobody else.
+
+Pure. Excluded: the channel's messages (bot/stories/card.py) and what both are built of (bot/blockkit/blocks.py).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from bot.blockkit.blocks import (
+    actions,
+    button,
+    context,
+    ends_at,
+    escape,
+    evidence,
+    gate_table,
+    hold_line,
+    mark,
+    percent,
+    prose,
+    section,
+    stage_kept,
+    verdict,
+    when,
+    who,
+)
+from bot.blockkit.post import Block
+from bot.commands.command import WORDS, Misunderstood
+from bot.stories.card import ending, outcome, what
+from bot.stories.upkeep import upkeep_outcome
+from core.brake.answers import Acknowledged, Silenced
+from core.brake.brake import Braked
+from core.brake.hold import Held
+from core.brake.lift import Unfrozen
+from core.gates.report import Gate, Report
+from core.operations.break_glass import Reviewed
+from core.operations.daily import DailyRun, Scheduled, Skipped
+from core.operations.restore import Restored
+from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
+from core.receipts.chain import Flaw, Sealed
+from core.receipts.receipt import Action
+from core.rollout.approvals import BRAKES
+from core.rollout.blockers import codes
+from core.rollout.decisions import NeedsApproval
+from core.rollout.refusals import Refuse, not_allowed
+from core.rollout.state import RolloutState
+from core.target.overview import Overview
+from core.upkeep.backup import BackedUp
+
+HELP = {
+    "status": "stage, holds, gates and open requests",
+    "why": "everything that stands in the way of the next promotion, with its owner and how to lift it",
+    "next": "the earliest possible promotion, and what the next scheduled run will do",
+    "report": "the gates over the last 24 hours",
+    "promote [stage] [reason]": "ask for the next stage, or a lower one; `--dry-run` only decides",
+    "approve ID · deny ID [reason]": "answer a request, as its buttons do",
+    "rollback [reason]": "router to its safe settings, at once",
+    "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
+    "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
+    "schedule pause · resume [reason]": "the daily run only reports, or goes on",
+    "skip [reason]": "the next daily run reports and promotes nothing; those after it go on",
+    "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
+    "receipts [number] [@person]": "the last receipts, five or as many as you say",
+    "verify": "check that no receipt was altered",
+    "doctor": "examine everything that operating the router depends on, Slack too",
+    "backups": "the backups of the bandit's state, each checked",
+    "backup": "back the bandit's state up now",
+    "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
+}
+
+
+NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", "operators")
+"""What somebody without any role is told, wherever they come in."""
+
+
+def help_text(problem: Misunderstood | None = None) -> list[Block]:
+    """Return the commands and their buttons, after what was not understood."""
+    lines = [f"`/anr {words}` — {does}" for words, does in HELP.items()]
+    looks = actions(*(button(word.capitalize(), f"show_{word}") for word in ("status", "report", "receipts")))
+    acts = actions(
+        button("Promote…", "ask_promote", style="primary"),
+        button("Freeze…", "ask_freeze", style="danger"),
+        button("Unfreeze…", "ask_unfreeze"),
+        button("Restore…", "ask_restore"),
+    )
+    blocks = [section("\n".join(lines)), looks, acts]
+    if problem is None:
+        return blocks
+    hint = f" Did you mean `/anr {problem.nearest}`?" if problem.nearest else ""
+    return [section(f":question: {escape(problem.problem)}{hint} Nothing was done."), *blocks]
+
+
+def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
+    """Return why something was not done."""
+    blockers = "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
+    table = gate_table(gates)
+    return [section(f":no_entry: {prose(refuse.text)}{'' if table else blockers}"), *table]
+
+
+def too_few_approvers(needed: int, there: int) -> list[Block]:
+    """Say that a request waits in vain, and how to change that."""
+    people = "one more person has" if needed == 1 else f"{needed} more people have"
+    text = (
+        f":warning: *Nobody may be there to answer.* {people.capitalize()} to approve, and of those whom the settings name "
+        f"{'none is' if not there else f'only {there} is'} an active full member of this workspace beside you. "
+        "Add somebody to `approvers` in the settings, or take the request back with Deny."
+    )
+    return [section(text)]
+
+
+def failure(text: str) -> list[Block]:
+    """Return what went wrong."""
+    return [section(f":warning: {prose(text)}")]
+
+
+def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
+    """Return the answer to the person who acted."""
+    match result:
+        case Refused(refusal=refuse, report=report):
+            return refusal(refuse, report.gates.gates if report else ())
+        case Refuse():
+            return refusal(result)
+        case Asked(approval=approval) if approval.action in BRAKES:
+            line = (
+                f":hourglass: *Asked, not done yet.* {what(approval).capitalize()} waits for an approver, as the settings want."
+            )
+            now = f"If it cannot wait: the button *Do it now, alone* on its card, or `/anr {approval.action} --now`."
+            return [section(f"{line}\n{now}")]
+        case Reviewed(sealed=sealed):
+            return [section(":white_check_mark: Reviewed. The next break-glass is possible again."), context(mark(sealed))]
+        case Asked(approval=approval):
+            return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
+        case WouldMove(decision=decision, report=report):
+            comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
+            line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
+            return [section(line), *gate_table(report.gates.gates if report else ())]
+        case Moved(sealed=sealed):
+            return [section(outcome(sealed.receipt)), context(mark(sealed))]
+        case Signed(approval=approval):
+            line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
+            return [section(line)]
+        case Ended(approval=approval):
+            return [section(ending(approval))]
+        case Braked():
+            return _braked(result)
+        case Held(sealed=sealed, hold=hold):
+            line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
+            return [section(line), context(mark(sealed))]
+        case Unfrozen(sealed=sealed, lifted=lifted, left=left):
+            stays = f" The router stays at {percent(sealed.receipt.stage_after)}; ask for a promotion when you are ready."
+            more = f" {len(left)} still in force." if left else stays
+            return [section(f":unlock: {len(lifted)} hold(s) lifted.{more}")]
+        case Scheduled(paused=paused, sealed=sealed):
+            line = "paused: the daily run reports and promotes nothing" if paused else "going on"
+            return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case BackedUp(sealed=sealed) | Restored(sealed=sealed):
+            return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
+        case Skipped(day=day, sealed=sealed):
+            text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."
+            return [section(text), context(mark(sealed))]
+        case Acknowledged():
+            return [section(":eyes: Acknowledged; the card says so.")]
+        case Silenced(sealed=sealed, left=left):
+            rest = "".join(f"\n• not silenced: {escape(one)}" for one in left)
+            return [section(f":no_bell: {escape(sealed.receipt.note)}. The holds are as they were.{rest}")]
+        case DailyRun(sealed=sealed):
+            return [context(mark(sealed))]
+        case _:
+            raise TypeError(f"nothing says how to show {type(result).__name__}")
+
+
+def _braked(result: Braked) -> list[Block]:
+    done = "Frozen" if result.note.action is Action.FREEZE else "Rolled back"
+    if result.safe:
+        blocks = [section(f":octagonal_sign: *{done}.* The router's settings are safe: ANR off, pilot 0.00, R4 forced.")]
+    else:
+        blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
+    blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
+    if result.sealed is not None:
+        blocks.append(context(mark(result.sealed)))
+    return blocks
+
+
+def receipts(sealed: Sequence[Sealed]) -> list[Block]:
+    """Return receipts, a line each, the newest first."""
+    lines = []
+    for one in reversed(sealed):
+        receipt = one.receipt
+        stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
+        ended = f" · {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+        lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
+    if not lines:
+        return [section("There are no receipts yet.")]
+    explained = "Each line: `#number` and the first 12 digits of the receipt's SHA-256, when, what, stage before → after, who."
+    return [section("\n".join(lines)), context(explained)]
+
+
+def verification(count: int, flaws: Sequence[Flaw], head: Sealed | None) -> list[Block]:
+    """Return whether the receipts hold."""
+    if flaws:
+        lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
+        return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}")]
+    newest = f" The newest is `{head.mark}`." if head else ""
+    return [section(f":white_check_mark: All {count} receipts verify.{newest}")]
+
+
+def _frozen(state: RolloutState) -> str:
+    if not state.frozen:
+        return "no"
+    return "yes, by rollback" if state.rolled_back else f"yes, with the stage kept at {percent(state.stage)}"
+
+
+def status(seen: Overview) -> list[Block]:
+    """Return what is so now: stage, pilot, holds, open requests, gates, and whatever cannot be told."""
+    lines = []
+    if seen.state is not None:
+        state = seen.state
+        lines.append(f"*Stage:* {percent(state.stage)}" + (f" since {when(state.since)}" if state.since else ""))
+        lines.append(f"*Frozen:* {_frozen(state)}")
+        lines.extend(f"   {hold_line(hold)}" for hold in state.holds[:10])
+        if state.paused:
+            lines.append(f"*Schedule:* paused by {who(state.paused.actor)}, {when(state.paused.since)}")
+        if state.unsettled:
+            lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
+    if seen.settings is not None:
+        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
+    lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
+    if seen.blockers:
+        lines.append(f"*In the way of the next promotion:* {codes(seen.blockers)} · `/anr why`")
+    lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
+    blocks = [section("\n".join(lines))]
+    if seen.report is not None:
+        blocks.append(section(f"*Gates:* {verdict(seen.report)}"))
+        blocks.extend(gate_table(seen.report.gates.gates))
+        blocks.append(evidence(seen.report.metrics.summary()))
+    return blocks
+
+
+def report(found: Report, window_minutes: int) -> list[Block]:
+    """Return the go/no-go report of this moment."""
+    gates = gate_table(found.gates.gates)
+    headline = section(f"{verdict(found)} over the last {window_minutes / 60:g} hours")
+    return [headline, *gates, evidence(found.metrics.summary())]
+
+
+assert set(WORDS) - {"help", "approve", "deny"} <= {words.split()[0] for words in HELP}, "every command is explained"  # noqa: S101 - at import, so that no word lacks its help

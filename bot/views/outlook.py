@@ -1,0 +1,62 @@
+"""What `why`, `next` and `doctor` look like in Slack: what stands in the way, what lies ahead, what is ill. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from bot.blockkit.blocks import MAX_BLOCKS, escape, prose, section, when, who
+from bot.blockkit.post import Block
+from core.actors import Actor
+from core.doctor.check import Check, Health
+from core.rollout.blockers import Blocker
+from core.rollout.outlook import Insight
+
+
+def why(seen: Insight) -> list[Block]:
+    """Return everything that stands in the way of the next promotion."""
+    if not seen.blockers:
+        return [section(f":large_green_circle: *Nothing stands in the way* of {_step(seen)}.")]
+    headline = section(f":construction: *{len(seen.blockers)} in the way* of {_step(seen)}:")
+    return [headline, *(_line(blocker) for blocker in seen.blockers)][:MAX_BLOCKS]
+
+
+def ahead(seen: Insight) -> list[Block]:
+    """Return the earliest possible promotion, and what the next scheduled run will do."""
+    run = section(f":calendar: Next scheduled run {when(seen.ahead.run_at)}. {prose(seen.ahead.run_does)}")
+    if seen.ahead.to_stage is None:
+        return [section(prose(seen.lines()[0])), run]
+    if seen.ahead.earliest is None:
+        first = (_line(blocker) for blocker in seen.ahead.first)
+        return [section(f":construction: {_step(seen)} is possible once this is lifted:"), *first, run][:MAX_BLOCKS]
+    since = "can be asked for now" if seen.ahead.earliest <= seen.now else f"is possible from {when(seen.ahead.earliest)}"
+    return [section(f":arrow_up: {_step(seen)} {since}, if the gates pass."), run]
+
+
+_SIGNS = {Health.OK: ":white_check_mark:", Health.WARN: ":warning:", Health.FAIL: ":x:"}
+
+
+def examined(checks: Sequence[Check]) -> list[Block]:
+    """Return what the doctor found, what is ill first, with what to do next."""
+    count = {health: sum(check.health is health for check in checks) for health in Health}
+    headline = section(f"*{count[Health.FAIL]} FAIL, {count[Health.WARN]} WARN, {count[Health.OK]} OK*")
+    ill = sorted((check for check in checks if check.health is not Health.OK), key=lambda check: check.health is Health.WARN)
+    lines = [f"{_SIGNS[check.health]} *{check.name}* — {escape(check.text)}\n      {escape(check.remedy)}" for check in ill]
+    well = "\n".join(f"{_SIGNS[Health.OK]} *{one.name}* — {escape(one.text)}" for one in checks if one.health is Health.OK)
+    return [headline, *(section(line) for line in lines[:40]), *([section(well)] if well else [])][:MAX_BLOCKS]
+
+
+_SLACK_ID = re.compile(r"\b[UW][A-Z0-9]{2,30}\b")
+"""People whom the settings list: Slack shows their names."""
+
+
+def _step(seen: Insight) -> str:
+    if seen.ahead.to_stage is None:
+        return "the next promotion"
+    return f"*{seen.ahead.from_stage} → {seen.ahead.to_stage} %*"
+
+
+def _line(blocker: Blocker) -> Block:
+    owner = who(blocker.owner) if isinstance(blocker.owner, Actor) else _SLACK_ID.sub(r"<@\g<0>>", escape(blocker.owner))
+    until = f" · ends by itself {when(blocker.until)}" if blocker.until else ""
+    alone = " · _stops the scheduled run only_" if blocker.scheduled_only else ""
+    line = f"• {prose(blocker.text)}\n      {owner} · {escape(blocker.lift)}{until}{alone}"
+    return section(line)

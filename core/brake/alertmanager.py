@@ -1,0 +1,58 @@
+"""Alertmanager's API, as far as it is asked: silences (API v2, `POST /api/v2/silences`).
+
+Excluded: what is silenced, and who may (core/brake/answers.py).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+import urllib3
+
+from core.canonical import rfc3339
+from core.errors import AnrError
+from core.text import clean_text
+
+_SECONDS = 5.0
+_MAX_ANSWER_BYTES = 64 << 10
+
+
+class AlertmanagerFailed(AnrError):
+    """Alertmanager refused, or cannot be reached."""
+
+
+def ask_for_silence(base_url: str, labels: Mapping[str, str], begins: datetime, ends: datetime, *, by: str, comment: str) -> str:
+    """Silence the alerts that carry exactly these values of these labels; return the silence's id.
+
+    Raises:
+        AlertmanagerFailed: nothing was silenced.
+    """
+    if not labels:
+        raise AlertmanagerFailed("An alert without labels cannot be silenced: the silence would cover every alert.")
+    asked = {
+        "matchers": [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in sorted(labels.items())],
+        "startsAt": rfc3339(begins),
+        "endsAt": rfc3339(ends),
+        "createdBy": by,
+        "comment": comment,
+    }
+    try:
+        with urllib3.PoolManager(retries=False) as pool:
+            answer = pool.request(
+                "POST",
+                f"{base_url}/api/v2/silences",
+                json=asked,
+                timeout=urllib3.Timeout(total=_SECONDS),
+                redirect=False,
+                preload_content=False,
+            )
+            body = answer.read(_MAX_ANSWER_BYTES)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise AlertmanagerFailed(f"Alertmanager cannot be reached ({type(error).__name__}).") from error
+    if answer.status != 200:
+        said = clean_text(body.decode("utf-8", "replace"), 200)
+        raise AlertmanagerFailed(f"Alertmanager answered {answer.status}: {said}")
+    try:
+        return clean_text(str(json.loads(body)["silenceID"]), 80)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AlertmanagerFailed("Alertmanager's answer names no silence.") from error

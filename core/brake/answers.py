@@ -1,0 +1,144 @@
+"""What people do about a group of alerts: acknowledge it, silence it in Alertmanager.
+
+Excluded: freezing (core/brake/respond.py) and lifting holds (core/operations/propose.py).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.actors import Role
+from core.alerts.payload import AlertFacts, AlertStatus
+from core.brake.alertmanager import ask_for_silence
+from core.errors import AnrError, CauseAlreadyRecorded
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.target.order import Order
+from core.target.target import Site
+from core.text import clean_text
+
+_MOST_SILENCED = 20
+"""Alerts of one group for which a silence is asked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody looks after a group of alerts."""
+
+    sealed: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """Alertmanager sends no more notifications about some alerts for a while. Holds are as they were.
+
+    Attributes:
+        left: alerts that could not be silenced, each with why.
+    """
+
+    sealed: Sealed
+    left: tuple[str, ...]
+
+
+def acknowledge(site: Site, order: Order, story: str) -> Acknowledged | Refuse:
+    """Note that somebody looks after a group of alerts. It changes nothing else, and the first counts.
+
+    Raises:
+        JournalError: it could not be noted.
+    """
+    if not order.actor.roles:
+        return not_allowed("acknowledge alerts", "operators")
+    if not alerts_of(site, story):
+        return _no_such_story()
+    draft = site.draft(
+        operation=story,
+        ts=site.clock(),
+        action=Action.ACKNOWLEDGE,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        cause=f"acknowledge:{story}",
+    )
+    try:
+        return Acknowledged(site.journal.append(draft))
+    except CauseAlreadyRecorded as error:
+        return Refuse(Code.ALREADY_DONE, f"Somebody acknowledged this already: receipt #{error.seq}. Nothing was done again.")
+
+
+def silence(site: Site, order: Order, story: str, minutes: int) -> Silenced | Refuse:
+    """Silence the alerts of a group that fire, each by exactly its labels, for so many minutes.
+
+    Raises:
+        JournalError: nothing was silenced, or it was and could not be noted.
+    """
+    if Role.OPERATE not in order.actor.roles:
+        return not_allowed("silence alerts", "operators")
+    if not site.target.alertmanager_url:
+        return Refuse(Code.NOT_CONFIGURED, "No `alertmanager_url` is set. Nothing was silenced.")
+    now = site.clock()
+    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+    firing = firing_of(site, story)
+    if not firing:
+        return _no_such_story()
+    silenced, left = [], [f"{facts.name}: more than {_MOST_SILENCED} alerts" for facts in firing[_MOST_SILENCED:]]
+    until = now + timedelta(minutes=minutes)
+    for facts in firing[:_MOST_SILENCED]:
+        if not facts.whole:
+            left.append(f"{facts.name}: its labels are too many or too long to be kept whole")
+            continue
+        try:
+            ask_for_silence(site.target.alertmanager_url, facts.labels, now, until, by=order.actor.id, comment=_comment(order))
+            silenced.append(facts)
+        except AnrError as error:
+            left.append(f"{facts.name}: {error}")
+    if not silenced:
+        return Refuse(Code.NOT_SILENCED, "Nothing was silenced.", tuple(left))
+    names = ", ".join(dict.fromkeys(facts.name for facts in silenced))
+    draft = site.draft(
+        operation=story,
+        ts=now,
+        action=Action.SILENCE,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        reason=clean_text(order.reason),
+        cause=order.cause,
+        note=clean_text(f"{names} silenced in Alertmanager for {minutes / 60:g} h ({len(silenced)} alerts)"),
+    )
+    return Silenced(site.journal.append(draft), tuple(left))
+
+
+def alerts_of(site: Site, story: str) -> tuple[AlertFacts, ...]:
+    """Return the alerts of a group's story as they were heard last; empty if there is no such story.
+
+    Raises:
+        JournalError: the story cannot be read.
+    """
+    heard = [one.receipt.alert for one in site.journal.of_operation(story) if one.receipt.alert is not None]
+    return tuple({facts.cause: facts for facts in heard}.values())
+
+
+def firing_of(site: Site, story: str) -> tuple[AlertFacts, ...]:
+    """Return the alerts of a group that still fire, as far as anybody has heard.
+
+    Raises:
+        JournalError: the story cannot be read.
+    """
+    return tuple(facts for facts in alerts_of(site, story) if facts.status is AlertStatus.FIRING)
+
+
+def holds_of(site: Site, story: str) -> frozenset[str]:
+    """Return the ids of a story's holds that are in force.
+
+    Raises:
+        JournalError: the story or the state cannot be read.
+    """
+    added = {hold.id for one in site.journal.of_operation(story) for hold in one.receipt.holds_added}
+    return frozenset(hold.id for hold in site.journal.state().holds if hold.id in added)
+
+
+def _comment(order: Order) -> str:
+    return clean_text(order.reason) or "silenced from Slack"
+
+
+def _no_such_story() -> Refuse:
+    return Refuse(Code.NO_ALERT, "No alert of this group fires, or there is no such group here. Nothing was done.")

@@ -1,0 +1,266 @@
+"""Rollback and freeze, and the lifting of holds.
+
+The brake acts on the router first and records afterwards (rule 1): it waits for no lock, needs no ledger, no journal and no
+Slack, and its answer waits for nobody either. What cannot be recorded waits in the brake's notes until the next chance
+(core/operations/recover.py).
+
+Excluded: steps down to a stage above 0, which are ordinary operations (core/operations/propose.py).
+"""
+
+import threading
+import uuid
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from core.actors import Actor, Role
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
+from core.receipts.chain import Sealed
+from core.receipts.evidence import Hold
+from core.receipts.receipt import Action, Draft, Phase, Result
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.router.control import SAFE_SETTINGS
+from core.router.marks import BrakeNote
+from core.system.logs import logger
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Site, observed
+from core.text import clean_text
+
+log = logger(__name__)
+
+_CONFIRM_SECONDS = 2.0
+"""How long a brake that has answered waits for an operation under way, to look at the settings once more."""
+LOOK_SECONDS = 0.2
+"""How long a brake looks for an earlier effect of the same cause before it acts regardless."""
+_RECENT = 20
+"""How many receipts back a move may be that died beside a brake."""
+_RECORD_SECONDS = 0.5
+"""How long the answer waits for another process's transaction; then the brake is recorded late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Braked:
+    """What a brake did.
+
+    Attributes:
+        note: what was asked, and its id.
+        sealed: the receipt; None if it could not be recorded and waits to be.
+        safe: whether the settings file carries the safe settings and the reload succeeded.
+        problems: what went wrong, each a sentence; empty if nothing did.
+    """
+
+    note: BrakeNote
+    sealed: Sealed | None
+    safe: bool
+    problems: tuple[str, ...]
+
+
+def rollback(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
+    """Put the router in its safe settings at once: ANR off, guardrail route forced."""
+    return engage(site, Action.ROLLBACK, Order(actor, reason, cause))
+
+
+def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None) -> Braked | Refuse:
+    """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time."""
+    return engage(site, Action.FREEZE, Order(actor, reason, cause), lasts)
+
+
+def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = None, *, story: str = "") -> Braked | Refuse:
+    """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request."""
+    now, actor, cause = site.clock(), order.actor, order.cause
+    if actor.is_person and Role.BRAKE not in actor.roles:
+        return not_allowed(str(action), "operators")
+    if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
+        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+    note = BrakeNote(
+        id=uuid.uuid4().hex,
+        operation=story,
+        action=action,
+        actor=actor,
+        reason=clean_text(order.reason),
+        cause=cause,
+        break_glass=order.break_glass,
+        at=now,
+        expires_at=now + lasts if lasts else None,
+    )
+    unmarked, went_wrong = stop(site, (note,))
+    sealed, unrecorded = _recorded(site, note, safe=not went_wrong)
+    stay_safe(site, now)
+    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded))
+    if problems:
+        log.error("%s by %s: %s", action, actor.id, " ".join(problems))
+    return Braked(note, sealed, not went_wrong, problems)
+
+
+def stop(site: Site, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
+    """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
+
+    The router does not wait for more than the first mark, however many there are.
+
+    Args:
+        site: the target.
+        notes: what the brakes are.
+        trusted_s: for how many seconds a router is left alone whose settings still are as a brake of this process left them.
+
+    Returns:
+        Why notes could not be left, by their ids, and what went wrong at the router, each a sentence.
+    """
+    unmarked = _unmarked(site, notes[:1])
+    went_wrong = () if trusted_s and site.router.is_left_safe(trusted_s) else site.router.make_safe()
+    return {**unmarked, **_unmarked(site, notes[1:])}, went_wrong
+
+
+def _unmarked(site: Site, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
+    unmarked = {}
+    for note in notes:
+        try:
+            site.brake.engage(note)
+        except OSError as error:
+            unmarked[note.id] = error
+    return unmarked
+
+
+def _recorded(site: Site, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
+    with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
+        try:
+            return record(replace(site, journal=journal), note, late=False, safe=safe), None
+        except JournalError as error:
+            return None, error
+
+
+def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
+    """Say what of a brake could not be kept; what only this process remembers goes into the log whole."""
+    if unmarked is None:
+        return () if unrecorded is None else (f"This is not in the journal yet; it is recorded at the next chance. {unrecorded}",)
+    reason = unmarked.strerror or unmarked
+    if unrecorded is None:
+        return (f"The brake's mark could not be written ({reason}); a promotion under way may not see it. Look at the stage.",)
+    log.critical("this brake is kept nowhere but here: %s", note.model_dump_json())
+    shout = (
+        f"NOTHING OF THIS COULD BE KEPT, neither a mark ({reason}) nor a receipt: only this process and its log know of it, and "
+        f"nothing forbids the next promotion. Make room, then give the command again. {unrecorded}"
+    )
+    return (shout,)
+
+
+def stay_safe(site: Site, now: datetime) -> None:
+    """Look at the settings again once nobody can be writing them, and make them safe again if need be.
+
+    A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
+    back itself; its death freed the lock. Who still holds the lock after the wait looks at the marks after its write. The
+    answer does not wait for that: while somebody holds the lock, a thread does.
+    """
+    try:
+        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=0):
+            _look_again(site)
+    except OperationBusy:
+        threading.Thread(target=_wait_and_look, args=(site, now), name="anr-after-brake").start()
+    except LockUnavailable:
+        log.warning("the operation lock cannot be taken, so that nobody can hold it either")
+        _look_again(site)
+
+
+def _wait_and_look(site: Site, now: datetime) -> None:
+    try:
+        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=_CONFIRM_SECONDS):
+            _look_again(site, half_way=_left_half_way(site))
+    except (OperationBusy, LockUnavailable):
+        log.warning("the operation lock is held; whoever holds it looks at the brake's marks")
+
+
+def _look_again(site: Site, *, half_way: bool = False) -> None:
+    settings, _ = observed(site)
+    if half_way or (settings is not None and not settings.carries(SAFE_SETTINGS)):
+        log.error("a promotion died beside the brake, or the settings were raised after it; they are made safe again")
+        site.router.make_safe()
+
+
+def _left_half_way(site: Site) -> bool:
+    """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
+    try:
+        receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
+    except JournalError:
+        return True
+    begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}
+    return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
+
+
+def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None) -> Sealed | None:
+    """Record a brake that has acted; None if its cause turns out to be recorded already.
+
+    Args:
+        site: the target.
+        note: what the brake left.
+        late: it is recorded later than it acted.
+        safe: the router is in its safe settings.
+        newest: a brake's receipt that was the newest a moment ago: if it still is, the stage before is the one after it.
+
+    Raises:
+        JournalError: it could not be recorded; the note stays.
+    """
+    settings, _ = observed(site)
+    try:
+        before = _stage_after(site, newest) if newest else site.journal.state().stage
+    except JournalCorrupt:  # its last receipts may do all the same
+        before = None
+    hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
+    draft: Draft = site.draft(
+        id=note.id,
+        operation=note.operation or note.id,
+        ts=note.at,
+        action=note.action,
+        phase=Phase.OUTCOME,
+        actor=note.actor,
+        reason=note.reason,
+        cause=note.cause,
+        alert=note.alert,
+        result=Result.APPLIED if safe else Result.NOT_APPLIED,
+        stage_before=before,
+        # a promotion that is being put back may show for a moment: what was read back under the brake counts
+        stage_after=0 if safe else (settings.stage if settings else None),
+        pilot_before=note.pilot_before,
+        pilot_after=settings.pilot if settings else None,
+        holds_added=(hold,) if note.action is Action.FREEZE else (),
+        break_glass=note.break_glass,
+        settings_written=dict(SAFE_SETTINGS),
+        settings_observed=dict(settings.values) if settings else None,
+        late=late,
+    )
+    sealed: Sealed | None = None
+    try:
+        sealed = site.journal.append(draft)
+    except JournalError as error:
+        story = site.journal.of_operation(note.operation or note.id)
+        sealed = next((one for one in story if one.receipt.id == note.id), None)  # somebody else was quicker to record it
+        if sealed is None and not isinstance(error, CauseAlreadyRecorded):
+            raise
+        if sealed is None and _is_lifted(site, note):
+            sealed = site.journal.append(draft.model_copy(update={"cause": None}))
+    try:
+        if sealed is None:
+            site.brake.release((note.id,))
+        else:
+            site.brake.mark_recorded(note)
+    except OSError:
+        log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
+    return sealed
+
+
+def _stage_after(site: Site, newest: Sealed) -> int | None:
+    """Spare a look at the whole journal between the brakes of a storm of alerts."""
+    unchanged = site.journal.newest_digest() == newest.digest
+    return newest.receipt.stage_after if unchanged else site.journal.state().stage
+
+
+def _is_lifted(site: Site, note: BrakeNote) -> bool:
+    """Whether the cause of a freeze is recorded, but its hold was lifted: this is a hold anew, nobody could tell it so."""
+    return note.action is Action.FREEZE and all(hold.cause != note.cause for hold in site.journal.state().holds)
+
+
+def _earlier_effect(site: Site, cause: str) -> int | None:
+    with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
+        try:
+            return journal.find_cause(cause)
+        except JournalError:
+            return None  # a brake that comes twice is safe, a brake that waits is not

@@ -1,0 +1,77 @@
+"""A freeze that keeps the stage: every promotion is held, and the router is left as it is.
+
+It is an ordinary operation: it waits for the lock, and it holds only once the journal says so. Whoever cannot wait uses
+`freeze`, which rolls back and needs neither (core/brake/brake.py). Excluded: lifting holds (core/brake/brake.py).
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.actors import Role
+from core.receipts.chain import Sealed
+from core.receipts.evidence import Hold
+from core.receipts.receipt import Action, Phase
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Site, observed
+from core.text import clean_text
+
+WAIT_SECONDS = 3.0
+"""How long it waits for an operation under way: somebody who freezes does not want to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Promotions are held; the router was not touched.
+
+    Attributes:
+        stage: percent of live traffic that goes on; None if the journal does not know.
+    """
+
+    sealed: Sealed
+    hold: Hold
+    stage: int | None
+
+
+def hold_promotions(site: Site, order: Order, *, lasts: timedelta | None = None) -> Held | Refuse:
+    """Hold every promotion until the hold is lifted, or has lasted its time. The router keeps its stage.
+
+    Raises:
+        OperationBusy, LockUnavailable, JournalError: nothing is held; a freeze that rolls back does not need them.
+    """
+    now = site.clock()
+    if order.actor.is_person and Role.BRAKE not in order.actor.roles:
+        return not_allowed("freeze", "operators")
+    with operation_lock(site.target.run_dir, "freeze and keep the stage", now, wait_s=WAIT_SECONDS):
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        state = site.journal.state()
+        settings, _ = observed(site)
+        hold = Hold(
+            id=uuid.uuid4().hex,
+            actor=order.actor,
+            reason=clean_text(order.reason),
+            since=now,
+            cause=order.cause,
+            expires_at=now + lasts if lasts else None,
+            keeps_stage=True,
+        )
+        draft = site.draft(
+            id=hold.id,
+            operation=hold.id,
+            ts=now,
+            action=Action.HOLD,
+            phase=Phase.EVENT,
+            actor=order.actor,
+            reason=hold.reason,
+            cause=order.cause,
+            stage_before=state.stage,
+            stage_after=state.stage,
+            pilot_before=settings.pilot if settings else None,
+            pilot_after=settings.pilot if settings else None,
+            holds_added=(hold,),
+            settings_observed=dict(settings.values) if settings else None,
+        )
+        return Held(site.journal.append(draft), hold, state.stage)

@@ -1,0 +1,87 @@
+"""Holds are lifted: by a person, or because their time is over. The router stays where it is.
+
+Excluded: engaging the brake (core/brake/brake.py).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.actors import SCHEDULER
+from core.receipts.chain import Sealed
+from core.receipts.evidence import Hold
+from core.receipts.receipt import Action, Phase
+from core.rollout.approvals import Approval
+from core.rollout.state import RolloutState
+from core.system.logs import logger
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Site
+from core.text import clean_text
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfrozen:
+    """Holds were lifted; the router was not touched."""
+
+    sealed: Sealed
+    lifted: tuple[Hold, ...]
+    left: tuple[Hold, ...]
+
+
+def lift(
+    site: Site,
+    state: RolloutState,
+    hold_ids: tuple[str, ...],
+    order: Order,
+    now: datetime,
+    approval: Approval | None = None,
+) -> Unfrozen:
+    """Lift holds that may be lifted; the caller holds the lock and has decided so. The router is not touched.
+
+    Raises:
+        JournalError: nothing was lifted.
+    """
+    left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
+    draft = site.draft(
+        operation=order.operation,
+        ts=now,
+        action=Action.UNFREEZE,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        reason=clean_text(order.reason),
+        cause=order.cause,
+        stage_before=state.stage,
+        stage_after=state.stage,
+        holds_lifted=hold_ids,
+        holds_in_force=left,
+        approval_id=approval.id if approval else None,
+        approvals=approval.signatures if approval else (),
+    )
+    sealed = site.journal.append(draft, approval)
+    try:
+        site.brake.release(hold_ids)
+    except OSError:
+        log.exception("marks of lifted holds could not be removed; recover tries again")
+    lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
+    return Unfrozen(sealed, lifted, left)
+
+
+def lift_expired(site: Site) -> Unfrozen | None:
+    """Lift the holds whose time is over; None if there are none. Like every unfreezing it promotes nothing.
+
+    Raises:
+        OperationBusy, LockUnavailable, JournalError: nothing was lifted.
+    """
+    if not _expired(site.journal.state(), site.clock()):
+        return None
+    with operation_lock(site.target.run_dir, "lift what has expired", site.clock()):
+        now, state = site.clock(), site.journal.state()
+        expired = _expired(state, now)
+        order = Order(SCHEDULER, "The time of the hold is over.")
+        return lift(site, state, expired, order, now) if expired else None
+
+
+def _expired(state: RolloutState, now: datetime) -> tuple[str, ...]:
+    return tuple(hold.id for hold in state.holds if hold.expires_at is not None and now >= hold.expires_at)

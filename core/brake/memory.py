@@ -1,0 +1,84 @@
+"""What is remembered of alert instances, so that a repeat every second asks neither the journal nor the disk.
+
+One lock owns it: the thread that brakes walks through it while the thread that records adds to it. Instances are frozen, and
+what is handed out is a copy of the moment, so that nobody walks under somebody else's change.
+
+Excluded: what was done about an instance that is not remembered (core/brake/respond.py asks the journal and the brake's marks).
+"""
+
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from core.alerts.payload import AlertFacts, AlertStatus
+
+MAX_INSTANCES = 5000
+"""How many instances are remembered; the journal knows the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What is remembered of one alert instance.
+
+    Attributes:
+        operation: the story that it belongs to.
+        hold: id of its hold and of its mark; empty if it never froze.
+        noted: the facts that its story shows, or will show from its mark.
+        lifted: a person lifted its hold.
+    """
+
+    operation: str
+    hold: str = ""
+    noted: AlertFacts | None = None
+    lifted: bool = False
+
+
+class AlertMemory:
+    """The instances of one target, the newest last. Safe to use from several threads."""
+
+    def __init__(self, max_instances: int = MAX_INSTANCES) -> None:
+        self._max_instances = max_instances
+        self._lock = threading.Lock()
+        self._instances: dict[str, Instance] = {}
+        self._unseen: set[str] = set()
+
+    def find(self, cause: str) -> Instance | None:
+        """Return what is remembered of an instance, or None."""
+        with self._lock:
+            return self._instances.get(cause)
+
+    def remember(self, operation: str, facts: AlertFacts, hold: str = "") -> None:
+        """Note what an instance's story shows; it keeps the story and the hold that it has.
+
+        Args:
+            operation: the story of an instance that is new.
+            facts: what was heard of it.
+            hold: id of its hold, if it has one now.
+        """
+        with self._lock:
+            while len(self._instances) >= self._max_instances:
+                oldest = next(iter(self._instances))
+                del self._instances[oldest]
+                self._unseen.discard(oldest)
+            known = self._instances.get(facts.cause, Instance(operation))
+            self._instances[facts.cause] = replace(known, noted=facts, hold=hold or known.hold)
+            (self._unseen.add if facts.is_unseen else self._unseen.discard)(facts.cause)
+
+    def lift(self, cause: str, hold: str) -> None:
+        """Note that a person lifted this hold of an instance."""
+        with self._lock:
+            known = self._instances.get(cause)
+            if known is not None and known.hold == hold:
+                self._instances[cause] = replace(known, lifted=True)
+
+    def of_group(self, group: str) -> Iterator[tuple[str, Instance]]:
+        """Yield cause and memory of each instance whose story is one of this group's, as of this moment, the newest first."""
+        with self._lock:
+            known = tuple(self._instances.items())
+        return ((cause, one) for cause, one in reversed(known) if one.operation.startswith(group))
+
+    def unseen(self, groups: Collection[str], heard: Collection[str]) -> tuple[AlertFacts, ...]:
+        """Return what stands for alerts of these groups that were cut off and are firing, except what was `heard` just now."""
+        with self._lock:
+            noted = [self._instances[cause].noted for cause in self._unseen if cause not in heard]
+        return tuple(one for one in noted if one and one.group in groups and one.status is AlertStatus.FIRING)

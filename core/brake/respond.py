@@ -1,0 +1,270 @@
+"""What one target does about the alerts of a payload: freeze first, then note down what was heard.
+
+`act` is the brake: it asks the journal for a moment at most, leaves a mark for every new cause, and puts the router in its
+safe settings (rule 1), unless a brake of this process left them so seconds ago: a storm of alerts reloads the router rarely.
+`note_down` records that, and what resolved or only has to be shown. A group of alerts is one story: its receipts share one
+operation, from the first alert until all have ended and their holds are lifted.
+
+What was done about an instance stands in the journal (a cause has one receipt) and in the brake's marks; what is remembered
+(core/brake/memory.py) only saves asking again, at a repeat every second.
+
+Excluded: what an alert asks for (core/alerts/payload.py), and HTTP (bot/http/webhook.py).
+"""
+
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from core.actors import ALERTMANAGER
+from core.alerts.payload import AlertFacts, AlertStatus, operation_of
+from core.alerts.steps import Standing, Step, next_step
+from core.brake import brake
+from core.brake.memory import AlertMemory, Instance
+from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase
+from core.router.marks import BrakeNote
+from core.system.logs import logger
+from core.target.target import Site, observed
+from core.text import clean_text
+
+log = logger(__name__)
+
+IDLE_SECONDS = 0.25
+"""How long the journal's file stays open for the next alert: they come in bursts."""
+TRUST_SECONDS = 2.0
+"""How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
+brake's may take effect after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What the brake did about one payload.
+
+    Attributes:
+        notes: the marks of causes that are new.
+        shown: alerts whose story changes without a freeze, with the story.
+        repeated: how many freezing alerts were held already.
+        held: every freezing alert of the payload has its mark, or was lifted by a person.
+        safe: the router is in its safe settings, if any alert of the payload freezes.
+        problems: what went wrong, each a sentence.
+    """
+
+    at: datetime
+    notes: tuple[BrakeNote, ...] = ()
+    shown: tuple[tuple[str, AlertFacts], ...] = ()
+    repeated: int = 0
+    held: bool = True
+    safe: bool = True
+    problems: tuple[str, ...] = ()
+    unmarked: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class NotedDown:
+    """What was recorded about one payload.
+
+    Attributes:
+        sealed: the receipts.
+        kept: nothing that was heard would be lost if the process died now.
+        problems: what could not be recorded, each a sentence.
+    """
+
+    sealed: tuple[Sealed, ...] = ()
+    kept: bool = True
+    problems: tuple[str, ...] = ()
+
+
+class AlertResponder:
+    """Acts on alerts at one target. Safe to use from several threads: one payload acts at a time, and one is recorded."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site = replace(site, journal=site.journal.held_open(IDLE_SECONDS))
+        self._memory = AlertMemory()
+        self._groups: set[str] = set()
+        self._acting = threading.Lock()
+        self._recording = threading.Lock()
+        self._newest: Sealed | None = None
+        self._unkept: dict[str, BrakeNote] = {}
+        self._glance = site.journal.with_patience(brake.LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._glance.close()
+        self._site.journal.close()
+
+    def act(self, heard: tuple[AlertFacts, ...]) -> Acted:
+        """Freeze for every new cause that asks for it, and see that the router is safe for those that are held."""
+        with self._acting:
+            now = self._site.clock()
+            self._recall(heard)
+            heard = (*heard, *self._seen_again(heard, now))
+            steps = [(facts, self._step(facts)) for facts in heard]
+            fresh = self._story_of_group(heard)
+            notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
+            if notes:
+                before, _ = observed(self._site)
+                notes = tuple(one.model_copy(update={"pilot_before": before.pilot if before else None}) for one in notes)
+            keeps = sum(step.keep for _, step in steps)
+            shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
+            unmarked: dict[str, OSError] = {}
+            wrong: tuple[str, ...] = ()
+            if notes:
+                unmarked, wrong = brake.stop(self._site, notes, trusted_s=TRUST_SECONDS)
+            elif keeps and not self._site.router.is_left_safe():
+                wrong = self._site.router.make_safe()
+            for note in notes:
+                if note.id in unmarked:
+                    self._unkept[note.cause or ""] = note
+                else:
+                    self._remember(note.operation, note.alert, note.id)
+            unwritten = dict.fromkeys(str(one.strerror or one) for one in unmarked.values())
+            problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
+            if problems:
+                log.error("a freeze by alert is not whole", problems=problems)
+            return Acted(now, notes, shown, keeps, not unmarked, not wrong, problems, frozenset(unmarked))
+
+    def note_down(self, acted: Acted) -> NotedDown:
+        """Record what the brake did and what was heard; what cannot be recorded waits in the brake's marks."""
+        with self._recording:
+            return self._note_down(acted)
+
+    def _note_down(self, acted: Acted) -> NotedDown:
+        sealed: list[Sealed] = []
+        problems: list[str] = []
+        lost = False
+        for note in acted.notes:
+            try:
+                one = brake.record(self._site, note, late=False, safe=acted.safe, newest=self._newest)
+                self._newest = one or self._newest
+            except JournalError as error:
+                problems.append(f"The freeze is not in the journal yet; it is recorded when the journal is back: {error}")
+                lost = any(note.id in acted.unmarked for note in acted.notes[len(sealed) :])
+                break  # the next would wait as long, for the same
+            sealed.extend([one] if one else [])
+            self._remember(note.operation, note.alert, note.id)
+        for operation, facts in acted.shown:
+            try:
+                sealed.append(self._show(acted.at, operation, facts))
+            except CauseAlreadyRecorded:
+                pass
+            except JournalError as error:
+                problems.append(f"That {facts.name} is {facts.status} is not recorded: {error}")
+                lost = True
+                break
+            self._remember(operation, facts)
+        if problems:
+            log.error("alerts are not recorded", problems=problems)
+        return NotedDown(tuple(sealed), not lost, tuple(dict.fromkeys(problems)))
+
+    def _recall(self, heard: Iterable[AlertFacts]) -> None:
+        """Learn what was done about instances that are not remembered: from the journal, else from the brake's marks."""
+        unknown = {facts.cause: facts for facts in heard if self._memory.find(facts.cause) is None}
+        if not unknown:
+            return
+        keys = {key for facts in unknown.values() for key in (facts.cause, f"firing:{facts.cause}")}
+        try:
+            operations = set(self._glance.stories_of(keys).values())
+            strangers = {facts.group for facts in unknown.values()} - self._groups
+            newest = (self._glance.newest_operation(group) for group in strangers)
+            operations |= {operation for operation in newest if operation is not None}
+            for operation in operations:
+                for one in self._glance.of_operation(operation):
+                    receipt = one.receipt
+                    self._remember(operation, receipt.alert, *(hold.id for hold in receipt.holds_added))
+            self._groups |= strangers
+        except JournalError as error:
+            log.warning("whether these alerts were acted on before cannot be read, the brake does not wait", error=str(error))
+            self._recall_marks(unknown)
+
+    def _recall_marks(self, unknown: dict[str, AlertFacts]) -> None:
+        if all(self._memory.find(cause) is not None for cause in unknown):
+            return
+        try:
+            marks = self._site.brake.freezes()
+        except BrakeUnreadable:
+            return
+        for note in marks:
+            if note.cause in unknown and self._memory.find(note.cause) is None:
+                self._remember(note.operation or note.id, note.alert, note.id)
+
+    def _remember(self, operation: str, facts: AlertFacts | None, hold: str = "") -> None:
+        if facts is not None:
+            self._memory.remember(operation, facts, hold)
+
+    def _step(self, facts: AlertFacts) -> Step:
+        instance = self._memory.find(facts.cause)
+        noted = instance.noted.status if instance and instance.noted else None
+        return next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
+
+    def _standing(self, cause: str, instance: Instance | None) -> Standing:
+        if instance is None:
+            return Standing.NEW
+        if not instance.hold:
+            return Standing.SHOWN
+        if instance.lifted:
+            return Standing.LIFTED
+        if self._site.brake.has(instance.hold):
+            return Standing.HELD
+        try:
+            held = any(hold.id == instance.hold for hold in self._glance.state().holds)
+        except JournalError:
+            held = False  # its mark was removed, and only lifting removes a mark
+        if not held:
+            self._memory.lift(cause, instance.hold)
+        return Standing.HELD if held else Standing.LIFTED
+
+    def _seen_again(self, heard: tuple[AlertFacts, ...], now: datetime) -> list[AlertFacts]:
+        """Return the end of what stood for alerts that were cut off and now are shown, or are cut off after another alert."""
+        groups, causes = {facts.group for facts in heard}, {facts.cause for facts in heard}
+        over = self._memory.unseen(groups, causes)
+        return [one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for one in over]
+
+    def _note(self, facts: AlertFacts, now: datetime, fresh: str) -> BrakeNote:
+        if (unkept := self._unkept.pop(facts.cause, None)) is not None:
+            return unkept  # the same freeze is tried again
+        return BrakeNote(
+            id=uuid.uuid4().hex,
+            action=Action.FREEZE,
+            actor=ALERTMANAGER,
+            reason=clean_text(f"{facts.name}: {facts.summary}" if facts.summary else facts.name),
+            cause=facts.cause,
+            at=now,
+            operation=self._story(facts, fresh),
+            alert=facts,
+        )
+
+    def _story(self, facts: AlertFacts, fresh: str) -> str:
+        """Return the story of an alert: its own if it has one, else that of its group."""
+        instance = self._memory.find(facts.cause)
+        return instance.operation if instance is not None else fresh
+
+    def _story_of_group(self, heard: Sequence[AlertFacts]) -> str:
+        """Return the group's story while it is open, else a new one."""
+        if not heard:
+            return ""
+        oldest = min(heard, key=lambda facts: facts.since)
+        for cause, one in self._memory.of_group(oldest.group):
+            if self._open(cause, one):
+                return one.operation
+        return operation_of(oldest)
+
+    def _open(self, cause: str, instance: Instance) -> bool:
+        firing = instance.noted is None or instance.noted.status is AlertStatus.FIRING
+        return firing or self._standing(cause, instance) is Standing.HELD
+
+    def _show(self, now: datetime, operation: str, facts: AlertFacts) -> Sealed:
+        instance = self._memory.find(facts.cause)
+        noted = instance.noted if instance else None
+        draft = self._site.draft(
+            operation=operation,
+            ts=now,
+            action=Action.ALERT,
+            phase=Phase.EVENT,
+            actor=ALERTMANAGER,
+            cause=facts.key_after(noted),
+            alert=facts,
+        )
+        return self._site.journal.append(draft)

@@ -1,0 +1,60 @@
+"""`anr backup`, `backups`, `restore` and `prune`."""
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from core.cli.context import AsJson, DryRun, Reason, operating
+from core.cli.output import out, print_json
+from core.cli.render import finish
+from core.operations import propose
+from core.router.backups import Backup
+from core.target.order import Order
+from core.upkeep import backup as backing_up
+from core.upkeep import prune as pruning
+
+commands = typer.Typer()
+
+
+@commands.command()
+def backup(*, as_json: AsJson = False) -> None:
+    """Back the bandit's state up, and delete the backups that are one too many."""
+    with operating() as (settings, site):
+        result = backing_up.back_up(site, settings.terminal_actor())
+    finish(result, as_json=as_json)
+
+
+@commands.command()
+def backups(*, as_json: AsJson = False) -> None:
+    """List the backups of the bandit's state, the newest first, each checked."""
+    with operating() as (_, site):
+        found, now = site.backups.found(), site.clock()
+    if as_json:
+        print_json([_facts(one) for one in found])
+        return
+    table = Table("backup", "age", "size", "sha256", "valid")
+    for one in found:
+        age = f"{max(0.0, (now - one.made_at).total_seconds()) / 3600:.1f} h"
+        valid = "yes" if one.valid else f"no: {one.problem}"
+        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:12], valid)))
+    out.print(table)
+
+
+@commands.command()
+def restore(name: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it."""
+    with operating() as (settings, site):
+        result = propose.restore(site, Order(settings.terminal_actor(), reason), name)
+    finish(result, as_json=as_json)
+
+
+@commands.command()
+def prune(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds."""
+    with operating() as (settings, site):
+        result = pruning.prune(site, settings.terminal_actor(), dry_run=dry_run)
+    finish(result, as_json=as_json)
+
+
+def _facts(one: Backup) -> dict[str, object]:
+    return {"name": one.name, "made_at": one.made_at.isoformat(), "size": one.size, "sha256": one.digest, "problem": one.problem}

@@ -1,0 +1,46 @@
+"""`anr watch` and `drift`."""
+
+from typing import Annotated
+
+import typer
+
+from core.cli.context import AsJson, Reason, operating
+from core.cli.output import out
+from core.cli.render import finish
+from core.operations import drift
+from core.operations import guard as guard_looks
+from core.operations import watch as watching
+from core.target.order import Order
+
+commands = typer.Typer()
+drift_app = typer.Typer(no_args_is_help=True, help="End a difference between router and journal; for approvers.")
+commands.add_typer(drift_app, name="drift")
+
+
+@drift_app.command()
+def reapply(*, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Write the settings that the journal says once more."""
+    with operating() as (settings, site):
+        result = drift.reapply(site, Order(settings.terminal_actor(), reason))
+    finish(result, as_json=as_json)
+
+
+@drift_app.command()
+def accept(*, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Record what the router shows as the new state."""
+    with operating() as (settings, site):
+        result = drift.accept(site, Order(settings.terminal_actor(), reason))
+    finish(result, as_json=as_json)
+
+
+@commands.command()
+def watch(
+    *, guard: Annotated[bool, typer.Option("--guard/--no-guard", help="Also look at the guard's gates, if it is time to.")] = True
+) -> None:
+    """Look once as the bot does every minute: expired holds, the running router, drift, guard. For machines without the bot."""
+    with operating() as (_, site):
+        news = [*watching.watch(site), *([seen] if guard and (seen := guard_looks.guard_look(site)) else [])]
+    for one in news:
+        out.say(watching.told(one))
+    if not news:
+        out.print("Nothing new.")

@@ -1,0 +1,39 @@
+"""What commands share: their options, and the target that they operate.
+
+Excluded: the commands (core/cli/commands).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated
+
+import typer
+
+from core.cli.output import working
+from core.settings.settings import Settings, load
+from core.system import logs
+from core.target.target import Site
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")]
+Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
+NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
+"""The router that the command line named."""
+VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
+"""Whether the command line asked for every log."""
+
+
+@contextmanager
+def operating() -> Iterator[tuple[Settings, Site]]:
+    """Yield the settings and the site that they describe; long reading shows its progress."""
+    settings = load()
+    logs.hide(settings.secrets)
+    target = settings.target_named(NAMED_TARGET.get())
+    with working() as on_progress:
+        site = Site.at(target, settings.access, on_progress=on_progress)
+        try:
+            yield settings, site
+        finally:
+            site.journal.close()

@@ -1,0 +1,149 @@
+"""What a result means at a terminal: sentences, facts for scripts, and the exit code."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from core.brake import brake, lift
+from core.brake import hold as holding
+from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
+from core.operations import break_glass, daily, restore, results
+from core.receipts.chain import Sealed
+from core.rollout.approvals import ApprovalStatus
+from core.rollout.decisions import NeedsApproval
+from core.rollout.refusals import Refuse
+from core.upkeep import archive, backup, prune
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ended.
+
+    Attributes:
+        code: the exit code.
+        said: sentences for the output.
+        complaints: sentences for the error stream.
+        facts: the same for scripts.
+    """
+
+    code: int
+    said: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def finish(result: object, *, as_json: bool = False) -> None:
+    """Say how it ended, and end with the exit code that means it.
+
+    Raises:
+        typer.Exit: it was refused or failed.
+    """
+    ended = ending(result)
+    if as_json:
+        print_json({**ended.facts, "exit_code": ended.code})
+    else:
+        for sentence in ended.said:
+            out.say(sentence)
+        for sentence in ended.complaints:
+            err.say(sentence)
+    if ended.code:
+        raise typer.Exit(ended.code)
+
+
+def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
+    """Return what a result means at a terminal. Pure."""
+    match result:
+        case results.Refused(refusal=refusal):
+            return ending(refusal)
+        case Refuse(code=code, text=text, blockers=blockers):
+            facts = {"result": "refused", "code": code, "reason": text, "blockers": list(blockers)}
+            return Ending(REFUSED, complaints=(text, *(f"  {blocker}" for blocker in blockers)), facts=facts)
+        case results.Asked(approval=approval, sealed=sealed):
+            line = f"Asked: {approval.what}. Somebody else runs `anr approve {approval.id}`."
+            return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
+        case results.WouldMove(decision=decision):
+            stages = {"from": decision.from_stage, "to": decision.to_stage}
+            comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
+            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
+            return Ending(DONE, (line,), facts={"result": "would_move", **stages})
+        case results.Moved(sealed=sealed):
+            receipt = sealed.receipt
+            line = f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}"
+            failed = receipt.result is not None and not result.applied
+            said = (line, *([receipt.note] if receipt.note else ()))
+            return Ending(FAILED if failed else DONE, said, facts={"result": receipt.result or "recorded", **_receipt(sealed)})
+        case results.Signed(approval=approval, sealed=sealed):
+            line = f"Approved: {approval.what}. {approval.missing} more approval(s) needed before it is done. {sealed.mark}"
+            return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **_receipt(sealed)})
+        case results.Ended(approval=approval, sealed=sealed):
+            denied = approval.status is ApprovalStatus.DENIED
+            line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
+            facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}
+            return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
+        case holding.Held(sealed=sealed, stage=stage):
+            at = "an unknown stage" if stage is None else f"{stage} %"
+            line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
+            return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **_receipt(sealed)})
+        case brake.Braked(safe=safe, problems=problems, sealed=sealed):
+            said = (
+                "The router is in its safe settings." if safe else "THE ROUTER MAY NOT BE SAFE.",
+                sealed.mark if sealed else "Not recorded yet.",
+            )
+            facts = {"result": "safe" if safe else "not_safe", "problems": list(problems), **_receipt(sealed)}
+            return Ending(FAILED if problems else DONE, said, problems, facts)
+        case lift.Unfrozen(lifted=lifted, left=left, sealed=sealed):
+            line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
+            facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
+            return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
+        case daily.Skipped(day=day, sealed=sealed):
+            line = f"The run of {day} reports and promotes nothing. Receipt {sealed.mark}."
+            return Ending(DONE, said=(line,), facts={"result": "skipped", "day": day.isoformat(), "receipt": sealed.receipt.seq})
+        case break_glass.Reviewed(sealed=sealed):
+            line = f"Reviewed; the next break-glass is possible again. Receipt {sealed.mark}."
+            return Ending(DONE, said=(line,), facts={"result": "reviewed", "receipt": sealed.receipt.seq})
+        case daily.Scheduled(paused=paused, sealed=sealed):
+            line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
+            facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}
+            return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
+        case _:
+            return _upkeep_ending(result)
+
+
+def _upkeep_ending(result: object) -> Ending:
+    facts: dict[str, Any]
+    match result:
+        case backup.BackedUp(sealed=sealed):
+            copy, note = sealed.receipt.backup, sealed.receipt.note
+            line = f"Backed up: {copy.name}, {copy.size:,} bytes. {sealed.mark}" if copy else f"No backup was made. {sealed.mark}"
+            facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **_receipt(sealed)}
+            return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
+        case prune.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
+            what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
+            line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()
+            ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
+            facts = {"result": ended, "count": count, "through": through, **_receipt(pruned)}
+            return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
+        case archive.Archived(archives=archives, expired=expired, sealed=recorded):
+            names = [one.name for one in archives]
+            lines = [f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives]
+            verb = "archived" if recorded else "would be archived" if archives or expired else "nothing to archive"
+            said = (f"{verb}. {recorded.mark if recorded else ''}".strip().capitalize(), *lines)
+            facts = {"result": verb.replace(" ", "_"), "archives": names, "expired": list(expired), **_receipt(recorded)}
+            return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
+        case restore.Restored(sealed=sealed):
+            receipt = sealed.receipt
+            line = f"restore: {receipt.result}. The rollout is frozen. {sealed.mark}"
+            facts = {
+                "result": receipt.result,
+                "restored": receipt.restored.name if receipt.restored else None,
+                **_receipt(sealed),
+            }
+            said = (line, *([receipt.note] if receipt.note else ()))
+            return Ending(DONE if result.applied else FAILED, said, facts=facts)
+        case _:
+            raise TypeError(f"nothing says how to end with {type(result).__name__}")
+
+
+def _receipt(sealed: Sealed | None) -> dict[str, Any]:
+    return {"receipt": sealed.mark if sealed else None}

@@ -1,0 +1,281 @@
+"""The checks of what is anr's own and the machine's: state file, lock, journal, disk, permissions, clock, zone, schedule.
+
+Excluded: the router's parts (core/doctor/check.py), and repairing.
+"""
+
+import json
+import os
+import platform
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from core.doctor import router_checks
+from core.doctor.check import Check, Examine, Health, examine
+from core.gates.guard import GuardMode
+from core.operations.guard import failing_looks
+from core.rollout.blockers import codes
+from core.rollout.refusals import Code
+from core.rollout.schedule import due, next_run
+from core.router.backups import MAX_STATE_BYTES
+from core.router.state_lock import router_lock
+from core.system.files import read_bounded, write_durably
+from core.target.lock import holder_of
+from core.target.overview import look
+from core.target.target import MAX_OPERATION_SECONDS, Site
+from core.text import spoken
+
+_STATE_STALE = timedelta(hours=24)
+_SPACE_WARN, _SPACE_FAIL = 1 << 30, 100 << 20
+"""Bytes free: below the first there is time to act, below the second a receipt may soon find no room."""
+_PROBE_BYTES = 64 << 10
+_LOCK_SECONDS = 1.0
+"""How long the router's own lock is waited for; the router holds it for milliseconds."""
+
+
+def check_up(site: Site, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
+    """Examine everything but Slack.
+
+    Args:
+        site: the target.
+        stray: names of router settings that stand in this process's environment.
+        secrets_in: the file from which the options were read; None if there is none.
+    """
+
+    def environment(_site: Site, _now: datetime) -> Iterator[Check]:
+        yield from _environment(stray, secrets_in)
+
+    examinations: tuple[tuple[str, Examine], ...] = (
+        ("environment", environment),
+        ("settings file", router_checks.settings_file),
+        ("observed router", router_checks.observed_router),
+        ("slots", router_checks.slots),
+        ("ledger", router_checks.ledger),
+        ("state file", _state_file),
+        ("operation lock", _operation_lock),
+        ("journal", _journal),
+        ("disk space", _disk_space),
+        ("permissions", _permissions),
+        ("clock", _clock),
+        ("zone", _zone),
+        ("schedule", _schedule),
+        ("promotion", _promotion),
+    )
+    return examine(site, examinations)
+
+
+def _environment(stray: Sequence[str], secrets_in: Path | None) -> Iterator[Check]:
+    name = "environment"
+    if stray:
+        text = f"{', '.join(stray)} stand in the environment of this shell; a router that runs already never sees them."
+        yield Check(name, Health.WARN, text, "Unset them: only the settings file and a reload reach the router.")
+    else:
+        text = f"anr {version('anr')}, Python {platform.python_version()} on {platform.system()} {platform.release()}."
+        yield Check(name, Health.OK, text)
+    if secrets_in is not None and _is_readable_by_others(secrets_in):
+        text = f"{secrets_in} holds a token or secret, and others on this machine may read it."
+        yield Check("secrets", Health.WARN, text, f"Run `chmod 600 {secrets_in}`, or keep them in the environment.")
+
+
+def _is_readable_by_others(options: Path) -> bool:
+    if os.name != "posix" or not options.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return False
+    return any(name in read_bounded(options, 1 << 20) for name in (b"_token", b"signing_secret"))
+
+
+def _state_file(site: Site, now: datetime) -> Iterator[Check]:
+    name, path = "state file", site.target.state_file
+    remedy = "Look at `anr backups`, then `anr restore NAME`; the router begins anew without its state."
+    if not path.exists():
+        yield Check(name, Health.WARN, f"{path} does not exist.", f"See whether `state_file` names the right file. {remedy}")
+        return
+    try:
+        with router_lock(path, wait_s=_LOCK_SECONDS):
+            data = read_bounded(path, MAX_STATE_BYTES)
+    except OSError as error:
+        text = f"{path} cannot be read ({error.strerror or error})."
+        yield Check(name, Health.FAIL, text, "Let the account that runs anr read it; no backup can be made until then.")
+        return
+    try:
+        whole = isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        yield Check(name, Health.FAIL, f"{path} ({len(data):,} bytes) is corrupt: it is not a JSON object.", remedy)
+        return
+    age = now - datetime.fromtimestamp(path.stat().st_mtime, now.tzinfo)
+    told = f"{path} is valid, {len(data):,} bytes, {spoken(age)} old"
+    if age > _STATE_STALE:
+        yield Check(name, Health.WARN, f"{told}.", "See whether the router still learns and writes its state.")
+    else:
+        yield Check(name, Health.OK, f"{told}.")
+
+
+def _operation_lock(site: Site, now: datetime) -> Iterator[Check]:
+    name, holder = "operation lock", holder_of(site.target.run_dir)
+    if holder is None:
+        yield Check(name, Health.OK, "Nobody holds it.")
+        return
+    held_since = _held_since(site.target.run_dir)
+    if held_since is not None and (now - held_since).total_seconds() <= MAX_OPERATION_SECONDS:
+        yield Check(name, Health.WARN, f"Held by {holder}.", "Wait until it has ended; `rollback` and `freeze` do not need it.")
+        return
+    text = f"Held by {holder}: longer than any operation may last."
+    yield Check(name, Health.FAIL, text, "End that process; the lock is freed with it. `rollback` and `freeze` do not need it.")
+
+
+def _held_since(run_dir: Path) -> datetime | None:
+    try:
+        return datetime.fromisoformat(json.loads(read_bounded(run_dir / "operation.holder.json", 4096))["since"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _journal(site: Site, _now: datetime) -> Iterator[Check]:
+    name, journal = "journal", site.journal
+    remedy = "Run `anr verify`; restore the journal from a backup if it was damaged. `rollback` and `freeze` still work."
+    if damage := journal.damage():
+        yield Check(name, Health.FAIL, f"{damage}.", remedy)
+        return
+    sealed, flaws = journal.verify()
+    missing = [flaw for flaw in flaws if flaw.problem.endswith("`anr recover` writes it again")]
+    if grave := [flaw for flaw in flaws if flaw not in missing]:
+        yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(sealed)} receipts, the first: {grave[0].problem}.", remedy)
+        return
+    state = journal.state()
+    waiting = len(site.brake.unrecorded())
+    if missing or waiting or state.unsettled:
+        parts = [
+            f"{len(missing)} receipt file(s) missing" if missing else "",
+            f"{waiting} brake(s) not recorded yet" if waiting else "",
+            f"operation #{state.unsettled.seq} without an outcome" if state.unsettled else "",
+        ]
+        yield Check(name, Health.WARN, f"{', '.join(part for part in parts if part)}.", "Run `anr recover`.")
+    elif not sealed:
+        yield Check(name, Health.WARN, "It has not begun; promotion is blocked.", "Run `anr init` once.")
+    else:
+        yield Check(name, Health.OK, f"All {len(sealed)} receipts verify, their files too. The newest is {sealed[-1].mark}.")
+
+
+def _places(site: Site) -> dict[Path, str]:
+    """The folders that anr writes in, with what for."""
+    target = site.target
+    places = {
+        target.run_dir: "lock and brake",
+        target.receipts_dir: "receipts",
+        target.journal.parent: "journal",
+        target.settings_file.parent: "the router's settings",
+    }
+    return {path.resolve(): what for path, what in places.items()}
+
+
+def _disk_space(site: Site, _now: datetime) -> Iterator[Check]:
+    name = "disk space"
+    free = {_existing(path): shutil.disk_usage(_existing(path)).free for path in _places(site)}
+    least = min(free, key=lambda path: free[path])
+    told = f"{free[least] / (1 << 20):,.0f} MB are free on the disk of {least}."
+    if free[least] < _SPACE_FAIL:
+        yield Check(name, Health.FAIL, told, "Free some: receipts and settings soon find no room.")
+    elif free[least] < _SPACE_WARN:
+        yield Check(name, Health.WARN, told, "Free some soon.")
+    else:
+        yield Check(name, Health.OK, told)
+
+
+def _permissions(site: Site, _now: datetime) -> Iterator[Check]:
+    """Write a small file into each folder, for real: permission bits do not tell of a full or read-only disk."""
+    name, failed = "permissions", []
+    for path, what in _places(site).items():
+        try:
+            with tempfile.TemporaryDirectory(prefix=".anr-doctor-", dir=_existing(path)) as probe:
+                write_durably(Path(probe) / "probe", b"\0" * _PROBE_BYTES)
+        except OSError as error:
+            failed.append(f"{path} ({what}): {error.strerror or error}")
+    if failed:
+        text = f"It cannot be written in {'; '.join(failed)}."
+        yield Check(name, Health.FAIL, text, "Let the account that runs anr write there, or free the disk.")
+    else:
+        yield Check(name, Health.OK, f"It can be written in all {len(_places(site))} folders that anr writes in.")
+
+
+def _existing(path: Path) -> Path:
+    return next(one for one in chain([path], path.parents) if one.is_dir())
+
+
+def _clock(site: Site, now: datetime) -> Iterator[Check]:
+    name, last = "clock", site.journal.receipts(last=1)
+    if last and last[0].receipt.ts > now:
+        ahead = spoken(last[0].receipt.ts - now)
+        text = f"It is {now:%Y-%m-%d %H:%M} UTC, but the newest receipt is {ahead} later: the clock was set back."
+        yield Check(name, Health.FAIL, text, "Set the clock right (NTP); ages, soaks and expiries are wrong until then.")
+    else:
+        yield Check(name, Health.OK, f"It is {now:%Y-%m-%d %H:%M:%S} UTC, after every receipt.")
+
+
+def _zone(site: Site, now: datetime) -> Iterator[Check]:
+    name, schedule = "zone", site.target.schedule
+    here, there = now.astimezone(), now.astimezone(ZoneInfo(schedule.zone))
+    told = f"The daily run is at {schedule.at:%H:%M} {schedule.zone}, where it is {there:%H:%M} now"
+    if here.utcoffset() != there.utcoffset():
+        text = f"{told}; on this machine it is {here:%H:%M} ({here.tzname()})."
+        yield Check(name, Health.WARN, text, "If that is not meant, set `schedule.zone` to the zone in which you work.")
+    else:
+        yield Check(name, Health.OK, f"{told}, as on this machine.")
+
+
+def _schedule(site: Site, now: datetime) -> Iterator[Check]:
+    name, schedule, state = "schedule", site.target.schedule, site.journal.state()
+    run_at = next_run(now, schedule)
+    told = f"Next daily run {run_at:%Y-%m-%d %H:%M} UTC ({schedule.promotion})"
+    if state.paused is not None:
+        text = f"Paused by {state.paused.actor.id} for {spoken(now - state.paused.since)}. {told}, which only reports."
+        yield Check(name, Health.WARN, text, "`schedule resume` lets it go on.")
+    elif (day := due(now, schedule)) is not None and state.since is not None and _is_missing(site, now, day.isoformat()):
+        text = f"The run of {day} was due and was not made. {told}."
+        yield Check(name, Health.FAIL, text, "See whether `anr bot` runs; it makes the run within the grace. Or run `anr daily`.")
+    else:
+        yield Check(name, Health.OK, f"{told}.")
+    yield _guard(site, now)
+
+
+def _is_missing(site: Site, now: datetime, day: str) -> bool:
+    """Whether the run of a date is late by more than the minutes that it may take to begin."""
+    if site.journal.find_cause(f"daily:{day}") is not None:
+        return False
+    while_ago = now - timedelta(minutes=10)
+    was_due, receipts = due(while_ago, site.target.schedule), site.journal.receipts()
+    return was_due is not None and was_due.isoformat() == day and bool(receipts) and receipts[0].receipt.ts < while_ago
+
+
+_FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENGAGED, Code.NO_APPROVERS, Code.STAGE_UNKNOWN})
+"""What stands in the way because something is wrong; the rest is how a rollout goes."""
+
+
+def _promotion(site: Site, _now: datetime) -> Iterator[Check]:
+    name, found = "promotion", look(site).blockers
+    if not found:
+        yield Check(name, Health.OK, "Nothing stands in its way.")
+        return
+    wrong = any(blocker.code in _FAULTS for blocker in found)
+    text = f"In its way: {codes(found)}."
+    yield Check(name, Health.WARN if wrong else Health.OK, text, "`why` says whose each is and how to lift it." if wrong else "")
+
+
+def _guard(site: Site, now: datetime) -> Check:
+    name, policy, series = "guard", site.target.guard, failing_looks(site)
+    if policy.mode is GuardMode.OFF:
+        return Check(name, Health.WARN, "It is switched off.", "Set `guard.mode` to `observe` or `act`.")
+    told = f"It looks every {policy.every_minutes} min and {'freezes' if policy.mode is GuardMode.ACT else 'only observes'}"
+    if series.failing:
+        text = (
+            f"{told}; {len(series.failing)} of {policy.failures} looks in a row failed: {'; '.join(series.failing[-1].reasons)}."
+        )
+        return Check(name, Health.WARN, text, "Look at the router now.")
+    last = f", last {spoken(now - series.last.at)} ago" if series.last else ", not yet"
+    return Check(name, Health.OK, f"{told}{last}.")

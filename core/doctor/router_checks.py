@@ -1,0 +1,98 @@
+"""Checks of the router's parts: settings file, observed router, slots and ledger.
+
+Excluded: anr's own parts (core/doctor/own_checks.py).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from core.doctor.check import Check, Health
+from core.ledger.window import moment_of
+from core.router.control import settings_for
+from core.target.target import Site
+from core.text import spoken
+
+_MALFORMED_WARN, _MALFORMED_FAIL = 0.001, 0.01
+"""Shares of the ledger's lines in the window: a crash leaves a line or two, more is a writer that is broken."""
+
+
+def settings_file(site: Site, _now: datetime) -> Iterator[Check]:
+    """Whether the router's settings can be read and understood, and carry the guardrails that the gates assume."""
+    name, settings = "settings file", site.router.settings()
+    if settings.stage is None:
+        text = f"{site.target.settings_file} can be read, but the pilot in it cannot be understood."
+        yield Check(name, Health.FAIL, text, "Correct NOVA_ANR_PILOT, NOVA_ANR_ENABLED and NOVA_ANR_KILL, or use `rollback`.")
+        return
+    wanted = settings_for(settings.stage, site.target.gates.fast_cap) if settings.stage else {}
+    loose = sorted(one for one in wanted if one != "NOVA_ANR_PILOT" and settings.values.get(one) != wanted[one])
+    if loose:
+        text = f"It serves {settings.stage} %, but without what the gates assume: {', '.join(loose)}."
+        yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")
+        return
+    yield Check(name, Health.OK, f"{site.target.settings_file} serves {settings.stage} %.")
+
+
+def observed_router(site: Site, now: datetime) -> Iterator[Check]:
+    """Whether the running router shows what settings and journal say."""
+    name, facts = "observed router", site.facts(whole=False)
+    if drift := facts.drift:
+        yield Check(name, Health.FAIL, drift, "An approver uses `drift reapply` or `drift accept`; anybody `rollback`.")
+        return
+    if facts.state.stage is None:
+        yield Check(name, Health.WARN, "The journal has not begun, or does not know the stage.", "Use `anr init`, or `rollback`.")
+    elif facts.state.stage == 0:
+        yield Check(name, Health.OK, "No live traffic is served, and none is shown.")
+    elif facts.seen is None or not facts.seen.shows(facts.state.stage):
+        text = f"The running router was not seen to serve {facts.state.stage} % in its ledger yet."
+        yield Check(name, Health.WARN, text, "See whether it runs, was reloaded, and writes its ledger.")
+    else:
+        yield Check(name, Health.OK, f"It serves {facts.state.stage} %, last seen {spoken(now - facts.seen.at)} ago.")
+
+
+def slots(site: Site, _now: datetime) -> Iterator[Check]:
+    """Whether every critical slot is healthy."""
+    name, health = "slots", site.router.slots()
+    if health.error is not None:
+        yield Check(name, Health.FAIL, f"{health.error}.", f"See whether {site.target.health_url} is the right address.")
+        return
+    ill = [slot for slot in site.target.gates.critical_slots if health.statuses.get(slot) != "healthy"]
+    if ill:
+        states = ", ".join(f"{slot} is {health.statuses.get(slot, 'missing')}" for slot in ill)
+        yield Check(name, Health.FAIL, f"{states}.", "Make every critical slot healthy; the gate blocks until then.")
+        return
+    yield Check(name, Health.OK, f"All {len(site.target.gates.critical_slots)} critical slots are healthy.")
+
+
+def ledger(site: Site, now: datetime) -> Iterator[Check]:
+    """Whether the ledger exists, can be read, is fresh and well-formed."""
+    name, target = "ledger", site.target
+    metrics = site.figures(now, target.window_minutes)
+    where = "The ledger table" if target.ledger_table.get_secret_value() else _size_of(target.ledger)
+    if metrics.newest_us is None:
+        text = f"{where} has no entry in the window, so that every gate is without data."
+        yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
+    elif (age := now - moment_of(metrics.newest_us)).total_seconds() > target.gates.fresh_minutes * 60:
+        text = f"The newest entry is {spoken(age)} old in {where}; at most {target.gates.fresh_minutes:g} min is fresh."
+        yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
+    else:
+        yield Check(name, Health.OK, f"{where} is {spoken(age)} old at its newest entry.")
+    yield _well_formed(metrics.figures.decisions, dict(metrics.skipped))
+
+
+def _size_of(ledger: Path) -> str:
+    return f"{ledger} ({ledger.stat().st_size:,} bytes)"
+
+
+def _well_formed(decisions: int, skipped: dict[str, int]) -> Check:
+    name, bad = "ledger lines", skipped.get("malformed", 0) + skipped.get("undated", 0)
+    share = bad / (decisions + bad) if decisions + bad else 0.0
+    told = f"{bad:,} lines are malformed or undated, {share:.2%} of those of the window"
+    if future := skipped.get("future", 0):
+        text = f"{future:,} entries are dated more than 5 minutes after now."
+        return Check(name, Health.FAIL, text, "Compare this machine's clock with the router's, and set the wrong one right.")
+    if share > _MALFORMED_FAIL:
+        return Check(name, Health.FAIL, f"{told}.", "Find out what writes them; they are counted, and never skipped in silence.")
+    if share > _MALFORMED_WARN:
+        return Check(name, Health.WARN, f"{told}.", "A crash leaves one or two; see what wrote more.")
+    return Check(name, Health.OK, f"{told}.")

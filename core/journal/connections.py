@@ -1,0 +1,100 @@
+"""Connections to the journal's database: SQLite with a write-ahead log, synced at every commit.
+
+A connection is closed with the operation that opened it, or stays open for the next one until nobody has asked for a while;
+either way what rests on the disk is one whole file. Excluded: tables and queries (core/journal/tables.py).
+"""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import NullPool, QueuePool
+
+
+def connecting(path: Path, busy_seconds: float, idle_seconds: float) -> Engine:
+    """Return what connects to the database of a journal.
+
+    Args:
+        path: the file; it is made with the first connection.
+        busy_seconds: how long a write waits for another process's transaction.
+        idle_seconds: how long connections stay open that nobody uses; 0 closes each with its operation.
+    """
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        # operations run in several threads; a pool never makes one of them wait for another
+        **({"poolclass": QueuePool, "max_overflow": -1} if idle_seconds else {"poolclass": NullPool}),
+        connect_args={"timeout": busy_seconds, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 must not begin transactions of its own: `_begin` does
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+        record.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("anr_write", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    if idle_seconds:
+        idle = _Idle(engine, idle_seconds)
+
+        @event.listens_for(engine, "checkout")
+        def _is_still_there(_connection: Any, record: Any, _proxy: Any) -> None:
+            if record.info["file"] != _identity(path):  # removed, or another stands in its place: this one is nobody's any more
+                raise DisconnectionError
+
+        @event.listens_for(engine, "checkin")
+        def _rests(_connection: Any, _record: Any) -> None:
+            idle.begins()
+
+    return engine
+
+
+class _Idle:
+    """Closes what rests in the pool of an engine once nobody has used it for a while."""
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._engine = engine
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._since = 0.0
+        self._watched = False
+
+    def begins(self) -> None:
+        """Take note that a connection was used until now."""
+        with self._lock:
+            self._since = time.monotonic()
+            if not self._watched:
+                self._watched = True
+                self._look_in(self._seconds)
+
+    def _look_in(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._look)
+        timer.daemon = True
+        timer.start()
+
+    def _look(self) -> None:
+        with self._lock:
+            left = self._since + self._seconds - time.monotonic()
+            if left > 0:
+                self._look_in(left)
+                return
+            self._watched = False
+        self._engine.pool.dispose()  # not the engine's: what is in use at this moment comes back to the same pool
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

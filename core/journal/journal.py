@@ -1,0 +1,419 @@
+"""The journal: receipts and approvals of one target in a database, and each receipt as a file beside it.
+
+A receipt and the approval that it changes are one transaction; it is durable when `append` returns. The row is the truth, the
+file a second copy that is re-created if it is missing.
+
+Excluded: tables and queries (core/journal/tables.py), and what receipts mean (core/receipts/receipt.py, core/rollout/state.py).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from core.canonical import canonical_bytes
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
+from core.journal.verified import ChainBroken, VerifiedChain
+from core.receipts.chain import GENESIS, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
+from core.receipts.evidence import Checkpoint, Deleted
+from core.receipts.receipt import Draft
+from core.rollout.approvals import Approval, ApprovalStatus
+from core.rollout.state import RolloutState, fold
+from core.system.files import sync_directory, write_durably
+from core.system.logs import logger
+
+if TYPE_CHECKING:
+    from core.journal.tables import Database, Rows
+
+log = logger(__name__)
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for another process's transaction."""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What one process knows of a journal, whatever its patience: the chain that it verified. Replaced, never changed."""
+
+    chain: VerifiedChain
+
+
+class Journal:
+    """Receipts and approvals of one target."""
+
+    def __init__(
+        self, path: Path, *, target: str, receipts_dir: Path, busy_seconds: float = BUSY_SECONDS, idle_seconds: float = 0.0
+    ) -> None:
+        self._path = path
+        self._target = target
+        self._receipts_dir = receipts_dir
+        self._busy_seconds = busy_seconds
+        self._idle_seconds = idle_seconds
+        self._shared = _Shared(VerifiedChain(target))
+
+    @cached_property
+    def _database(self) -> "Database":
+        from core.journal.tables import Database  # noqa: PLC0415 - SQLAlchemy is slow to import, and a brake acts before it records
+
+        return Database(self._path, self._target, self._busy_seconds, self._idle_seconds)
+
+    def _rows(self, *, write: bool = False) -> "AbstractContextManager[Rows]":
+        return self._database.rows(write=write)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if "_database" in self.__dict__:
+            self._database.engine.dispose()
+
+    def with_patience(self, seconds: float) -> "Journal":
+        """Return the same journal, waiting only so long for another process's transaction."""
+        return self._again(seconds, self._idle_seconds)
+
+    def held_open(self, seconds: float) -> "Journal":
+        """Return the same journal, whose file stays open between operations until there was none for so long."""
+        return self._again(self._busy_seconds, seconds)
+
+    def _again(self, busy_seconds: float, idle_seconds: float) -> "Journal":
+        again = Journal(
+            self._path,
+            target=self._target,
+            receipts_dir=self._receipts_dir,
+            busy_seconds=busy_seconds,
+            idle_seconds=idle_seconds,
+        )
+        again._shared = self._shared
+        return again
+
+    def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
+        """Record a receipt, and with it the new status of an approval, durably and as one.
+
+        Raises:
+            CauseAlreadyRecorded: another receipt has the same cause key; nothing was recorded.
+            JournalUnavailable: the journal cannot be written at present; nothing was recorded.
+            JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
+        """
+        with self._rows(write=True) as rows:
+            if draft.cause is not None and (seq := rows.number_of(cause=draft.cause)) is not None:
+                raise CauseAlreadyRecorded(draft.cause, seq)
+            number, digest = self._head(rows)
+            sealed = seal(draft, target=self._target, seq=number + 1, prev=digest)
+            rows.insert(sealed)
+            if approval is not None:
+                rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
+        receipt = sealed.receipt
+        log.info(
+            "recorded",
+            receipt=sealed.mark,
+            action=str(receipt.action),
+            phase=str(receipt.phase),
+            result=receipt.result and str(receipt.result),
+            actor=receipt.actor.id,
+            operation=receipt.operation,
+            stage=receipt.stage_after,
+        )
+        self._write_file(sealed)
+        return sealed
+
+    def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
+        """Return receipts in order of number: those after a number, or only the `last` few.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood, or does not follow on the one before it.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(after=after, last=last)
+        sealed = tuple(self._unsealed(*row) for row in found)
+        for before, one in pairwise(sealed):
+            if (one.receipt.seq, one.receipt.prev) != (before.receipt.seq + 1, before.digest):
+                raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
+        return sealed
+
+    def newest_digest(self) -> str:
+        """Return the digest of the newest receipt; where there is none, 64 zeros.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: it is empty although receipt files exist.
+        """
+        with self._rows() as rows:
+            return self._head(rows)[1]
+
+    def of_operation(self, operation: str) -> tuple[Sealed, ...]:
+        """Return the receipts of one story, in order of number.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(operation=operation)
+        return tuple(self._unsealed(*row) for row in found)
+
+    def state(self, *, whole: bool = False) -> RolloutState:
+        """Return what all receipts add up to.
+
+        The whole chain is verified at the first call. After that only what follows on it is: a look costs what was added
+        since the last one.
+
+        Args:
+            whole: also ask whether every receipt is still, to the byte, what was verified. Whatever may raise traffic does.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
+        """
+        known = self._shared.chain
+        with self._rows() as rows:
+            found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
+            if not found:
+                self._head(rows)
+        try:
+            if known.seq and not whole and not (found and known.ends_with(found[0])):
+                return self.state(whole=True)
+            old = [row for row in found if row[0] <= known.seq]
+            gone_on = known.seq and (not whole or known.is_made_of(old))
+            chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
+        except ChainBroken as error:
+            self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
+            raise JournalCorrupt(
+                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; "
+                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+            ) from error
+        except ValueError as error:
+            raise JournalCorrupt(
+                f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
+            ) from error
+        self._shared.chain = chain
+        return chain.state
+
+    def prune(self, draft: Draft, through: int) -> Sealed:
+        """Delete the receipts up to number `through`, and seal them in a checkpoint: the draft becomes its receipt.
+
+        Their files go first. If anything fails after that, the rows are all there, and `recreate_files` writes the files
+        again. The checkpoint and the deletion of the rows are one transaction.
+
+        Raises:
+            JournalUnavailable: the journal or a file cannot be written; nothing was pruned.
+            JournalCorrupt: what would be pruned does not verify, and is evidence; nothing was pruned.
+        """
+        sealed, flaws = self.verify()
+        if flaws := tuple(flaw for flaw in flaws if not flaw.missing_file):
+            raise JournalCorrupt(f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was pruned.")
+        gone = [one for one in sealed if one.receipt.seq <= through]
+        before = newest_checkpoint(one.receipt for one in sealed)
+        state = fold([one.receipt for one in gone], RolloutState.model_validate(before.state) if before else None)
+        checkpoint = Checkpoint(last=through, pruned=len(gone), digest=gone[-1].digest, state=state.model_dump(mode="json"))
+        deleted = Deleted.of([one.file_name for one in gone])
+        self._delete_files(gone)
+        try:
+            with self._rows(write=True) as rows:
+                number, digest = self._head(rows)
+                draft = draft.model_copy(update={"checkpoint": checkpoint, "deleted": deleted})
+                kept = seal(draft, target=self._target, seq=number + 1, prev=digest)
+                rows.insert(kept)
+                rows.delete_receipts(through)
+                for approval_id in filter(None, {one.receipt.approval_id for one in gone}):
+                    rows.delete_request(approval_id)
+        except JournalError:
+            self.recreate_files()
+            raise
+        self._write_file(kept)
+        return kept
+
+    def _delete_files(self, sealed: Sequence[Sealed]) -> None:
+        try:
+            for one in sealed:
+                (self._receipts_dir / one.file_name).unlink(missing_ok=True)
+            sync_directory(self._receipts_dir)
+        except OSError as error:
+            self.recreate_files()
+            raise JournalUnavailable(
+                f"The files of old receipts in {self._receipts_dir} cannot be deleted ({error.strerror or error}). "
+                "Nothing was pruned; let the account that runs anr write there.",
+            ) from error
+
+    def find_cause(self, cause: str) -> int | None:
+        """Return the number of the receipt that recorded a cause, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            return rows.number_of(cause=cause)
+
+    def by_cause(self, cause: str) -> Sealed | None:
+        """Return the receipt that recorded a cause, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(cause=cause)
+        return self._unsealed(*found[0]) if found else None
+
+    def stories_of(self, causes: Collection[str]) -> dict[str, str]:
+        """Return the operation by cause, of those causes that were recorded.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            return rows.operations_of(causes)
+
+    def newest_operation(self, prefix: str) -> str | None:
+        """Return the newest operation whose id begins so, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            return rows.newest_operation(prefix)
+
+    def story_of(self, receipt_id: str) -> str | None:
+        """Return the operation of the receipt with this id, or None if there is none. A hold has the id of its receipt.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            return rows.operation_of(receipt_id)
+
+    def has(self, receipt_id: str) -> bool:
+        """Whether a receipt with this id was recorded.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        return self.story_of(receipt_id) is not None
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Return one request, or None if there is none with this id.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            found = rows.requests(request_id=approval_id)
+        return self._request(found[0]) if found else None
+
+    def pending(self) -> tuple[Approval, ...]:
+        """Return the requests that wait for an answer, the oldest first.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            waiting = [self._request(data) for data in rows.requests(status=ApprovalStatus.PENDING)]
+        return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
+
+    def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
+        """Check the chain, and each row against its file. Return the receipts that can be read, and the flaws.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            found = rows.receipts()
+        flaws = flaws_in_chain(found, target=self._target)
+        sealed = []
+        for _, data, _ in found:
+            try:
+                sealed.append(unseal(data))
+            except ValueError:
+                continue  # flaws_in_chain has named it
+        expected = {one.file_name: one for one in sealed}
+        for name, one in expected.items():
+            flaws.extend(self._flaws_in_file(name, one))
+        flaws.extend(self._flaws_in_strays(expected, {row[0] for row in found} - {one.receipt.seq for one in sealed}, sealed))
+        return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
+
+    def damage(self) -> str | None:
+        """Say what SQLite's own check of the database finds wrong, or None.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            found = rows.quick_check()
+        return None if found == "ok" else f"the database {self._path} is damaged: {found}"
+
+    def recreate_files(self) -> int:
+        """Write the file of every receipt that has none; return how many were missing.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        missing = [one for one in self.receipts() if not (self._receipts_dir / one.file_name).exists()]
+        for one in missing:
+            self._write_file(one)
+        return len(missing)
+
+    def _head(self, rows: "Rows") -> tuple[int, str]:
+        """Return number and digest of the newest receipt, on which the next one follows."""
+        if (last := rows.head()) is not None:
+            return last
+        try:
+            kept = any(path.match("anr_*.json") for path in self._receipts_dir.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            kept = False
+        if kept:
+            raise JournalCorrupt(
+                f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
+                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+            )
+        return 0, GENESIS
+
+    def _request(self, data: bytes) -> Approval:
+        try:
+            return Approval.model_validate_json(data)
+        except ValidationError as error:
+            raise JournalCorrupt(f"A request in the journal {self._path} cannot be understood. Run `anr verify`.") from error
+
+    def _unsealed(self, seq: int, data: bytes, digest: str) -> Sealed:
+        try:
+            sealed = unseal(data)
+        except ValueError as error:
+            raise JournalCorrupt(f"Receipt #{seq} cannot be understood: {error}. Run `anr verify`.") from error
+        if sealed.digest != digest:
+            raise JournalCorrupt(f"Receipt #{seq} was altered. Run `anr verify`.")
+        return sealed
+
+    def _flaws_in_file(self, name: str, sealed: Sealed) -> Iterator[Flaw]:
+        seq = sealed.receipt.seq
+        try:
+            if (self._receipts_dir / name).read_bytes() != sealed.data:
+                yield Flaw(seq, f"the file {name} differs from the journal")
+        except FileNotFoundError:
+            yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again", missing_file=True)
+        except OSError as error:
+            yield Flaw(seq, f"the file {name} cannot be read ({error.strerror or error})")
+
+    def _flaws_in_strays(self, expected: Collection[str], unreadable: set[int], sealed: Sequence[Sealed]) -> Iterator[Flaw]:
+        """Name the files that no receipt in the journal accounts for."""
+        checkpoint = newest_checkpoint(one.receipt for one in sealed)
+        for path in sorted(self._receipts_dir.glob("anr_*_*_*.json")):
+            number = path.name.split("_")[2]
+            if path.name in expected or not number.isdecimal() or int(number) in unreadable:
+                continue
+            if checkpoint is not None and int(number) <= checkpoint.last:
+                yield Flaw(int(number), f"the file {path.name} is there, although its receipt was pruned")
+            elif int(number) in {one.receipt.seq for one in sealed}:
+                yield Flaw(int(number), f"the file {path.name} is a second #{int(number)}: the chain was forked")
+            else:
+                yield Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off")
+
+    def _write_file(self, sealed: Sealed) -> None:
+        try:
+            self._receipts_dir.mkdir(parents=True, exist_ok=True)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+        except OSError:
+            # the row is durable; `verify` names the missing file and the next `recover` writes it
+            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)

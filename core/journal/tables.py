@@ -1,0 +1,184 @@
+"""The journal's rows in a database, by way of SQLAlchemy: tables, queries and transactions.
+
+A transaction is durable when its block ends (core/journal/connections.py). This is imported when a journal is first
+read or written: SQLAlchemy is slow to import, and a brake acts before it is recorded.
+
+Excluded: what the rows mean (core/journal/journal.py).
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.errors import JournalUnavailable
+from core.journal.connections import connecting
+from core.receipts.chain import Sealed
+
+Row = tuple[int, bytes, str]
+"""A receipt's number, bytes and digest."""
+
+_TABLES = MetaData()
+_receipts = Table(
+    "receipts",
+    _TABLES,
+    Column("target", String(31), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(40), nullable=False),
+    Column("cause", String(200)),
+    Column("operation", String(40), nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    UniqueConstraint("target", "id"),
+    UniqueConstraint("target", "cause"),
+)
+_approvals = Table(
+    "approvals",
+    _TABLES,
+    Column("target", String(31), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("status", String(20), nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+
+class Database:
+    """The database of one journal."""
+
+    def __init__(self, path: Path, target: str, busy_seconds: float, idle_seconds: float) -> None:
+        self._path = path
+        self._target = target
+        self.engine = connecting(path, busy_seconds, idle_seconds)
+        self._ready = False
+
+    @contextmanager
+    def rows(self, *, write: bool = False) -> Iterator["Rows"]:
+        """Yield the rows of the target, in one transaction that is durable at the end of the block.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read or written at present; nothing was changed.
+        """
+        try:
+            if not self._ready:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                _TABLES.create_all(self.engine)
+                self._ready = True
+            with self.engine.connect().execution_options(anr_write=write) as connection, connection.begin():
+                yield Rows(connection, self._target)
+        except (SQLAlchemyError, OSError) as error:
+            cause = getattr(error, "orig", None) or error
+            raise JournalUnavailable(
+                f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
+                "Nothing was recorded; see whether the disk is full, the file is locked or its permissions are wrong.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one target in one transaction."""
+
+    _connection: Connection
+    _target: str
+
+    def receipts(
+        self, *, after: int = 0, last: int | None = None, operation: str | None = None, cause: str | None = None
+    ) -> list[Row]:
+        """Return receipts in order of number: those after a number, of an operation, with a cause, or only the `last` few."""
+        query = self._of_receipts(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.seq > after)
+        if operation is not None:
+            query = query.where(_receipts.c.operation == operation)
+        if cause is not None:
+            query = query.where(_receipts.c.cause == cause)
+        query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
+        return sorted(_row(row) for row in self._connection.execute(query))
+
+    def head(self) -> tuple[int, str] | None:
+        """Return number and digest of the newest receipt, or None if there is none."""
+        query = self._of_receipts(_receipts.c.seq, _receipts.c.digest).order_by(_receipts.c.seq.desc()).limit(1)
+        last = self._connection.execute(query).first()
+        return None if last is None else (last[0], last[1])
+
+    def number_of(self, *, cause: str) -> int | None:
+        """Return the number of the receipt with a cause, or None."""
+        query = self._of_receipts(_receipts.c.seq).where(_receipts.c.cause == cause)
+        return self._connection.execute(query).scalar()
+
+    def operation_of(self, receipt_id: str) -> str | None:
+        """Return the operation of the receipt with an id, or None."""
+        query = self._of_receipts(_receipts.c.operation).where(_receipts.c.id == receipt_id)
+        return self._connection.execute(query).scalar()
+
+    def operations_of(self, causes: Collection[str]) -> dict[str, str]:
+        """Return the operation by cause, of those causes that were recorded."""
+        query = self._of_receipts(_receipts.c.cause, _receipts.c.operation).where(_receipts.c.cause.in_(causes))
+        return {row.cause: row.operation for row in self._connection.execute(query)}
+
+    def newest_operation(self, prefix: str) -> str | None:
+        """Return the newest operation whose id begins so, or None."""
+        begins = (_receipts.c.operation >= prefix, _receipts.c.operation < prefix + "~")
+        query = self._of_receipts(_receipts.c.operation).where(*begins).order_by(_receipts.c.seq.desc()).limit(1)
+        return self._connection.execute(query).scalar()
+
+    def insert(self, sealed: Sealed) -> None:
+        """Add a receipt."""
+        receipt = sealed.receipt
+        values = {"seq": receipt.seq, "id": receipt.id, "cause": receipt.cause, "operation": receipt.operation}
+        values |= {"target": self._target, "data": sealed.data, "digest": sealed.digest}
+        self._connection.execute(insert(_receipts).values(**values))
+
+    def delete_receipts(self, through: int) -> None:
+        """Delete the receipts up to a number."""
+        self._connection.execute(delete(_receipts).where(_receipts.c.target == self._target, _receipts.c.seq <= through))
+
+    def requests(self, *, request_id: str | None = None, status: str | None = None) -> list[bytes]:
+        """Return the bytes of requests: of the one with an id, or of those with a status."""
+        query = select(_approvals.c.data).where(_approvals.c.target == self._target)
+        if request_id is not None:
+            query = query.where(_approvals.c.id == request_id)
+        if status is not None:
+            query = query.where(_approvals.c.status == status)
+        return list(self._connection.execute(query).scalars())
+
+    def put_request(self, request_id: str, status: str, data: bytes) -> None:
+        """Add a request, or put it in the place of the one with its id."""
+        values: dict[str, Any] = {"status": status, "data": data}
+        if self._connection.execute(update(_approvals).where(*self._is_request(request_id)).values(**values)).rowcount == 0:
+            self._connection.execute(insert(_approvals).values(target=self._target, id=request_id, **values))
+
+    def delete_request(self, request_id: str) -> None:
+        """Delete a request, if there is one with this id."""
+        self._connection.execute(delete(_approvals).where(*self._is_request(request_id)))
+
+    def quick_check(self) -> str:
+        """Return what SQLite's own check of the database says: `ok`, or what it finds wrong."""
+        return str(self._connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+
+    def _of_receipts(self, *columns: ColumnElement[Any]) -> Any:
+        return select(*columns).where(_receipts.c.target == self._target)
+
+    def _is_request(self, request_id: str) -> tuple[ColumnElement[bool], ...]:
+        return _approvals.c.target == self._target, _approvals.c.id == request_id
+
+
+def _row(row: Any) -> Row:
+    """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked."""
+    seq, data, digest = row
+    return int(seq), data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass"), str(digest)

@@ -1,0 +1,147 @@
+"""Columns -> the figures of a window.
+
+Pure. The same figures as core/metrics.Tally gives, which the tests hold it against. Holds of each decision in the window at most
+its TRI value: 80 MB for ten million. Excluded: reading the ledger (core/scan/scan.py).
+"""
+
+from array import array
+
+from core.ledger.columns import TIMELESS, Bytes, Columns, Flag, Floats, Kind
+from core.ledger.figures import Counts, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
+from core.ledger.window import FUTURE_US, HOUR_US, Window
+from core.system.arrays import np
+
+_LIVE, _MATCHES_SHADOW = int(Flag.LIVE), int(Flag.MATCHES_SHADOW)
+_ROLLED_BACK, _ENGAGED = int(Flag.ROLLED_BACK), int(Flag.ENGAGED)
+_NOTHING = Counts(0, 0, 0, 0, 0)
+_GROWTH = 1 << 16
+
+
+class _Values:
+    """TRI values, as they come, in one piece of memory that grows in place, and where the values of an hour begin in it."""
+
+    def __init__(self) -> None:
+        self._values = np.empty(0, np.float64)
+        self._used = 0
+        self._starts = array("q")
+        self._hours = array("H")
+
+    def add(self, values: Floats, hour: int) -> None:
+        end = self._used + len(values)
+        if end > len(self._values):
+            self._values.resize(end + max(_GROWTH, end // 32), refcheck=False)
+        if not self._hours or self._hours[-1] != hour:
+            self._starts.append(self._used)
+            self._hours.append(hour)
+        self._values[self._used : end] = values
+        self._used = end
+
+    def medians(self, hours: int) -> tuple[float | None, list[float | None]]:
+        """Return the median of all and of each hour. Leaves the values in another order."""
+        values, tags = self._values[: self._used], np.array(self._hours, np.uint16)
+        bounds = [*self._starts, self._used]
+        by_hour = []
+        for hour in range(hours):
+            runs = [values[bounds[number] : bounds[number + 1]] for number in np.flatnonzero(tags == hour).tolist()]
+            # lines come in order, so that an hour's values stand together or in a few pieces
+            by_hour.append(median_in_place(runs[0] if len(runs) == 1 else np.concatenate([values[:0], *runs])))
+        return median_in_place(values), by_hour
+
+
+class Totals:
+    """Adds up the columns of a ledger's parts, given in the order of the ledger."""
+
+    def __init__(self, window: Window, fast_cap: float) -> None:
+        self.window = window
+        self._fast_cap = fast_cap
+        self._first_hour = window.start_us // HOUR_US
+        self._counts = [_NOTHING] * (window.end_us // HOUR_US - self._first_hour + 1)
+        self._values = _Values()
+        self._newest: int | None = None
+        self._within_reach: bool | None = None
+        self._before_any_date: list[Bytes] = []
+        self._skipped = {"malformed": 0, "undated": 0, "future": 0}
+
+    def begin_after_the_old(self) -> None:
+        """Say that the first columns do not begin the ledger: what stands before them is older than the window."""
+        self._within_reach = False
+
+    def add(self, columns: Columns) -> None:
+        """Add the next part."""
+        start, end = self.window.start_us, self.window.end_us
+        times, flags, tri = columns.t_us, columns.flags, columns.tri
+        if len(columns.skipped_kind):
+            self._add_skipped(columns)
+        if not len(times):
+            return
+        if self._within_reach is None and times[0] < start:
+            self._before_any_date.clear()
+        self._within_reach = bool(times[-1] >= start)
+        self._skipped["future"] += int(np.count_nonzero(times > end + FUTURE_US))
+        breaching = np.zeros(len(times), bool)
+        breaching[np.flatnonzero(flags & _ENGAGED)] = columns.r3 > self._fast_cap
+        if times.min() < start or times.max() > end:
+            inside = (times >= start) & (times <= end)
+            times, flags, tri, breaching = times[inside], flags[inside], tri[inside], breaching[inside]
+        if not len(times):
+            return
+        newest = int(times.max())
+        self._newest = newest if self._newest is None else max(self._newest, newest)
+        hours = times // HOUR_US - self._first_hour
+        first, last = int(hours.min()), int(hours.max())
+        if first == last:
+            self._add_hour(first, flags, tri, int(np.count_nonzero(breaching)))
+            return
+        for hour in range(first, last + 1):
+            here = hours == hour
+            self._add_hour(hour, flags[here], tri[here], int(np.count_nonzero(breaching[here])))
+
+    def _add_hour(self, hour: int, flags: Bytes, tri: Floats, breaches: int) -> None:
+        self._counts[hour] += Counts(
+            decisions=len(flags),
+            live=int(np.count_nonzero(flags & _LIVE)),
+            matching=int(np.count_nonzero(flags & _MATCHES_SHADOW)),
+            rollbacks=int(np.count_nonzero(flags & _ROLLED_BACK)),
+            breaches=breaches,
+        )
+        self._values.add(tri[~np.isnan(tri)], hour)
+
+    def result(self, span: LedgerSpan) -> WindowMetrics:
+        """Return the figures of everything that was added. Uses the totals up."""
+        while self._before_any_date:
+            self._count_skipped(self._before_any_date.pop())
+        median, by_hour = self._values.medians(len(self._counts))
+        hours = zip(self._counts, by_hour, strict=True)
+        return WindowMetrics(
+            window=self.window,
+            figures=figures_of(sum(self._counts, _NOTHING), median),
+            newest_us=self._newest,
+            skipped=dict(self._skipped),
+            hours=tuple(
+                HourMetrics((self._first_hour + number) * HOUR_US, figures_of(counts, of_hour))
+                for number, (counts, of_hour) in enumerate(hours)
+            ),
+            span=span,
+        )
+
+    def _add_skipped(self, columns: Columns) -> None:
+        times, kinds = columns.skipped_t_us, columns.skipped_kind
+        first = times == TIMELESS  # stand where the last entry of the parts before stands
+        self._count_skipped(kinds[times >= self.window.start_us])
+        if self._within_reach is None:
+            self._before_any_date.append(kinds[first])
+        elif self._within_reach:
+            self._count_skipped(kinds[first])
+
+    def _count_skipped(self, kinds: Bytes) -> None:
+        self._skipped["malformed"] += int(np.count_nonzero(kinds == Kind.MALFORMED))
+        self._skipped["undated"] += int(np.count_nonzero(kinds == Kind.UNDATED))
+
+
+def median_in_place(values: Floats) -> float | None:
+    """Return the exact median, or None of nothing; leaves the values in another order."""
+    if not len(values):
+        return None
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    values.partition((low, high))
+    return middle(float(values[low]), float(values[high]))

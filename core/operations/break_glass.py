@@ -1,0 +1,86 @@
+"""One approver promotes alone against gates that fail, and somebody else reviews it afterwards.
+
+Excluded: the rules (core/rollout/break_glass.py).
+"""
+
+from dataclasses import dataclass, replace
+
+from core.actors import Actor, Approvable
+from core.operations.apply import climb
+from core.operations.results import Moved, Refused
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase
+from core.rollout.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
+from core.rollout.decisions import Raise, obstacles, plan_move
+from core.rollout.refusals import Code, Refuse
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Site
+from core.text import clean_text
+from core.upkeep.backup import keep_state
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A break-glass was reviewed by somebody else."""
+
+    sealed: Sealed
+
+
+def break_glass(site: Site, order: Order) -> Moved | Refused:
+    """Promote by one stage against gates that fail, without anybody else's approval. The receipt is marked.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    now, actor, reason = site.clock(), order.actor, clean_text(order.reason)
+    with operation_lock(site.target.run_dir, "break glass", now):
+        facts = site.facts()
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
+            return Refused(refusal)
+        move = plan_move(facts.state, site.target.stages, None, facts.drift)
+        if not isinstance(move, Raise):
+            return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."))
+        standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+        if in_the_way := obstacles(standing, actor):
+            return Refused(in_the_way[0])
+        report = site.measure(now, leaving_zero=move.from_stage == 0)
+        decision = decide_break_glass(move, report.gates)
+        if isinstance(decision, Refuse):
+            return Refused(decision, report)
+        kept = keep_state(site, now)
+        if isinstance(kept, Refuse):
+            return Refused(kept, report)
+        broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
+        return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
+
+
+def review(site: Site, actor: Actor, finding: str = "", story: str = "") -> Reviewed | Refused:
+    """Say that somebody else has looked at the last break-glass, so that the next one is possible.
+
+    Args:
+        site: the target.
+        actor: who looked.
+        finding: what they found.
+        story: the break-glass that they looked at; the last one if it is left out.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    with operation_lock(site.target.run_dir, "review", site.clock()):
+        state = site.journal.state()
+        if refusal := may_review(state, actor, site.access, story):
+            return Refused(refusal)
+        if state.unreviewed is None:
+            raise AssertionError("may_review refuses where there is nothing to review")
+        draft = site.draft(
+            operation=state.unreviewed.operation,
+            ts=site.clock(),
+            action=Action.REVIEW,
+            phase=Phase.EVENT,
+            actor=actor,
+            reason=clean_text(finding),
+        )
+        return Reviewed(site.journal.append(draft))

@@ -1,0 +1,267 @@
+"""The daily run, its announcement half an hour before it, the veto with which somebody skips it, and its pause.
+
+While it is paused the daily run still reports, so that nobody forgets it, and promotes nothing (runbook: `schtasks … /DISABLE`,
+`/ENABLE`). Excluded: when it is due (core/rollout/schedule.py).
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from core.actors import SCHEDULER, Actor, Approvable, Role
+from core.errors import CauseAlreadyRecorded
+from core.gates.report import Report
+from core.operations.apply import climb
+from core.operations.propose import _standing
+from core.operations.requests import Intent, ask
+from core.operations.results import Asked, Moved, Refused, WouldMove
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase
+from core.rollout.decisions import (
+    Lower,
+    NeedsApproval,
+    Proceed,
+    Raise,
+    obstacles,
+    plan_move,
+)
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.schedule import PromotionMode, begin_of, last_missable
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Facts, Site
+from core.text import clean_text
+from core.upkeep.backup import Kept, keep_state
+
+
+@dataclass(frozen=True, slots=True)
+class DailyRun:
+    """The scheduled run of one local date: its report, and what came of it."""
+
+    report: Report
+    sealed: Sealed
+    outcome: Asked | Moved | Refused
+
+
+def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
+    """The scheduled run of one local date: report, and promote when GO. It has its effect once per date.
+
+    Raises:
+        AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
+    """
+    now = site.clock()
+    cause = f"daily:{day.isoformat()}"
+    if (seq := site.journal.find_cause(cause)) is not None:
+        text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
+        return Refused(Refuse(Code.ALREADY_DONE, text))
+    with operation_lock(site.target.run_dir, "daily", now):
+        facts = site.facts()
+        report = site.measure(now, leaving_zero=False)
+        plan, kept = _plan_daily(site, facts, report, mode, day, now), Kept(None)
+        if dry_run:
+            return _would_run(plan, report, mode)
+        if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
+            preparation = keep_state(site, now)
+            plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.DAILY,
+            phase=Phase.EVENT,
+            actor=SCHEDULER,
+            cause=cause,
+            note=clean_text(" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else ""),
+            stage_before=facts.state.stage,
+            stage_after=facts.state.stage,
+            pilot_before=facts.settings.pilot,
+            holds_in_force=facts.state.holds,
+            go=report.gates.go,
+            gates=report.gates.gates,
+            metrics=report.metrics.as_json(),
+        )
+        try:
+            sealed = site.journal.append(draft)
+        except CauseAlreadyRecorded as error:
+            return Refused(Refuse(Code.ALREADY_DONE, str(error)))
+        if isinstance(plan, Refuse):
+            return DailyRun(report, sealed, Refused(plan, report))
+        if mode is PromotionMode.APPROVE:
+            intent = Intent(Approvable.PROMOTE, to_stage=plan.to_stage)
+            return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
+        order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
+        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+
+
+def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
+    standing = _standing(site, facts, now, report)
+    standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
+    if in_the_way := obstacles(standing, SCHEDULER):
+        return in_the_way[0]
+    move = plan_move(facts.state, site.target.stages, None, facts.drift)
+    return move if not isinstance(move, Lower) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
+
+
+def _would_run(plan: Raise | Refuse, report: Report, mode: PromotionMode) -> WouldMove | Refused:
+    if isinstance(plan, Refuse):
+        return Refused(plan, report)
+    decision = NeedsApproval if mode is PromotionMode.APPROVE else Proceed
+    return WouldMove(decision(plan.from_stage, plan.to_stage), report)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """The schedule was paused, or goes on."""
+
+    sealed: Sealed
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused now."""
+        return self.sealed.receipt.action is Action.PAUSE
+
+
+def pause(site: Site, order: Order) -> Scheduled | Refused:
+    """Pause the schedule. Whoever may brake may pause: it only keeps a promotion back.
+
+    Raises:
+        OperationBusy, LockUnavailable, JournalError: the schedule is as it was.
+    """
+    if order.actor.is_person and Role.BRAKE not in order.actor.roles:
+        return Refused(not_allowed("pause the schedule", "operators"))
+    return _record(site, order, Action.PAUSE)
+
+
+def resume(site: Site, order: Order) -> Scheduled | Refused:
+    """Let the schedule go on. A day whose run was made while it was paused is not made up for.
+
+    Raises:
+        OperationBusy, LockUnavailable, JournalError: the schedule is as it was.
+    """
+    if Role.OPERATE not in order.actor.roles:
+        return Refused(not_allowed("resume the schedule", "operators"))
+    return _record(site, order, Action.RESUME)
+
+
+def _record(site: Site, order: Order, action: Action) -> Scheduled | Refused:
+    with operation_lock(site.target.run_dir, f"schedule {action}", site.clock()):
+        state = site.journal.state()
+        if (state.paused is not None) == (action is Action.PAUSE):
+            so = "paused" if state.paused else "not paused"
+            return Refused(Refuse(Code.ALREADY_DONE, f"The schedule is {so} already. Nothing was changed."))
+        draft = site.draft(
+            operation=order.operation,
+            ts=site.clock(),
+            action=action,
+            phase=Phase.EVENT,
+            actor=order.actor,
+            reason=clean_text(order.reason),
+            cause=order.cause,
+            stage_before=state.stage,
+            stage_after=state.stage,
+        )
+        return Scheduled(site.journal.append(draft))
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The scheduled run of one local date will promote nothing."""
+
+    day: date
+    sealed: Sealed
+
+
+def skip(site: Site, actor: Actor, day: date, reason: str) -> Skipped | Refused:
+    """Veto what the scheduled run of one local date would do with a GO. The run still reports.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    now = site.clock()
+    if Role.OPERATE not in actor.roles:
+        return Refused(not_allowed("skip the scheduled run", "operators"))
+    with operation_lock(site.target.run_dir, "skip", now):
+        if (seq := site.journal.find_cause(f"daily:{day.isoformat()}")) is not None:
+            text = f"The run of {day} was already made: receipt #{seq}. Nothing was skipped; `rollback` undoes a promotion."
+            return Refused(Refuse(Code.ALREADY_DONE, text))
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.SKIP,
+            phase=Phase.EVENT,
+            actor=actor,
+            reason=clean_text(reason),
+            cause=f"skip:{day.isoformat()}",
+        )
+        try:
+            return Skipped(day, site.journal.append(draft))
+        except CauseAlreadyRecorded as error:
+            return Refused(Refuse(Code.ALREADY_DONE, f"The run of {day} is skipped already. {error}"))
+
+
+def note_missed(site: Site) -> Skipped | None:
+    """Record that the newest run that can no longer be caught up was never made, once; None if there is nothing to record.
+
+    A day before the journal began was nobody's to run.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    now, schedule = site.clock(), site.target.schedule
+    day = last_missable(now, schedule)
+    if any(site.journal.find_cause(f"{what}:{day.isoformat()}") is not None for what in ("daily", "missed")):
+        return None
+    with operation_lock(site.target.run_dir, "note a missed run", now):
+        receipts = site.journal.receipts()
+        made = site.journal.find_cause(f"daily:{day.isoformat()}") is not None
+        if made or not receipts or receipts[0].receipt.ts >= begin_of(day, schedule):
+            return None
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.SKIP,
+            phase=Phase.EVENT,
+            actor=SCHEDULER,
+            reason=f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours.",
+            cause=f"missed:{day.isoformat()}",
+        )
+        try:
+            return Skipped(day, site.journal.append(draft))
+        except CauseAlreadyRecorded:
+            return None
+
+
+def preflight(site: Site, day: date, mode: PromotionMode) -> Sealed | None:
+    """Record what the scheduled run of one local date will do if nothing changes; None if that or the run was made already.
+
+    Raises:
+        AnrError: something that the run needs cannot be read; it is not used up.
+    """
+    found = daily(site, day, mode, dry_run=True)
+    if isinstance(found, DailyRun) or found.report is None:
+        return None
+    stage = site.journal.state().stage
+    draft = site.draft(
+        operation=uuid.uuid4().hex,
+        ts=site.clock(),
+        action=Action.PREFLIGHT,
+        phase=Phase.EVENT,
+        actor=SCHEDULER,
+        cause=f"preflight:{day.isoformat()}",
+        note=clean_text(_foreseen(found)),
+        stage_before=stage,
+        stage_after=found.decision.to_stage if isinstance(found, WouldMove) else stage,
+        go=found.report.gates.go,
+        gates=found.report.gates.gates,
+        metrics=found.report.metrics.summary(),
+    )
+    try:
+        return site.journal.append(draft)
+    except CauseAlreadyRecorded:
+        return None
+
+
+def _foreseen(found: WouldMove | Refused) -> str:
+    if isinstance(found, Refused):
+        return " ".join(("It reports and promotes nothing.", found.refusal.text, *found.refusal.blockers))
+    does = "asks for an approval of" if isinstance(found.decision, NeedsApproval) else "promotes"
+    return f"It reports, and {does} {found.decision.from_stage} → {found.decision.to_stage} % if the gates still pass."

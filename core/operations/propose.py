@@ -1,0 +1,175 @@
+"""The way up and down the ladder: begin, propose, unfreeze, the daily run. Each gathers, decides and applies under the lock.
+
+Excluded: answering a request (core/operations/requests.py), carrying a move out (core/operations/apply.py), the brake
+(core/brake/brake.py) and settling what died half-way (core/operations/recover.py).
+"""
+
+import uuid
+from datetime import datetime
+
+from core.actors import Actor, Approvable, Role
+from core.brake.lift import Unfrozen, lift
+from core.gates.report import Report
+from core.operations.apply import climb, step_down
+from core.operations.requests import Intent, ask
+from core.operations.restore import chosen
+from core.operations.results import Asked, Moved, Refused, WouldMove
+from core.receipts.receipt import Action, Phase
+from core.rollout.approvals import Approval
+from core.rollout.decisions import (
+    Lower,
+    Proceed,
+    Standing,
+    decide_raise,
+    decide_unfreeze,
+    may_restore,
+    obstacles,
+    plan_move,
+)
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Facts, Site
+from core.text import clean_text
+from core.upkeep.backup import keep_state
+
+
+def init(site: Site, actor: Actor, reason: str) -> Moved | Refused:
+    """Record the stage that the router's settings show as the journal's first fact. Nothing is written to the router.
+
+    Raises:
+        OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
+    """
+    now = site.clock()
+    if Role.OPERATE not in actor.roles:
+        return Refused(not_allowed("initialise the journal", "operators"))
+    with operation_lock(site.target.run_dir, "init", now):
+        facts = site.facts()
+        if facts.state.revision:
+            return Refused(Refuse(Code.ALREADY_INITIALISED, "The journal has receipts already. Nothing was recorded."))
+        stage = facts.settings.stage
+        if stage not in site.target.stages:
+            text = "The pilot in the router's settings is not on the ladder. Nothing was recorded; set it to a stage first."
+            return Refused(Refuse(Code.NOT_ON_LADDER, text))
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.INIT,
+            phase=Phase.EVENT,
+            actor=actor,
+            reason=clean_text(reason),
+            stage_after=stage,
+            pilot_after=facts.settings.pilot,
+            settings_observed=dict(facts.settings.values),
+        )
+        return Moved(site.journal.append(draft))
+
+
+def propose(
+    site: Site,
+    order: Order,
+    *,
+    wanted: int | None = None,
+    dry_run: bool = False,
+) -> Asked | Moved | WouldMove | Refused:
+    """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once.
+
+    Args:
+        site: the target.
+        order: who asks, why, and what set it off; the same cause again has no second effect.
+        wanted: a stage in percent, or None for the next one.
+        dry_run: decide, but change and record nothing.
+
+    Raises:
+        AnrError: something that a decision needs cannot be read; nothing was changed.
+    """
+    now, actor = site.clock(), order.actor
+    with operation_lock(site.target.run_dir, "promote", now):
+        facts = site.facts()
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        move = plan_move(facts.state, site.target.stages, wanted, facts.drift)
+        if isinstance(move, Refuse):
+            return Refused(move)
+        if isinstance(move, Lower):
+            if Role.BRAKE not in actor.roles:
+                return Refused(not_allowed("move the router down", "operators"))
+            return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
+        standing = _standing(site, facts, now)
+        if in_the_way := obstacles(standing, actor):
+            return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
+        report = site.measure(now, leaving_zero=move.from_stage == 0)
+        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
+        if isinstance(decision, Refuse):
+            return Refused(decision, report)
+        if dry_run:
+            return WouldMove(decision, report)
+        if isinstance(decision, Proceed):
+            kept = keep_state(site, now)
+            if isinstance(kept, Refuse):
+                return Refused(kept, report)
+            return Moved(climb(site, facts, move, order, report, kept), report)
+        return ask(site, facts, Intent(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+
+
+def unfreeze(
+    site: Site,
+    order: Order,
+    hold_ids: frozenset[str] = frozenset(),
+    *,
+    while_firing: bool = False,
+) -> Unfrozen | Asked | Refused:
+    """Lift holds, all or those named, or ask for it where the settings want an approval.
+
+    The router stays in its safe settings: unfreezing never promotes (rule 8). A hold whose alert still fires is lifted only
+    `while_firing`, with a reason.
+
+    Raises:
+        OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was lifted.
+    """
+    now = site.clock()
+    with operation_lock(site.target.run_dir, "unfreeze", now):
+        state = site.journal.state()
+        decision = decide_unfreeze(state, order.actor, hold_ids, clean_text(order.reason), while_firing=while_firing)
+        if isinstance(decision, Refuse):
+            return Refused(decision)
+        if site.access.rule(Approvable.UNFREEZE).needed:
+            return ask(site, site.facts(), Intent(Approvable.UNFREEZE, decision), order, now)
+        return lift(site, state, decision, order, now)
+
+
+def restore(site: Site, order: Order, name: str) -> Asked | Refused:
+    """Ask for a backup of the bandit's state to be put back. It always waits for somebody else's approval.
+
+    Args:
+        site: the target.
+        order: who asks, why, and what set it off.
+        name: of a backup in the list; it is compared, and never becomes a path.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    now = site.clock()
+    if Role.OPERATE not in order.actor.roles:
+        return Refused(not_allowed("ask for a restore", "operators"))
+    with operation_lock(site.target.run_dir, "restore", now):
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        facts = site.facts()
+        if refusal := may_restore(facts.state):
+            return Refused(refusal)
+        backup = chosen(site, name)
+        if isinstance(backup, Refuse):
+            return Refused(backup)
+        return ask(site, facts, Intent(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
+
+
+def _standing(site: Site, facts: Facts, now: datetime, report: Report | None = None) -> Standing:
+    return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting(), report=report)
+
+
+def _waiting(site: Site, refusal: Refuse) -> Approval | None:
+    """Return the request that has to be answered first, if that is what stands in the way."""
+    if refusal.code is not Code.APPROVAL_PENDING:
+        return None
+    return next((one for one in site.journal.pending() if one.action is Approvable.PROMOTE), None)

@@ -1,0 +1,222 @@
+"""Settling what died half-way: run at every start, and by `anr recover`.
+
+An intent without an outcome is settled by what is observed (rule 4); a brake that could not be recorded is recorded late;
+marks and files are brought in line with the journal. Nothing here ever raises the share of live traffic.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.actors import RECOVERY
+from core.brake.brake import record
+from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
+from core.operations.restore import settle_restore
+from core.receipts.chain import Sealed
+from core.receipts.evidence import RouterSighting
+from core.receipts.receipt import Action, Phase, Result
+from core.rollout.state import UnsettledIntent
+from core.router.control import RouterSettings
+from core.router.marks import BrakeNote
+from core.system.logs import logger
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Site
+from core.text import clean_text
+from core.upkeep.archive import finish_archive
+
+log = logger(__name__)
+
+_UNDER_WAY = timedelta(seconds=5)
+"""A note that is younger belongs to a brake that is just recording it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a recovery did.
+
+    Attributes:
+        late: brakes that were recorded late.
+        settled: outcome of the intent that had none.
+        files: how many receipt files were written again.
+        unfinished: why an archive of the ledger still is not at its end, a sentence; None if none is under way.
+    """
+
+    late: tuple[Sealed, ...]
+    settled: Sealed | None
+    files: int
+    unfinished: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an intent without an outcome ended, given what is observed.
+
+    Attributes:
+        put_back: the settings have to go back to the stage before.
+    """
+
+    result: Result
+    stage: int | None
+    put_back: bool
+    why: str
+
+
+def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighting | None, *, braked: bool) -> Settlement:
+    """Decide how an intent ended. Pure.
+
+    A step up that was written but never seen in the router goes back: nobody is watching it any more, and an approval must
+    not take effect hours later.
+    """
+    if braked:
+        return Settlement(Result.OVERTAKEN, settings.stage, put_back=False, why="A brake was engaged meanwhile.")
+    if settings.stage == intent.from_stage:
+        return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=False, why="The settings were never changed.")
+    if settings.stage != intent.to_stage:
+        why = "The settings say neither the stage before nor the one that was wanted."
+        return Settlement(Result.UNKNOWN, None, put_back=False, why=why)
+    confirmed = seen is not None and seen.at >= intent.since and seen.shows(intent.to_stage)
+    if confirmed or intent.to_stage < intent.from_stage:
+        return Settlement(Result.APPLIED, intent.to_stage, put_back=False, why="The settings say the wanted stage.")
+    why = "The settings were changed, but the router was never seen to follow; they were put back. Ask again."
+    return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=True, why=why)
+
+
+def recover(site: Site) -> Recovered:
+    """Bring router, marks and files in line with the journal after a crash. Safe to repeat.
+
+    Raises:
+        AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
+    """
+    with operation_lock(site.target.run_dir, "recover", site.clock()):
+        late = _late(site, (*site.brake.unrecorded(), *_never_recorded(site)))
+        _make_braked_safe(site)
+        settled = _settle(site)
+        _align_marks(site)
+        return Recovered(late, settled, site.journal.recreate_files(), _finish_archive(site))
+
+
+def _finish_archive(site: Site) -> str | None:
+    try:
+        finish_archive(site)
+    except ArchiveError as error:
+        log.error("an archive of the ledger cannot be finished yet: %s", error)  # noqa: TRY400 - no bug's trace
+        return str(error)
+    return None
+
+
+def record_waiting(site: Site) -> tuple[Sealed, ...]:
+    """Record the brakes that could not be recorded when they acted. Costs a look at the marks if there are none.
+
+    Raises:
+        AnrError: they still wait.
+    """
+    before = site.clock() - _UNDER_WAY
+    waiting = [note for note in site.brake.unrecorded() if note.at < before]
+    if not waiting:
+        return ()
+    with operation_lock(site.target.run_dir, "record the brake", site.clock()):
+        return _late(site, waiting)
+
+
+def _late(site: Site, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
+    return tuple(sealed for note in notes if (sealed := _record_late(site, note)) is not None)
+
+
+def _never_recorded(site: Site) -> Iterable[BrakeNote]:
+    """Return the freezes whose marks do not wait, and of which the journal has never heard.
+
+    A mark that cannot be understood does not say whether it waits; a journal that was put back from an older copy has lost
+    what the mark remembers. A mark whose hold was lifted is no such: the journal has its receipt, or its story.
+    """
+    marks = site.brake.read().frozen_by  # before the notes: a freeze that comes in between is no mark without a note
+    understood = {note.id: note for note in site.brake.freezes()}
+    held = {hold.id for hold in site.journal.state().holds}
+    for mark in marks:
+        note = understood.get(mark)
+        if mark in held or (note is not None and not note.recorded):
+            continue
+        if site.journal.has(mark) or site.journal.of_operation(mark):
+            continue
+        log.warning("the journal does not have the freeze of mark %s; it is recorded now", mark)
+        unknown = "Its mark cannot be understood: who froze, and why, is not known."
+        yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
+
+
+def _record_late(site: Site, note: BrakeNote) -> Sealed | None:
+    if site.journal.has(note.id):
+        site.brake.mark_recorded(note)
+        return None
+    # nothing was promoted while it waited, so that the router may be made safe again
+    return record(site, note, late=True, safe=not site.router.make_safe())
+
+
+def _make_braked_safe(site: Site) -> None:
+    """A promotion that was killed between its write and its look at the marks may have undone a brake."""
+    frozen = bool(site.brake.read().frozen_by)
+    state = site.journal.state()
+    if (frozen or state.rolled_back or state.stage == 0) and state.unsettled is None and site.router.settings().stage != 0:
+        log.warning("the router's settings serve live traffic although the brake was used; they are made safe")
+        site.router.make_safe()
+    elif frozen:
+        site.router.make_safe()
+
+
+def _settle(site: Site) -> Sealed | None:
+    reading = site.brake.read()
+    intent = site.journal.state().unsettled
+    if intent is None:
+        return None
+    if intent.action is Action.RESTORE:
+        return settle_restore(site, intent)
+    settings = site.router.settings()
+    decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
+    result, stage, note = decided.result, decided.stage, decided.why
+    if decided.put_back:
+        try:
+            overtaken = site.router.serve(intent.from_stage, reading).overtaken if intent.from_stage else False
+            if not intent.from_stage:
+                overtaken = bool(site.router.make_safe())
+            result = Result.OVERTAKEN if overtaken and intent.from_stage else result
+            stage = site.router.settings().stage
+        except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
+            result, stage, note = Result.UNKNOWN, None, f"{note} Putting them back failed: {error}"
+    now_shown = site.router.settings()
+    order = Order(RECOVERY, operation=intent.operation)
+    return site.journal.append(
+        site.draft(
+            id=uuid.uuid4().hex,
+            operation=order.operation,
+            ts=site.clock(),
+            action=intent.action,
+            phase=Phase.OUTCOME,
+            actor=RECOVERY,
+            note=clean_text(note),
+            result=result,
+            stage_before=intent.from_stage,
+            stage_after=stage,
+            pilot_after=now_shown.pilot,
+            settings_observed=dict(now_shown.values),
+        ),
+    )
+
+
+def _align_marks(site: Site) -> None:
+    held = {hold.id: hold for hold in site.journal.state().holds if not hold.keeps_stage}  # such a hold leaves no mark
+    marked = set(site.brake.read().frozen_by)
+    site.brake.release(tuple(marked - set(held)))
+    for hold_id in set(held) - marked:
+        hold = held[hold_id]
+        note = BrakeNote(
+            id=hold.id,
+            action=Action.FREEZE,
+            actor=hold.actor,
+            reason=hold.reason,
+            cause=hold.cause,
+            at=hold.since,
+            expires_at=hold.expires_at,
+            recorded=True,
+        )
+        site.brake.engage(note)
+        log.warning("the mark of hold %s was missing and was written again", hold_id)

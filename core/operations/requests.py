@@ -1,0 +1,376 @@
+"""Requests: ask for an approval, approve, deny, end what nobody answered. Each gathers, decides and applies under the lock.
+
+Excluded: whether something needs an approval (core/operations/propose.py) and carrying a promotion out
+(core/operations/apply.py).
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from core.actors import SCHEDULER, Actor, Approvable, Role
+from core.brake.brake import Braked, engage
+from core.brake.lift import Unfrozen, lift
+from core.errors import AnrError
+from core.gates.report import Report
+from core.operations.apply import climb
+from core.operations.restore import Restored, carry_out, chosen
+from core.operations.results import Asked, Ended, Moved, Refused, Signed
+from core.receipts.chain import Sealed
+from core.receipts.evidence import Signature
+from core.receipts.receipt import Action, Phase
+from core.rollout.approvals import (
+    BRAKES,
+    Approval,
+    ApprovalStatus,
+    decide_approval,
+    may_approve,
+    may_deny,
+    nobody_eligible,
+    still_open,
+    still_true,
+)
+from core.rollout.decisions import Raise, plan_move
+from core.rollout.refusals import Code, Refuse
+from core.system.logs import logger
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Facts, Site
+from core.text import clean_text, parse_span
+from core.upkeep.backup import keep_state
+
+log = logger(__name__)
+
+_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without characters that people confuse when they type an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to be done once it is approved.
+
+    Attributes:
+        subject: what it is to be done to: ids of holds, the name of a backup; empty for a promotion.
+        to_stage: percent of live traffic afterwards; None if it leaves the stage alone.
+    """
+
+    action: Approvable
+    subject: tuple[str, ...] = ()
+    to_stage: int | None = None
+
+
+def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, report: Report | None = None) -> Asked | Refused:
+    """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
+
+    Raises:
+        JournalError: nothing was asked.
+    """
+    for waiting in site.journal.pending():
+        if waiting.action is intent.action:
+            text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
+            return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
+    rule = site.access.rule(intent.action)
+    if refusal := nobody_eligible(order.actor, rule):
+        return Refused(refusal, report)
+    approval = Approval(
+        id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
+        action=intent.action,
+        subject=intent.subject,
+        requester=order.actor,
+        reason=clean_text(order.reason),
+        from_stage=facts.state.stage,
+        to_stage=intent.to_stage,
+        revision=facts.state.revision,
+        epoch=facts.state.epoch,
+        policy_digest=site.target.policy_digest,
+        verdict_digest=report.gates.verdict_digest if report else "",
+        asked_at=now,
+        expires_at=now + timedelta(minutes=site.target.approval_minutes),
+        needed=rule.needed,
+    )
+    draft = site.draft(
+        operation=approval.id,
+        ts=now,
+        action=Action.REQUEST,
+        phase=Phase.EVENT,
+        actor=order.actor,
+        reason=approval.reason,
+        cause=order.cause,
+        stage_before=facts.state.stage,
+        stage_after=intent.to_stage,
+        pilot_before=facts.settings.pilot,
+        go=report.gates.go if report else None,
+        gates=report.gates.gates if report else (),
+        metrics=report.metrics.summary() if report else None,
+        approval_id=approval.id,
+    )
+    return Asked(approval, report, site.journal.append(draft, approval))
+
+
+def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
+    """Approve a request; the last approval that it needs carries it out, after everything was checked again.
+
+    What changed ends the request as stale, visibly; it is never carried out later.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; the request still waits.
+    """
+    asked = site.journal.approval(approval_id)
+    if asked is not None and asked.action in BRAKES:
+        return _approve_brake(site, asked, actor)
+    with operation_lock(site.target.run_dir, f"approve {clean_text(approval_id, 40)}", site.clock()):
+        now = site.clock()
+        facts = site.facts()
+        approval = site.journal.approval(approval_id)
+        if refusal := still_open(approval, approval_id, now):
+            return _over(site, approval, refusal, now)
+        if approval is None:
+            raise AssertionError("still_open refuses a request that does not exist")
+        if refusal := may_approve(approval, actor, site.access):
+            return Refused(refusal, approval=approval)
+        if changed := still_true(approval, facts.state, site.target.policy_digest):
+            return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
+        match approval.action:
+            case Approvable.PROMOTE:
+                return _approve_promotion(site, facts, approval, actor, now)
+            case Approvable.RESTORE:
+                return _approve_restore(site, facts, approval, actor, now)
+            case Approvable.UNFREEZE:
+                signed = approval.signed(actor, now)
+                if signed.missing:
+                    return _sign(site, signed, now)
+                done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+                order = Order(approval.requester, approval.reason, operation=approval.id)
+                return lift(site, facts.state, approval.subject, order, now, done)
+            case action:
+                raise NotImplementedError(f"nothing carries out an approved {action}")
+
+
+def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
+    """Sign a request for a brake. The last approval acts on the router first, without the lock, and records afterwards."""
+    now = site.clock()
+    if refusal := still_open(approval, approval.id, now):
+        return _over(site, approval, refusal, now)
+    if refusal := may_approve(approval, actor, site.access):
+        return Refused(refusal, approval=approval)
+    if approval.missing > 1:
+        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
+            again = site.journal.approval(approval.id) or approval  # somebody may have signed meanwhile
+            if refusal := still_open(again, approval.id, now) or may_approve(again, actor, site.access):
+                return Refused(refusal, approval=again)
+            if again.missing > 1:
+                return _sign(site, again.signed(actor, now), now)
+            approval = again
+    requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
+    order = Order(requester, approval.reason, cause_of(approval.id))
+    lasts = parse_span(approval.subject[0]) if approval.subject else None
+    braked = engage(site, Action(approval.action), order, lasts, story=approval.id)
+    if isinstance(braked, Refuse):
+        return Refused(braked, approval=approval)
+    try:
+        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
+            settle_brake(site, approval.signed(actor, now), ApprovalStatus.APPROVED, now, by=actor)
+    except AnrError as error:
+        log.exception("the brake acted, but its request is still open; the next sweep ends it")
+        return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
+    return braked
+
+
+def cause_of(approval_id: str) -> str:
+    """Return the key by which an approved request has one effect."""
+    return f"approval:{approval_id}"
+
+
+def settle_brake(
+    site: Site, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
+) -> Ended | None:
+    """End the request for a brake that has acted; None if it is over already. The caller holds the lock.
+
+    Raises:
+        JournalError: the request is still open.
+    """
+    again = site.journal.approval(approval.id)
+    if again is None or again.status is not ApprovalStatus.PENDING:
+        return None
+    ended = approval.ended(status, now, by=by, note=note)
+    action = Action.APPROVE if status is ApprovalStatus.APPROVED else Action.STALE
+    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now))
+
+
+def _approve_promotion(
+    site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime
+) -> Moved | Signed | Ended | Refused:
+    move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
+    changed = marked(facts) or (move if isinstance(move, Refuse) else None)
+    if changed is not None or not isinstance(move, Raise):
+        text = changed.text if changed else "The move asked for is no longer a step up."
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=text)
+    report = site.measure(now, leaving_zero=move.from_stage == 0)
+    if refusal := decide_approval(approval, report.gates):
+        note = " ".join((refusal.text, *refusal.blockers))
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
+    signed = approval.signed(actor, now)
+    if signed.missing:
+        return _sign(site, signed, now, report)
+    kept = keep_state(site, now)
+    if isinstance(kept, Refuse):
+        return Refused(kept, report, approval)
+    done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+    order = Order(approval.requester, approval.reason, operation=approval.id)
+    return Moved(climb(site, facts, move, order, report, kept, done), report)
+
+
+def _approve_restore(site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Restored | Signed | Ended:
+    name, digest = approval.subject
+    backup = chosen(site, name, digest)
+    if isinstance(backup, Refuse):
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=backup.text)
+    signed = approval.signed(actor, now)
+    if signed.missing:
+        return _sign(site, signed, now)
+    done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+    return carry_out(site, facts, backup, Order(approval.requester, approval.reason, operation=approval.id), done)
+
+
+def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
+    """End a request with a no; one is enough.
+
+    Raises:
+        OperationBusy, JournalError: the request still waits.
+    """
+    with operation_lock(site.target.run_dir, f"deny {clean_text(approval_id, 40)}", site.clock()):
+        now = site.clock()
+        approval = site.journal.approval(approval_id)
+        if refusal := still_open(approval, approval_id, now):
+            return _over(site, approval, refusal, now)
+        if approval is None:
+            raise AssertionError("still_open refuses a request that does not exist")
+        if refusal := may_deny(approval, actor, site.access):
+            return Refused(refusal, approval=approval)
+        return _end(site, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
+
+
+def sweep(site: Site) -> tuple[Ended, ...]:
+    """End the requests that have expired, or that the rollout has moved away from.
+
+    Raises:
+        OperationBusy, JournalError: the rest still waits.
+    """
+    if not site.journal.pending():
+        return ()
+    ended = []
+    with operation_lock(site.target.run_dir, "sweep", site.clock()):
+        now = site.clock()
+        state = site.journal.state()
+        for approval in site.journal.pending():
+            if approval.action in BRAKES and site.journal.find_cause(cause_of(approval.id)) is not None:
+                # the process died between the brake and this
+                settled = settle_brake(site, approval, ApprovalStatus.APPROVED, now)
+                ended.extend([settled] if settled else [])
+            elif now >= approval.expires_at:
+                ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
+            elif changed := still_true(approval, state, site.target.policy_digest):
+                ended.append(_end(site, approval, ApprovalStatus.STALE, now, note=changed.text))
+    return tuple(ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Reexamined:
+    """What the gates say at present about a promotion that waits for an approval.
+
+    Attributes:
+        at: when they were asked.
+        against: what would refuse it now; None if nothing would.
+        ended: set if that is for good, so that the request was ended.
+    """
+
+    approval: Approval
+    at: datetime
+    report: Report
+    against: Refuse | None
+    ended: Ended | None = None
+
+
+def reexamine(site: Site) -> tuple[Reexamined, ...]:
+    """Measure the gates of every promotion that waits for an approval, and end a request whose gates fail.
+
+    Where there is only too little data (the router's health did not answer, the ledger paused) nothing ends: it may come
+    back, and whoever approves meanwhile is refused all the same.
+
+    Raises:
+        AnrError: something cannot be read; the rest still waits.
+    """
+    return tuple(_reexamined(site, one) for one in site.journal.pending() if one.action is Approvable.PROMOTE)
+
+
+def _reexamined(site: Site, approval: Approval) -> Reexamined:
+    now = site.clock()
+    report = site.measure(now, leaving_zero=approval.from_stage == 0)
+    against = decide_approval(approval, report.gates)
+    found = Reexamined(approval, now, report, against)
+    if against is None or all(gate.blind for gate in report.gates.blocking):
+        return found
+    with operation_lock(site.target.run_dir, f"re-examine {approval.id}", now):
+        again = site.journal.approval(approval.id)
+        if again is None or again.status is not ApprovalStatus.PENDING:
+            return found
+        note = " ".join((against.text, *against.blockers))
+        return replace(found, ended=_end(site, again, ApprovalStatus.STALE, now, note=note, report=report))
+
+
+def marked(facts: Facts) -> Refuse | None:
+    """Refuse what a brake's mark on disk forbids, also if the journal does not know of it yet."""
+    if facts.brake.frozen_by:
+        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
+        return Refuse(Code.BRAKE_ENGAGED, text)
+    if facts.brake.waiting:
+        text = "A brake was used that is not in the journal yet. Nothing was changed; `anr recover` records it, then ask again."
+        return Refuse(Code.BRAKE_ENGAGED, text)
+    return None
+
+
+def _over(site: Site, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
+    """Refuse an answer that comes too late; one that comes after the expiry also ends the request."""
+    if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
+        return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
+    return Refused(refusal, approval=approval)
+
+
+def _sign(site: Site, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
+    sealed = _record(site, signed, Action.APPROVE, signed.signatures[-1].actor, now, report=report)
+    return Signed(signed, sealed)
+
+
+def _end(
+    site: Site,
+    approval: Approval,
+    status: ApprovalStatus,
+    now: datetime,
+    *,
+    by: Actor | None = None,
+    note: str = "",
+    report: Report | None = None,
+) -> Ended:
+    ended = approval.ended(status, now, by=by, note=clean_text(note))
+    action = {ApprovalStatus.DENIED: Action.DENY, ApprovalStatus.EXPIRED: Action.EXPIRE}.get(status, Action.STALE)
+    if by and status is ApprovalStatus.DENIED:
+        ended = ended.model_copy(update={"signatures": (*ended.signatures, Signature(actor=by, at=now, decision="denied"))})
+    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now, report=report))
+
+
+def _record(
+    site: Site, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
+) -> Sealed:
+    draft = site.draft(
+        operation=approval.id,
+        ts=now,
+        action=action,
+        phase=Phase.EVENT,
+        actor=actor,
+        note=approval.note,
+        gates=report.gates.gates if report else (),
+        go=report.gates.go if report else None,
+        approval_id=approval.id,
+        approvals=approval.signatures,
+    )
+    return site.journal.append(draft, approval)

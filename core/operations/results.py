@@ -1,0 +1,72 @@
+"""What operations return: how an intent ended, with its receipt. Pure.
+
+Excluded: the brake's results (core/brake/brake.py) and the daily run's (core/operations/propose.py).
+"""
+
+from dataclasses import dataclass
+
+from core.gates.report import Report
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Result
+from core.rollout.approvals import Approval
+from core.rollout.decisions import Lower, NeedsApproval, Proceed
+from core.rollout.refusals import Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request waits for somebody's approval.
+
+    Attributes:
+        report: what the gates said when it was asked; None where no gate is asked.
+    """
+
+    approval: Approval
+    report: Report | None
+    sealed: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An approval was given; the request waits for more."""
+
+    approval: Approval
+    sealed: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move on the ladder was carried out or tried; the outcome receipt says how it ended."""
+
+    sealed: Sealed
+    report: Report | None = None
+
+    @property
+    def applied(self) -> bool:
+        """Whether the router has the settings that were wanted."""
+        return self.sealed.receipt.result is Result.APPLIED
+
+
+@dataclass(frozen=True, slots=True)
+class WouldMove:
+    """What a dry run found: the decision that would have been taken. Nothing was changed."""
+
+    decision: Lower | NeedsApproval | Proceed
+    report: Report | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was not done."""
+
+    refusal: Refuse
+    report: Report | None = None
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request ended without having its effect."""
+
+    approval: Approval
+    sealed: Sealed

@@ -1,0 +1,94 @@
+"""What is looked at between the daily runs: holds whose time is over, the running router, drift, and the guard's gates.
+
+Each look records only what is new, so that a restart repeats nothing. Excluded: how often it is looked (bot/jobs.py), and
+what drift and failing gates are (core/rollout/drift.py, core/gates/guard.py).
+"""
+
+import contextlib
+import uuid
+from typing import Any
+
+from core.actors import SCHEDULER
+from core.brake.brake import Braked
+from core.brake.lift import Unfrozen, lift_expired
+from core.errors import OperationBusy
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Draft, Phase
+from core.rollout.state import RolloutState
+from core.target.lock import operation_lock
+from core.target.target import Facts, Site
+from core.text import clean_text
+
+_WAIT_SECONDS = 1.0
+"""How long a look waits for an operation under way; the next look is a minute away."""
+
+
+def watch(site: Site) -> tuple[Sealed | Unfrozen, ...]:
+    """Lift what has expired, record when the running router is first seen at its stage, alarm a drift once and its end.
+
+    Raises:
+        AnrError: something cannot be read or recorded; the next look tries again.
+    """
+    news: list[Sealed | Unfrozen] = []
+    with contextlib.suppress(OperationBusy):
+        if lifted := lift_expired(site):
+            news.append(lifted)
+        if _drafts(site, site.facts(whole=False)):
+            with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
+                facts = site.facts()
+                if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way
+                    news.extend(site.journal.append(draft) for draft in _drafts(site, facts))
+    return tuple(news)
+
+
+def _drafts(site: Site, facts: Facts) -> list[Draft]:
+    """Return what is to be recorded of these facts; nothing while an operation has no outcome."""
+    state, now = facts.state, site.clock()
+    if state.stage is None or state.unsettled is not None:
+        return []
+    drafts, found, alarmed = [], facts.difference, state.drift
+    if _is_first_sighting(facts, state):
+        drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), router_seen=facts.seen))
+    if found is not None and (alarmed is None or alarmed.text != clean_text(found.text)):
+        story = alarmed.operation if alarmed else uuid.uuid4().hex
+        drafts.append(
+            site.draft(
+                operation=story,
+                ts=now,
+                action=Action.DRIFT,
+                note=clean_text(found.text),
+                settings_observed=dict(facts.settings.values),
+                router_seen=facts.seen,
+                **_event(state),
+            )
+        )
+    if found is None and alarmed is not None:
+        drafts.append(site.draft(operation=alarmed.operation, ts=now, action=Action.AGREED, **_event(state)))
+    return drafts
+
+
+def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:
+    if state.observed_since is not None or not state.stage or facts.seen is None or state.since is None:
+        return False
+    return facts.seen.shows(state.stage) and facts.seen.at >= state.since and facts.settings.stage == state.stage
+
+
+def _event(state: RolloutState) -> dict[str, Any]:
+    return {"phase": Phase.EVENT, "actor": SCHEDULER, "stage_before": state.stage, "stage_after": state.stage}
+
+
+def told(news: Sealed | Unfrozen | Braked) -> str:
+    """Return what a look found, as a sentence."""
+    match news:
+        case Unfrozen(lifted=lifted):
+            return f"{len(lifted)} hold(s) ended. The router stays in its safe settings."
+        case Braked(safe=safe, note=note):
+            return f"{note.reason} {'The router is in its safe settings.' if safe else 'THE ROUTER MAY NOT BE SAFE.'}"
+    receipt = news.receipt
+    words = {
+        Action.SEEN: f"The running router was seen to serve {receipt.stage_after} %.",
+        Action.DRIFT: f"Drift: {receipt.note} Promotion is blocked.",
+        Action.AGREED: "The drift is over: router and journal agree.",
+        Action.GUARD: f"The guard would have frozen: {receipt.note}",
+    }
+    return words[receipt.action]

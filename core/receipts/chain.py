@@ -1,0 +1,143 @@
+"""The chain that binds receipts: each is hashed with the digest of the one before it.
+
+Pure. Excluded: what a receipt says (core/receipts/receipt.py), and keeping it (core/journal/journal.py).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from pydantic import ValidationError
+
+from core.canonical import canonical_bytes, rfc3339
+from core.receipts.evidence import Checkpoint
+from core.receipts.receipt import Draft, Receipt
+
+GENESIS = "0" * 64
+"""The digest that the first receipt names as its predecessor."""
+MAX_RECEIPT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A receipt with the bytes that stand for it and their digest."""
+
+    receipt: Receipt
+    data: bytes
+    digest: str
+
+    @property
+    def mark(self) -> str:
+        """Number and first 12 hex digits, as messages show them: `#12 3f9a…`."""
+        return f"#{self.receipt.seq} {self.digest[:12]}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the receipt's file: time, number and action, so that no two share one."""
+        receipt = self.receipt
+        stamp = rfc3339(receipt.ts)[:19].replace("-", "").replace(":", "")
+        return f"anr_{stamp}Z_{receipt.seq:06d}_{receipt.action}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing that does not hold together in a chain of receipts.
+
+    Attributes:
+        missing_file: only a copy is gone; the receipt is in the journal.
+    """
+
+    seq: int
+    problem: str
+    missing_file: bool = False
+
+
+def seal(draft: Draft, *, target: str, seq: int, prev: str) -> Sealed:
+    """Number a draft, bind it to its predecessor, and fix its bytes."""
+    receipt = Receipt(**dict(draft), target=target, seq=seq, prev=prev)
+    data = canonical_bytes(receipt.model_dump(mode="json"))
+    return Sealed(receipt, data, sha256(data).hexdigest())
+
+
+@lru_cache(maxsize=1024)  # the newest stories are read again and again, and the same bytes always say the same
+def unseal(data: bytes) -> Sealed:
+    """Read a receipt back from its bytes.
+
+    Raises:
+        ValueError: the bytes are no receipt, or not in canonical form.
+    """
+    if len(data) > MAX_RECEIPT_BYTES:
+        raise ValueError(f"a receipt has at most {MAX_RECEIPT_BYTES:,} bytes, this has {len(data):,}")
+    try:
+        receipt = Receipt.model_validate_json(data)
+        # a receipt from before a field was added does not have it, and keeps its bytes
+        again = canonical_bytes(receipt.model_dump(mode="json", exclude_unset=True))
+    except (ValidationError, RecursionError) as error:
+        raise ValueError("the bytes are not a receipt") from error
+    if again != data:
+        raise ValueError("the bytes are not in canonical form")
+    return Sealed(receipt, data, sha256(data).hexdigest())
+
+
+def newest_checkpoint(receipts: Iterable[Receipt]) -> Checkpoint | None:
+    """Return the checkpoint from which a chain goes on, or None if it begins with the first receipt."""
+    return next((receipt.checkpoint for receipt in reversed(tuple(receipts)) if receipt.checkpoint is not None), None)
+
+
+def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str, after: tuple[int, str] | None = None) -> list[Flaw]:
+    """Check a chain: rows of number, bytes and recorded digest, in order of number. Empty if it holds.
+
+    A whole chain has to begin with the first receipt, or exactly after the last one that its newest checkpoint seals.
+
+    Args:
+        rows: the receipts.
+        target: whose chain it is.
+        after: number and digest of the receipt on which the first row has to follow; None if `rows` is the whole chain.
+    """
+    flaws: list[Flaw] = []
+    followed: dict[str, int] = {}
+    expected_seq, expected_prev = _beginning(rows) if after is None else (after[0] + 1, after[1])
+    for seq, data, digest in rows:
+        if seq > expected_seq:
+            flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
+        elif seq < expected_seq:
+            flaws.append(Flaw(seq, f"#{seq} is still there, although a checkpoint says that it was pruned"))
+        actual = sha256(data).hexdigest()
+        if actual != digest:
+            flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
+        flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target, followed))
+        expected_seq, expected_prev = seq + 1, actual
+    return flaws
+
+
+def _beginning(rows: Iterable[tuple[int, bytes, str]]) -> tuple[int, str]:
+    """Return the number of the first receipt of a whole chain, and the digest on which it has to follow."""
+    checkpoint = newest_checkpoint(_checkpoints_in(rows))
+    return (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
+
+
+def _checkpoints_in(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[Receipt]:
+    for _, data, _ in rows:
+        if b'"checkpoint":{' in data:  # in canonical form; to read every receipt only for this would take twice as long
+            with suppress(ValueError):  # whoever looks for flaws names it
+                yield unseal(data).receipt
+
+
+def _problems(data: bytes, seq: int, prev: str, target: str, followed: dict[str, int]) -> list[str]:
+    """Return what is wrong with one receipt; `followed` is who was seen to follow on which digest."""
+    try:
+        receipt = unseal(data).receipt
+    except ValueError as error:
+        return [f"#{seq}: {error}"]
+    problems = []
+    if receipt.seq != seq:
+        problems.append(f"#{seq} calls itself #{receipt.seq}: receipts were swapped")
+    if receipt.prev != prev:
+        problems.append(f"#{seq} does not follow on the receipt before it")
+    if (other := followed.setdefault(receipt.prev, seq)) != seq:
+        problems.append(f"#{other} and #{seq} follow on the same receipt: the chain was forked")
+    if receipt.target != target:
+        problems.append(f"#{seq} belongs to target {receipt.target!r}, not to {target!r}")
+    return problems

@@ -1,0 +1,145 @@
+"""Receipts: what each step leaves behind, in canonical bytes that are chained by their digests.
+
+Pure. Excluded: where receipts are kept (core/journal/journal.py). The chain is the plain one of a log whose entries name the
+digest of the entry before them: an altered, removed or swapped receipt no longer fits its neighbours.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.actors import Actor
+from core.alerts.payload import AlertFacts
+from core.canonical import Moment
+from core.gates.report import Gate
+from core.receipts.evidence import BreakGlass, Checkpoint, Deleted, Hold, LedgerArchive, RouterSighting, Signature, StateCopy
+
+
+class Action(StrEnum):
+    """What a receipt is about."""
+
+    INIT = "init"
+    DAILY = "daily"
+    REQUEST = "request"
+    APPROVE = "approve"
+    DENY = "deny"
+    EXPIRE = "expire"
+    STALE = "stale"
+    PROMOTE = "promote"
+    LOWER = "lower"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+    HOLD = "hold"
+    """Promotions were held, and the router was left at its stage."""
+    UNFREEZE = "unfreeze"
+    SEEN = "seen"
+    """The running router was first seen to serve its stage."""
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRIFT = "drift"
+    AGREED = "agreed"
+    """Router and journal agree again after a drift."""
+    REAPPLY = "reapply"
+    ACCEPT = "accept"
+    GUARD = "guard"
+    BACKUP = "backup"
+    RESTORE = "restore"
+    PRUNE = "prune"
+    ARCHIVE = "archive"
+    PREFLIGHT = "preflight"
+    SKIP = "skip"
+    REVIEW = "review"
+    ALERT = "alert"
+    ACKNOWLEDGE = "acknowledge"
+    SILENCE = "silence"
+
+
+class Phase(StrEnum):
+    """Where in its operation a receipt stands. An intent promises an outcome; an event stands alone."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    EVENT = "event"
+
+
+class Result(StrEnum):
+    """How an operation ended."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    OVERTAKEN = "overtaken"
+    """A brake came in between, and won."""
+    UNKNOWN = "unknown"
+
+
+class Draft(BaseModel):
+    """What an operation has to say; the journal adds number and predecessor when it is recorded.
+
+    Attributes:
+        operation: joins the receipts of one story.
+        cause: key of what set this off; unique in a journal, so that one cause has one effect.
+        stage_before: percent of live traffic before, None if unknown.
+        stage_after: percent after; of an intent, the one that is wanted.
+        alert: the alert that this is about.
+        settings_written: the router's settings that were written, by name; of a brake those that it saw to.
+        settings_observed: what the settings file said afterwards, by name.
+        router_seen: what the running router last showed.
+        holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.
+        break_glass: what was passed over, if somebody acted alone in an emergency.
+        late: the router was put in its safe settings at `ts`, but this could be recorded only later.
+        backup: the copy of the bandit's state that was made.
+        restored: the copy that was put back, or is meant to be.
+        archived: the months that were moved out of the ledger.
+        deleted: the files that retention removed.
+        checkpoint: what stands for the receipts that were pruned.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    operation: str
+    ts: Moment
+    action: Action
+    phase: Phase
+    actor: Actor
+    reason: str = ""
+    note: str = ""
+    cause: str | None = None
+    result: Result | None = None
+    stage_before: int | None = None
+    stage_after: int | None = None
+    pilot_before: str | None = None
+    pilot_after: str | None = None
+    holds_added: tuple[Hold, ...] = ()
+    holds_lifted: tuple[str, ...] = ()
+    holds_in_force: tuple[Hold, ...] = ()
+    go: bool | None = None
+    gates: tuple[Gate, ...] = ()
+    metrics: Mapping[str, Any] | None = None
+    alert: AlertFacts | None = None
+    approval_id: str | None = None
+    approvals: tuple[Signature, ...] = ()
+    break_glass: BreakGlass | None = None
+    settings_written: Mapping[str, str] | None = None
+    settings_observed: Mapping[str, str] | None = None
+    router_seen: RouterSighting | None = None
+    late: bool = False
+    backup: StateCopy | None = None
+    restored: StateCopy | None = None
+    archived: tuple[LedgerArchive, ...] = ()
+    deleted: Deleted | None = None
+    checkpoint: Checkpoint | None = None
+    build: str = ""
+    host: str = ""
+    runbook_url: str = ""
+
+
+class Receipt(Draft):
+    """A recorded draft: numbered, and bound to its predecessor."""
+
+    version: Literal[1] = 1
+    target: str
+    seq: int = Field(ge=1)
+    prev: str = Field(pattern=r"^[0-9a-f]{64}$")

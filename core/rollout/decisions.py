@@ -1,0 +1,336 @@
+"""What may happen next: frozen, tagged answers, each refusal with a closed reason code.
+
+Pure. Excluded: answering a request for approval (core/rollout/approvals.py) and carrying anything out
+(core/operations/propose.py).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from core.actors import Actor, Role
+from core.gates.report import GateReport
+from core.rollout.ladder import next_stage, soak_of
+from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.state import RolloutState
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """One step up the ladder is asked for; gates and approval decide."""
+
+    from_stage: int
+    to_stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """A move down the ladder: it reduces exposure and happens at once."""
+
+    from_stage: int
+    to_stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The promotion may be carried out now."""
+
+    from_stage: int
+    to_stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    """The promotion may be carried out once somebody else has approved it."""
+
+    from_stage: int
+    to_stage: int
+
+
+def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, drift: str | None) -> Raise | Lower | Refuse:
+    """Say which move on the ladder is asked for, and refuse what no gate or approval could allow.
+
+    Args:
+        state: what the receipts add up to.
+        stages: the ladder.
+        wanted: the stage that was named, or None for the next one.
+        drift: how the router's settings differ from the state, or None if they agree.
+    """
+    if wanted is not None and wanted not in stages:
+        ladder = ", ".join(str(stage) for stage in stages)
+        return Refuse(Code.NOT_ON_LADDER, f"{wanted} is not a stage. Nothing was changed; the stages are {ladder}.")
+    stage = state.stage
+    # where a hold left the router at its stage, less exposure is still to be had
+    steps_down = wanted is not None and stage is not None and wanted < stage and not state.rolled_back
+    for refusal in _out_of_order(state, drift):
+        if not (steps_down and refusal.code is Code.FROZEN):
+            return refusal
+    if stage is None:
+        return _nothing_known(state)
+    target = next_stage(stage, stages) if wanted is None else wanted
+    if target is None:
+        return _at_the_top(stage)
+    if target == stage:
+        return Refuse(Code.ALREADY_THERE, f"The router already serves {stage} %. Nothing was changed.")
+    if target < stage:
+        return Lower(stage, target)
+    upward = next_stage(stage, stages)
+    if target != upward:
+        return Refuse(
+            Code.NOT_NEXT_STAGE,
+            f"From {stage} % the next stage is {upward} %; {target} % would skip a stage. Nothing was changed.",
+        )
+    return Raise(stage, target)
+
+
+def _at_the_top(stage: int) -> Refuse:
+    return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed.")
+
+
+def _nothing_known(state: RolloutState) -> Refuse:
+    if state.revision == 0:
+        return Refuse(
+            Code.NOT_INITIALISED,
+            "The journal is empty, so nobody has said at which stage the router is. Nothing was changed; run `anr init` once.",
+        )
+    return Refuse(
+        Code.STAGE_UNKNOWN,
+        "Nobody can say at which stage the router is: the last operation ended unclear. Nothing was changed; "
+        "`rollback` makes it 0 %.",
+    )
+
+
+def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
+    if state.frozen:
+        yield Refuse(
+            Code.FROZEN,
+            "The rollout is frozen. Nothing was changed; lift the holds with `unfreeze` first.",
+            tuple(f"{hold.reason or 'no reason given'} ({hold.actor.id})" for hold in state.holds),
+        )
+    if state.unsettled:
+        begun = state.unsettled
+        yield Refuse(
+            Code.UNSETTLED,
+            f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage} %) has no known outcome. "
+            "Nothing was changed; `anr recover` settles it.",
+        )
+    if state.stage is not None and drift:
+        yield Refuse(
+            Code.DRIFT,
+            f"{drift} Nothing was changed; find out who changed it, then an approver puts the journal's settings back "
+            "(`drift reapply`) or adopts what the router shows (`drift accept`), or anybody uses `rollback`.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """Somebody skipped the scheduled run of one local date."""
+
+    actor: Actor
+    reason: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything on which the next step up depends, apart from who asks.
+
+    Attributes:
+        state: what the receipts add up to.
+        stages: the ladder.
+        now: the reference time.
+        drift: how the router differs from the journal, or None if it does not.
+        brake_marks: ids of the freezes whose marks are on disk.
+        soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
+        approvers_set: whether the settings name anybody who could approve.
+        schedule_promotes: whether the settings let the scheduled run promote or ask.
+        veto: who skipped the scheduled run that this is about; None if nobody did.
+        waiting: ids of the requests that wait for an answer.
+        gates: a fresh report; None before anything was measured.
+    """
+
+    state: RolloutState
+    stages: tuple[int, ...]
+    now: datetime
+    drift: str | None = None
+    brake_marks: Sequence[str] = ()
+    soak_hours: Mapping[int, float] = field(default_factory=dict)
+    approvers_set: bool = True
+    schedule_promotes: bool = True
+    veto: Veto | None = None
+    waiting: Sequence[str] = ()
+    gates: GateReport | None = None
+
+
+def obstacles(standing: Standing, actor: Actor) -> tuple[Refuse, ...]:
+    """Return everything that stands in the way of this actor's next step up, in the order in which it is said.
+
+    Operations refuse with the first, `why` shows them all: there is no second opinion.
+    """
+    return tuple(_obstacles(standing, actor))
+
+
+def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
+    state = standing.state
+    if standing.veto is not None and not actor.is_person:
+        yield _skipped(standing.veto)
+    yield from _out_of_order(state, standing.drift)
+    if refusal := brake_engaged(state, standing.brake_marks):
+        yield refusal
+    if state.stage is None:
+        yield _nothing_known(state)
+    elif next_stage(state.stage, standing.stages) is None:
+        yield _at_the_top(state.stage)
+    if not actor.is_person and not standing.schedule_promotes:
+        yield Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
+    yield from _not_to_be_asked(actor, state, approvers_set=standing.approvers_set)
+    yield from _soaking(standing)
+    if standing.waiting:
+        text = f"Request {standing.waiting[0]} already waits for an answer. Nothing was asked again; approve or deny that one."
+        yield Refuse(Code.APPROVAL_PENDING, text)
+    if standing.gates is not None and not standing.gates.go and state.stage is not None:
+        yield _no_go(state.stage, next_stage(state.stage, standing.stages), standing.gates)
+
+
+def brake_engaged(state: RolloutState, marks: Sequence[str]) -> Refuse | None:
+    """Say that a brake is in force of which the journal does not know yet, or None if it knows of every mark on disk."""
+    if {hold.id for hold in state.holds}.issuperset(marks):
+        return None
+    text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
+    return Refuse(Code.BRAKE_ENGAGED, text)
+
+
+def _skipped(veto: Veto) -> Refuse:
+    why = f": {veto.reason}" if veto.reason else ""
+    text = f"The promotion of {veto.day} was skipped by {veto.actor.id}{why}. The next day's run goes on as always."
+    return Refuse(Code.SKIPPED, text)
+
+
+def _soaking(standing: Standing) -> Iterator[Refuse]:
+    soak = soak_of(standing.state, standing.soak_hours)
+    if soak is None or soak.is_over(standing.now) or next_stage(soak.stage, standing.stages) is None:
+        return
+    asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
+    if soak.ends is None:
+        text = f"{asked}, and the running router was not seen to serve it yet. Nothing was changed; the soak begins when it is."
+    else:
+        left = (soak.ends - standing.now).total_seconds() / 3600
+        text = f"{asked}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
+    yield Refuse(Code.SOAKING, text)
+
+
+def may_restore(state: RolloutState) -> Refuse | None:
+    """Say why the bandit's state may not be put back now, or None if it may: also while the rollout is frozen."""
+    if state.unsettled:
+        text = f"Operation #{state.unsettled.seq} has no known outcome. Nothing was changed; `anr recover` settles it."
+        return Refuse(Code.UNSETTLED, text)
+    return _nothing_known(state) if state.stage is None else None
+
+
+def decide_raise(
+    move: Raise,
+    actor: Actor,
+    state: RolloutState,
+    gates: GateReport,
+    *,
+    approvers_set: bool,
+) -> Proceed | NeedsApproval | Refuse:
+    """Decide on one step up the ladder: a person's needs an approval, the scheduler's does not (runbook: auto-promotion).
+
+    Args:
+        move: the step.
+        actor: who asks; a person, or the scheduler.
+        state: what the receipts add up to.
+        gates: a fresh report.
+        approvers_set: whether the settings name anybody who could approve.
+    """
+    if refusal := may_ask(actor, state, approvers_set=approvers_set):
+        return refusal
+    if not gates.go:
+        return _no_go(move.from_stage, move.to_stage, gates)
+    if actor.is_person:
+        return NeedsApproval(move.from_stage, move.to_stage)
+    return Proceed(move.from_stage, move.to_stage)
+
+
+def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
+    failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
+    step = f"{from_stage} → {to_stage} %" if to_stage is not None else f"the step after {from_stage} %"
+    return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
+
+
+def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse | None:
+    """Say why this actor may not ask for a step up, before anything is measured; None if they may."""
+    return next(_not_to_be_asked(actor, state, approvers_set=approvers_set), None)
+
+
+def _not_to_be_asked(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Iterator[Refuse]:
+    if not approvers_set:
+        yield Refuse(
+            Code.NO_APPROVERS,
+            "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
+        )
+    if actor.is_person:
+        if Role.OPERATE not in actor.roles:
+            yield not_allowed("ask for a promotion", "operators")
+        return
+    if state.paused is not None:
+        paused = state.paused
+        yield Refuse(
+            Code.SCHEDULE_PAUSED,
+            f"The schedule is paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.actor.id}"
+            f"{f' ({paused.reason})' if paused.reason else ''}. Nothing was changed; `schedule resume` lets it go on.",
+        )
+    if state.stage == 0:
+        yield Refuse(Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`.")
+    elif state.person_required:
+        yield Refuse(
+            Code.PERSON_MUST_ASK,
+            "After a rollback, a freeze, a step down or a break-glass a person has to ask for the next promotion with `promote`.",
+        )
+
+
+_SHORTEST_ID = 6
+"""As many characters of a hold's id are enough to name it, if no other begins like that."""
+
+
+def decide_unfreeze(
+    state: RolloutState,
+    actor: Actor,
+    wanted: frozenset[str],
+    reason: str = "",
+    *,
+    while_firing: bool = False,
+) -> Refuse | tuple[str, ...]:
+    """Return the ids of the holds to lift, or why none may be.
+
+    Args:
+        state: what the receipts add up to.
+        actor: who asks.
+        wanted: ids of holds, or the first characters of one (at least 6); empty for all of them.
+        reason: why; it has to be said if an alert still fires.
+        while_firing: the actor knows that an alert behind a hold still fires, and wants it all the same.
+    """
+    if Role.OPERATE not in actor.roles:
+        return not_allowed("unfreeze", "operators")
+    if not state.holds:
+        return Refuse(Code.NOT_FROZEN, "The rollout is not frozen. Nothing was changed.")
+    named = {name: _holds_named(state, name) for name in wanted}
+    if unknown := sorted(name for name, meant in named.items() if len(meant) != 1):
+        held = ", ".join(hold.id[:8] for hold in state.holds)
+        return Refuse(
+            Code.HOLD_UNKNOWN, f"{', '.join(unknown)} names no one hold. Nothing was changed; the holds in force are {held}."
+        )
+    meant = {hold_id for ids in named.values() for hold_id in ids}
+    chosen = tuple(hold.id for hold in state.holds if not wanted or hold.id in meant)
+    firing = tuple(hold.reason for hold in state.firing if hold.id in chosen)
+    if firing and not (while_firing and reason):
+        text = "An alert behind a hold still fires. Nothing was changed; wait, or `unfreeze --while-firing` and say why."
+        return Refuse(Code.STILL_FIRING, text, firing)
+    return chosen
+
+
+def _holds_named(state: RolloutState, name: str) -> set[str]:
+    exact = {hold.id for hold in state.holds if hold.id == name}
+    begins = {hold.id for hold in state.holds if len(name) >= _SHORTEST_ID and hold.id.startswith(name)}
+    return exact or begins

@@ -1,0 +1,82 @@
+"""Drift: how what the router shows differs from what the journal says.
+
+Pure. Excluded: reading settings file and ledger (core/target/target.py), the alarm and what is done about it
+(core/operations/drift.py). Three things are compared, the worst first: the stage that the settings file serves, the guardrails
+that stand in it, and the pilot that the running router shows in its ledger.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from core.receipts.evidence import RouterSighting
+from core.rollout.state import RolloutState
+
+SETTLING = timedelta(minutes=5)
+"""How long after a change the running router may still show the stage before: it reloads, and flushes its ledger late."""
+GUARDRAILS = ("NOVA_ANR_ENABLED", "NOVA_ANR_KILL", "NOVA_ANR_MAX_FAST_PROB", "NOVA_ANR_STRICT_ON_ANOMALY")
+"""Settings that anr writes beside the pilot."""
+
+
+class DriftKind(StrEnum):
+    """What differs."""
+
+    STAGE = "stage"
+    GUARDRAILS = "guardrails"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A difference between router and journal.
+
+    Attributes:
+        kind: what differs.
+        text: the difference, as a sentence.
+        shown: the stage that the router shows, in percent; None if it cannot be understood or is not on a full percent.
+    """
+
+    kind: DriftKind
+    text: str
+    shown: int | None
+
+
+def find_drift(
+    state: RolloutState,
+    settings: Mapping[str, str],
+    stage: int | None,
+    seen: RouterSighting | None,
+) -> Drift | None:
+    """Return how the router differs from the journal, or None if it does not or nobody can say.
+
+    Args:
+        state: what the receipts add up to; without a known stage nothing can be compared.
+        settings: the `NOVA_…` settings in the file.
+        stage: percent of live traffic that they serve, or None if they cannot be understood.
+        seen: what the running router last showed; None if it showed nothing.
+    """
+    if state.stage is None:
+        return None
+    if stage != state.stage:
+        shown = "a pilot that cannot be understood" if stage is None else f"{stage} %"
+        return Drift(DriftKind.STAGE, f"The router's settings say {shown}, but the journal says {state.stage} %.", stage)
+    before = state.settings or settings
+    changed = [name for name in GUARDRAILS if settings.get(name) != before.get(name)]
+    if changed and state.unsettled is None:
+        differences = ", ".join(f"{name} is {_value(settings, name)} and was {_value(before, name)}" for name in changed)
+        return Drift(DriftKind.GUARDRAILS, f"Somebody changed the router's settings: {differences}.", stage)
+    if seen is None or state.unsettled is not None or state.since is None or seen.shows(state.stage):
+        return None
+    if seen.at <= state.since + SETTLING:
+        return None
+    percent = round(seen.pilot * 100)
+    text = (
+        f"The running router serves {seen.pilot:.2%} of live traffic, but its settings and the journal say {state.stage} %: "
+        "it did not follow its settings."
+    )
+    return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None)
+
+
+def _value(settings: Mapping[str, str], name: str) -> str:
+    return settings[name][:40] if name in settings else "not set"

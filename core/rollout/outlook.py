@@ -1,0 +1,110 @@
+"""Why the next promotion does not happen, and what lies ahead: as values, as sentences and as JSON.
+
+Pure. Excluded: gathering (core/target/overview.py), and judging what stands in the way (core/rollout/blockers.py).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from core.canonical import rfc3339
+from core.rollout.blockers import Blocker, Question, blockers
+from core.rollout.ladder import next_stage
+from core.rollout.refusals import Code
+from core.rollout.schedule import PromotionMode, Schedule, next_run
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What lies ahead.
+
+    Attributes:
+        from_stage, to_stage: the next step; None where there is none or nobody knows.
+        earliest: the earliest moment at which a person can ask for it; None if something does not lift itself.
+        first: the blockers that have to be lifted by somebody before that.
+        run_at: when the next scheduled run begins.
+        run_does: what it will do, as a sentence.
+    """
+
+    from_stage: int | None
+    to_stage: int | None
+    earliest: datetime | None
+    first: tuple[Blocker, ...]
+    run_at: datetime
+    run_does: str
+
+
+def outlook(question: Question, schedule: Schedule, now: datetime) -> Outlook:
+    """Return when the next promotion is possible at the earliest, and what the next scheduled run will do.
+
+    Gates are measured when the time comes: those that fail now are named among what has to be lifted first.
+    """
+    standing = question.standing
+    stage = standing.state.stage if standing else None
+    above = None if standing is None or stage is None else next_stage(stage, standing.stages)
+    for_people = [blocker for blocker in blockers(question) if not blocker.scheduled_only]
+    first = tuple(blocker for blocker in for_people if blocker.until is None)
+    earliest = None if first else max((now, *(blocker.until for blocker in for_people if blocker.until)))
+    run_at = next_run(now, schedule)
+    return Outlook(stage, above, earliest, first, run_at, _run_does(question, run_at, stage, above))
+
+
+def _run_does(question: Question, run_at: datetime, stage: int | None, above: int | None) -> str:
+    """Say what a run at `run_at` does if nobody lifts anything until then."""
+    standing = question.standing
+    if standing is None or question.unreadable:
+        return "It cannot run while something cannot be read; it is tried again within its grace."
+    held = tuple(hold for hold in standing.state.holds if hold.expires_at is None or hold.expires_at > run_at)
+    then = replace(question, standing=replace(standing, now=run_at, state=standing.state.model_copy(update={"holds": held})))
+    at_present = {(blocker.code, blocker.lift): blocker.text for blocker in blockers(question)}
+    waiting = [blocker for blocker in blockers(then) if blocker.code not in {Code.GATES_NOT_PASSED, Code.UNREADABLE}]
+    if waiting:
+        text = at_present.get((waiting[0].code, waiting[0].lift), waiting[0].text)  # ages and hours left as of now
+        return f"It reports and promotes nothing: {text}"
+    does = "asks for an approval of" if question.mode is PromotionMode.APPROVE else "promotes"
+    failing = standing.gates is not None and not standing.gates.go
+    condition = "if the gates pass by then (they do not now)" if failing else "if the gates still pass then"
+    return f"It reports, and {does} {stage} → {above} % {condition}."
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """Everything that stands in the way of the next promotion at one moment, and what follows from it."""
+
+    now: datetime
+    blockers: tuple[Blocker, ...]
+    ahead: Outlook
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what lies ahead, as sentences for people."""
+        ahead = self.ahead
+        if ahead.to_stage is None:
+            step = "There is no next stage." if ahead.from_stage is not None else "Nobody knows at which stage the router is."
+        elif ahead.earliest is None:
+            step = f"{ahead.from_stage} → {ahead.to_stage} % is possible once this is lifted:"
+            return (self._run(), step)
+        elif ahead.earliest <= self.now:
+            step = f"{ahead.from_stage} → {ahead.to_stage} % can be asked for now."
+        else:
+            moment = f"{ahead.earliest:%Y-%m-%d %H:%M} UTC"
+            step = f"{ahead.from_stage} → {ahead.to_stage} % is possible from {moment}, if the gates pass."
+        return (step, self._run())
+
+    def _run(self) -> str:
+        return f"The next scheduled run is at {self.ahead.run_at:%Y-%m-%d %H:%M} UTC. {self.ahead.run_does}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the insight's JSON."""
+        ahead = self.ahead
+        return {
+            "from_stage": ahead.from_stage,
+            "to_stage": ahead.to_stage,
+            "blockers": [blocker.as_json() for blocker in self.blockers],
+            "earliest": rfc3339(ahead.earliest) if ahead.earliest else None,
+            "next_run": {"at": rfc3339(ahead.run_at), "does": ahead.run_does},
+        }
+
+
+def insight_into(now: datetime, blockers: tuple[Blocker, ...], question: Question, schedule: Schedule) -> Insight:
+    """Return what stands in the way of the next promotion at one moment, with what lies ahead."""
+    return Insight(now, blockers, outlook(question, schedule, now))

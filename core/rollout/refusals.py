@@ -1,0 +1,71 @@
+"""Reasons for which something is refused, as closed codes, each with a sentence.
+
+Pure. Excluded: when they apply (core/rollout/decisions.py).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every reason for which something is refused."""
+
+    NOT_INITIALISED = "not_initialised"
+    ALREADY_INITIALISED = "already_initialised"
+    STAGE_UNKNOWN = "stage_unknown"
+    UNSETTLED = "unsettled"
+    FROZEN = "frozen"
+    BRAKE_ENGAGED = "brake_engaged"
+    DRIFT = "drift"
+    NOT_ON_LADDER = "not_on_ladder"
+    NOT_NEXT_STAGE = "not_next_stage"
+    ALREADY_THERE = "already_there"
+    TOP_OF_LADDER = "top_of_ladder"
+    GATES_NOT_PASSED = "gates_not_passed"
+    NO_APPROVERS = "no_approvers"
+    NOT_ALLOWED = "not_allowed"
+    NOT_APPROVER = "not_approver"
+    SELF_APPROVAL = "self_approval"
+    IDENTITY_UNPROVEN = "identity_unproven"
+    APPROVAL_PENDING = "approval_pending"
+    APPROVAL_UNKNOWN = "approval_unknown"
+    APPROVAL_OVER = "approval_over"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_STALE = "approval_stale"
+    PERSON_MUST_ASK = "person_must_ask"
+    PROMOTION_OFF = "promotion_off"
+    SCHEDULE_PAUSED = "schedule_paused"
+    SOAKING = "soaking"
+    NO_DRIFT = "no_drift"
+    NOTHING_TO_ACCEPT = "nothing_to_accept"
+    NOT_FROZEN = "not_frozen"
+    HOLD_UNKNOWN = "hold_unknown"
+    UNREADABLE = "unreadable"
+    STILL_FIRING = "still_firing"
+    NO_ALERT = "no_alert"
+    NOT_CONFIGURED = "not_configured"
+    NOT_SILENCED = "not_silenced"
+    ALREADY_DONE = "already_done"
+    NO_BACKUP = "no_backup"
+    BACKUP_UNKNOWN = "backup_unknown"
+    BACKUP_INVALID = "backup_invalid"
+    LEDGER_KEPT_OPEN = "ledger_kept_open"
+    SKIPPED = "skipped"
+    NOT_FAILING = "not_failing"
+    NO_REASON = "no_reason"
+    NOT_REVIEWED = "not_reviewed"
+    NOTHING_TO_REVIEW = "nothing_to_review"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It is not done. `text` says why and what to do next; `blockers` lists the evidence."""
+
+    code: Code
+    text: str
+    blockers: tuple[str, ...] = ()
+
+
+def not_allowed(what: str, setting: str) -> Refuse:
+    """Refuse somebody without the role."""
+    return Refuse(Code.NOT_ALLOWED, f"You may not {what}. Nothing was changed; an administrator can add you to `{setting}`.")

@@ -1,0 +1,95 @@
+"""When the daily run is due: once per local date, at a local time, within a grace.
+
+Pure. Excluded: what the run does (core/operations/propose.py) and who looks at the clock (the bot's jobs).
+"""
+
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class PromotionMode(StrEnum):
+    """What the daily run does with a GO."""
+
+    AUTO = "auto"
+    APPROVE = "approve"
+    OFF = "off"
+
+
+class Schedule(BaseModel):
+    """When the daily run happens, and what it does with a GO."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zone: str = Field("UTC", description="IANA time zone of the daily run")
+    at: time = Field(time(9, 5), description="local time of the daily run")
+    grace_hours: float = Field(6, gt=0, le=23, description="how late a missed run is caught up, in hours")
+    preflight_minutes: int = Field(
+        30,
+        ge=0,
+        le=720,
+        description="how long before the daily run it is announced what the run will do, in minutes; 0 for never",
+    )
+    promotion: PromotionMode = Field(
+        PromotionMode.AUTO,
+        description="what the daily run does with a GO: `auto` promotes, `approve` asks for an approval, `off` only reports",
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _is_known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{zone!r} is not an IANA time zone, for example Europe/Zurich") from error
+        return zone
+
+
+def due(now: datetime, schedule: Schedule) -> date | None:
+    """Return the local date whose run is due, or None before its time and after its grace.
+
+    A local time that a change of the clocks skips is due when the clocks have jumped over it; one that comes twice, the
+    first time. Near midnight the grace reaches into the next date: yesterday's run is still due until it ends.
+    """
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    for day in (today, today - timedelta(days=1)):
+        begins = begin_of(day, schedule)
+        if begins <= now < begins + timedelta(hours=schedule.grace_hours):
+            return day
+    return None
+
+
+def preflight_due(now: datetime, schedule: Schedule) -> date | None:
+    """Return the local date whose run is to be announced now, or None before that time and once the run is due."""
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    for day in (today, today + timedelta(days=1)):
+        begins = begin_of(day, schedule)
+        if begins - timedelta(minutes=schedule.preflight_minutes) <= now < begins:
+            return day
+    return None
+
+
+def last_missable(now: datetime, schedule: Schedule) -> date:
+    """Return the newest local date whose run can no longer be caught up: its grace is over."""
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    over = (today - timedelta(days=ago) for ago in range(3))
+    grace = timedelta(hours=schedule.grace_hours)
+    return next(day for day in over if begin_of(day, schedule) + grace <= now)
+
+
+def next_run(now: datetime, schedule: Schedule) -> datetime:
+    """Return when the next daily run begins, in UTC, after `now`."""
+    today = now.astimezone(ZoneInfo(schedule.zone)).date()
+    return next(begins for ahead in range(3) if (begins := begin_of(today + timedelta(days=ahead), schedule)) > now)
+
+
+def run_day(now: datetime, schedule: Schedule) -> date:
+    """Return the local date of the next daily run after `now`."""
+    return next_run(now, schedule).astimezone(ZoneInfo(schedule.zone)).date()
+
+
+def begin_of(day: date, schedule: Schedule) -> datetime:
+    """Return when the run of a local date begins, in UTC."""
+    return datetime.combine(day, schedule.at, ZoneInfo(schedule.zone)).astimezone(ZoneInfo("UTC"))

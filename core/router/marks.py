@@ -1,0 +1,237 @@
+"""The brake's marks on disk, by which a brake wins every race against a promotion.
+
+Each brake (rollback, step down, freeze) leaves a note of its own before it touches the router, and replaces the token.
+Whoever writes anything but the safe settings looks at token and freezes before and after (core/router/control.py): if they
+changed, the brake came in between. The notes do not need the journal; what could not be recorded there waits in them (rule 1).
+
+Where the first directory cannot be written, marks are left in a spare one beside the router's settings file: a disk on which
+the safe settings could be written can take a mark, too. Where neither can be written, this process remembers.
+
+Excluded: the router's settings, and the journal.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.actors import Actor
+from core.alerts.payload import AlertFacts
+from core.canonical import Moment, canonical_bytes
+from core.errors import BrakeUnreadable
+from core.receipts.evidence import BreakGlass
+from core.receipts.receipt import Action
+from core.system.files import read_bounded, sync_directory, write_durably, write_for_the_living
+from core.system.logs import logger
+
+log = logger(__name__)
+
+_MAX_NOTE_BYTES = 64 << 10
+
+
+class BrakeNote(BaseModel):
+    """What a brake is, written before it acts: enough to record it later.
+
+    Attributes:
+        id: of the operation; of a freeze also that of its hold.
+        expires_at: when a freeze ends by itself; None if somebody has to lift it.
+        operation: joins the receipts of one story: of a request that was approved, or of a group of alerts; empty if the note
+            is a story of its own.
+        break_glass: whose approval was not waited for, where one was wanted.
+        alert: the alert that asked for it.
+        pilot_before: the pilot that stood in the router's settings before, as it was written.
+        recorded: the journal has the receipt. A freeze's note stays until its hold is lifted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    action: Action
+    actor: Actor
+    reason: str
+    cause: str | None
+    at: Moment
+    expires_at: Moment | None = None
+    operation: str = ""
+    break_glass: BreakGlass | None = None
+    alert: AlertFacts | None = None
+    pilot_before: str | None = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeReading:
+    """What the marks say at one moment. Two equal readings mean that no brake came in between.
+
+    Attributes:
+        frozen_by: notes of freezes.
+        waiting: notes that the journal does not have yet; a brake leaves its note before it is recorded.
+    """
+
+    token: str
+    frozen_by: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
+
+
+class Brake:
+    """The marks of one target."""
+
+    def __init__(self, directory: Path, spare: Path) -> None:
+        self._directories = (directory, spare)
+        self._remembered: dict[str, BrakeNote] = {}
+
+    @property
+    def remembered(self) -> tuple[BrakeNote, ...]:
+        """The notes that only this process knows."""
+        return tuple(self._remembered.values())
+
+    def remember(self, notes: tuple[BrakeNote, ...]) -> None:
+        """Know what another process knows and cannot write down."""
+        self._remembered = {note.id: note for note in notes}
+
+    def engage(self, note: BrakeNote) -> None:
+        """Leave a note durably and replace the token.
+
+        Raises:
+            OSError: the marks can be written nowhere; this process remembers them, and the caller goes on with the router.
+        """
+        first: OSError | None = None
+        for directory in self._directories:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                _write(directory, note)
+                # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
+                write_for_the_living(directory / "token", note.id.encode() + b"\n")
+            except OSError as error:
+                log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
+                first = first or error
+            else:
+                self._remembered.pop(note.id, None)
+                return
+        self._remembered[note.id] = note
+        if first is not None:
+            raise first
+
+    def mark_recorded(self, note: BrakeNote) -> None:
+        """The journal has this brake's receipt: a freeze's note stays as its mark, any other goes.
+
+        Raises:
+            OSError: the marks cannot be written.
+        """
+        if note.action is not Action.FREEZE:
+            self.release((note.id,))
+            return
+        recorded = note.model_copy(update={"recorded": True})
+        if note.id in self._remembered:
+            self.engage(recorded)
+        for directory in self._directories:
+            if _path(directory, note.id).exists():
+                _write(directory, recorded)
+
+    def release(self, note_ids: tuple[str, ...]) -> None:
+        """Remove the notes of holds that were lifted. Other notes and the token stay.
+
+        Raises:
+            OSError: a note cannot be removed.
+        """
+        for note_id in note_ids:
+            self._remembered.pop(note_id, None)
+        for directory in self._directories:
+            for note_id in note_ids:
+                with contextlib.suppress(FileNotFoundError):
+                    _path(directory, note_id).unlink()
+            if directory.is_dir():
+                sync_directory(directory)
+
+    def read(self) -> BrakeReading:
+        """Return what the marks say. A note that cannot be understood counts as a freeze.
+
+        Raises:
+            BrakeUnreadable: a directory or a mark in it cannot be read.
+        """
+        tokens = [*(_token(directory) for directory in self._directories), *self._remembered]
+        notes = self._notes()
+        frozen = sorted(note_id for note_id, note in notes.items() if note is None or note.action is Action.FREEZE)
+        waiting = sorted(note_id for note_id, note in notes.items() if note is not None and not note.recorded)
+        return BrakeReading(" ".join(filter(None, tokens)), tuple(frozen), tuple(waiting))
+
+    def has(self, note_id: str) -> bool:
+        """Whether a note with this id is on disk."""
+        return any(_path(directory, note_id).exists() for directory in self._directories)
+
+    def freezes(self) -> tuple[BrakeNote, ...]:
+        """Return the notes of freezes in force that can be understood.
+
+        Raises:
+            BrakeUnreadable: the directory or a mark in it cannot be read.
+        """
+        return tuple(note for note in self._notes().values() if note is not None and note.action is Action.FREEZE)
+
+    def unrecorded(self) -> tuple[BrakeNote, ...]:
+        """Return the notes that the journal does not have yet, oldest first.
+
+        Raises:
+            BrakeUnreadable: a directory or a mark in it cannot be read.
+        """
+        waiting = (note for note in self._notes().values() if note is not None and not note.recorded)
+        return tuple(sorted(waiting, key=lambda note: note.at))
+
+    def _notes(self) -> dict[str, BrakeNote | None]:
+        notes: dict[str, BrakeNote | None] = dict(self._remembered)
+        for directory in self._directories:
+            notes.update(_notes_in(directory))
+        return notes
+
+
+def _token(directory: Path) -> str:
+    try:
+        return read_bounded(directory / "token", 1024).decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+
+
+def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
+    try:
+        names = sorted(path.name for path in directory.iterdir() if path.match("note-*.json"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+    notes: dict[str, BrakeNote | None] = {}
+    for name in names:
+        note_id = name.removeprefix("note-").removesuffix(".json")
+        try:
+            notes[note_id] = _understood(read_bounded(directory / name, _MAX_NOTE_BYTES))
+        except FileNotFoundError:
+            continue  # lifted between listing and reading
+        except ValidationError:
+            notes[note_id] = None
+        except OSError as error:
+            raise _unreadable(directory, error) from error
+    return notes
+
+
+@lru_cache(maxsize=4096)  # after a storm of alerts there are many marks, and they are read again and again
+def _understood(data: bytes) -> BrakeNote:
+    return BrakeNote.model_validate_json(data)
+
+
+def _write(directory: Path, note: BrakeNote) -> None:
+    write_durably(_path(directory, note.id), canonical_bytes(note.model_dump(mode="json")))
+
+
+def _path(directory: Path, note_id: str) -> Path:
+    if not note_id.isalnum():
+        raise ValueError(f"{note_id!r} cannot be the id of a note")
+    return directory / f"note-{note_id}.json"
+
+
+def _unreadable(directory: Path, error: OSError) -> BrakeUnreadable:
+    return BrakeUnreadable(
+        f"The brake's marks in {directory} cannot be read ({error.strerror or error}), so nothing but the safe "
+        "settings may be written. Make the directory readable for the account that runs anr.",
+    )

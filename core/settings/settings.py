@@ -1,0 +1,216 @@
+"""Every option, with its unit, default and help: the only place that reads the environment.
+
+Options come from `anr.toml` (or the file that ANR_CONFIG names) and from variables `ANR_…`, which win; nested options are
+joined by two underscores: `ANR_TARGET__LEDGER`.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
+from core.errors import ConfigurationError
+from core.settings.target import Target
+
+if sys.platform != "win32":
+    import pwd
+from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
+
+_SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
+_SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
+_NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE)
+_OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
+
+
+class Settings(BaseSettings):
+    """All options."""
+
+    model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    target: Target = Field(default_factory=Target, description="the router that is operated, if there is one")
+    targets: dict[str, Target] = Field(
+        default_factory=dict,
+        description="several routers by name, in place of `target`: `[targets.staging]` with the same options",
+    )
+    slack: SlackSettings = Field(default_factory=SlackSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    operators: frozenset[str] = Field(
+        frozenset(),
+        description="who may ask for promotions and unfreeze: Slack ids of users (`U…`) and groups (`S…`), or `os:<user>`",
+    )
+    approvers: frozenset[str] = Field(
+        frozenset(), description="who may approve: Slack ids of users (`U…`) and groups (`S…`), or `os:<user>`"
+    )
+    approvals: dict[Approvable, ApprovalRule] = Field(
+        default_factory=dict,
+        description="approval per action: `[approvals.unfreeze]` with `needed` people and, if not the general list, `approvers`",
+    )
+    brake_open_to_members: bool = Field(default=True, description="whether every full member may roll back and freeze")
+    people: dict[str, str] = Field(default_factory=dict, description="Slack user id of each operating-system user")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables win over the file."""
+        del dotenv_settings, file_secret_settings
+        file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_targets(cls, options: Any) -> Any:
+        """Name each of several targets, and keep their files apart unless the settings say where they are."""
+        several = options.get("targets") if isinstance(options, dict) else None
+        if not several or not isinstance(several, dict):
+            return options
+        if options.get("target"):
+            raise ValueError("name one router under `target`, or several under `targets`, not both")
+        named = {name: _named(name, one) for name, one in several.items()}
+        return {**options, "targets": named}
+
+    @model_validator(mode="after")
+    def _targets_are_apart(self) -> Self:
+        for what in ("ledger", "settings_file", "state_file", "receipts_dir", "run_dir", "backups_dir", "archive_dir"):
+            places = [getattr(one, what) for one in self.every_target]
+            if len(set(places)) < len(places):
+                raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
+        return self
+
+    @property
+    def every_target(self) -> tuple[Target, ...]:
+        """The routers that are operated, in the order of the settings; at least one."""
+        return tuple(self._watched(target) for target in self.targets.values() or (self.target,))
+
+    def _watched(self, target: Target) -> Target:
+        """Demand a living alert path of every target once there is one, unless its own gates say otherwise."""
+        minutes = self.alerts.watchdog_minutes
+        if not self.alerts.enabled or not minutes or target.gates.alert_path_minutes is not None:
+            return target
+        return target.model_copy(update={"gates": target.gates.model_copy(update={"alert_path_minutes": minutes})})
+
+    def target_named(self, name: str | None) -> Target:
+        """Return the router of that name; the only one needs no name.
+
+        Raises:
+            ConfigurationError: there is none of that name, or there are several and none was named.
+        """
+        by_name = {target.name: target for target in self.every_target}
+        if name is None and len(by_name) == 1:
+            return self.every_target[0]
+        if name is None or name not in by_name:
+            problem = "Several routers are set" if name is None else f"There is no router {name!r}"
+            raise ConfigurationError(f"{problem}. Nothing was done; name one with --target: {', '.join(by_name)}.")
+        return by_name[name]
+
+    @model_validator(mode="after")
+    def _ids_not_names(self) -> Self:
+        named = self.operators.union(self.approvers, *(rule.approvers for rule in self.approvals.values()))
+        wrong = {name for name in named if not any(kind.fullmatch(name) for kind in (_SLACK_ID, _SLACK_GROUP, _OS_USER))}
+        wrong |= {name for name in self.people.values() if not _SLACK_ID.fullmatch(name)}
+        if wrong:
+            raise ValueError(
+                f"{', '.join(sorted(wrong))}: people are named by Slack user id (U…, W…), group (S…) or os:<user>, never by name"
+            )
+        if unapproved := [action for action in _NEVER_ALONE if self.approvals.get(action, STANDARD_RULES[action]).needed < 1]:
+            raise ValueError(f"approvals.{unapproved[0]}.needed: at least one other person has to approve this")
+        return self
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every value that must not be seen anywhere, also options of options."""
+        return frozenset(_secrets_in(self))
+
+    @property
+    def access(self) -> AccessPolicy:
+        """Who holds which role."""
+        return AccessPolicy(
+            operators=self.operators,
+            approvers=self.approvers,
+            brake_open_to_members=self.brake_open_to_members,
+            rules=self.approvals,
+        )
+
+    def terminal_actor(self) -> Actor:
+        """Return who sits at the terminal: the operating-system user, as the Slack user that `people` names for them."""
+        user = operating_system_user()
+        mapped = self.people.get(user)
+        identity = mapped or f"os:{user}"
+        kind = ActorKind.SLACK if mapped else ActorKind.OS
+        return Actor(kind=kind, id=mapped or user, roles=self.access.roles_of(identity, full_member=True))
+
+
+def operating_system_user() -> str:
+    """Return who runs this process, as the operating system says; whoever sets LOGNAME or USER becomes nobody else."""
+    if sys.platform == "win32":
+        return os.getlogin()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run an account that has no name
+        return str(os.getuid())
+
+
+def _secrets_in(options: object) -> Iterator[str]:
+    if isinstance(options, SecretStr):
+        yield from filter(None, [options.get_secret_value()])
+    elif isinstance(options, BaseModel):
+        for name in type(options).model_fields:
+            yield from _secrets_in(getattr(options, name))
+    elif isinstance(options, dict):
+        for value in options.values():
+            yield from _secrets_in(value)
+
+
+def _named(name: str, options: Any) -> Any:
+    if not isinstance(options, dict):
+        return options
+    own = {
+        "run_dir": f"run/anr/{name}",
+        "receipts_dir": f"ops/logs/{name}",
+        "backups_dir": f"run/anr_state_backups/{name}",
+        "archive_dir": f"run/anr_ledger_archive/{name}",
+    }
+    return {**own, **options, "name": name}
+
+
+def options_file() -> Path | None:
+    """Return the file from which the options are read, or None if there is none."""
+    file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
+    return file if file.is_file() else None
+
+
+def stray_router_settings() -> tuple[str, ...]:
+    """Return the names of router settings in this process's environment, where no running router ever sees them."""
+    return tuple(sorted(name for name in os.environ if name.startswith("NOVA_ANR_")))
+
+
+def load() -> Settings:
+    """Read all options.
+
+    Raises:
+        ConfigurationError: an option is wrong, or the file is missing or not TOML; nothing was started.
+    """
+    named = os.environ.get("ANR_CONFIG")
+    try:
+        if named and not Path(named).is_file():
+            raise ConfigurationError(f"ANR_CONFIG names {named}, which is not a file. Nothing was started.")
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"The settings cannot be used ({wrong}). Nothing was started.") from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"The settings cannot be read ({error}). Nothing was started.") from error

@@ -1,0 +1,75 @@
+"""The options of Slack, of the HTTP server and of alerts.
+
+Excluded: reading them (core/settings/settings.py).
+"""
+
+import sys
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from core.alerts.matchers import parse_matchers
+from core.alerts.rules import RUNBOOK_RULES, AlertPolicy, AlertRule
+
+if sys.platform != "win32":
+    pass
+
+
+class SlackSettings(BaseModel):
+    """How the bot reaches Slack."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bot_token: SecretStr = Field(SecretStr(""), description="bot token, `xoxb-…`")
+    app_token: SecretStr = Field(SecretStr(""), description="app-level token, `xapp-…`: switches Socket Mode on")
+    signing_secret: SecretStr = Field(SecretStr(""), description="signing secret: switches HTTP mode on")
+    channel: str = Field("", description="id of the channel for reports and approvals, `C…`")
+    fallback_channel: str = Field("", description="id of the channel for messages whose own channel is archived or missing")
+    allowed_channels: frozenset[str] = Field(
+        frozenset(), description="ids of the channels where anr may be operated; empty for all. The brake works everywhere"
+    )
+    api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", description="base URL of Slack's Web API")
+
+
+class HttpSettings(BaseModel):
+    """Where the bot listens: Alertmanager's webhook, metrics, health, and Slack in HTTP mode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address on which the bot listens")
+    port: int = Field(3000, ge=0, le=65535, description="port on which the bot listens; 0 takes any free one")
+    measure_seconds: float = Field(15, gt=0, description="how often the figures at `/metrics` are measured anew, in seconds")
+
+
+class AlertSettings(BaseModel):
+    """How Alertmanager reaches the bot, and what its alerts ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr = Field(SecretStr(""), description="bearer token of the webhook: switches it on")
+    username: str = Field("", max_length=200, description="user of basic authentication, in place of a token")
+    password: SecretStr = Field(SecretStr(""), description="password of basic authentication: switches the webhook on")
+    rules: tuple[AlertRule, ...] = Field(
+        (),
+        description="alerts and what they ask for: `match`, `then` (`freeze`, `notify`, `ignore`), `mode` (`act`, `observe`); "
+        "the first that matches decides; none set: an ANR alert that pages freezes, other ANR alerts notify",
+    )
+    watchdog: str = Field('alertname="Watchdog"', description="matchers of the alert that always fires")
+    watchdog_minutes: float = Field(
+        5, ge=0, description="silence of the Watchdog after which promotion is refused, in minutes; 0 does not ask for it"
+    )
+
+    @model_validator(mode="after")
+    def _watchdog_is_understood(self) -> Self:
+        parse_matchers(self.watchdog)
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody can reach the webhook."""
+        return bool(self.token.get_secret_value() or self.password.get_secret_value())
+
+    @property
+    def policy(self) -> AlertPolicy:
+        """What alerts ask for."""
+        return AlertPolicy(rules=self.rules or RUNBOOK_RULES, watchdog=self.watchdog)

@@ -1,0 +1,153 @@
+"""Which files to delete and which lines to move, given names, ages and policy.
+
+Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/months.py) and receipts (core/rollout/pruning.py).
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from core.canonical import canonical_bytes
+from core.gates.guard import GuardPolicy
+from core.gates.policy import GatePolicy
+from core.rollout.schedule import Schedule
+
+
+class Retention(BaseModel):
+    """How much of what is kept, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
+    receipts_days: int = Field(90, ge=7, le=3650, description="how long receipts are kept, in days")
+    ledger_days: int = Field(35, ge=2, le=3650, description="how long decisions stay in the ledger at least, in days")
+    archives_months: int = Field(12, ge=1, le=240, description="how many months back archives of the ledger are kept")
+
+
+LADDER = (0, 10, 25, 50, 75, 100)
+"""The runbook's stages, in percent of live traffic."""
+
+
+class LedgerOptions(BaseModel):
+    """How the ledger is read; none of this changes a figure as long as the slack is true."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slack_minutes: int = Field(
+        15, ge=0, le=1440, description="how much older than a line before it a ledger line may be, in minutes"
+    )
+    index: bool = Field(default=True, description="whether what was read of the ledger is kept for the next report, in `run_dir`")
+    parallel_mb: int = Field(48, ge=1, description="from how many unread megabytes on other processes help to read the ledger")
+    processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
+
+
+class Target(BaseModel):
+    """A router: where its files are, how it is reloaded, and which rules hold for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts")
+    ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
+    ledger_reopened_by_reload: bool = Field(
+        default=False,
+        description="whether `reload_command` makes the router open its ledger anew; needed to archive if it keeps it open",
+    )
+    archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
+    state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
+    backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
+    ledger_table: SecretStr = Field(
+        SecretStr(""),
+        description="a table to take the figures from instead, by its URL; a URL that is given as `ledger` is this",
+    )
+    settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
+    health_url: str = Field(
+        "http://127.0.0.1:8000/health/slots",
+        pattern=r"^https?://",
+        description="where the router tells the health of its slots",
+    )
+    alertmanager_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]*[^/\s])?$",
+        description="base URL of the Alertmanager where this router's alerts can be silenced; without it there is no button",
+    )
+    health_timeout_s: float = Field(3.0, gt=0, le=60, description="time limit for the health of slots, in seconds")
+    reload_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that makes the router read its settings file; empty if it does so by itself",
+    )
+    reload_timeout_s: float = Field(20.0, gt=0, le=600, description="time limit for the reload command, in seconds")
+    observe_timeout_s: float = Field(
+        5.0,
+        ge=0,
+        le=300,
+        description="how long a promotion waits for the new pilot to show in the router's ledger, in seconds",
+    )
+    journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
+    receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
+    run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
+    stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
+    soak_hours: Mapping[int, float] = Field(
+        default_factory=dict,
+        description="how long a stage has to be served before the next step up, in hours by stage: `{ 10 = 48, 25 = 72 }`",
+    )
+    window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
+    approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
+    recheck_minutes: float = Field(
+        5, ge=0.05, le=60, description="how often the gates of a promotion that waits for approval are asked again, in minutes"
+    )
+    runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
+    channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
+    reading: LedgerOptions = Field(default_factory=LedgerOptions, description="how the ledger is read")
+    gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
+    schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
+    guard: GuardPolicy = Field(default_factory=GuardPolicy, description="how the gates are watched between daily runs")
+    retention: Retention = Field(default_factory=Retention, description="what is kept, and for how long")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_url_is_a_table(cls, options: Any) -> Any:
+        if isinstance(options, dict) and "://" in str(options.get("ledger", "")):
+            rest = {name: value for name, value in options.items() if name != "ledger"}
+            return {**rest, "ledger_table": str(options["ledger"])}
+        return options
+
+    @field_validator("stages")
+    @classmethod
+    def _is_a_ladder(cls, stages: tuple[int, ...]) -> tuple[int, ...]:
+        rising = all(low < high for low, high in pairwise(stages))
+        if len(stages) < 2 or stages[0] != 0 or stages[-1] > 100 or not rising:
+            raise ValueError("stages must begin with 0 and rise to at most 100, for example [0, 10, 25, 50, 75, 100]")
+        return stages
+
+    @model_validator(mode="after")
+    def _soaks_are_of_stages(self) -> Self:
+        if wrong := [stage for stage, hours in self.soak_hours.items() if stage not in self.stages or not 0 <= hours <= 8760]:
+            raise ValueError(f"soak_hours.{wrong[0]}: a soak belongs to one of the stages, and lasts 0 to 8760 hours")
+        return self
+
+    @model_validator(mode="after")
+    def _files_differ(self) -> Self:
+        if len({self.ledger, self.settings_file, self.journal, self.state_file}) < 4:
+            raise ValueError("ledger, settings_file, journal and state_file must be four different files")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_see_their_window(self) -> Self:
+        if self.retention.ledger_days * 24 * 60 < self.window_minutes + 24 * 60:
+            raise ValueError("retention.ledger_days must be longer by a day than window_minutes, which the gates look at")
+        return self
+
+    @property
+    def policy_digest(self) -> str:
+        """Digest of the rules by which a promotion is judged; an approval is bound to it."""
+        rules = {
+            "gates": self.gates.model_dump(mode="json"),
+            "stages": self.stages,
+            "window_minutes": self.window_minutes,
+            "soak_hours": {str(stage): hours for stage, hours in sorted(self.soak_hours.items())},
+        }
+        return sha256(canonical_bytes(rules)).hexdigest()

@@ -1,0 +1,88 @@
+"""The operation lock: one operation at a time on one target, across threads and processes of one machine.
+
+The kernel frees it when its holder dies, so that it can never be stranded. Brakes do not take it (core/brake/brake.py).
+Excluded: machines that share a file system; file locks do not exclude there.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.canonical import canonical_bytes, rfc3339
+from core.errors import LockUnavailable, OperationBusy
+from core.system.files import read_bounded, write_durably
+from core.system.logs import logger
+
+log = logger(__name__)
+
+_LOCK, _HOLDER = "operation.lock", "operation.holder.json"
+WAIT_SECONDS = 10.0
+"""How long an operation waits for the one before it."""
+
+
+@contextmanager
+def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the operation lock for the length of the block.
+
+    Raises:
+        OperationBusy: another operation holds it; the message names its process, machine and since when.
+        LockUnavailable: it cannot be taken at all.
+    """
+    holder = run_dir / _HOLDER
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(run_dir / _LOCK)
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise OperationBusy(
+            f"Another operation is under way: {_described(holder)}. Nothing was changed; try again when it has ended. "
+            "`rollback` and `freeze` do not wait for it.",
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(
+            f"The operation lock in {run_dir} cannot be taken ({getattr(error, 'strerror', None) or error}). Nothing was "
+            "changed; let the account that runs anr write there. `rollback` and `freeze` do not need it.",
+        ) from error
+    log.debug("operation lock taken", holder=operation)
+    try:
+        facts = {"operation": operation, "pid": os.getpid(), "host": socket.gethostname(), "since": rfc3339(now)}
+        with contextlib.suppress(OSError):  # it only tells others who holds the lock
+            write_durably(holder, canonical_bytes(facts))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def holder_of(run_dir: Path) -> str | None:
+    """Say who holds the operation lock: operation, process, machine and since when; None if it is free.
+
+    Raises:
+        LockUnavailable: the lock cannot be looked at.
+    """
+    if not run_dir.is_dir():
+        return None
+    lock = FileLock(run_dir / _LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return None
+    except Timeout:
+        return _described(run_dir / _HOLDER)
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(f"The operation lock in {run_dir} cannot be looked at ({error}).") from error
+
+
+def _described(holder: Path) -> str:
+    try:
+        facts = json.loads(read_bounded(holder, 4096))
+        return f"{facts['operation']} (process {facts['pid']} on {facts['host']}, since {facts['since']})"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "its holder has not said which"

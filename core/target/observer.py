@@ -1,0 +1,271 @@
+"""Looks at a router, and measures its ledger, in a process of its own: nothing here waits for the millions of lines.
+
+While lines are decoded or a status is put together, no other thread of that process gets on: an acknowledgement and a brake
+would wait for it. So who acts lets a lookout do the looking. One look is made at a time; all who ask for the same meanwhile share
+the next one, which begins after they asked: however many people want a status in the same second, few looks are made.
+
+The process lives from the first look until it is closed. If it dies (of the memory that a window needs, say), nothing was
+measured, and the next look starts another. Excluded: what is seen (core/target/overview.py, core/scan/scan.py).
+"""
+
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import IO, Any
+
+from core.actors import AccessPolicy
+from core.errors import AnrError, LedgerUnreadable
+from core.ledger.figures import WindowMetrics
+from core.ledger.window import Window
+from core.router.marks import BrakeNote
+from core.scan.measure import measure
+from core.scan.scan import OnProgress
+from core.settings.target import Target
+from core.system import logs
+from core.system.logs import logger
+from core.system.single_flight import Shared
+from core.target.overview import Overview, look
+from core.target.target import MAX_OPERATION_SECONDS, Site
+
+log = logger(__name__)
+
+_SILENT_SECONDS = 120.0
+"""How long the process may say nothing while it reads a file: then the disk hangs, and whoever asked is told."""
+_NICENESS = 10
+"""Steps by which looking stands back from acknowledgements and brakes where processors are few (POSIX's nice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A window that is to be measured."""
+
+    target: Target
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A router that is to be looked at.
+
+    Attributes:
+        remembered: the brake's marks that only the process that acts knows.
+    """
+
+    target: Target
+    access: AccessPolicy
+    now: datetime
+    remembered: tuple[BrakeNote, ...]
+
+
+_Order = _Measure | _Look
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """Somebody who waits and is told how far the reading is, until they want no more.
+
+    Attributes:
+        enough: what they raised.
+    """
+
+    on_progress: OnProgress
+    enough: BaseException | None = None
+
+    def tell(self, read: int, size: int) -> None:
+        if self.enough is None:
+            try:
+                self.on_progress(read, size)
+            except BaseException as error:  # noqa: BLE001 - theirs alone: raised where they wait
+                self.enough = error
+
+
+class Lookout:
+    """Looks at one router. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._measuring = defaultdict[int, Shared[_Measure, WindowMetrics]](lambda: Shared(self._measured))
+        self._looking = Shared[Site, Overview](self._looked)
+        self._watching: list[_Watcher] = []
+        self._turn = threading.Lock()
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """End the process; a look under way fails."""
+        with self._starting:
+            self._closed = True
+            if self._process is not None:
+                _end(self._process)
+
+    def measure(self, target: Target, window: Window, on_progress: OnProgress) -> WindowMetrics:
+        """Measure a window of the router's ledger; it ends a little later than asked if somebody else asked later for it.
+
+        Args:
+            target: always the same.
+            window: the span of time.
+            on_progress: is given bytes read and bytes in all now and then; what it raises is raised here, and ends a reading that
+                nobody else watches.
+
+        Raises:
+            LedgerUnreadable: the ledger cannot be read, or the process that reads it died or fell silent.
+            ConfigurationError: it is a table, and what reads tables is not installed.
+        """
+        with self._starting:
+            shared = self._measuring[window.minutes]
+        with self._told(on_progress):
+            return shared.ask(_Measure(target, window))
+
+    def look(self, site: Site, on_progress: OnProgress | None = None) -> Overview:
+        """Look at everything that a status shows; a part that cannot be read says so and hides nothing else."""
+        try:
+            with self._told(on_progress):
+                return self._looking.ask(site)
+        except LedgerUnreadable as error:  # the process died: what needs no ledger can be seen from here
+            log.warning("looked at %s without the process that looks: %s", site.target.name, error)
+            return look(replace(site, on_progress=on_progress))
+
+    @contextmanager
+    def _told(self, on_progress: OnProgress | None) -> Iterator[None]:
+        """Tell somebody who waits how far the reading is, also while it is the one before theirs."""
+        watcher = _Watcher(on_progress) if on_progress is not None else None
+        if watcher is not None:
+            with self._starting:
+                self._watching.append(watcher)
+        try:
+            yield
+        finally:
+            if watcher is not None:
+                with self._starting:
+                    self._watching[:] = [one for one in self._watching if one is not watcher]
+                if watcher.enough is not None:
+                    raise watcher.enough
+
+    def _measured(self, orders: Sequence[_Measure]) -> WindowMetrics:
+        metrics: WindowMetrics = self._carried_out(lambda: max(orders, key=lambda order: order.window.end_us))
+        return metrics
+
+    def _looked(self, sites: Sequence[Site]) -> Overview:
+        site = sites[-1]  # the others are the same; what only this process knows is taken when the look begins
+        overview: Overview = self._carried_out(lambda: _Look(site.target, site.access, site.clock(), site.brake.remembered))
+        return overview
+
+    def _carried_out(self, order: Callable[[], _Order]) -> Any:
+        """Give an order to the process and return its answer.
+
+        Raises:
+            AnrError: what went wrong over there, or that nobody is there any more.
+        """
+        with self._turn:
+            process = self._started()
+            try:
+                answer = self._answer(process, order())
+            except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:  # ValueError: its pipes were just closed
+                raise LedgerUnreadable(
+                    f"The process that reads the ledger ended half-way ({_end(process)}). Nothing was measured; the next report "
+                    "starts another. If that ends too, see whether the machine is out of memory, or the ledger's disk hangs.",
+                ) from error
+        if isinstance(answer, AnrError):
+            raise answer
+        return answer
+
+    def _answer(self, process: "subprocess.Popen[bytes]", order: _Order) -> Any:
+        table = bool(order.target.ledger_table.get_secret_value())
+        patience = MAX_OPERATION_SECONDS if table else _SILENT_SECONDS
+        answers = _pipe(process.stdout)
+        _send(_pipe(process.stdin), order)
+        while True:
+            silent = threading.Timer(patience, process.kill)
+            silent.daemon = True
+            silent.start()
+            try:
+                answer = pickle.load(answers)  # noqa: S301 - from a process of our own
+            finally:
+                silent.cancel()
+            if not isinstance(answer, tuple):
+                return answer
+            watching = tuple(self._watching)
+            for one in watching:
+                one.tell(*answer)
+            if watching and all(one.enough is not None for one in watching):
+                process.kill()  # nobody wants it any more: the reading ends with its process
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with self._starting:
+            if self._closed:
+                raise LedgerUnreadable("anr is being stopped. Nothing was measured.")
+            if self._process is not None and self._process.poll() is not None:
+                _end(self._process)
+                self._process = None
+            if self._process is None:
+                try:
+                    # not `-m`: its module would be another one than that of the orders
+                    command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()"]
+                    self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                except OSError as error:
+                    raise LedgerUnreadable(
+                        f"The process that reads the ledger cannot be started ({error.strerror or error}). Nothing was measured.",
+                    ) from error
+            return self._process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> str:
+    """End the process, and say how it ended."""
+    process.kill()
+    code = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what could not be written to a process that is gone
+            _pipe(pipe).close()
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise TypeError("it was started with pipes")
+    return pipe
+
+
+def _send(stream: IO[bytes], value: object) -> None:
+    pickle.dump(value, stream)
+    stream.flush()
+
+
+def _seen(site: Site, order: _Look, on_progress: OnProgress) -> Overview:
+    site.brake.remember(order.remembered)
+    return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
+
+
+def main() -> None:
+    """Do what is ordered, until no more comes."""
+    if sys.platform != "win32":
+        os.nice(_NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; whoever asked ends this one
+    logs.configure(verbose=False, quiet_level=logging.WARNING)
+    orders, answers, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr  # nothing else may write among the answers
+    site: Site | None = None
+
+    def on_progress(read: int, size: int) -> None:
+        _send(answers, (read, size))
+
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            order = pickle.load(orders)  # noqa: S301 - from the process that started this one
+            logs.hide([order.target.ledger_table.get_secret_value()])
+            try:
+                if isinstance(order, _Look):
+                    site = site or Site.at(order.target, order.access)  # it is always the same router
+                    answer: object = _seen(site, order, on_progress)
+                else:
+                    answer = measure(order.target, order.window, on_progress)
+            except AnrError as error:
+                answer = error
+            _send(answers, answer)

@@ -1,0 +1,101 @@
+"""What is so now, as far as it can be known: a part that cannot be read says so and hides nothing else.
+
+Excluded: deciding anything on it; operations gather their own facts and refuse what they cannot read (core/target/target.py).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from core.actors import Approvable
+from core.errors import AnrError
+from core.gates.report import Report
+from core.rollout.approvals import Approval
+from core.rollout.blockers import Blocker, Question, blockers
+from core.rollout.schedule import run_day
+from core.rollout.state import RolloutState
+from core.router.control import RouterSettings
+from core.router.marks import BrakeReading
+from core.target.target import Facts, Site
+
+_Read = TypeVar("_Read")
+_NO_MARKS = BrakeReading("", ())
+_NEVER, _NOTHING_KNOWN = datetime(1970, 1, 1, tzinfo=UTC), Question(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that a status shows.
+
+    Attributes:
+        state: what the journal adds up to; None if it cannot be read.
+        settings: what the router's settings file says; None if it cannot be read.
+        report: the gates at this moment; None if the ledger cannot be read.
+        problems: what is wrong or cannot be told, each a sentence.
+        now: the moment that this is about.
+        question: what the blockers of the next promotion were looked for in.
+        blockers: everything that stands in the way of the next promotion.
+    """
+
+    target: str
+    state: RolloutState | None
+    pending: tuple[Approval, ...]
+    settings: RouterSettings | None
+    report: Report | None
+    problems: tuple[str, ...]
+    now: datetime = _NEVER
+    question: Question = _NOTHING_KNOWN
+    blockers: tuple[Blocker, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the overview's JSON."""
+        return {
+            "target": self.target,
+            "state": self.state.model_dump(mode="json") if self.state else None,
+            "settings": dict(self.settings.values) if self.settings else None,
+            "pending": [one.model_dump(mode="json") for one in self.pending],
+            "report": self.report.as_json() if self.report else None,
+            "blockers": [blocker.as_json() for blocker in self.blockers],
+            "problems": self.problems,
+        }
+
+
+def look(site: Site) -> Overview:
+    """Look at journal, settings, brake, the running router and the ledger."""
+    now = site.clock()
+    unreadable: list[str] = []
+
+    def read(what: Callable[[], _Read]) -> _Read | None:
+        try:
+            return what()
+        except AnrError as error:
+            unreadable.append(str(error))
+            return None
+
+    brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
+    settings = read(site.router.settings)
+    report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
+    drift = None
+    if state is not None and settings is not None:
+        drift = Facts(brake or _NO_MARKS, settings, state, site.sighting()).drift
+    standing = None
+    if state is not None:
+        waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
+        standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=drift, waiting=waiting, report=report)
+        veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
+        standing = replace(standing, veto=veto)
+    approvers = site.access.rule(Approvable.PROMOTE).approvers
+    question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
+    problems = (*question.unreadable, *_problems(state, brake, drift))
+    found = blockers(question)
+    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found)
+
+
+def _problems(state: RolloutState | None, brake: BrakeReading | None, drift: str | None) -> Iterator[str]:
+    if state is not None and not state.revision:
+        yield "The journal has not begun; `anr init` records the stage that the settings show. Promotion is blocked."
+    if drift:
+        yield f"Drift: {drift} Promotion is blocked."
+    if state is not None and brake is not None and brake.frozen_by and not state.frozen:
+        yield f"{len(brake.frozen_by)} brake mark(s) are not in the journal yet; `anr recover` records them."

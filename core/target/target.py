@@ -1,0 +1,263 @@
+"""One target with everything that operates it, and the gathering of facts that every operation begins with.
+
+Excluded: decisions and effects.
+"""
+
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from core.actors import AccessPolicy, Approvable
+from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
+from core.gates.evaluate import evaluate
+from core.gates.report import GateReport, Report
+from core.journal.journal import Journal
+from core.journal.witness import Witness
+from core.ledger.figures import WindowMetrics
+from core.ledger.window import Window, moment_of
+from core.receipts.evidence import RouterSighting
+from core.receipts.receipt import Draft
+from core.rollout.decisions import Standing, Veto
+from core.rollout.drift import Drift, find_drift
+from core.rollout.schedule import PromotionMode, due, run_day
+from core.rollout.state import RolloutState
+from core.router.backups import Backups
+from core.router.control import Router, RouterSettings
+from core.router.marks import Brake, BrakeReading
+from core.scan.tail import newest_pilot
+from core.settings.target import Target
+from core.system.clock import utc_now
+from core.system.logs import logger
+from core.target.alert_path import alert_path
+
+log = logger(__name__)
+
+OnProgress = Callable[[int, int], None]
+"""Told now and then how many bytes of how many were read."""
+Measure = Callable[[Target, Window, OnProgress], WindowMetrics]
+"""Measures a window of a target's ledger: here (core/scan/scan.py) or in another process (core/target/observer.py)."""
+MAX_OPERATION_SECONDS = 30 * 60
+"""No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
+
+
+def measured_here(target: Target, window: Window, on_progress: OnProgress) -> WindowMetrics:
+    """Measure in this process."""
+    from core.scan.measure import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
+
+    return measure(target, window, on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is so before an operation decides, read in an order in which no brake can be missed: its marks first."""
+
+    brake: BrakeReading
+    settings: RouterSettings
+    state: RolloutState
+    seen: RouterSighting | None = None
+
+    @property
+    def difference(self) -> Drift | None:
+        """How the router differs from what the journal says, or None."""
+        return find_drift(self.state, self.settings.values, self.settings.stage, self.seen)
+
+    @property
+    def drift(self) -> str | None:
+        """The difference as a sentence, or None."""
+        found = self.difference
+        return found.text if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A target and what operates it."""
+
+    target: Target
+    access: AccessPolicy
+    journal: Journal
+    router: Router
+    brake: Brake
+    clock: Callable[[], datetime] = utc_now
+    on_progress: OnProgress | None = None
+    measured: Measure = measured_here
+
+    @classmethod
+    def at(
+        cls,
+        target: Target,
+        access: AccessPolicy,
+        clock: Callable[[], datetime] = utc_now,
+        on_progress: OnProgress | None = None,
+        measured: Measure = measured_here,
+    ) -> "Site":
+        """Put a site together from its target."""
+        brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
+        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
+        return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
+
+    @property
+    def witness(self) -> Witness:
+        """The newest mark that was shown outside of the journal."""
+        return Witness(self.target.run_dir / "witness.json")
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of the bandit's state."""
+        return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
+
+    def facts(self, *, whole: bool = True) -> Facts:
+        """Read the brake's marks, the settings, the journal, and what the running router last showed.
+
+        Args:
+            whole: ask of every receipt whether it is still what was verified; only who just looks may go without.
+
+        Raises:
+            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
+        """
+        brake = self.brake.read()
+        return Facts(brake, self.router.settings(), self.journal.state(whole=whole), self.sighting())
+
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of the promotions that wait for an answer.
+
+        Raises:
+            JournalError: the open requests cannot be read.
+        """
+        return tuple(one.id for one in self.journal.pending() if one.action is Approvable.PROMOTE)
+
+    def day_ahead(self) -> date:
+        """Return the local date of the run that comes next: one that is due and was not made yet, else that of the next time.
+
+        Raises:
+            JournalError: nobody can say whether the run that is due was made.
+        """
+        now, schedule = self.clock(), self.target.schedule
+        day = due(now, schedule)
+        waits = day is not None and self.journal.find_cause(f"daily:{day.isoformat()}") is None
+        return day if day is not None and waits else run_day(now, schedule)
+
+    def veto(self, day: date) -> Veto | None:
+        """Return who skipped the scheduled run of a local date (core/operations/daily.py), or None.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        sealed = self.journal.by_cause(f"skip:{day.isoformat()}")
+        return None if sealed is None else Veto(sealed.receipt.actor, sealed.receipt.reason, day)
+
+    def standing(
+        self,
+        state: RolloutState,
+        now: datetime,
+        *,
+        marks: BrakeReading,
+        drift: str | None,
+        waiting: tuple[str, ...],
+        report: Report | None = None,
+    ) -> Standing:
+        """Return everything on which the next step up depends: these facts, and what the settings ask."""
+        return Standing(
+            state=state,
+            stages=self.target.stages,
+            now=now,
+            drift=drift,
+            brake_marks=(*marks.frozen_by, *marks.waiting),
+            soak_hours=self.target.soak_hours,
+            approvers_set=bool(self.access.rule(Approvable.PROMOTE).approvers),
+            schedule_promotes=self.target.schedule.promotion is not PromotionMode.OFF,
+            waiting=waiting,
+            gates=report.gates if report else None,
+        )
+
+    @property
+    def _reading_seconds(self) -> float:
+        """What an operation may spend on the ledger, in seconds: the rest is for the reloads, the health and the read-back."""
+        target = self.target
+        return MAX_OPERATION_SECONDS - 2 * target.reload_timeout_s - target.health_timeout_s - target.observe_timeout_s
+
+    def figures(self, now: datetime, minutes: int) -> WindowMetrics:
+        """Measure the window of `minutes` that ends at `now`.
+
+        Raises:
+            LedgerUnreadable: the ledger cannot be read.
+            OperationTimedOut: it took longer than an operation may.
+        """
+        begun = time.monotonic()
+        figures = self.measured(self.target, Window.ending(now, minutes), self.watch())
+        took_s = round(time.monotonic() - begun, 3)
+        log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
+        return figures
+
+    def watch(self) -> OnProgress:
+        """Return what shows the progress of reading the ledger, and raises OperationTimedOut once it has taken too long."""
+        ends = time.monotonic() + self._reading_seconds
+
+        def watch(read: int, size: int) -> None:
+            if time.monotonic() > ends:
+                raise OperationTimedOut(
+                    f"Reading the ledger took longer than {self._reading_seconds / 60:.0f} minutes, and an operation has 30. "
+                    "Nothing was changed; is it still archived?",
+                )
+            if self.on_progress is not None:
+                self.on_progress(read, size)
+
+        return watch
+
+    def measure(self, now: datetime, *, leaving_zero: bool) -> Report:
+        """Measure the target's window that ends at `now` and hold it against the gates.
+
+        Raises:
+            LedgerUnreadable: the ledger cannot be read.
+            OperationTimedOut: it took longer than an operation may.
+        """
+        metrics = self.figures(now, self.target.window_minutes)
+        return Report(metrics, self.held_against_gates(metrics, leaving_zero=leaving_zero))
+
+    def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
+        """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
+        target = self.target
+        path = alert_path(target.run_dir)
+        return evaluate(metrics, self.router.slots(), target.gates, alert_path=path, leaving_zero=leaving_zero)
+
+    def draft(self, **facts: Any) -> Draft:
+        """Return a draft with what every receipt carries."""
+        standing = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        return Draft(**{"id": uuid.uuid4().hex, **standing, **facts})
+
+    def sighting(self) -> RouterSighting | None:
+        """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
+        try:
+            seen = newest_pilot(self.target.ledger)
+        except LedgerUnreadable:
+            return None
+        return None if seen is None else RouterSighting(pilot=seen.pilot, at=moment_of(seen.t_us))
+
+    def await_sighting(self, stage: int, since: datetime) -> RouterSighting | None:
+        """Wait a bounded time until the running router shows the pilot of `stage`; return what it showed last."""
+        ends = time.monotonic() + self.target.observe_timeout_s
+        while True:
+            seen = self.sighting()
+            if seen is not None and seen.at >= since and seen.shows(stage):
+                return seen
+            if time.monotonic() >= ends:
+                return seen
+            time.sleep(0.1)
+
+
+@cache
+def _build() -> str:
+    return f"anr {version('anr')}"
+
+
+def observed(site: Site) -> tuple[RouterSettings | None, str | None]:
+    """Return the router's settings, or None and why they cannot be read."""
+    try:
+        return site.router.settings(), None
+    except AnrError as error:
+        return None, str(error)

@@ -1,0 +1,69 @@
+"""Receipts and backups that nothing needs any longer are deleted, with a receipt that says which.
+
+Excluded: which those are (core/rollout/pruning.py, core/router/backup_names.py).
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.actors import Actor, Role
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase
+from core.rollout.pruning import prunable
+from core.rollout.refusals import Refuse, not_allowed
+from core.target.lock import operation_lock
+from core.target.target import Site
+from core.text import clean_text
+from core.upkeep.backup import _already
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What was pruned, or would be.
+
+    Attributes:
+        through: number of the last receipt that goes; 0 if none does.
+        count: how many go.
+        held_back_by: what keeps receipts that are old enough, a sentence.
+        sealed: the checkpoint's receipt; None if nothing was changed.
+    """
+
+    through: int
+    count: int
+    held_back_by: str | None
+    sealed: Sealed | None = None
+
+
+def prune(site: Site, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Pruning | Refuse:
+    """Delete the receipts that are older than the settings keep them, and seal them in a checkpoint.
+
+    Receipts that an open hold, a waiting request or an intent without an outcome needs stay, with all after them. A cause
+    key goes with its receipt: those of runs are dates that do not come again, an alert that still fires has an open hold.
+
+    Raises:
+        OperationBusy, JournalError: nothing was pruned.
+    """
+    if actor.is_person and Role.OPERATE not in actor.roles:
+        return not_allowed("prune receipts", "operators")
+    with operation_lock(site.target.run_dir, "prune", site.clock()):
+        now = site.clock()
+        if not dry_run and (done := _already(site, cause)):
+            return done
+        receipts = [one.receipt for one in site.journal.receipts()]
+        waiting = {approval.id for approval in site.journal.pending()}
+        cutoff = now - timedelta(days=site.target.retention.receipts_days)
+        limit = prunable(receipts, site.journal.state(), waiting, cutoff)
+        count = sum(receipt.seq <= limit.through for receipt in receipts)
+        if dry_run or not count:
+            return Pruning(limit.through, count, limit.held_back_by)
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.PRUNE,
+            phase=Phase.EVENT,
+            actor=actor,
+            cause=cause,
+            note=clean_text(limit.held_back_by or ""),
+        )
+        return Pruning(limit.through, count, limit.held_back_by, site.journal.prune(draft, limit.through))

@@ -1,0 +1,215 @@
+"""What the outbox does when Slack refuses, is slow, or forgets to answer: against the playground's Web API."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.blockkit.post import Attachment, Post, Reply, picture_block
+from bot.playground.server import Playground
+from bot.playground.workspace.workspace import BOT_USER
+from bot.slack.calls import SlackCalls
+from bot.slack.deliveries import Deliveries
+from bot.slack.errors import SLACK_FAILED
+from bot.slack.manifest import MANIFEST
+from bot.slack.outbox import Outbox
+
+OPS, ELSEWHERE = "C0ANROPS", "C0RANDOM"
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
+
+
+def block(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def post(text: str, *replies: str) -> Post:
+    return Post(text, (block(text),), tuple(Reply(key, key) for key in replies))
+
+
+@pytest_asyncio.fixture
+async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playground]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    async with Playground(MANIFEST) as running:
+        running.workspace.channels[ELSEWHERE].members.add(BOT_USER)
+        yield running
+
+
+@pytest.fixture
+def deliveries(tmp_path: Path) -> Deliveries:
+    return Deliveries(tmp_path / "stories.sqlite")
+
+
+@pytest.fixture
+def outbox(playground: Playground, deliveries: Deliveries) -> Outbox:
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    return Outbox(SlackCalls(client), deliveries, OPS, ELSEWHERE)
+
+
+def texts(playground: Playground, channel: str = OPS) -> list[str]:
+    return [str(message["text"]) for message in playground.messages(channel)]
+
+
+async def test_a_story_is_one_message_that_is_updated_and_each_reply_comes_once(outbox: Outbox, playground: Playground) -> None:
+    """However often a story is shown, its channel has one message, its thread each reply once."""
+    await outbox.show("a", post("asked", "gates"))
+    await outbox.show("a", post("asked", "gates"))
+    await outbox.show("a", post("approved", "gates", "outcome"))
+    assert texts(playground) == ["approved", "gates", "outcome"]
+    root, *replies = playground.messages(OPS)
+    assert [reply["thread_ts"] for reply in replies] == [root["ts"]] * 2
+
+
+async def test_what_has_not_changed_is_not_sent_again(outbox: Outbox, playground: Playground) -> None:
+    """A repeat of the same story costs Slack nothing."""
+    await outbox.show("a", post("asked"))
+    await outbox.show("a", post("asked"))
+    assert [call.method for call in playground.api.calls] == ["chat.postMessage"]
+
+
+@pytest.mark.parametrize("part", ["message", "reply"])
+async def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_posted_twice(
+    outbox: Outbox, playground: Playground, part: str
+) -> None:
+    """Slack posted it and the answer was lost: the next try finds it by its metadata."""
+    if part == "reply":
+        await outbox.show("a", post("asked"))
+    playground.fail("chat.postMessage", status=503, after_effect=True)
+    with pytest.raises(SLACK_FAILED):
+        await outbox.show("a", post("asked", "gates"))
+    await outbox.show("a", post("asked", "gates"))
+    assert texts(playground) == ["asked", "gates"]
+
+
+@pytest.mark.parametrize("why", ["archived", "missing", "removed"])
+async def test_a_channel_that_cannot_be_used_is_replaced_by_the_fallback_and_stays_so(
+    outbox: Outbox, playground: Playground, why: str
+) -> None:
+    """The story goes to the fallback channel, and its updates and replies follow it there."""
+    if why == "archived":
+        playground.workspace.channels[OPS].is_archived = True
+    elif why == "removed":
+        playground.workspace.channels[OPS].members.discard(BOT_USER)
+    else:
+        del playground.workspace.channels[OPS]
+    await outbox.show("a", post("asked"))
+    await outbox.show("a", post("approved", "gates"))
+    assert texts(playground, ELSEWHERE) == ["approved", "gates"]
+
+
+async def test_a_channel_that_is_archived_later_moves_its_story_to_the_fallback(outbox: Outbox, playground: Playground) -> None:
+    """What cannot be updated any more is posted anew where it can be seen."""
+    await outbox.show("a", post("asked"))
+    playground.workspace.channels[OPS].is_archived = True
+    await outbox.show("a", post("approved"))
+    assert texts(playground, ELSEWHERE) == ["approved"]
+
+
+async def test_without_a_fallback_the_message_waits_for_its_channel(playground: Playground, deliveries: Deliveries) -> None:
+    """Nothing is parked and nothing is lost: once the bot is invited again the message comes."""
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    outbox = Outbox(SlackCalls(client), deliveries, OPS)
+    playground.workspace.channels[OPS].members.discard(BOT_USER)
+    with pytest.raises(SlackApiError, match="not_in_channel"):
+        await outbox.show("a", post("asked"))
+    assert deliveries.parked() == ()
+    playground.workspace.channels[OPS].members.add(BOT_USER)
+    await outbox.show("a", post("asked"))
+    assert texts(playground) == ["asked"]
+
+
+async def test_blocks_that_slack_refuses_become_text(outbox: Outbox, playground: Playground) -> None:
+    """A mistake in a card must not hide that something happened."""
+    await outbox.show("a", Post("asked", ({"type": "nonsense"},)))
+    (message,) = playground.messages(OPS)
+    assert (message["text"], message.get("blocks") or []) == ("asked", [])
+
+
+async def test_a_poison_message_is_parked_and_holds_up_no_other(
+    outbox: Outbox, playground: Playground, deliveries: Deliveries
+) -> None:
+    """What Slack refuses even as text is put aside, and comes back when the story has something new to say."""
+    playground.fail("chat.postMessage", "msg_too_long", times=2)
+    await outbox.show("a", post("asked"))
+    await outbox.show("b", post("another"))
+    assert [(parked.operation, parked.error) for parked in deliveries.parked()] == [("a", "msg_too_long")]
+    assert texts(playground) == ["another"]
+    await outbox.show("a", post("approved"))
+    assert texts(playground) == ["another", "approved"]
+    assert deliveries.parked() == ()
+
+
+@pytest.mark.parametrize("code", ["token_revoked", "account_inactive", "invalid_auth", "internal_error"])
+async def test_what_is_wrong_with_us_and_not_with_the_message_parks_nothing(
+    outbox: Outbox, playground: Playground, deliveries: Deliveries, code: str
+) -> None:
+    """A revoked token makes every message wait; none of them is poison."""
+    playground.fail("chat.postMessage", code)
+    with pytest.raises(SlackApiError, match=code):
+        await outbox.show("a", post("asked"))
+    assert deliveries.parked() == ()
+    await outbox.show("a", post("asked"))
+    assert texts(playground) == ["asked"]
+
+
+async def test_a_429_is_waited_out_as_slack_asks(outbox: Outbox, playground: Playground) -> None:
+    """The same message comes after the pause, once."""
+    playground.rate_limit("chat.postMessage", retry_after=1, times=2)
+    await outbox.show("a", post("asked"))
+    assert texts(playground) == ["asked"]
+    assert [call.status for call in playground.api.calls] == [429, 429, 200]
+
+
+async def test_a_picture_is_uploaded_once_and_shown_once_slack_has_processed_it(outbox: Outbox, playground: Playground) -> None:
+    """Slack answers invalid_blocks while it processes a file: the message comes with its picture all the same."""
+    drawn: list[int] = []
+
+    def draw() -> bytes:
+        drawn.append(1)
+        return PNG
+
+    picture = Attachment("rsi.png", "RSI by hour", draw)
+    blocks = (block("report"), picture_block("RSI by hour"))
+    playground.workspace.file_refusals = 2
+    await outbox.show("a", Post("report", blocks, picture=picture))
+    await outbox.show("a", Post("report, later", (block("later"), picture_block("RSI by hour")), picture=picture))
+    (message,) = playground.messages(OPS)
+    (image,) = [one for one in message["blocks"] if one["type"] == "image"]
+    assert playground.workspace.files[image["slack_file"]["id"]].content == PNG
+    assert drawn == [1]
+
+
+async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(outbox: Outbox, playground: Playground) -> None:
+    """The report comes without its picture where the app may not upload."""
+    playground.fail("files.getUploadURLExternal", "missing_scope", needed="files:write")
+    picture = Attachment("rsi.png", "RSI by hour", lambda: PNG)
+    await outbox.show("a", Post("report", (block("report"), picture_block("RSI")), picture=picture))
+    (message,) = playground.messages(OPS)
+    assert [one["type"] for one in message["blocks"]] == ["section"]
+
+
+async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Outbox, playground: Playground) -> None:
+    """The message keeps everything else, also when it is updated, and the picture is uploaded to the thread once."""
+    playground.workspace.file_refusals = 1000
+    picture = Attachment("rsi.png", "RSI", lambda: PNG)
+    for text in ("report", "report, updated"):
+        await outbox.show("a", Post(text, (block(text), picture_block("RSI")), picture=picture))
+    message, *thread = playground.messages(OPS)
+    assert (message["text"], [one["type"] for one in message["blocks"]]) == ("report, updated", ["section"])
+    assert [file["name"] for one in thread for file in one.get("files", ())] == ["rsi.png"]
+    assert {one["thread_ts"] for one in thread} == {message["ts"]}
+
+
+async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: Playground) -> None:
+    """The CSV of a report lies in its thread, and showing the story again uploads nothing."""
+    told = Post(
+        "report", (block("report"),), (Reply("csv", "The entries", attachment=Attachment("a.csv", "entries", lambda: b"id\n")),)
+    )
+    await outbox.show("a", told)
+    await outbox.show("a", told)
+    shared = [one for one in playground.messages(OPS) if one.get("files")]
+    assert [file["name"] for one in shared for file in one["files"]] == ["a.csv"]

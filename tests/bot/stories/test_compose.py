@@ -1,0 +1,63 @@
+"""Which stories a receipt changes, and what a story shows beside its own receipts."""
+
+from datetime import date
+
+from bot.stories.compose import Telling
+from core.operations import daily
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action
+from core.rollout.schedule import PromotionMode
+from tests.support.rig import House, begun, house, slots  # noqa: F401 - fixtures of the other folder
+
+DAY = date(2025, 10, 1)
+
+
+def newest(of: House, action: Action) -> Sealed:
+    return next(one for one in reversed(of.site.journal.receipts()) if one.receipt.action is action)
+
+
+def shown(of: House, sealed: Sealed) -> str:
+    post = Telling(of.site).tell(sealed.receipt.operation)
+    assert post is not None
+    return str(post.blocks)
+
+
+def test_a_run_ends_its_announcement_and_the_report_before_it(begun: House) -> None:  # noqa: F811 - the fixture's name
+    """Both lose their buttons; the next day's report shows the trend against the one before."""
+    daily.preflight(begun.site, DAY, PromotionMode.OFF)
+    daily.daily(begun.site, DAY, PromotionMode.OFF)
+    first = newest(begun, Action.DAILY)
+    assert "ask_promote" in shown(begun, first)
+    begun.clock.pass_(days=1)
+    begun.write_ledger()
+    tomorrow = date(2025, 10, 2)
+    daily.preflight(begun.site, tomorrow, PromotionMode.OFF)
+    announced = newest(begun, Action.PREFLIGHT)
+    assert "ask_skip" in shown(begun, announced)
+    daily.daily(begun.site, tomorrow, PromotionMode.OFF)
+    second = newest(begun, Action.DAILY)
+    touched = Telling(begun.site).touched([second])
+    assert set(touched) == {one.receipt.operation for one in (second, announced, first)}
+    assert "ask_promote" not in shown(begun, first)
+    assert "ask_skip" not in shown(begun, announced)
+    assert "no report yesterday" not in shown(begun, second)
+    assert "→ same" in shown(begun, second)
+
+
+def test_a_veto_and_a_missed_run_end_the_announcement(begun: House) -> None:  # noqa: F811 - the fixture's name
+    """Each has a message of its own, and the announcement says which it was."""
+    daily.preflight(begun.site, DAY, PromotionMode.OFF)
+    announced = newest(begun, Action.PREFLIGHT)
+    daily.skip(begun.site, begun.people["olivia"], DAY, "migration")
+    veto = newest(begun, Action.SKIP)
+    assert set(Telling(begun.site).touched([veto])) == {one.receipt.operation for one in (veto, announced)}
+    assert "*Skipped* by <@UOLIVIA>: “migration”" in shown(begun, announced)
+    assert "Skipped: nothing is promoted by the run of 01 October" in shown(begun, veto)
+    begun.clock.pass_(days=1, hours=7)
+    daily.note_missed(begun.site)
+    assert "Missed: the run of 02 October was not made" in shown(begun, newest(begun, Action.SKIP))
+
+
+def test_an_operation_without_receipts_shows_nothing(begun: House) -> None:  # noqa: F811 - the fixture's name
+    """A button of another router's message finds no story here."""
+    assert Telling(begun.site).tell("nothing") is None

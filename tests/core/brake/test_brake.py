@@ -1,0 +1,193 @@
+import os
+import threading
+
+import pytest
+from filelock import FileLock
+
+from core.actors import ActorKind
+from core.brake import brake as braking
+from core.brake import lift
+from core.operations import propose, recover, requests, results
+from core.receipts.receipt import Action, Result
+from core.rollout.refusals import Code, Refuse
+from core.router.control import SAFE_SETTINGS, settings_for
+from core.router.marks import BrakeNote, BrakeReading
+from core.target.order import Order
+from core.target.target import Site
+from tests.support.rig import House
+
+
+def is_safe(house: House) -> bool:
+    return house.site.router.settings().carries(SAFE_SETTINGS)
+
+
+def braked(result: object) -> braking.Braked:
+    assert isinstance(result, braking.Braked), result
+    return result
+
+
+def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_promote(begun: House) -> None:
+    """Unfreezing leaves the router at zero, and the next step is a person's."""
+    braking.freeze(begun.site, begun.people["max"], "errors")
+    refused = propose.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(refused, results.Refused)
+    assert refused.refusal.code is Code.FROZEN
+    assert isinstance(propose.unfreeze(begun.site, Order(begun.people["max"])), results.Refused)
+    lifted = propose.unfreeze(begun.site, Order(begun.people["olivia"], "found it"))
+    assert isinstance(lifted, lift.Unfrozen)
+    assert is_safe(begun)
+    assert begun.site.brake.read().frozen_by == ()
+
+
+def test_a_brake_between_the_look_and_the_write_wins(begun: House) -> None:
+    """Whoever writes with an old look at the marks puts the router back to safe."""
+    before = begun.site.brake.read()
+    braking.freeze(begun.site, begun.people["max"], "errors")
+    assert begun.site.router.serve(25, before).overtaken
+    assert is_safe(begun)
+
+
+def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House) -> None:
+    """However rollback and promotion interleave in two threads, the end state is the safe one."""
+    router, brake = begun.site.router, begun.site.brake
+    text = begun.target.settings_file.read_text(encoding="utf-8")
+    unsafe, raced = 0, []
+    for _ in range(200):
+        begun.target.settings_file.write_text(text, encoding="utf-8")
+        reading = brake.read()
+        barrier = threading.Barrier(2)
+
+        def promote(reading: BrakeReading = reading, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            raced.append(router.serve(25, reading))
+
+        racer = threading.Thread(target=promote)
+        racer.start()
+        barrier.wait()
+        braking.rollback(begun.site, begun.people["max"], "race")
+        racer.join()
+        unsafe += not is_safe(begun)
+    assert unsafe == 0
+    assert len(raced) == 200
+    assert all(written.overtaken or written.observed.stage == 25 for written in raced)
+
+
+def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(
+    begun: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
+    monkeypatch.setattr(braking, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
+    lock = FileLock(begun.target.run_dir / "operation.lock")
+    begun.target.run_dir.mkdir(parents=True, exist_ok=True)
+    lock.acquire()
+    assert braked(braking.rollback(begun.site, begun.people["max"], "errors")).safe
+    text = begun.target.settings_file.read_text(encoding="utf-8")
+    begun.target.settings_file.write_text(text.replace("=0.00", "=0.25").replace("KILL=1", "KILL=0"), encoding="utf-8")
+    assert not is_safe(begun)
+    lock.release()
+    for thread in threading.enumerate():
+        if thread.name == "anr-after-brake":
+            thread.join()
+    assert is_safe(begun)
+
+
+def test_a_member_without_the_role_cannot_brake(house: House) -> None:
+    """A guest has no role at all."""
+    guest = house.people["max"].model_copy(update={"roles": frozenset()})
+    assert isinstance(braking.rollback(house.site, guest, ""), Refuse)
+    assert not is_safe(house)
+
+
+def test_the_same_cause_brakes_once(begun: House) -> None:
+    """A redelivered rollback does nothing the second time."""
+    braking.rollback(begun.site, begun.people["max"], "", "slash:7")
+    again = braking.rollback(begun.site, begun.people["max"], "", "slash:7")
+    assert isinstance(again, Refuse)
+    assert again.code is Code.ALREADY_DONE
+
+
+def test_a_brake_works_before_the_journal_was_ever_begun(house: House) -> None:
+    """Nothing has to be initialised before the brake works."""
+    assert braked(braking.rollback(house.site, house.people["max"], "")).problems == ()
+    assert house.site.journal.state().stage == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "result", "stage"),
+    [
+        pytest.param(False, Result.NOT_APPLIED, 10, id="killed-before-the-write"),
+        pytest.param(True, Result.NOT_APPLIED, 10, id="killed-after-the-write-and-never-seen"),
+    ],
+)
+def test_an_intent_without_outcome_is_settled_by_what_is_observed(
+    begun: House,
+    monkeypatch: pytest.MonkeyPatch,
+    written: bool,  # noqa: FBT001 - a table's column
+    result: Result,
+    stage: int,
+) -> None:
+    """A promotion that died half-way blocks the next one, until `recover` settles it; it is never finished hours later."""
+    request = propose.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(request, results.Asked)
+
+    class KilledError(BaseException):
+        """As if the process had died here."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    if written:
+        monkeypatch.setattr("core.operations.apply.Site.await_sighting", die)
+    else:
+        monkeypatch.setattr("core.router.control.Router.serve", die)
+    with pytest.raises(KilledError):
+        requests.approve(begun.site, begun.people["aaron"], request.approval.id)
+    monkeypatch.undo()
+    assert begun.setting("NOVA_ANR_PILOT") == settings_for(25 if written else 10, 0.15)["NOVA_ANR_PILOT"]
+    refused = propose.propose(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(refused, results.Refused)
+    assert refused.refusal.code is Code.UNSETTLED
+    settled = recover.recover(begun.site).settled
+    assert settled is not None
+    assert (settled.receipt.result, settled.receipt.stage_after) == (result, stage)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+    assert begun.site.journal.state().unsettled is None
+
+
+def test_receipts_and_settings_are_not_readable_for_everybody(begun: House) -> None:
+    """Files that this program makes are not open to the world."""
+    braking.rollback(begun.site, begun.people["max"], "")
+    assert os.name != "posix" or all(path.stat().st_mode & 0o007 == 0 for path in begun.target.receipts_dir.iterdir())
+
+
+def test_a_mark_that_cannot_be_understood_becomes_a_hold_and_is_never_dropped(begun: House) -> None:
+    """A freeze that nobody could record, on a disk that garbled its mark, still holds every promotion after `recover`."""
+    begun.site.brake.engage(
+        BrakeNote(id="f" * 32, action=Action.FREEZE, actor=begun.people["max"], reason="errors", cause=None, at=begun.clock.now)
+    )
+    begun.site.router.make_safe()
+    (begun.target.run_dir / "brake" / f"note-{'f' * 32}.json").write_bytes(b"\0" * 40)
+    recover.recover(begun.site)
+    (hold,) = begun.site.journal.state().holds
+    assert (hold.id, hold.actor.kind) == ("f" * 32, ActorKind.RECOVERY)
+    assert begun.site.brake.read().frozen_by == ("f" * 32,)
+    assert recover.recover(begun.site) == recover.Recovered((), None, 0)
+    propose.unfreeze(begun.site, Order(begun.people["olivia"], "found out"))
+    assert begun.site.brake.read().frozen_by == ()
+
+
+def test_a_freeze_that_an_older_copy_of_the_journal_does_not_have_is_still_in_force(begun: House) -> None:
+    """The journal is put back as it was before the freeze; its mark on disk brings the hold back."""
+    begun.site.journal.close()
+    copy = begun.target.journal.read_bytes()
+    braking.freeze(begun.site, begun.people["max"], "errors")
+    begun.site.journal.close()
+    for file in begun.target.journal.parent.glob(f"{begun.target.journal.name}-*"):
+        file.unlink()
+    begun.target.journal.write_bytes(copy)
+    site = Site.at(begun.target, begun.site.access, begun.clock)
+    assert site.journal.state().holds == ()
+    recover.recover(site)
+    (hold,) = site.journal.state().holds
+    assert (hold.actor.id, hold.reason) == ("UMAX", "errors")
+    assert len(site.brake.read().frozen_by) == 1

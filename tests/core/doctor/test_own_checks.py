@@ -1,0 +1,358 @@
+"""Each check is made to fail for real: what it looks at is broken, and the check is asked."""
+
+import errno
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.doctor.check import Check, Health, examine
+from core.doctor.own_checks import check_up
+from core.gates.guard import GuardMode, GuardPolicy, Look, Series
+from core.gates.report import Verdict
+from core.operations import daily, propose
+from core.operations.daily import pause
+from core.receipts.receipt import Action
+from core.rollout.schedule import PromotionMode, Schedule
+from core.router.marks import BrakeNote
+from core.target.order import Order
+from core.target.target import Site
+from tests.core.system.test_files import denied, nobodys_folder
+from tests.support.rig import House
+
+
+def well(house: House) -> House:
+    """The same house with everything in order: guardrails in the settings, a state, room on the disk, today's run made."""
+    house.target.settings_file.write_text(
+        "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_MAX_FAST_PROB=0.15\nNOVA_ANR_STRICT_ON_ANOMALY=1\n",
+        encoding="utf-8",
+    )
+    house.target.state_file.write_text("{}", encoding="utf-8")
+    stamp = house.clock.now.timestamp()
+    os.utime(house.target.state_file, (stamp, stamp))
+    propose.init(house.site, house.people["olivia"], "begin")
+    return house
+
+
+@pytest.fixture(autouse=True)
+def _room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with room, and a machine in UTC, whatever this one has."""
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=50 << 30))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+def found(house: House, name: str, **options: Any) -> Check:
+    """The worst of what the checks of that name found."""
+    order = [Health.FAIL, Health.WARN, Health.OK]
+    return min((one for one in check_up(house.site, **options) if one.name == name), key=lambda one: order.index(one.health))
+
+
+def changed(house: House, **facts: Any) -> House:
+    target = house.target.model_copy(update=facts)
+    return House(Site.at(target, house.site.access, house.clock), house.clock, house.statuses, house.people)
+
+
+def test_a_house_in_order_is_ok_throughout(house: House) -> None:
+    """No check complains about a good day, so that a complaint means something."""
+    well(house)
+    daily.daily(house.site, house.clock.now.date(), PromotionMode.OFF)
+    house.clock.pass_(minutes=5)
+    house.write_ledger()
+    assert [(one.name, one.text) for one in check_up(house.site) if one.health is not Health.OK] == []
+    assert len({one.name for one in check_up(house.site)}) == 16
+
+
+Break = Callable[[House], Any]
+
+
+def corrupt_journal(house: House) -> None:
+    with sqlite3.connect(house.target.journal) as connection:
+        connection.execute("UPDATE receipts SET data = replace(data, 'begin', 'bogus')")
+
+
+def cut_tail(house: House) -> None:
+    pause(house.site, Order(house.people["olivia"]))
+    with sqlite3.connect(house.target.journal) as connection:
+        connection.execute("DELETE FROM receipts WHERE seq = 2")
+
+
+def unrecorded_brake(house: House) -> None:
+    note = BrakeNote(id="abc", action=Action.ROLLBACK, actor=house.people["max"], reason="", cause=None, at=house.clock.now)
+    house.site.brake.engage(note)
+
+
+def malformed(house: House, count: int) -> None:
+    with house.target.ledger.open("a", encoding="utf-8") as stream:
+        stream.write("garbage\n" * count)
+
+
+def remembers_failures(house: House) -> None:
+    look = Look(at=house.clock.now, verdict=Verdict.FAIL, reasons=("rsi: low",))
+    house.target.run_dir.mkdir(parents=True, exist_ok=True)
+    (house.target.run_dir / "guard.json").write_text(Series(last=look, failing=(look,)).model_dump_json(), encoding="utf-8")
+
+
+BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
+    (
+        "missing-settings-file",
+        lambda h: h.target.settings_file.unlink(),
+        "settings file",
+        Health.FAIL,
+        "does not exist",
+        "repair",
+    ),
+    (
+        "settings-that-are-no-dotenv",
+        lambda h: h.target.settings_file.write_text("a line without a sign, 'unclosed\n", encoding="utf-8"),
+        "settings file",
+        Health.FAIL,
+        "not KEY=value",
+        "repair",
+    ),
+    (
+        "a-pilot-that-nobody-understands",
+        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=lots\n", encoding="utf-8"),
+        "settings file",
+        Health.FAIL,
+        "cannot be understood",
+        "NOVA_ANR_PILOT",
+    ),
+    (
+        "missing-guardrails",
+        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8"),
+        "settings file",
+        Health.WARN,
+        "NOVA_ANR_MAX_FAST_PROB",
+        "next promotion",
+    ),
+    (
+        "drift",
+        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
+        "observed router",
+        Health.FAIL,
+        "50 %",
+        "drift reapply",
+    ),
+    (
+        "a-router-that-was-never-seen",
+        lambda h: h.write_ledger(live=None),
+        "observed router",
+        Health.WARN,
+        "not seen",
+        "reloaded",
+    ),
+    ("sick-slot", lambda h: h.statuses.update(slot09="sick"), "slots", Health.FAIL, "slot09 is sick", "healthy"),
+    ("missing-slot", lambda h: h.statuses.pop("slot10"), "slots", Health.FAIL, "slot10 is missing", "healthy"),
+    ("missing-ledger", lambda h: h.target.ledger.unlink(), "ledger", Health.FAIL, "cannot be read", "repair"),
+    ("empty-ledger", lambda h: h.target.ledger.write_bytes(b""), "ledger", Health.FAIL, "without data", "writes its ledger"),
+    ("stale-ledger", lambda h: h.clock.pass_(minutes=16), "ledger", Health.FAIL, "16 min old", "writes its ledger"),
+    ("some-malformed-lines", lambda h: malformed(h, 2), "ledger lines", Health.WARN, "2 lines", "crash"),
+    ("many-malformed-lines", lambda h: malformed(h, 50), "ledger lines", Health.FAIL, "50 lines", "Find out"),
+    ("entries-of-tomorrow", lambda h: h.clock.pass_(hours=-2), "ledger lines", Health.FAIL, "dated more than", "clock"),
+    ("missing-state", lambda h: h.target.state_file.unlink(), "state file", Health.WARN, "does not exist", "state_file"),
+    ("corrupt-state", lambda h: h.target.state_file.write_bytes(b"{"), "state file", Health.FAIL, "corrupt", "anr restore"),
+    ("an-all-nul-state", lambda h: h.target.state_file.write_bytes(b"\0" * 99), "state file", Health.FAIL, "corrupt", "restore"),
+    ("a-state-of-last-week", lambda h: os.utime(h.target.state_file, (0, 0)), "state file", Health.WARN, "old", "learns"),
+    ("an-altered-receipt", corrupt_journal, "journal", Health.FAIL, "flaw(s)", "anr verify"),
+    ("a-cut-tail", cut_tail, "journal", Health.FAIL, "tail was cut off", "anr verify"),
+    (
+        "a-journal-of-garbage",
+        lambda h: h.target.journal.write_bytes(b"garbage" * 999),
+        "journal",
+        Health.FAIL,
+        "cannot be read",
+        "repair",
+    ),
+    (
+        "a-missing-receipt-file",
+        lambda h: next(h.target.receipts_dir.iterdir()).unlink(),
+        "journal",
+        Health.WARN,
+        "1 receipt file(s) missing",
+        "anr recover",
+    ),
+    ("a-brake-without-its-receipt", unrecorded_brake, "journal", Health.WARN, "1 brake(s)", "anr recover"),
+    ("a-clock-set-back", lambda h: h.clock.pass_(hours=-1), "clock", Health.FAIL, "was set back", "NTP"),
+    ("a-paused-schedule", lambda h: pause(h.site, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
+    ("a-run-that-was-not-made", lambda h: h.clock.pass_(hours=1), "schedule", Health.FAIL, "was not made", "anr bot"),
+    (
+        "drift-in-the-way",
+        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
+        "promotion",
+        Health.WARN,
+        "drift",
+        "`why`",
+    ),
+    ("a-guard-that-sees-failures", remembers_failures, "guard", Health.WARN, "1 of 3 looks", "Look at the router"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "name", "health", "text", "remedy"), [pytest.param(*row, id=key) for key, *row in BROKEN])
+def test_what_is_broken_is_named_with_what_to_do_next(
+    house: House, spoil: Break, name: str, health: Health, text: str, remedy: str
+) -> None:
+    """Broken for real, found, and told with a remedy; before it was broken the same check had nothing to say."""
+    well(house)
+    assert found(house, name).health is Health.OK
+    spoil(house)
+    check = found(house, name)
+    assert check.health is health, check
+    assert text in check.text
+    assert remedy in check.remedy
+
+
+def test_a_journal_that_has_not_begun_says_how_to_begin(house: House) -> None:
+    """The first thing that a new installation is told."""
+    check = found(house, "journal")
+    assert (check.health, check.remedy) == (Health.WARN, "Run `anr init` once.")
+
+
+def test_a_fault_in_one_check_hides_no_other(house: House) -> None:
+    """Journal and ledger lost at once: both are told, and everything else is looked at all the same."""
+    well(house)
+    house.target.journal.write_bytes(b"garbage" * 999)
+    house.target.ledger.unlink()
+    names = {one.name for one in check_up(house.site) if one.health is Health.FAIL}
+    assert {"journal", "ledger"} <= names
+    assert found(house, "settings file").health is Health.OK
+    assert found(house, "slots").health is Health.OK
+
+
+def test_a_check_that_breaks_is_itself_a_finding(begun: House, caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw fails visibly, with its trace in the log, and the rest is still examined."""
+
+    def breaks(_site: Site, _now: object) -> Iterator[Check]:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    def works(_site: Site, _now: object) -> Iterator[Check]:
+        yield Check("well", Health.OK, "well")
+
+    first, second = examine(begun.site, (("odd", breaks), ("well", works)))
+    assert (first.name, first.health) == ("odd", Health.FAIL)
+    assert "nobody foresaw this" in first.text
+    assert second.health is Health.OK
+    assert "ZeroDivisionError" in caplog.text
+
+
+@contextmanager
+def held_by_another_process(house: House, since: timedelta) -> Iterator[int]:
+    """Another live process holds the operation lock, as it says since then."""
+    script = (
+        "import sys; from datetime import datetime; from pathlib import Path; from core.target.lock import operation_lock\n"
+        "with operation_lock(Path(sys.argv[1]), 'promote', datetime.fromisoformat(sys.argv[2])):\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
+    )
+    began = (house.clock.now - since).isoformat()
+    arguments = [sys.executable, "-c", script, str(house.target.run_dir), began]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process.pid
+        finally:
+            process.communicate("")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "health"), [pytest.param(1, Health.WARN, id="under-way"), pytest.param(31, Health.FAIL, id="stuck")]
+)
+def test_a_lock_held_by_a_live_process_is_named_with_its_holder(begun: House, minutes: int, health: Health) -> None:
+    """Operation, process and since when; past 30 minutes it is stuck. Free again, there is nothing to say."""
+    with held_by_another_process(begun, timedelta(minutes=minutes)) as pid:
+        check = found(begun, "operation lock")
+        assert check.health is health
+        assert f"promote (process {pid} on " in check.text
+        assert "`rollback` and `freeze` do not need it" in check.remedy
+    assert found(begun, "operation lock").health is Health.OK
+
+
+def test_a_router_that_keeps_its_state_locked_is_named(house: House) -> None:
+    """No backup can be made while somebody sits on the router's own lock."""
+    import fcntl  # noqa: PLC0415 - POSIX
+
+    well(house)
+    with house.target.state_file.with_name(house.target.state_file.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        check = found(house, "state file")
+    assert check.health is Health.FAIL
+    assert "lock" in check.text
+
+
+def test_a_folder_that_cannot_be_written_is_named(begun: House) -> None:
+    """Receipts would find no place; the folder and what it is for are told."""
+    with nobodys_folder() as folder:
+        (folder / "logs").mkdir()
+        house = changed(begun, receipts_dir=folder / "logs")
+        assert found(house, "permissions").health is Health.OK
+        with denied(folder / "logs", 0o500):
+            check = found(house, "permissions")
+    assert check.health is Health.FAIL
+    assert f"{(folder / 'logs').resolve()} (receipts): Permission denied" in check.text
+
+
+def test_a_full_disk_is_named(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel has no room for the probe: permission bits would not tell."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    check = found(begun, "permissions")
+    assert check.health is Health.FAIL
+    assert "No space left on device" in check.text
+    assert list(begun.target.run_dir.glob(".anr-doctor-*")) == []
+
+
+@pytest.mark.parametrize(("free", "health"), [(50 << 20, Health.FAIL), (500 << 20, Health.WARN), (2 << 30, Health.OK)])
+def test_little_room_is_told_before_there_is_none(
+    begun: House, monkeypatch: pytest.MonkeyPatch, free: int, health: Health
+) -> None:
+    """Below 100 MB fails, below 1 GB warns."""
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=free))
+    assert found(begun, "disk space").health is health
+
+
+def test_a_zone_that_is_not_the_machines_is_told(begun: House) -> None:
+    """Both times are shown, so that whoever set the wrong zone sees it."""
+    house = changed(begun, schedule=Schedule(zone="Asia/Tokyo"))
+    check = found(house, "zone")
+    assert check.health is Health.WARN
+    assert "Asia/Tokyo, where it is 18:05 now; on this machine it is 09:05" in check.text
+
+
+def test_router_settings_in_the_shell_are_told(begun: House) -> None:
+    """The old scripts set them there, where no running router sees them."""
+    check = found(begun, "environment", stray=("NOVA_ANR_PILOT",))
+    assert check.health is Health.WARN
+    assert "NOVA_ANR_PILOT" in check.text
+
+
+def test_secrets_that_others_may_read_are_told(begun: House, tmp_path: Path) -> None:
+    """The file is named, never what is in it."""
+    options = tmp_path / "anr.toml"
+    options.write_text('[slack]\nbot_token = "xoxb-very-secret"\n', encoding="utf-8")
+    options.chmod(0o644)
+    check = found(begun, "secrets", secrets_in=options)
+    assert check.health is Health.WARN
+    assert "chmod 600" in check.remedy
+    assert "very-secret" not in check.text + check.remedy
+    options.chmod(0o600)
+    assert "secrets" not in {one.name for one in check_up(begun.site, secrets_in=options)}
+
+
+def test_a_guard_that_is_off_is_told(begun: House) -> None:
+    """Nobody should believe to be guarded."""
+    house = changed(begun, guard=GuardPolicy(mode=GuardMode.OFF))
+    assert found(house, "guard").health is Health.WARN

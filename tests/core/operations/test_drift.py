@@ -1,0 +1,189 @@
+import pytest
+
+from core.actors import Role
+from core.brake import brake
+from core.brake.hold import hold_promotions
+from core.operations.drift import accept, reapply
+from core.operations.results import Moved, Refused
+from core.operations.watch import watch
+from core.receipts.receipt import Action, Result
+from core.rollout.refusals import Code
+from core.rollout.state import OpenDrift
+from core.router.marks import BrakeNote
+from core.target.order import Order
+from tests.core.operations.test_watch import actions, set_by_hand
+from tests.support.promoting import promoted
+from tests.support.rig import House
+
+
+def test_an_approver_puts_the_journals_settings_back(begun: House) -> None:
+    """Re-applying less traffic than is shown needs no gates; the router is seen to have it, and the story ends."""
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    watch(begun.site)
+    begun.target.ledger.unlink()
+    result = reapply(begun.site, Order(begun.people["aaron"], "nobody asked for 50"))
+    assert isinstance(result, Moved)
+    assert result.applied
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+    state = begun.site.journal.state()
+    assert (state.stage, state.drift, state.unsettled) == (10, None, None)
+    alarm = next(one.receipt for one in begun.site.journal.receipts() if one.receipt.action is Action.DRIFT)
+    assert result.sealed.receipt.operation == alarm.operation
+
+
+def test_an_approver_adopts_what_the_router_shows(begun: House) -> None:
+    """Accepting less traffic needs no gates; nothing is written, and the next promotion needs a person."""
+    promoted(begun)
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10")
+    begun.target.ledger.unlink()
+    before = begun.target.settings_file.read_bytes()
+    result = accept(begun.site, Order(begun.people["aaron"], "I pulled it down"))
+    assert isinstance(result, Moved)
+    state = begun.site.journal.state()
+    assert (state.stage, state.person_required, state.drift) == (10, True, None)
+    assert begun.target.settings_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("end", [reapply, accept], ids=["reapply", "accept"])
+def test_whatever_leaves_more_traffic_needs_passing_gates(begun: House, end: object) -> None:
+    """Neither way around a drift is a way around the gates."""
+    if end is reapply:
+        promoted(begun)
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10" if end is reapply else "0.25")
+    begun.statuses["slot09"] = "sick"
+    result = end(begun.site, Order(begun.people["aaron"]))  # type: ignore[operator]
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.GATES_NOT_PASSED
+    assert begun.setting("NOVA_ANR_PILOT") == ("0.10" if end is reapply else "0.25")
+    begun.statuses["slot09"] = "healthy"
+    assert isinstance(end(begun.site, Order(begun.people["aaron"])), Moved)  # type: ignore[operator]
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
+    assert begun.site.journal.state().stage == 25
+
+
+@pytest.mark.parametrize("who", ["olivia", "max"])
+def test_only_an_approver_ends_a_drift(begun: House, who: str) -> None:
+    """An operator who does not approve, and a member, change nothing."""
+    assert Role.APPROVE not in begun.people[who].roles
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    for end in (reapply, accept):
+        result = end(begun.site, Order(begun.people[who]))
+        assert isinstance(result, Refused)
+        assert result.refusal.code is Code.NOT_ALLOWED
+    assert begun.setting("NOVA_ANR_PILOT") == "0.50"
+
+
+def test_the_buttons_of_a_drift_that_is_over_do_nothing(begun: House) -> None:
+    """A click on an old alarm does not end the drift of today."""
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    watch(begun.site)
+    old = begun.site.journal.state().drift
+    assert isinstance(old, OpenDrift)
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10")
+    watch(begun.site)
+    for end in (reapply, accept):
+        result = end(begun.site, Order(begun.people["aaron"]), old.operation)
+        assert isinstance(result, Refused)
+        assert result.refusal.code is Code.NO_DRIFT
+    set_by_hand(begun, NOVA_ANR_PILOT="0.75")
+    watch(begun.site)
+    result = accept(begun.site, Order(begun.people["aaron"]), old.operation)
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.NO_DRIFT
+
+
+def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: House) -> None:
+    """Somebody opened the router by hand while it was frozen: accepting is refused, re-applying makes it safe."""
+    brake.freeze(begun.site, begun.people["olivia"], "errors")
+    set_by_hand(begun, NOVA_ANR_KILL="0", NOVA_ANR_ENABLED="1", NOVA_ANR_PILOT="0.10")
+    refused = accept(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(refused, Refused)
+    assert refused.refusal.code is Code.FROZEN
+    result = reapply(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Moved)
+    assert result.applied
+    assert (begun.setting("NOVA_ANR_KILL"), begun.setting("NOVA_ANR_ENABLED")) == ("1", "0")
+    assert begun.site.journal.state().frozen
+
+
+def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: House) -> None:
+    """Only the step 0 → 10 may do without them: what was switched off by hand at 25 % stays off while nothing is measured."""
+    promoted(begun)
+    begun.clock.pass_(minutes=3)
+    set_by_hand(begun, NOVA_ANR_ENABLED="0")
+    begun.write_ledger(live=None)
+    result = reapply(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.GATES_NOT_PASSED
+    assert begun.site.router.settings().stage == 0
+
+
+@pytest.mark.parametrize("action", [Action.ROLLBACK, Action.FREEZE])
+@pytest.mark.parametrize("end", [reapply, accept])
+def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: House, end: object, action: Action) -> None:
+    """What it wrote looks like a drift to the journal; nobody may put the traffic back from there, or take it for a stage."""
+    assert callable(end)
+    promoted(begun)
+    site = begun.site
+    mark = BrakeNote(id="b" * 32, action=action, actor=begun.people["max"], reason="errors", cause=None, at=begun.clock.now)
+    site.brake.engage(mark)
+    site.router.make_safe()
+    begun.clock.pass_(minutes=3)
+    result = end(site, Order(begun.people["aaron"], "put it back"))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.BRAKE_ENGAGED
+    assert site.router.settings().stage == 0
+    assert actions(begun)[-1] == "promote"
+
+
+def test_a_guardrail_changed_by_hand_is_put_back_or_accepted(begun: House) -> None:
+    """A raised fast cap is a drift although the stage is the same."""
+    promoted(begun)
+    set_by_hand(begun, NOVA_ANR_MAX_FAST_PROB="0.90")
+    watch(begun.site)
+    assert "NOVA_ANR_MAX_FAST_PROB is 0.90" in begun.site.journal.receipts()[-1].receipt.note
+    result = reapply(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Moved)
+    assert begun.setting("NOVA_ANR_MAX_FAST_PROB") == "0.15"
+    set_by_hand(begun, NOVA_ANR_MAX_FAST_PROB="0.10")
+    assert isinstance(accept(begun.site, Order(begun.people["aaron"])), Moved)
+    assert begun.site.facts().drift is None
+
+
+def test_accepting_what_is_no_stage_is_refused(begun: House) -> None:
+    """Nobody adopts a pilot that is not on the ladder, or a router that merely does not follow."""
+    set_by_hand(begun, NOVA_ANR_PILOT="0.33")
+    result = accept(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.NOT_ON_LADDER
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10")
+    begun.clock.pass_(minutes=6)
+    begun.write_ledger(live={"route": "R2", "pilot": 0.25})
+    result = accept(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Refused)
+    assert result.refusal.code is Code.NOTHING_TO_ACCEPT
+
+
+def test_under_a_hold_no_way_around_a_drift_raises_traffic(begun: House) -> None:
+    """Re-applying or accepting more than is shown is a promotion in disguise, and promotions are held."""
+    promoted(begun)
+    hold_promotions(begun.site, Order(begun.people["olivia"], "the fair"))
+    for pilot, end in (("0.10", reapply), ("0.50", accept)):
+        set_by_hand(begun, NOVA_ANR_PILOT=pilot)
+        result = end(begun.site, Order(begun.people["aaron"]))
+        assert isinstance(result, Refused)
+        assert result.refusal.code is Code.FROZEN
+        assert begun.setting("NOVA_ANR_PILOT") == pilot
+    assert isinstance(reapply(begun.site, Order(begun.people["aaron"])), Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
+
+
+def test_a_reapplication_that_failed_says_so_and_leaves_the_drift_open(begun: House) -> None:
+    """The reload failed: the outcome is not applied, and nobody takes the drift for ended."""
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    watch(begun.site)
+    begun.site.router._target = begun.target.model_copy(update={"reload_command": ("/nonexistent/reload",)})
+    result = reapply(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(result, Moved)
+    assert result.sealed.receipt.result is Result.NOT_APPLIED
+    assert begun.site.journal.state().drift is not None

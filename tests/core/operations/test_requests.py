@@ -1,0 +1,127 @@
+import pytest
+
+from core.actors import Approvable, ApprovalRule
+from core.brake import brake
+from core.brake.lift import Unfrozen
+from core.operations import propose, requests, results
+from core.receipts.receipt import Action
+from core.rollout.approvals import ApprovalStatus
+from core.rollout.refusals import Code
+from core.target.order import Order
+from core.target.target import Site
+from tests.support.rig import House
+
+
+def ruled(house: House, action: Approvable, rule: ApprovalRule) -> Site:
+    access = house.site.access.model_copy(update={"rules": {action: rule}})
+    return Site.at(house.target, access, house.clock)
+
+
+def test_of_two_approvals_that_are_needed_the_first_promotes_nothing(begun: House) -> None:
+    """The second person's approval carries it out, and the receipt names both."""
+    site = ruled(begun, Approvable.PROMOTE, ApprovalRule(needed=2))
+    asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+    assert isinstance(asked, results.Asked)
+    first = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(first, results.Signed)
+    assert first.approval.missing == 1
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+    again = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(again, results.Refused)
+    assert again.refusal.code is Code.ALREADY_DONE
+    second = requests.approve(site, begun.people["priya"], asked.approval.id)
+    assert isinstance(second, results.Moved)
+    assert begun.setting("NOVA_ANR_PILOT") == "0.25"
+    intent = site.journal.receipts()[-2].receipt
+    assert [signature.actor.id for signature in intent.approvals] == ["UAARON", "UPRIYA"]
+
+
+def test_a_request_that_too_few_could_approve_is_not_made(begun: House) -> None:
+    """Who asks is told at once that nobody could answer, not after an hour."""
+    site = ruled(begun, Approvable.PROMOTE, ApprovalRule(needed=2))
+    refused = propose.propose(site, Order(begun.people["aaron"]))
+    assert isinstance(refused, results.Refused)
+    assert refused.refusal.code is Code.NO_APPROVERS
+    assert site.journal.pending() == ()
+
+
+def test_where_unfreezing_needs_an_approval_it_waits_for_one(begun: House) -> None:
+    """The hold stays until another person approves, and is lifted under the request's id."""
+    site = ruled(begun, Approvable.UNFREEZE, ApprovalRule(needed=1))
+    brake.freeze(site, begun.people["max"], "errors")
+    asked = propose.unfreeze(site, Order(begun.people["olivia"], "found it"))
+    assert isinstance(asked, results.Asked)
+    assert site.journal.state().frozen
+    refused = requests.approve(site, begun.people["olivia"], asked.approval.id)
+    assert isinstance(refused, results.Refused)
+    assert refused.refusal.code is Code.SELF_APPROVAL
+    lifted = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(lifted, Unfrozen)
+    assert (site.journal.state().frozen, site.brake.read().frozen_by) == (False, ())
+    receipt = lifted.sealed.receipt
+    assert (receipt.action, receipt.operation, receipt.actor.id) == (Action.UNFREEZE, asked.approval.id, "UOLIVIA")
+    assert [signature.actor.id for signature in receipt.approvals] == ["UAARON"]
+    approval = site.journal.approval(asked.approval.id)
+    assert approval is not None
+    assert approval.status is ApprovalStatus.APPROVED
+
+
+@pytest.mark.parametrize("answer", ["approve", "sweep"])
+def test_a_request_to_lift_a_hold_that_another_lifted_is_stale(begun: House, answer: str) -> None:
+    """What it was about is gone, so nothing is lifted in its place."""
+    site = ruled(begun, Approvable.UNFREEZE, ApprovalRule(needed=1))
+    brake.freeze(site, begun.people["max"], "errors")
+    asked = propose.unfreeze(site, Order(begun.people["olivia"]))
+    assert isinstance(asked, results.Asked)
+    propose.unfreeze(begun.site, Order(begun.people["olivia"]))
+    brake.freeze(site, begun.people["max"], "more errors")
+    if answer == "approve":
+        ended = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    else:
+        (ended,) = requests.sweep(site)
+    assert isinstance(ended, results.Ended)
+    assert ended.approval.status is ApprovalStatus.STALE
+    assert [hold.reason for hold in site.journal.state().holds] == ["more errors"]
+
+
+def asked_of(house: House) -> results.Asked:
+    asked = propose.propose(house.site, Order(house.people["olivia"], "good day"))
+    assert isinstance(asked, results.Asked)
+    return asked
+
+
+def test_a_waiting_request_whose_gates_still_pass_goes_on_waiting(begun: House) -> None:
+    """It is looked at, and nothing is recorded."""
+    asked = asked_of(begun)
+    before = len(begun.site.journal.receipts())
+    (found,) = requests.reexamine(begun.site)
+    assert (found.approval.id, found.against, found.ended) == (asked.approval.id, None, None)
+    assert found.report.gates.go
+    assert len(begun.site.journal.receipts()) == before
+
+
+def test_a_waiting_request_whose_gates_fail_turns_stale_by_itself(begun: House) -> None:
+    """Nobody has to click to find out; the receipt has the gates that failed, and it happens once."""
+    asked = asked_of(begun)
+    begun.statuses["slot09"] = "down"
+    (found,) = requests.reexamine(begun.site)
+    assert found.ended is not None
+    receipt = found.ended.sealed.receipt
+    assert (receipt.action, receipt.operation, receipt.go) == (Action.STALE, asked.approval.id, False)
+    assert "slot09" in receipt.note
+    assert requests.reexamine(begun.site) == ()
+    again = requests.approve(begun.site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(again, results.Refused)
+    assert again.refusal.code is Code.APPROVAL_OVER
+    assert begun.setting("NOVA_ANR_PILOT") == "0.10"
+
+
+def test_a_gate_without_data_ends_no_waiting_request(begun: House) -> None:
+    """The ledger pauses for a while: the request waits on, and says what would refuse it now."""
+    asked_of(begun)
+    begun.clock.pass_(minutes=30)
+    (found,) = requests.reexamine(begun.site)
+    assert found.ended is None
+    assert found.against is not None
+    assert found.against.code is Code.GATES_NOT_PASSED
+    assert len(begun.site.journal.pending()) == 1

@@ -1,0 +1,389 @@
+import json
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+
+from core.actors import ActorKind, Role
+from core.errors import ConfigurationError
+from core.rollout.schedule import PromotionMode
+from core.settings.settings import Settings, load, operating_system_user
+from core.settings.target import LADDER, Target
+from tests.core.system.test_files import denied, nobodys_folder
+
+SECRET = "xoxb-4711-secret"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No option comes from whoever runs the tests."""
+    for name in list(os.environ):
+        if name.upper().startswith("ANR_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that ANR_CONFIG names, empty as yet."""
+    path = tmp_path / "elsewhere" / "bot.toml"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    monkeypatch.setenv("ANR_CONFIG", str(path))
+    return path
+
+
+def test_without_file_and_variables_the_defaults_hold() -> None:
+    """The defaults are the runbook's, nobody holds a role, and Slack is off."""
+    found = load()
+    assert found.target == Target()
+    assert (found.target.stages, found.target.window_minutes, found.target.gates.decisions_min) == (LADDER, 1440, 100)
+    assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
+        "UTC",
+        "09:05:00",
+        PromotionMode.AUTO,
+    )
+    assert (found.operators, found.approvers, found.people) == (frozenset(), frozenset(), {})
+    assert {getattr(found.slack, name).get_secret_value() for name in ("bot_token", "app_token", "signing_secret")} == {""}
+
+
+def test_the_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
+    """`anr.toml` needs no variable, and every part of it arrives in its type."""
+    (tmp_path / "anr.toml").write_text(
+        f"""
+        operators = ["UOLIVIA", "os:olivia"]
+        approvers = ["WAARON"]
+        brake_open_to_members = false
+        [target]
+        name = "staging"
+        ledger = "var/ledger.ndjson"
+        reload_command = ["systemctl", "reload", "nova router"]
+        stages = [0, 5, 100]
+        [target.gates]
+        rsi_min = 0.9
+        [target.schedule]
+        zone = "Europe/Zurich"
+        at = 07:30:00
+        promotion = "approve"
+        [slack]
+        bot_token = "{SECRET}"
+        [people]
+        olivia = "UOLIVIA"
+        """,
+        encoding="utf-8",
+    )
+    found = load()
+    assert (found.operators, found.approvers) == (frozenset({"UOLIVIA", "os:olivia"}), frozenset({"WAARON"}))
+    assert (found.target.name, found.target.ledger, found.target.stages) == ("staging", Path("var/ledger.ndjson"), (0, 5, 100))
+    assert (found.target.reload_command, found.target.gates.rsi_min) == (("systemctl", "reload", "nova router"), 0.9)
+    assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
+        "Europe/Zurich",
+        "07:30:00",
+        "approve",
+    )
+    assert (found.slack.bot_token.get_secret_value(), found.people) == (SECRET, {"olivia": "UOLIVIA"})
+    assert not found.access.brake_open_to_members
+
+
+def test_the_file_that_is_named_is_read_instead(tmp_path: Path, config: Path) -> None:
+    """Of two files only the one that ANR_CONFIG names counts."""
+    (tmp_path / "anr.toml").write_text("[target]\nname = 'here'\nwindow_minutes = 60\n", encoding="utf-8")
+    config.write_text("[target]\nname = 'there'\n", encoding="utf-8")
+    assert (load().target.name, load().target.window_minutes) == ("there", 1440)
+
+
+def test_an_empty_anr_config_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing is like one that is not set: `anr.toml` counts."""
+    (tmp_path / "anr.toml").write_text("[target]\nname = 'here'\n", encoding="utf-8")
+    monkeypatch.setenv("ANR_CONFIG", "")
+    assert load().target.name == "here"
+
+
+def test_variables_win_over_the_file_option_by_option(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable replaces exactly its option; what stands beside it in the file stays."""
+    config.write_text(
+        """
+        operators = ["UFILE"]
+        approvers = ["UFILE"]
+        [target]
+        name = "file"
+        window_minutes = 60
+        stages = [0, 50]
+        [target.gates]
+        rsi_min = 0.5
+        fast_cap = 0.5
+        [target.schedule]
+        zone = "Europe/Zurich"
+        grace_hours = 1
+        [slack]
+        bot_token = "of the file"
+        channel = "CFILE"
+        """,
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("ANR_TARGET__NAME", "variable")
+    monkeypatch.setenv("ANR_TARGET__STAGES", "[0, 10, 20]")
+    monkeypatch.setenv("ANR_TARGET__GATES__RSI_MIN", "0.75")
+    monkeypatch.setenv("ANR_TARGET__SCHEDULE__ZONE", "America/New_York")
+    monkeypatch.setenv("ANR_SLACK__BOT_TOKEN", SECRET)
+    monkeypatch.setenv("ANR_OPERATORS", '["UVARIABLE"]')
+    found = load()
+    assert (found.target.name, found.target.stages, found.target.window_minutes) == ("variable", (0, 10, 20), 60)
+    assert (found.target.gates.rsi_min, found.target.gates.fast_cap) == (0.75, 0.5)
+    assert (found.target.schedule.zone, found.target.schedule.grace_hours) == ("America/New_York", 1)
+    assert (found.slack.bot_token.get_secret_value(), found.slack.channel) == (SECRET, "CFILE")
+    assert (found.operators, found.approvers) == (frozenset({"UVARIABLE"}), frozenset({"UFILE"}))
+
+
+def test_who_sits_at_the_terminal_is_who_the_file_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody with a Slack id acts under it and with its roles, anybody else as the operating system's user."""
+    user = operating_system_user()
+    monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
+    monkeypatch.setenv("ANR_APPROVERS", '["UAARON"]')
+    own = load().terminal_actor()
+    assert (own.kind, own.id, own.roles) == (ActorKind.OS, user, frozenset({Role.BRAKE, Role.OPERATE}))
+    monkeypatch.setenv("ANR_PEOPLE", json.dumps({user: "UAARON"}))
+    mapped = load().terminal_actor()
+    assert (mapped.kind, mapped.id, mapped.roles) == (ActorKind.SLACK, "UAARON", frozenset(Role))
+
+
+@pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"])
+def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """Who asked under their own name cannot approve under another one by setting a variable."""
+    own = load().terminal_actor()
+    monkeypatch.setenv(variable, "aaron")
+    monkeypatch.setenv("ANR_APPROVERS", '["os:aaron"]')
+    found = load().terminal_actor()
+    assert (found.id, found.roles) == (own.id, frozenset({Role.BRAKE}))
+
+
+# --- settings that cannot be used -------------------------------------------------------------------------------------
+
+
+def refused() -> ConfigurationError:
+    with pytest.raises(ConfigurationError, match=r"Nothing was started\.$") as caught:
+        load()
+    return caught.value
+
+
+@pytest.mark.parametrize("place", ["missing", "directory", "link in a circle"])
+def test_a_named_file_that_is_not_there_is_an_error(config: Path, place: str) -> None:
+    """Nobody runs on defaults by a slip of the pen, and the message names the file."""
+    config.unlink()
+    if place == "directory":
+        config.mkdir()
+    elif place == "link in a circle":
+        config.symlink_to(config)
+    assert str(refused()) == f"ANR_CONFIG names {config}, which is not a file. Nothing was started."
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        pytest.param(b"[target\nname = 'x'\n", "at line 1", id="broken-toml"),
+        pytest.param(b"[target]\nname = 'x'\n[target]\n", "at line 3", id="a-table-twice"),
+        pytest.param("name = 'Zürich'\n".encode("latin-1"), "can't decode byte 0xfc", id="not-utf-8"),
+        pytest.param(b"target = 'production'\n", "target: Input should be", id="a-text-for-a-table"),
+        pytest.param(b"[target]\nlegder = 'x'\n", "target.legder: Extra inputs are not permitted", id="misspelt-option"),
+        pytest.param(b"[target]\nname = 'Production 1'\n", "target.name: String should match", id="name-with-capitals"),
+        pytest.param(b"[target]\nstages = [10, 25]\n", "stages must begin with 0", id="ladder-without-zero"),
+        pytest.param(b"[target]\nstages = [0, 50, 25]\n", "stages must begin with 0", id="ladder-that-falls"),
+        pytest.param(b"[target]\nstages = [0, 110]\n", "stages must begin with 0 and rise to at most 100", id="ladder-above-100"),
+        pytest.param(b"[target]\nledger = 'a'\njournal = 'a'\n", "must be four different files", id="one-file-for-two"),
+        pytest.param(b"[target]\nreload_timeout_s = 0\n", "reload_timeout_s: Input should be greater than 0", id="no-time"),
+        pytest.param(b"[target]\nhealth_url = 'file:///etc/passwd'\n", "health_url: String should match", id="url-of-a-file"),
+        pytest.param(
+            b"[target]\nreload_command = 'systemctl reload nova'\n", "reload_command: Input should be", id="command-as-text"
+        ),
+        pytest.param(
+            b"[target.gates]\nrsi_min = 1.5\n", "gates.rsi_min: Input should be less than or equal to 1", id="bound-above-1"
+        ),
+        pytest.param(b"[target.gates]\ncritical_slots = []\n", "gates.critical_slots: Tuple should have", id="no-critical-slots"),
+        pytest.param(
+            b"[target.schedule]\nzone = 'Mars/Olympus'\n",
+            "schedule.zone: Value error, 'Mars/Olympus' is not an IANA",
+            id="unknown-zone",
+        ),
+        pytest.param(b"[target.schedule]\nzone = '../../etc/passwd'\n", "is not an IANA time zone", id="zone-that-is-a-path"),
+        pytest.param(b"[target.schedule]\nzone = ''\n", "is not an IANA time zone", id="empty-zone"),
+        pytest.param(b"[target.schedule]\nat = '25:00'\n", "schedule.at: Input should be", id="no-such-hour"),
+        pytest.param(
+            b"[target.schedule]\npromotion = 'always'\n",
+            "schedule.promotion: Input should be 'auto', 'approve' or 'off'",
+            id="mode",
+        ),
+        pytest.param(b"[http]\nport = 70000\n", "http.port: Input should be less than", id="no-such-port"),
+        pytest.param(b"operators = 'UOLIVIA'\n", "operators: Input should be", id="one-person-as-text"),
+        pytest.param(b"operators = ['olivia']\n", "olivia: people are named by Slack user id", id="a-name-for-an-id"),
+        pytest.param(b"approvers = ['UAARON', '@aaron']\n", "@aaron: people are named by", id="a-handle-for-an-id"),
+        pytest.param(b"approvers = ['']\n", "people are named by", id="nobody-for-an-id"),
+        pytest.param(
+            b"operators = ['Ursula']\n",
+            "Ursula: people are named by",
+            id="a-name-that-begins-like-an-id",
+        ),
+        pytest.param(
+            b"approvers = ['os:']\n",
+            "people are named by",
+            id="os-and-nobody",
+        ),
+        pytest.param(
+            b"[people]\nolivia = 'Olivia Smith'\n",
+            "people are named by",
+            id="a-name-among-the-people",
+        ),
+        pytest.param(
+            b"aprovers = ['UAARON']\n",
+            "aprovers",
+            id="misspelt-option-at-the-top",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error(config: Path, content: bytes, problem: str) -> None:
+    """The message says what is wrong with which option, and that nothing was started."""
+    config.write_bytes(content)
+    assert problem in str(refused())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        pytest.param("ANR_TARGET__SCHEDULE__ZONE", "Mars/Olympus", "'Mars/Olympus' is not an IANA time zone", id="unknown-zone"),
+        pytest.param("ANR_OPERATORS", "UOLIVIA", 'error parsing value for field "operators"', id="not-json"),
+        pytest.param("ANR_OPERATORS", '["olivia"]', "olivia: people are named by Slack user id", id="a-name-for-an-id"),
+        pytest.param(
+            "ANR_TARGET__RELOAD_COMMAND", "systemctl reload", 'error parsing value for field "target"', id="command-as-text"
+        ),
+        pytest.param("ANR_TARGET__WINDOW_MINUTES", "a day", "target.window_minutes: Input should be", id="not-a-number"),
+        pytest.param("ANR_BRAKE_OPEN_TO_MEMBERS", "perhaps", "brake_open_to_members: Input should be", id="neither-yes-nor-no"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+) -> None:
+    """Variables are checked like the file."""
+    monkeypatch.setenv(variable, value)
+    assert problem in str(refused())
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o700], ids=["folder-closed", "file-closed"])
+def test_a_file_that_may_not_be_read_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    """Missing rights are told like any other mistake in the settings."""
+    with nobodys_folder() as folder:
+        path = folder / "anr.toml"
+        path.write_bytes(b"")
+        path.chmod(0o000)
+        monkeypatch.setenv("ANR_CONFIG", str(path))
+        with denied(folder, mode):
+            refused()
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "variables"),
+    [
+        pytest.param(f"[slack]\nbot_token = '{SECRET}'\n[http]\nport = -1\n", {}, id="beside-a-mistake"),
+        pytest.param(f"[slack]\nbot_token = '{SECRET}\n", {}, id="in-broken-toml"),
+        pytest.param(f"[slack]\nbot_token = {SECRET}\n", {}, id="without-quotes"),
+        pytest.param(f"[slack]\nbot_token = ['{SECRET}']\n", {}, id="in-a-list"),
+        pytest.param(f"[slack]\nbot_token = {{ value = '{SECRET}' }}\n", {}, id="in-a-table"),
+        pytest.param(f"[slack]\nbot_tokne = '{SECRET}'\n", {}, id="under-a-misspelt-name"),
+        pytest.param(f"[http]\nport = '{SECRET}'\n", {}, id="under-another-name"),
+        pytest.param(f"[slack]\napi_url = 'https://{SECRET}'\n", {}, id="in-an-address"),
+        pytest.param(f"slack = '{SECRET}'\n", {}, id="in-place-of-the-table"),
+        pytest.param("", {"ANR_SLACK": f'{{"bot_token": "{SECRET}"'}, id="in-broken-json"),
+        pytest.param("", {"ANR_SLACK": SECRET}, id="in-place-of-json"),
+        pytest.param("", {"ANR_SLACK__BOT_TOKEN": SECRET, "ANR_SLACK__HTTP_PORT": "no"}, id="variable-beside-a-mistake"),
+        pytest.param("", {"ANR_SLACK__SIGNING_SECRET": SECRET, "ANR_OPERATORS": "no"}, id="variable-beside-broken-json"),
+        pytest.param("", {"ANR_SLACK__APP_TOKEN": SECRET, "ANR_OPERATORS": '["olivia"]'}, id="variable-beside-a-name"),
+    ],
+)
+def test_no_error_tells_a_secret(config: Path, monkeypatch: pytest.MonkeyPatch, content: str, variables: dict[str, str]) -> None:
+    """Neither the message nor the traceback has it, whatever is wrong with the settings around it."""
+    config.write_text(content, encoding="utf-8")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    error = refused()
+    told = "".join([str(error), repr(error), *traceback.format_exception(error)])
+    assert "Nothing was started" in told
+    assert SECRET not in told
+
+
+def test_no_text_of_the_settings_tells_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printed, logged or put in JSON, the settings show stars, while the code that asks gets the token."""
+    for name in ("BOT_TOKEN", "APP_TOKEN", "SIGNING_SECRET"):
+        monkeypatch.setenv(f"ANR_SLACK__{name}", SECRET)
+    found = load()
+    for told in (repr(found), str(found), repr(found.slack), str(found.slack), found.model_dump_json(), str(found.model_dump())):
+        assert "**********" in told
+        assert SECRET not in told
+    assert found.slack.signing_secret.get_secret_value() == SECRET
+
+
+SEVERAL = """
+[slack]
+channel = "C0OPS"
+[targets.production]
+ledger = "prod.ndjson"
+settings_file = "prod.env"
+state_file = "prod.json"
+[targets.staging]
+ledger = "staging.ndjson"
+settings_file = "staging.env"
+state_file = "staging.json"
+channel = "C0STAGING"
+[targets.staging.schedule]
+zone = "Europe/Zurich"
+[targets.staging.gates]
+rsi_min = 0.7
+"""
+
+
+def test_several_routers_are_named_and_their_files_kept_apart(config: Path) -> None:
+    """Each has its name, gates, schedule and channel, and journals that share a database never share a folder."""
+    config.write_text(SEVERAL, encoding="utf-8")
+    production, staging = load().every_target
+    assert (production.name, staging.name, staging.channel) == ("production", "staging", "C0STAGING")
+    assert (production.gates.rsi_min, staging.gates.rsi_min) == (0.85, 0.7)
+    assert (production.schedule.zone, staging.schedule.zone) == ("UTC", "Europe/Zurich")
+    assert (production.run_dir, staging.run_dir) == (Path("run/anr/production"), Path("run/anr/staging"))
+    assert (production.receipts_dir, staging.receipts_dir) == (Path("ops/logs/production"), Path("ops/logs/staging"))
+
+
+def test_of_several_routers_one_must_be_named(config: Path) -> None:
+    """Nobody guesses which router is meant; the only one needs no name."""
+    only = Settings()
+    assert only.target_named(None) == only.target_named("production") == only.target
+    config.write_text(SEVERAL, encoding="utf-8")
+    found = load()
+    assert found.target_named("staging").name == "staging"
+    for wrong in (None, "stagin"):
+        with pytest.raises(ConfigurationError, match="name one with --target: production, staging"):
+            found.target_named(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param(
+            SEVERAL.replace("staging.env", "prod.env"), "two targets have the same settings_file", id="one-settings-file-for-both"
+        ),
+        pytest.param("[target]\nname = 'a'\n[targets.b]\n", "one router under `target`, or several under `targets`", id="both"),
+        pytest.param("[targets.'../../etc']\n", "String should match pattern", id="a-name-that-is-a-path"),
+        pytest.param("targets = 3\n", "targets: Input should be a valid dictionary", id="no-table"),
+        pytest.param(
+            "[approvals.promote]\nneeded = 0\n", "approvals.promote.needed: at least one", id="promotion-without-approval"
+        ),
+        pytest.param("[approvals.promote]\nneeded = 1\napprovers = ['olivia']\n", "never by name", id="approver-by-name"),
+        pytest.param("[approvals.verify]\nneeded = 1\n", "approvals.verify", id="what-needs-no-approval"),
+    ],
+)
+def test_routers_and_approvals_that_cannot_be_told_apart_or_trusted_are_errors(config: Path, text: str, says: str) -> None:
+    """A mistake in the settings starts nothing, and says which option it is in."""
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        load()
+    assert says in str(error.value)

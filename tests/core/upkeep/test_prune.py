@@ -1,0 +1,202 @@
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from core.actors import UPKEEP
+from core.brake import brake
+from core.errors import JournalCorrupt, JournalUnavailable
+from core.operations import propose, requests, results
+from core.receipts.receipt import Action
+from core.target.order import Order
+from core.target.target import Site
+from core.upkeep import prune
+from tests.core.upkeep.test_backup import names, promoted
+from tests.support.rig import House
+
+# pruning
+
+
+@pytest.fixture
+def aged(begun: House) -> House:
+    """A journal with a promotion and a lifted freeze from 91 days ago, and a rollback from today."""
+    promoted(begun)
+    brake.freeze(begun.site, begun.people["max"], "page")
+    propose.unfreeze(begun.site, Order(begun.people["olivia"]))
+    begun.clock.pass_(days=91)
+    brake.rollback(begun.site, begun.people["max"], "today")
+    return begun
+
+
+def test_old_receipts_go_and_the_rest_still_verifies(aged: House) -> None:
+    """Rows, files and requests of the old stories are gone; state, chain and files hold, and a checkpoint says what it seals."""
+    site = aged.site
+    before, state = site.journal.receipts(), site.journal.state()
+    pruned = prune.prune(site, aged.people["olivia"])
+    assert isinstance(pruned, prune.Pruning)
+    assert pruned.sealed is not None
+    receipt = pruned.sealed.receipt
+    assert receipt.checkpoint is not None
+    assert (receipt.checkpoint.last, receipt.checkpoint.pruned, receipt.checkpoint.digest) == (6, 6, before[5].digest)
+    assert receipt.deleted is not None
+    assert receipt.deleted.names == tuple(one.file_name for one in before[:6])
+    sealed, flaws = site.journal.verify()
+    assert flaws == ()
+    assert [one.receipt.seq for one in sealed] == [7, 8]
+    assert names(aged.target.receipts_dir) == {one.file_name for one in sealed}
+    assert site.journal.state() == state
+    with sqlite3.connect(aged.target.journal) as connection:
+        assert connection.execute("SELECT count(*) FROM approvals").fetchone() == (0,)
+    connection.close()
+
+
+def test_life_goes_on_after_a_prune_and_a_second_one(aged: House) -> None:
+    """Promotions, verification and another prune that removes the first checkpoint all hold."""
+    prune.prune(aged.site, UPKEEP)
+    aged.write_ledger()
+    asked = propose.propose(aged.site, Order(aged.people["olivia"]))
+    assert isinstance(asked, results.Asked)
+    state = aged.site.journal.state()
+    aged.clock.pass_(days=95)
+    requests.sweep(aged.site)
+    again = prune.prune(aged.site, UPKEEP)
+    assert isinstance(again, prune.Pruning)
+    assert again.sealed is not None
+    assert again.sealed.receipt.checkpoint is not None
+    assert again.sealed.receipt.checkpoint.pruned == 2
+    sealed, flaws = aged.site.journal.verify()
+    assert flaws == ()
+    assert [one.receipt.action for one in sealed] == [Action.REQUEST, Action.EXPIRE, Action.PRUNE]
+    assert aged.site.journal.state() == state
+    fresh = Site.at(aged.target, aged.site.access, aged.clock)
+    assert fresh.journal.state() == state
+    fresh.journal.close()
+
+
+def test_a_dry_run_of_a_prune_changes_nothing(aged: House) -> None:
+    """It says what would go."""
+    before = aged.site.journal.receipts()
+    found = prune.prune(aged.site, UPKEEP, dry_run=True)
+    assert found == prune.Pruning(6, 6, None)
+    assert aged.site.journal.receipts() == before
+    assert len(names(aged.target.receipts_dir)) == 7
+
+
+def test_what_an_open_hold_needs_is_not_pruned(begun: House) -> None:
+    """The freeze's receipt stays while its hold is in force, however old; then it goes."""
+    brake.freeze(begun.site, begun.people["max"], "page")
+    begun.clock.pass_(days=200)
+    kept = prune.prune(begun.site, UPKEEP)
+    assert isinstance(kept, prune.Pruning)
+    assert kept.through == 1
+    assert "is in force" in (kept.held_back_by or "")
+    propose.unfreeze(begun.site, Order(begun.people["olivia"]))
+    assert prune.prune(begun.site, UPKEEP, dry_run=True) == prune.Pruning(2, 1, None)
+
+
+@pytest.mark.parametrize("spoil", ["row", "file"])
+def test_receipts_that_do_not_verify_are_evidence_and_are_not_pruned(aged: House, spoil: str) -> None:
+    """A prune must not wipe out the traces of whoever altered a receipt."""
+    if spoil == "row":
+        with sqlite3.connect(aged.target.journal) as connection:
+            connection.execute("UPDATE receipts SET data = replace(data, 'begin', 'began') WHERE seq = 1")
+        connection.close()
+    else:
+        file = aged.target.receipts_dir / aged.site.journal.receipts()[0].file_name
+        file.write_bytes(file.read_bytes().replace(b"begin", b"began"))
+    with pytest.raises(JournalCorrupt):
+        prune.prune(aged.site, UPKEEP)
+    assert len(names(aged.target.receipts_dir)) == 7
+
+
+def tampered(house: House, statement: str) -> list[str]:
+    with sqlite3.connect(house.target.journal) as connection:
+        connection.executescript(statement)
+    connection.close()
+    return [flaw.problem for flaw in house.site.journal.verify()[1]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        pytest.param(
+            "UPDATE receipts SET data = replace(data, '\"last\":6', '\"last\":5') WHERE seq = 8",
+            "#8 was altered",
+            id="a tampered checkpoint",
+        ),
+        pytest.param("DELETE FROM receipts WHERE seq = 7", "receipts #7 to #7 are missing", id="more gone than is sealed"),
+        pytest.param("DELETE FROM receipts WHERE seq = 8", "receipts #1 to #6 are missing", id="the checkpoint deleted"),
+        pytest.param(
+            "UPDATE receipts SET seq = seq + 100; UPDATE receipts SET seq = 115 - seq WHERE seq > 100",
+            "receipts were swapped",
+            id="two receipts swapped",
+        ),
+        pytest.param(
+            "UPDATE receipts SET data = replace(data, 'today', 'never') WHERE seq = 7",
+            "#7 was altered",
+            id="a receipt altered after it",
+        ),
+    ],
+)
+def test_after_a_prune_every_alteration_is_still_found(aged: House, statement: str, problem: str) -> None:
+    """The checkpoint is part of the chain: whoever alters it, or what follows on it, is named."""
+    prune.prune(aged.site, UPKEEP)
+    assert aged.site.journal.verify()[1] == ()
+    assert any(problem in flaw for flaw in tampered(aged, statement)), tampered(aged, "SELECT 1")
+
+
+def test_a_file_that_comes_back_after_its_receipt_was_pruned_is_named(aged: House) -> None:
+    """It may be an old copy, or somebody's story of what happened."""
+    file = aged.target.receipts_dir / aged.site.journal.receipts()[0].file_name
+    data = file.read_bytes()
+    prune.prune(aged.site, UPKEEP)
+    file.write_bytes(data)
+    assert [flaw.problem for flaw in aged.site.journal.verify()[1]] == [
+        f"the file {file.name} is there, although its receipt was pruned"
+    ]
+
+
+def test_a_prune_whose_transaction_fails_has_deleted_nothing(aged: House) -> None:
+    """The files are written again: nothing is lost because the disk was full at the wrong moment."""
+    with sqlite3.connect(aged.target.journal) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    connection.close()
+    before = aged.site.journal.receipts()
+    with pytest.raises(JournalUnavailable, match="disk full"):
+        prune.prune(aged.site, UPKEEP)
+    assert aged.site.journal.receipts() == before
+    assert aged.site.journal.verify()[1] == ()
+
+
+def test_a_file_that_cannot_be_deleted_stops_the_prune(aged: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and files are all there afterwards."""
+    before = aged.site.journal.receipts()
+    unlink = Path.unlink
+
+    def fail_at_third(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - pathlib's signature
+        if path.name == before[2].file_name:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", fail_at_third)
+        with pytest.raises(JournalUnavailable, match="Nothing was pruned"):
+            prune.prune(aged.site, UPKEEP)
+    assert aged.site.journal.receipts() == before
+    assert aged.site.journal.verify()[1] == ()
+
+
+def test_a_receipt_from_before_a_field_was_added_still_verifies(aged: House) -> None:
+    """Older journals lack the fields of later versions; their bytes are as they were written."""
+    from core.receipts.chain import GENESIS, flaws_in_chain, unseal  # noqa: PLC0415 - beside its only use
+
+    facts = json.loads(aged.site.journal.receipts()[0].data)
+    for added in ("backup", "restored", "archived", "deleted", "checkpoint"):
+        del facts[added]
+    from core.canonical import canonical_bytes  # noqa: PLC0415 - beside its only use
+
+    data = canonical_bytes(facts)
+    assert unseal(data).data == data
+    assert unseal(data).receipt.prev == GENESIS
+    assert flaws_in_chain([(1, data, unseal(data).digest)], target=aged.target.name) == []

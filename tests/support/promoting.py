@@ -1,0 +1,16 @@
+"""What tests of several modules do to get a router to a stage."""
+
+from core.operations import propose, requests
+from core.operations.results import Asked, Moved
+from core.target.order import Order
+from tests.support.rig import House
+
+
+def promoted(house: House) -> Moved:
+    """Ask for the next stage, as Olivia, and approve it, as Aaron."""
+    asked = propose.propose(house.site, Order(house.people["olivia"], "looks good"))
+    assert isinstance(asked, Asked), asked
+    moved = requests.approve(house.site, house.people["aaron"], asked.approval.id)
+    assert isinstance(moved, Moved), moved
+    assert moved.applied
+    return moved

@@ -1,0 +1,71 @@
+"""What the scenarios do and look at in the channel."""
+
+from pathlib import Path
+from typing import Any
+
+from bot.playground.demo import CHANNEL
+from bot.playground.people.delivery import Delivery
+from bot.playground.server import Playground
+from core.receipts.receipt import Action
+from core.settings.settings import Settings
+from core.target.target import Site
+
+Played = tuple[Playground, Settings]
+WAIT = 20.0
+
+
+def said(message: dict[str, Any]) -> str:
+    """Everything that a message shows, as one text."""
+    return str(message.get("blocks")) + str(message.get("text", ""))
+
+
+def cards(playground: Playground, words: str) -> list[dict[str, Any]]:
+    """The channel's messages that say something."""
+    return [message for message in playground.messages(CHANNEL) if words in said(message)]
+
+
+def stories(playground: Playground) -> list[dict[str, Any]]:
+    """The channel's messages without what is in their threads."""
+    return [message for message in playground.messages(CHANNEL) if message.get("thread_ts") in {None, message["ts"]}]
+
+
+def has_button(message: dict[str, Any]) -> bool:
+    return "'action_id': 'approve'" in said(message)
+
+
+def whispers(playground: Playground, user: str, words: str) -> bool:
+    """Whether somebody was told something that only they see."""
+    return any(words in said(message) for message in playground.ephemerals(user))
+
+
+async def asked(playground: Playground) -> dict[str, Any]:
+    """Ask for the next stage and return the card that appears."""
+    delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
+    assert delivery.acked
+    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    return cards(playground, "Approval wanted")[0]
+
+
+def pilot_in(path: Path) -> str:
+    return next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("NOVA_ANR_PILOT="))
+
+
+async def shown(playground: Playground, user: str) -> dict[str, Any]:
+    """Wait until a person's modal has its content, and return it."""
+
+    def loaded() -> list[dict[str, Any]]:
+        return [view for view in playground.open_views(user) if "Looking at the router" not in said(view)]
+
+    return (await playground.wait_for(loaded, WAIT))[-1]
+
+
+async def denied(playground: Playground, user: str, card: dict[str, Any], reason: str) -> Delivery:
+    """Deny a request by its card's button; return the submission."""
+    await playground.click(user, CHANNEL, card["ts"], "ask_deny")
+    view = await shown(playground, user)
+    return await playground.submit_view(user, view["id"], {"reason": {"reason": {"value": reason}}})
+
+
+def done(site: Site) -> list[Action]:
+    """What was done, in order. That the router was seen at its stage is recorded too, whenever its ledger shows it."""
+    return [one.receipt.action for one in site.journal.receipts() if one.receipt.action is not Action.SEEN]

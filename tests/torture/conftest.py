@@ -1,0 +1,3 @@
+from tests.scenarios.conftest import scene
+
+__all__ = ["scene"]  # the fixture

@@ -1,0 +1,192 @@
+"""Operations in a process that is killed with SIGKILL at every write and at random times, and what the next start makes of it."""
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.actors import AccessPolicy, Actor, ActorKind
+from core.brake import brake
+from core.operations import propose, recover, requests, results
+from core.receipts.receipt import Action, Phase
+from core.router.control import SAFE_SETTINGS
+from core.settings.target import Target
+from core.target.order import Order
+from core.target.target import Site
+from tests.support.rig import House
+from tests.torture.faults import Ended, killed_everywhere, run
+
+ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
+CAUSE = "slash:1"
+NOTHING = recover.Recovered((), None, 0)
+RANDOM_DEATHS = 50
+"""For each of four operations."""
+
+
+def actor(name: str) -> Actor:
+    return Actor(kind=ActorKind.SLACK, id=name, roles=ACCESS.roles_of(name, full_member=True))
+
+
+# --- what is killed: each is called in the process that dies, and again when its cause is delivered a second time ------
+
+
+def site_of(target: Target, now: datetime) -> Site:
+    return Site.at(target, ACCESS, lambda: now)
+
+
+def promote(target: Target, now: datetime, _request: str) -> object:
+    return propose.propose(site_of(target, now), Order(actor("UOLIVIA"), "ask", CAUSE))
+
+
+def approve(target: Target, now: datetime, request: str) -> object:
+    return requests.approve(site_of(target, now), actor("UAARON"), request)
+
+
+def rollback(target: Target, now: datetime, _request: str) -> object:
+    return brake.rollback(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
+
+
+def freeze(target: Target, now: datetime, _request: str) -> object:
+    return brake.freeze(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
+
+
+def unfreeze(target: Target, now: datetime, _request: str) -> object:
+    return propose.unfreeze(site_of(target, now), Order(actor("UAARON"), "found it"))
+
+
+@dataclass
+class Yard:
+    """A place to which files are brought back before each death."""
+
+    house: House
+    kept: Path
+    request: str
+
+    @property
+    def target(self) -> Target:
+        return self.house.target
+
+    def again(self) -> tuple[Target, datetime, str]:
+        """Bring every file back, and return the arguments of a work."""
+        folder = self.target.journal.parent
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(self.kept, folder, dirs_exist_ok=True)
+        return self.target, self.house.clock.now, self.request
+
+
+def yard_for(work: Callable[..., Any], house: House, kept: Path) -> Yard:
+    """Prepare what a work begins with: at 10 %, with an open request if it answers one, frozen if it lifts."""
+    propose.init(house.site, house.people["olivia"], "begin")
+    request = ""
+    if work is approve:
+        asked = propose.propose(house.site, Order(house.people["olivia"]))
+        assert isinstance(asked, results.Asked)
+        request = asked.approval.id
+    if work is unfreeze:
+        brake.freeze(house.site, house.people["olivia"], "errors")
+    house.site.journal.close()
+    shutil.copytree(house.target.journal.parent, kept)
+    return Yard(house, kept, request)
+
+
+def settled(yard: Yard, work: Callable[..., Any], ended: Ended) -> Counter[str]:
+    """Recover as the next start does, check everything that has to hold, and deliver the same cause again."""
+    target, now = yard.target, yard.house.clock.now
+    where = f"{work.__name__}, killed at {ended.boundaries[-1:]}" if ended.killed else work.__name__
+    site = site_of(target, now)
+    came_of_it = recover.recover(site)
+    if came_of_it != NOTHING:
+        assert recover.recover(site) == NOTHING, where
+    consistent(site, where)
+    counts = Counter(late=len(came_of_it.late), settled=came_of_it.settled is not None, files=came_of_it.files)
+    # Slack delivers once more, or the person tries again: one effect in all
+    work(target, now, yard.request)
+    consistent(site, where)
+    effects(site, work, where)
+    site.journal.close()
+    return counts
+
+
+def consistent(site: Site, where: str) -> None:
+    """The chain verifies, files match rows, the router is where the journal says, and the brake's marks are the holds."""
+    sealed, flaws = site.journal.verify()
+    assert flaws == (), where
+    assert len({one.receipt.id for one in sealed}) == len(sealed), where
+    assert sorted(path.name for path in site.target.receipts_dir.glob("anr_*.json")) == [one.file_name for one in sealed], where
+    state = site.journal.state()
+    settings = site.router.settings()
+    assert state.unsettled is None, where
+    assert settings.stage == state.stage, where
+    assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
+    assert site.brake.unrecorded() == (), where
+    last_brake = [one.receipt.action for one in sealed if one.receipt.action in {Action.ROLLBACK, Action.FREEZE, Action.PROMOTE}]
+    if last_brake and last_brake[-1] in {Action.ROLLBACK, Action.FREEZE}:
+        assert settings.carries(SAFE_SETTINGS), where
+
+
+def effects(site: Site, work: Callable[..., Any], where: str) -> None:
+    """After it was delivered again, a work has had its effect exactly once."""
+    receipts = [one.receipt for one in site.journal.receipts()]
+    count = Counter((one.action, one.phase) for one in receipts)
+    state = site.journal.state()
+    if work is promote:
+        assert count[Action.REQUEST, Phase.EVENT] == len(site.journal.pending()) == 1, where
+    elif work is approve:
+        assert count[Action.PROMOTE, Phase.INTENT] == count[Action.PROMOTE, Phase.OUTCOME] == 1, where
+        assert site.journal.pending() == (), where
+        assert state.stage in {10, 25}, where
+    elif work is unfreeze:
+        assert count[Action.UNFREEZE, Phase.EVENT] == 1, where
+        assert not state.frozen, where
+    else:
+        assert count[Action(work.__name__), Phase.OUTCOME] == 1, where
+        assert state.stage == 0, where
+        assert state.frozen == (work is freeze), where
+
+
+@pytest.mark.parametrize("work", [promote, approve, rollback, freeze], ids=lambda work: work.__name__)
+def test_killed_at_every_write_the_next_start_settles_it(
+    house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
+) -> None:
+    """Whichever write dies: journal, files, router and marks agree after `recover`, and a second delivery changes nothing."""
+    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    deaths, counts = 0, Counter[str]()
+    for ended in killed_everywhere(yard.again, work):
+        deaths += ended.killed
+        assert ended.raised is None
+        counts += settled(yard, work, ended)
+    assert deaths > 20
+    figure(f"{work.__name__}: killed at each of {deaths} writes, {said(counts)}")
+
+
+def said(counts: Counter[str]) -> str:
+    parts = (f"{counts['late']} recorded late", f"{counts['settled']} intents settled", f"{counts['files']} files written again")
+    return f"every time consistent after recover ({', '.join(parts)})"
+
+
+@pytest.mark.parametrize("work", [promote, approve, rollback, freeze], ids=lambda work: work.__name__)
+def test_killed_at_random_times_the_next_start_settles_it(
+    house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
+) -> None:
+    """Between the writes, too, and while SQLite changes its shared memory."""
+    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    dice = random.Random(work.__name__)
+    deaths, lived, lasts, counts = 0, 0, 0.05, Counter[str]()
+    while deaths < RANDOM_DEATHS:
+        ended = run(work, *yard.again(), kill_after_s=dice.uniform(0, lasts))
+        # the span follows how long the work takes on this machine; a death before its first write is none of its deaths
+        if ended.killed and not ended.boundaries:
+            lasts *= 1.1
+            continue
+        lasts *= 1.05 if ended.killed else 0.8
+        deaths += ended.killed
+        lived += not ended.killed
+        counts += settled(yard, work, ended)
+    figure(f"{work.__name__}: killed at {deaths} random times (and {lived} lived), {said(counts)}")

@@ -1,0 +1,262 @@
+"""Backup, restore, prune and archive in a process that is killed at every write, or whose disk fails at every write."""
+
+import errno
+import itertools
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.actors import AccessPolicy, Actor, ActorKind
+from core.brake import brake
+from core.errors import AnrError
+from core.operations import propose, recover, requests, results
+from core.receipts.receipt import Action, Phase, Result
+from core.router.control import SAFE_SETTINGS
+from core.settings.target import Target
+from core.target.order import Order
+from core.target.target import Site
+from core.upkeep import archive as archiving
+from core.upkeep import backup as backing_up
+from core.upkeep import cut, months
+from core.upkeep import prune as pruning
+from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
+from tests.support.rig import House, decision
+from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
+
+ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
+GOOD, BAD = {"count": 1}, {"count": 666}
+OLD, NOW = "2025-07-15T12:00:00Z", "2025-10-01T09:00:00Z"
+RANDOM_DEATHS = 5
+"""For each of three operations."""
+
+
+def actor(name: str) -> Actor:
+    return Actor(kind=ActorKind.SLACK, id=name, roles=ACCESS.roles_of(name, full_member=True))
+
+
+def site_of(target: Target, now: datetime) -> Site:
+    return Site.at(target, ACCESS, lambda: now)
+
+
+def restore(target: Target, now: datetime, request: str) -> object:
+    return requests.approve(site_of(target, now), actor("UAARON"), request)
+
+
+def prune(target: Target, now: datetime, _request: str) -> object:
+    return pruning.prune(site_of(target, now), actor("UOLIVIA"))
+
+
+def archive(target: Target, now: datetime, _request: str) -> object:
+    months._HEAD_LINES = 1 << 60  # the router of these tests writes old lines all the time
+    cut.QUIET_SECONDS = 0.02
+    return archiving.archive(site_of(target, now), actor("UOLIVIA"))
+
+
+def backup(target: Target, now: datetime, _request: str) -> object:
+    return backing_up.back_up(site_of(target, now), actor("UOLIVIA"))
+
+
+Work = Callable[[Target, datetime, str], object]
+
+
+@dataclass
+class Yard:
+    """A folder that is brought back to where a work begins, as often as it is needed."""
+
+    house: House
+    kept: Path
+    request: str
+    now: datetime
+
+    def again(self) -> tuple[Target, datetime, str]:
+        folder = self.house.target.journal.parent
+        shutil.rmtree(folder)
+        shutil.copytree(self.kept, folder)
+        return self.house.target, self.now, self.request
+
+
+@pytest.fixture
+def yard(house: House, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    """Receipts from 91 days ago and from today, a good backup and a bad state, a request to restore, a ledger with old months."""
+    olivia, site, target = house.people["olivia"], house.site, house.target
+    house.clock.pass_(days=-91)
+    propose.init(site, olivia, "begin")
+    brake.freeze(site, house.people["max"], "page")
+    propose.unfreeze(site, Order(olivia))
+    house.clock.pass_(days=91)
+    target.state_file.write_text(json.dumps(GOOD), encoding="utf-8")
+    backing_up.back_up(site, olivia)
+    target.state_file.write_text(json.dumps(BAD), encoding="utf-8")
+    (found,) = site.backups.found()
+    asked = propose.restore(site, Order(olivia), found.name)
+    assert isinstance(asked, results.Asked)
+    entries = [{**decision(house.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in range(40)]
+    target.ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    site.journal.close()
+    kept = tmp_path_factory.mktemp("kept") / "files"
+    shutil.copytree(target.journal.parent, kept)
+    return Yard(house, kept, asked.approval.id, house.clock.now)
+
+
+def settled(yard: Yard, ended: Ended) -> str:
+    """Recover, and check that everything agrees; return what became of the restore, the receipts and the ledger."""
+    target = yard.house.target
+    where = str((ended.boundaries[-1:], ended.raised))
+    site = site_of(target, yard.now)
+    recovered = recover.recover(site)
+    assert recovered.unfinished is None, where
+    sealed, flaws = site.journal.verify()
+    assert flaws == (), where
+    assert sorted(path.name for path in target.receipts_dir.glob("anr_*.json")) == [one.file_name for one in sealed], where
+    state = site.journal.state()
+    assert state.unsettled is None, where
+    assert site.router.settings().stage == state.stage == 0, where
+    assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
+    count = Counter((one.receipt.action, one.receipt.phase) for one in sealed)
+    outcome = restored(yard, site, count, where)
+    pruned = pruned_so(site, count, where)
+    archived = archived_so(yard, count, where)
+    site.journal.close()
+    return f"{outcome}, {pruned}, {archived}"
+
+
+def restored(yard: Yard, site: Site, count: Counter[tuple[Action, Phase]], where: str) -> str:
+    """What the receipts say of the state is so, and it is one of the two, whole."""
+    state = json.loads(yard.house.target.state_file.read_bytes())
+    begun = count[Action.RESTORE, Phase.INTENT]
+    assert count[Action.RESTORE, Phase.OUTCOME] == begun, where
+    assert site.journal.state().epoch == begun, where
+    assert site.journal.state().frozen == bool(begun), where
+    if not begun:
+        assert state == BAD, where
+        return "nothing restored"
+    assert site.router.settings().carries(SAFE_SETTINGS), where
+    result = next(
+        one.receipt.result for one in site.journal.receipts() if one.receipt.action is Action.RESTORE and one.receipt.result
+    )
+    says = {Result.APPLIED: [GOOD], Result.NOT_APPLIED: [BAD], Result.UNKNOWN: [GOOD, BAD]}
+    assert result is not None
+    assert state in says[result], (where, result)
+    approval = site.journal.approval(yard.request)
+    assert approval is not None
+    assert approval.status == "approved", where
+    return f"restore {result}"
+
+
+def pruned_so(site: Site, count: Counter[tuple[Action, Phase]], where: str) -> str:
+    """All old receipts are there, or none is and a checkpoint stands for them."""
+    first = site.journal.receipts()[0].receipt.seq
+    assert (first, count[Action.PRUNE, Phase.EVENT]) in {(1, 0), (4, 1)}, where
+    return "pruned" if first > 1 else "nothing pruned"
+
+
+def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) -> str:
+    """Every line is in the ledger or, if the receipt says so, in an archive, once; nothing half-done is left beside it."""
+    target = yard.house.target
+    live = ids_in(target.ledger.read_bytes())
+    everything = {str(number): 1 for number in range(40)}
+    assert [path.name for path in target.ledger.parent.glob(f".{target.ledger.name}*") if path.suffix != ".fresh"] == [], where
+    if count[Action.ARCHIVE, Phase.EVENT]:
+        assert live + archived_ids(target.archive_dir) == everything, where
+        return "archived"
+    assert live == everything, where
+    return "nothing archived"
+
+
+def again(yard: Yard, work: Work, where: str) -> None:
+    """The same once more does what is left to be done, and no more."""
+    first = site_of(yard.house.target, yard.now)
+    begun = bool(first.journal.state().epoch)
+    work(yard.house.target, yard.now, yard.request)
+    became = settled(yard, Ended(False, (where,)))  # noqa: FBT003 - as it ended
+    if work is restore:
+        assert begun or "restore applied" in became, where
+    elif work is prune:
+        assert ", pruned" in became, where
+    elif work is archive:
+        assert ", archived" in became, where
+
+
+@pytest.mark.parametrize("work", [restore, prune, archive, backup], ids=lambda work: work.__name__)
+def test_killed_at_every_write_the_next_start_settles_upkeep(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
+    """Whichever write dies: journal, files, state, ledger and marks agree after `recover`, and doing it again completes it."""
+    deaths, became = 0, Counter[str]()
+    for ended in killed_everywhere(yard.again, work):
+        deaths += ended.killed
+        assert ended.raised is None
+        became[settled(yard, ended)] += 1
+        if deaths % 10 == 0:
+            again(yard, work, str(ended.boundaries[-1:]))
+    assert deaths > 10
+    figure(f"{work.__name__}: killed at each of {deaths} writes; after recover {dict(became)}")
+
+
+@pytest.mark.parametrize("work", [restore, prune, archive], ids=lambda work: work.__name__)
+def test_killed_at_random_times_the_next_start_settles_upkeep(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
+    """Between the writes, too."""
+    dice = random.Random(work.__name__)
+    deaths, lasts, became = 0, 0.1, Counter[str]()
+    while deaths < RANDOM_DEATHS:
+        ended = run(work, *yard.again(), kill_after_s=dice.uniform(0, lasts))
+        lasts *= 1.05 if ended.killed else 0.8
+        deaths += ended.killed
+        became[settled(yard, ended)] += 1
+        again(yard, work, "at a random time")
+    figure(f"{work.__name__}: killed at {deaths} random times; after recover {dict(became)}")
+
+
+def failing_everywhere(yard: Yard, work: Work) -> Iterator[Ended]:
+    """Let every second write fail: because the disk is full, because it fails, because it is forbidden."""
+    reached = len(run(work, *yard.again()).boundaries)
+    for number, code in zip(range(1, reached + 1, 2), itertools.cycle((errno.ENOSPC, errno.EIO, errno.EACCES)), strict=False):
+        yield run(work, *yard.again(), fault=Failing(code, at=number))
+
+
+@pytest.mark.parametrize("work", [restore, prune, archive, backup], ids=lambda work: work.__name__)
+def test_a_disk_that_fails_at_any_write_of_upkeep_loses_nothing(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
+    """Whichever write fails: an error of ours or a receipt that says so, and after `recover` everything agrees."""
+    failures, errors, became = 0, 0, Counter[str]()
+    for ended in failing_everywhere(yard, work):
+        assert ended.raised is None or issubclass(ended.raised[0], AnrError), ended
+        assert ended.raised is not None or ended.returned is not None, ended
+        failures += ended.failed
+        errors += ended.raised is not None
+        became[settled(yard, ended)] += 1
+    assert failures > 10
+    figure(f"{work.__name__}: {failures} writes failed, {errors} errors told; after recover {dict(became)}")
+
+
+def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(
+    house: House, figure: Callable[[str], None]
+) -> None:
+    """One router writes all the while; archive after archive dies and is settled: every line is there exactly once."""
+    target, now = house.target, house.clock.now
+    propose.init(house.site, house.people["olivia"], "begin")
+    target.ledger.write_bytes(b"")
+    deaths = 0
+    with writing(REOPENS, target.ledger, old=OLD, now=NOW, pace=1) as router:
+        # at each ninth write of what an archive has at first; the more the router wrote, the more writes it would have:
+        # without a router the test above dies at all of them
+        for number in range(1, 110, 9):
+            ended = run(archive, target, now, "", fault=Killed(at=number))
+            deaths += ended.killed
+            assert ended.raised is None, ended
+            assert recover.recover(house.site).unfinished is None
+            if not ended.killed:
+                break
+        count = router.ended()
+    archive(target, now, "")
+    everything: Any = ids_in(target.ledger.read_bytes()) + archived_ids(target.archive_dir)
+    assert set(everything) == {str(number) for number in range(1, count + 1)}
+    assert [number for number, times in everything.items() if times != 1] == []
+    assert house.site.journal.verify()[1] == ()
+    assert deaths > 5
+    figure(f"archive killed {deaths} times while a router wrote {count:,} lines: every line is there exactly once")
