@@ -158,9 +158,9 @@ def _in_process(ledger: Path, place: Path) -> str:
     """Measure what a status costs a running bot after new lines."""
     from core.ledger.window import Window  # noqa: PLC0415
     from core.scan.measure import measure  # noqa: PLC0415 - beside its only use
-    from core.settings.target import Target  # noqa: PLC0415
+    from core.settings.target import TargetSettings  # noqa: PLC0415
 
-    target, rng, took = Target(ledger=ledger, run_dir=place / "bot"), random.Random(4), []  # noqa: S311 - as above
+    target, rng, took = TargetSettings(ledger=ledger, run_dir=place / "bot"), random.Random(4), []  # noqa: S311 - as above
     window = Window.ending(NOW, 1440)
     measure(target, window)
     for _ in range(2 * ROUNDS + 1):

@@ -17,8 +17,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.dispatch.channel import Station
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.channel import TargetChannel
+from bot.dispatch.dispatcher import Dispatcher
 from bot.http.lane import Lane
 from bot.http.metrics import Metrics, SlackErrors
 from bot.http.server import Server
@@ -39,11 +39,11 @@ from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
 from core.operations import recover
 from core.settings.settings import Settings, options_file, stray_router_settings
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
-from core.target.observer import Lookout
-from core.target.target import Site
+from core.target.observer import Observer
+from core.target.target import Target
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -80,19 +80,23 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
     async with AsyncExitStack() as parts:
         parts.callback(metrics.close)
         calls = SlackCalls(client)
-        stations = [await parts.enter_async_context(_station(settings, one, calls, clock)) for one in settings.every_target]
-        webhook = AlertWebhook(settings.alerts, [Lane(station, metrics.counters) for station in stations], metrics.counters)
+        target_channels = [
+            await parts.enter_async_context(_target_channel(settings, one, calls, clock)) for one in settings.every_target
+        ]
+        webhook = AlertWebhook(
+            settings.alerts, [Lane(target_channel, metrics.counters) for target_channel in target_channels], metrics.counters
+        )
         parts.push_async_callback(webhook.drain)
-        server = Server(webhook, metrics, stations)
+        server = Server(webhook, metrics, target_channels)
         if identity is not None and not app_token:
-            server.serve_slack(await parts.enter_async_context(_people(settings, calls, client, identity, stations)))
+            server.serve_slack(await parts.enter_async_context(_people(settings, calls, client, identity, target_channels)))
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
-        await parts.enter_async_context(_following(metrics.run(stations)))
+        await parts.enter_async_context(_following(metrics.run(target_channels)))
         if app_token or identity is None:
             if identity is None:
                 identity = await _patiently(client.auth_test, "the bot token")
-            app = await parts.enter_async_context(_people(settings, calls, client, identity, stations))
+            app = await parts.enter_async_context(_people(settings, calls, client, identity, target_channels))
             if app_token:
                 server.slack_problem = await parts.enter_async_context(_socket(app, app_token, client))
             else:
@@ -102,7 +106,11 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
 
 @asynccontextmanager
 async def _people(
-    settings: Settings, calls: SlackCalls, client: AsyncWebClient, identity: AsyncSlackResponse, stations: Sequence[Station]
+    settings: Settings,
+    calls: SlackCalls,
+    client: AsyncWebClient,
+    identity: AsyncSlackResponse,
+    target_channels: Sequence[TargetChannel],
 ) -> AsyncIterator[AsyncApp]:
     """Yield the Slack app, once Slack has said who the bot is; at the end wait for what people began."""
     slack = settings.slack
@@ -112,15 +120,15 @@ async def _people(
         # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
         return known
 
-    desk = Desk(stations, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
+    dispatcher = Dispatcher(target_channels, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
     secret = slack.signing_secret.get_secret_value()
     bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
-    home = Home(desk, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
+    home = Home(dispatcher, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
     try:
         async with _following(home.run()):
-            yield listeners(bolt, desk, home)
+            yield listeners(bolt, dispatcher, home)
     finally:
-        await desk.drain()
+        await dispatcher.drain()
 
 
 @contextmanager
@@ -153,12 +161,12 @@ async def _patiently(ask: Callable[[], Awaitable[T]], what: str) -> T:
 
 
 @asynccontextmanager
-async def _station(
-    settings: Settings, target: Target, calls: SlackCalls, clock: Callable[[], datetime]
-) -> AsyncIterator[Station]:
+async def _target_channel(
+    settings: Settings, target: TargetSettings, calls: SlackCalls, clock: Callable[[], datetime]
+) -> AsyncIterator[TargetChannel]:
     """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
-    lookout = Lookout()
-    site = Site.at(target, settings.access, clock, measured=lookout.measure)
+    observer = Observer()
+    site = Target.at(target, settings.access, clock, measured=observer.measure)
     try:
         await asyncio.to_thread(recover.recover, site)
     except AnrError:
@@ -169,14 +177,14 @@ async def _station(
     jobs = Jobs(site, stories.wake, stories.looked)
 
     def examine() -> tuple[Check, ...]:
-        house = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-        return (*house, *examine_slack(settings.slack, (channel,)))
+        own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
+        return (*own, *examine_slack(settings.slack, (channel,)))
 
-    with closing(site.journal), closing(lookout), closing(deliveries):
+    with closing(site.journal), closing(observer), closing(deliveries):
         async with _following(stories.run()):
             jobs.start()
             try:
-                yield Station(site, partial(lookout.look, site), stories, channel, examine)
+                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine)
             finally:
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):

@@ -24,7 +24,7 @@ from core.operations import daily, guard, recover, requests, watch
 from core.operations.requests import Reexamined
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import archive, backup, prune
 
 log = logger(__name__)
@@ -38,7 +38,7 @@ _UPKEEP_RETRY_SECONDS = 600.0
 class Jobs:
     """Runs the jobs of one site."""
 
-    def __init__(self, site: Site, on_change: Callable[[], None], on_look: Callable[[Reexamined], None]) -> None:
+    def __init__(self, site: Target, on_change: Callable[[], None], on_look: Callable[[Reexamined], None]) -> None:
         self._site = site
         self._on_look = on_look
         self._schedule = site.target.schedule

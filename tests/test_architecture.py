@@ -13,7 +13,7 @@ READS_ENVIRONMENT = {
     "core/router/control.py": "the reload command inherits it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }
-CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Desk", "Home", "Jobs", "Stories", "Telling"}
+CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Dispatcher", "Home", "Jobs", "Stories", "Telling"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -125,6 +125,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/system/arrays.py",
         "core/system/clock.py",
         "core/system/log_format.py",
+        "core/system/progress.py",
         "core/target/alert_path.py",
         "core/target/order.py",
         "core/target/overview.py",

@@ -49,7 +49,7 @@ class Command:
         holds: of `unfreeze`, ids of holds or their first characters; empty for all.
         count: of `receipts`, how many.
         person: of `receipts`, whose; a Slack user id.
-        story: of a click on a message, the story whose button it was; empty if it was typed.
+        operation: of a click on a message, the story whose button it was; empty if it was typed.
         while_firing: of `unfreeze`, although an alert still fires.
         minutes: how long a silence lasts.
     """
@@ -66,7 +66,7 @@ class Command:
     holds: tuple[str, ...] = ()
     count: int = 5
     person: str | None = None
-    story: str = ""
+    operation: str = ""
     while_firing: bool = False
     minutes: int = 60
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from bot.stories.follow import Stories
 from core.doctor.check import Check
+from core.system.progress import OnProgress
 from core.target.overview import Overview
-from core.target.target import OnProgress, Site
+from core.target.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class TargetChannel:
     """One router, the channel in which it is operated, and the messages there.
 
     Attributes:
@@ -21,7 +22,7 @@ class Station:
         examine: looks at everything that operating it depends on; asks Slack too.
     """
 
-    site: Site
+    site: Target
     look: Callable[[OnProgress | None], Overview]
     stories: Stories
     channel: str

@@ -18,8 +18,8 @@ import structlog
 from bot.blockkit.blocks import section
 from bot.blockkit.post import Block
 from bot.commands.command import BRAKE_WORDS, Command, Misunderstood
-from bot.dispatch.channel import Station
-from bot.dispatch.handlers import do
+from bot.dispatch.channel import TargetChannel
+from bot.dispatch.handlers import handle
 from bot.dispatch.progress import PATIENCE_SECONDS, Progress
 from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
@@ -28,7 +28,7 @@ from bot.views import answers, outlook
 from core.actors import Actor, Approvable
 from core.errors import AnrError
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -47,15 +47,17 @@ _MAY_ASK = frozenset({"promote", "unfreeze", "restore"})
 """What may wait for an approval, apart from brakes: those wait for nobody who would have to be looked up."""
 
 
-class Desk:
+class Dispatcher:
     """Carries out what people ask for in Slack.
 
     Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, and so
     have answers to requests, which may be for a brake: no report can delay them.
     """
 
-    def __init__(self, stations: Sequence[Station], access: Access, allowed_channels: frozenset[str] = frozenset()) -> None:
-        self._stations = {station.site.target.name: station for station in stations}
+    def __init__(
+        self, target_channels: Sequence[TargetChannel], access: Access, allowed_channels: frozenset[str] = frozenset()
+    ) -> None:
+        self._target_channels = {target_channel.site.target.name: target_channel for target_channel in target_channels}
         self._access = access
         self._allowed_channels = allowed_channels
         self._work = ThreadPoolExecutor(8, thread_name_prefix="anr-work")
@@ -100,7 +102,7 @@ class Desk:
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        for one in self._stations.values():
+        for one in self._target_channels.values():
             one.stories.wake()
         await self.tell(respond, blocks)
 
@@ -110,7 +112,7 @@ class Desk:
             return []
         action = Approvable(command.word)
 
-        def asked(site: Site, actor: Actor) -> int:
+        def asked(site: Target, actor: Actor) -> int:
             mine = (one for one in site.journal.pending() if one.action is action and one.requester.is_same_as(actor))
             return next((one.missing for one in mine), 0)
 
@@ -126,7 +128,7 @@ class Desk:
             await asyncio.sleep(_LOOK_SECONDS)
         await self.tell(respond, [section(f":hourglass_flowing_sand: {text}")])
 
-    async def consult(self, command: Command, request: "Request", call: Callable[[Site, Actor], T]) -> T:
+    async def consult(self, command: Command, request: "Request", call: Callable[[Target, Actor], T]) -> T:
         """Find out which router is meant and who asks, and call into core once, in a worker thread.
 
         Raises:
@@ -139,25 +141,25 @@ class Desk:
         if command.word in {"approve", "deny"}:  # what is answered may be a request for a brake
             pool = self._answers
         loop = asyncio.get_running_loop()
-        station = await loop.run_in_executor(pool, self.station, command, request.channel)
-        if isinstance(station, Misunderstood):
-            raise RouterUnclear(station.problem)
+        target_channel = await loop.run_in_executor(pool, self.target_channel, command, request.channel)
+        if isinstance(target_channel, Misunderstood):
+            raise RouterUnclear(target_channel.problem)
         if not brakes and not self._is_allowed_in(request.channel):
             raise NotOperatedHere(
                 "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
             )
         actor = await self._access.actor(request.user, request.team, for_brake=brakes)
-        structlog.contextvars.bind_contextvars(router=station.site.target.name, word=command.word, asked_by=actor.id)
+        structlog.contextvars.bind_contextvars(router=target_channel.site.target.name, word=command.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
-        return await loop.run_in_executor(pool, copy_context().run, call, station.site, actor)
+        return await loop.run_in_executor(pool, copy_context().run, call, target_channel.site, actor)
 
-    def _do(self, site: Site, command: Command, actor: Actor, cause: str | None) -> list[Block]:
+    def _do(self, site: Target, command: Command, actor: Actor, cause: str | None) -> list[Block]:
         if command.word == "doctor" and actor.roles:
-            return outlook.examined(self._stations[site.target.name].examine())
+            return outlook.examined(self._target_channels[site.target.name].examine())
         if command.word == "details" and actor.roles:
-            self._stations[site.target.name].stories.open(command.story)
-        look = self._stations[site.target.name].look
-        return do(site, command, actor, cause, lambda: look(site.on_progress))
+            self._target_channels[site.target.name].stories.open(command.operation)
+        look = self._target_channels[site.target.name].look
+        return handle(site, command, actor, cause, lambda: look(site.on_progress))
 
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""
@@ -172,39 +174,39 @@ class Desk:
         return await self._access.actor(request.user, request.team)
 
     @property
-    def stations(self) -> Mapping[str, Station]:
+    def target_channels(self) -> Mapping[str, TargetChannel]:
         """Each router, by its name."""
-        return self._stations
+        return self._target_channels
 
     @property
     def routers(self) -> tuple[str, ...]:
         """The names of the routers, in the order of the settings."""
-        return tuple(self._stations)
+        return tuple(self._target_channels)
 
-    def station(self, command: Command, channel: str | None) -> Station | Misunderstood:
+    def target_channel(self, command: Command, channel: str | None) -> TargetChannel | Misunderstood:
         """Return the router that is meant: the one that was named, the only one, or the only one of this channel."""
-        if command.target is not None and command.target in self._stations:
-            return self._stations[command.target]
-        stations = list(self._stations.values())
-        if len(stations) == 1:
-            return stations[0]
+        if command.target is not None and command.target in self._target_channels:
+            return self._target_channels[command.target]
+        target_channels = list(self._target_channels.values())
+        if len(target_channels) == 1:
+            return target_channels[0]
         if command.word in {"approve", "deny"}:
             # the first one will say that there is no such request
-            return self._that(lambda site: site.journal.approval(command.argument) is not None) or stations[0]
-        if command.story and (known := self._that(lambda site: bool(site.journal.of_operation(command.story)))):
+            return self._that(lambda site: site.journal.approval(command.argument) is not None) or target_channels[0]
+        if command.operation and (known := self._that(lambda site: bool(site.journal.of_operation(command.operation)))):
             return known
-        here = [station for station in stations if station.channel == channel]
+        here = [target_channel for target_channel in target_channels if target_channel.channel == channel]
         if len(here) == 1:
             return here[0]
-        names = ", ".join(f"`/anr {command.word.removesuffix('_now')} {name}`" for name in self._stations)
+        names = ", ".join(f"`/anr {command.word.removesuffix('_now')} {name}`" for name in self._target_channels)
         return Misunderstood(f"There are several routers, and nobody can tell which one you mean. Type {names}.")
 
-    def _that(self, knows: Callable[[Site], bool]) -> Station | None:
+    def _that(self, knows: Callable[[Target], bool]) -> TargetChannel | None:
         """Return the router that knows what was clicked; None if none says so, also because its journal cannot be read."""
-        for station in self._stations.values():
+        for target_channel in self._target_channels.values():
             with suppress(AnrError):
-                if knows(station.site):
-                    return station
+                if knows(target_channel.site):
+                    return target_channel
         return None
 
     async def tell(self, respond: Answer, blocks: list[Block]) -> None:

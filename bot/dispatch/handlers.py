@@ -23,12 +23,12 @@ from core.rollout.outlook import Insight, insight_into
 from core.rollout.refusals import Code, Refuse
 from core.target.order import Order
 from core.target.overview import Overview
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import backup
 
 
-def do(  # noqa: C901, PLR0912 - one arm a word
-    site: Site, command: Command, actor: Actor, cause: str | None, overview: Callable[[], Overview]
+def handle(  # noqa: C901, PLR0912 - one arm a word
+    site: Target, command: Command, actor: Actor, cause: str | None, overview: Callable[[], Overview]
 ) -> list[Block]:
     """Carry out one command and return the answer; `overview` looks at what is so now.
 
@@ -41,7 +41,7 @@ def do(  # noqa: C901, PLR0912 - one arm a word
             return answers.answer(approved_brake.brake(site, Approvable.ROLLBACK, order, at_once=command.at_once))
         case "rollback_now" | "freeze_now":
             action = Approvable(command.word.removesuffix("_now"))
-            return answers.answer(approved_brake.brake_now(site, action, actor, command.story))
+            return answers.answer(approved_brake.brake_now(site, action, actor, command.operation))
         case "freeze":
             if command.keep_stage:
                 return answers.answer(hold.hold_promotions(site, order, lasts=command.lasts))
@@ -60,25 +60,25 @@ def do(  # noqa: C901, PLR0912 - one arm a word
             return answers.report(seen.report, site.target.window_minutes)
         case "promote":
             result = propose.propose(site, order, wanted=command.stage, dry_run=command.dry_run)
-            return [*answers.answer(result), *_glass(site, actor, result)]
+            return [*answers.answer(result), *_offer_break_glass(site, actor, result)]
         case "break_glass":
             return answers.answer(break_glass.break_glass(site, order))
         case "review":
-            return answers.answer(break_glass.review(site, actor, command.reason, command.story))
+            return answers.answer(break_glass.review(site, actor, command.reason, command.operation))
         case "approve":
             return answers.answer(requests.approve(site, actor, command.argument))
         case "deny":
             return answers.answer(requests.deny(site, actor, command.argument, command.reason))
         case "skip":
-            return answers.answer(daily.skip(site, actor, announced_day(site, command.story), command.reason))
+            return answers.answer(daily.skip(site, actor, announced_day(site, command.operation), command.reason))
         case "details":
             return [section(":thread: The hours and a CSV file are in the report's thread.")]
         case "unfreeze":
             return answers.answer(_unfreeze(site, command, order))
         case "acknowledge":
-            return answers.answer(alert_answers.acknowledge(site, order, command.story))
+            return answers.answer(alert_answers.acknowledge(site, order, command.operation))
         case "silence":
-            return answers.answer(alert_answers.silence(site, order, command.story, command.minutes))
+            return answers.answer(alert_answers.silence(site, order, command.operation, command.minutes))
         case "why":
             return outlook.why(_insight(site, overview()))
         case "next":
@@ -88,7 +88,7 @@ def do(  # noqa: C901, PLR0912 - one arm a word
             return answers.answer(change(site, order))
         case "drift":
             end = drift.reapply if command.argument == "reapply" else drift.accept
-            return answers.answer(end(site, order, command.story))
+            return answers.answer(end(site, order, command.operation))
         case "receipts":
             return answers.receipts(_receipts(site, command))
         case "verify":
@@ -104,26 +104,26 @@ def do(  # noqa: C901, PLR0912 - one arm a word
             return answers.help_text()
 
 
-def _unfreeze(site: Site, command: Command, order: Order) -> Unfrozen | Asked | Refused:
+def _unfreeze(site: Target, command: Command, order: Order) -> Unfrozen | Asked | Refused:
     """Lift the holds that are named, those of the group of alerts whose card was used, or all."""
-    holds = alert_answers.holds_of(site, command.story) if command.story else frozenset(command.holds)
-    if command.story and not holds:
+    holds = alert_answers.holds_of(site, command.operation) if command.operation else frozenset(command.holds)
+    if command.operation and not holds:
         return Refused(Refuse(Code.NOT_FROZEN, "The holds of these alerts are lifted already. Nothing was changed."))
     return propose.unfreeze(site, order, holds, while_firing=command.while_firing)
 
 
-def _insight(site: Site, seen: Overview) -> Insight:
+def _insight(site: Target, seen: Overview) -> Insight:
     return insight_into(seen.now, seen.blockers, seen.question, site.target.schedule)
 
 
-def _receipts(site: Site, command: Command) -> tuple[Sealed, ...]:
+def _receipts(site: Target, command: Command) -> tuple[Sealed, ...]:
     if command.person is None:
         return site.journal.receipts(last=command.count)
     theirs = (one for one in site.journal.receipts() if one.receipt.actor.id == command.person)
     return tuple(theirs)[-command.count :]
 
 
-def _glass(site: Site, actor: Actor, result: object) -> list[Block]:
+def _offer_break_glass(site: Target, actor: Actor, result: object) -> list[Block]:
     """Offer an approver, whom only failing gates stand in the way of, to promote alone."""
     if not isinstance(result, Refused) or result.refusal.code is not Code.GATES_NOT_PASSED or result.report is None:
         return []
@@ -133,7 +133,7 @@ def _glass(site: Site, actor: Actor, result: object) -> list[Block]:
     return [actions(button("Break the glass…", "ask_break_glass", value=site.target.name, style="danger"))]
 
 
-def announced_day(site: Site, operation: str) -> date:
+def announced_day(site: Target, operation: str) -> date:
     """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
     announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
     if announced:

@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from bot.dispatch.channel import Station
+from bot.dispatch.channel import TargetChannel
 from bot.http.metrics import Counters
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.alerts.rules import Effect
 from core.brake import brake
-from core.brake.respond import Acted, AlertResponder, NotedDown
+from core.brake.respond import AlertResponder, BrakeResult, RecordResult
 from core.system.logs import logger
 from core.target.alert_path import WatchdogUnwritable, heard
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 _NOTE_SECONDS = 10.0
@@ -30,7 +30,7 @@ _MOST_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LaneResult:
     """What came of a payload at one router.
 
     Attributes:
@@ -47,12 +47,12 @@ class Taken:
 class Lane:
     """The way of alerts to one router, with threads of its own, so that no report and no other router can delay them."""
 
-    def __init__(self, station: Station, counters: Counters) -> None:
-        self.name = station.site.target.name
-        self._site: Site = station.site
-        self._wake: Callable[[], None] = station.stories.wake
+    def __init__(self, target_channel: TargetChannel, counters: Counters) -> None:
+        self.name = target_channel.site.target.name
+        self._site: Target = target_channel.site
+        self._wake: Callable[[], None] = target_channel.stories.wake
         self._counters = counters
-        self._responder = AlertResponder(station.site)
+        self._responder = AlertResponder(target_channel.site)
         self._acting = ThreadPoolExecutor(1, thread_name_prefix="anr-alert")
         self._recording = ThreadPoolExecutor(1, thread_name_prefix="anr-note")  # one: in the order in which they came
         self._kept: set[asyncio.Future[Any]] = set()
@@ -60,7 +60,7 @@ class Lane:
         self._look: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
 
-    async def take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
+    async def take(self, facts: tuple[AlertFacts, ...], received: float) -> LaneResult:
         """Do what a payload's alerts ask for; return what came of it.
 
         Args:
@@ -68,14 +68,14 @@ class Lane:
             received: when the request came, by the monotonic clock.
         """
         if self._waiting >= _MOST_AT_ONCE:
-            return Taken(done=False, problems=(f"{self.name}: too many payloads wait. Nothing was done; come again.",))
+            return LaneResult(done=False, problems=(f"{self.name}: too many payloads wait. Nothing was done; come again.",))
         self._waiting += 1
         try:
             return await self._take(facts, received)
         finally:
             self._waiting -= 1
 
-    async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> Taken:
+    async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> LaneResult:
         loop = asyncio.get_running_loop()
         acted, problems, seconds = await loop.run_in_executor(self._acting, self._act, facts, received)
         noting = loop.run_in_executor(self._recording, self._responder.note_down, acted)
@@ -84,13 +84,13 @@ class Lane:
         if acted.notes and self._look is None:
             self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
         if acted.held and acted.safe and not acted.shown:
-            return Taken(not problems, problems, seconds)
+            return LaneResult(not problems, problems, seconds)
         try:
-            noted: NotedDown = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
+            noted: RecordResult = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
         except TimeoutError:
-            noted = NotedDown(kept=False, problems=("The journal does not answer.",))
+            noted = RecordResult(kept=False, problems=("The journal does not answer.",))
         done = acted.safe and noted.kept and not problems
-        return Taken(done, (*problems, *acted.problems, *noted.problems), seconds)
+        return LaneResult(done, (*problems, *acted.problems, *noted.problems), seconds)
 
     async def drain(self) -> None:
         """Wait for what was begun, then let the threads go."""
@@ -103,7 +103,7 @@ class Lane:
             pool.shutdown()
         self._responder.close()
 
-    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[Acted, tuple[str, ...], float | None]:
+    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[BrakeResult, tuple[str, ...], float | None]:
         acted = self._responder.act(facts)
         seconds = time.monotonic() - received if acted.notes and acted.safe else None
         if seconds is not None:

@@ -20,7 +20,7 @@ from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 
-from bot.dispatch.channel import Station
+from bot.dispatch.channel import TargetChannel
 from bot.http.samples import Measured, Sample, measure
 from core.errors import AnrError
 from core.receipts.receipt import Action, Phase, Receipt
@@ -106,16 +106,16 @@ class Metrics(Collector):
         """Return everything in Prometheus's text format."""
         return generate_latest(self._registry)
 
-    async def run(self, stations: Sequence[Station]) -> None:
+    async def run(self, target_channels: Sequence[TargetChannel]) -> None:
         """Measure again and again until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             begun = time.monotonic()
-            for station in stations:
+            for target_channel in target_channels:
                 try:
-                    await loop.run_in_executor(self._thread, self._measure, station)
+                    await loop.run_in_executor(self._thread, self._measure, target_channel)
                 except Exception:  # the top of a job: what was measured last stands, and its age shows
-                    log.exception("the figures could not be measured", target=station.site.target.name)
+                    log.exception("the figures could not be measured", target=target_channel.site.target.name)
             await asyncio.sleep(max(self._every_s, _REST * (time.monotonic() - begun)))
 
     def close(self) -> None:
@@ -141,11 +141,11 @@ class Metrics(Collector):
         if daily is not None and daily.go is not None:
             yield "anr_daily_run_go", "1 if the last daily run said GO.", {}, float(daily.go)
 
-    def _measure(self, station: Station) -> None:
-        name = station.site.target.name
-        self._measured[name] = measure(station)
+    def _measure(self, target_channel: TargetChannel) -> None:
+        name = target_channel.site.target.name
+        self._measured[name] = measure(target_channel)
         try:
-            news = station.site.journal.receipts(after=self._read.get(name, 0))
+            news = target_channel.site.journal.receipts(after=self._read.get(name, 0))
         except AnrError:
             return
         for sealed in news:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.dispatch.channel import Station
+from bot.dispatch.channel import TargetChannel
 from core.errors import AnrError
 from core.gates.policy import GateName
 from core.gates.report import Gate, Report, Verdict
@@ -79,18 +79,18 @@ class Measured:
         yield "anr_approvals_pending", "Requests that wait for an answer.", {}, len(self.overview.pending)
 
 
-def measure(station: Station) -> Measured:
+def measure(target_channel: TargetChannel) -> Measured:
     """Take one look; what goes wrong is part of the answer."""
-    begun, site = time.monotonic(), station.site
+    begun, site = time.monotonic(), target_channel.site
     now = site.clock()
-    overview = station.look(None)
+    overview = target_channel.look(None)
     seen, drift = site.sighting(), None
     if overview.state is not None and overview.settings is not None:
         settings = overview.settings
         found = find_drift(overview.state, settings.values, settings.stage, seen)
         drift = found.text if found else None
     try:
-        unshown: int | None = station.stories.unshown()
+        unshown: int | None = target_channel.stories.unshown()
     except AnrError:
         unshown = None
     heard = alert_path(site.target.run_dir).heard

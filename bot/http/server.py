@@ -18,7 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.app.async_app import AsyncApp
 
-from bot.dispatch.channel import Station
+from bot.dispatch.channel import TargetChannel
 from bot.http.metrics import Metrics
 from bot.http.webhook import BODY_SECONDS, AlertWebhook
 from bot.slack.manifest import EVENTS_PATH
@@ -41,12 +41,12 @@ class Server:
         slack_problem: asks why people in Slack cannot reach the bot; None if they can.
     """
 
-    def __init__(self, webhook: AlertWebhook, metrics: Metrics, stations: Sequence[Station]) -> None:
+    def __init__(self, webhook: AlertWebhook, metrics: Metrics, target_channels: Sequence[TargetChannel]) -> None:
         self.slack: AsyncApp | None = None
         self.slack_problem: Callable[[], Awaitable[str | None]] = _not_met
         self._webhook = webhook
         self._metrics = metrics
-        self._stations = tuple(stations)
+        self._target_channels = tuple(target_channels)
         self._busy: dict[RequestHandler, int] = {}
         self._since: dict[RequestHandler, tuple[float, float]] = {}
 
@@ -130,9 +130,11 @@ class Server:
         """Whether the bot can act: routers writable, journals usable, Slack connected; every reason is told."""
         slack = await self.slack_problem()
         routers = {
-            station.site.target.name: problems
-            for station, problems in zip(
-                self._stations, await asyncio.gather(*(asyncio.to_thread(_unready, one) for one in self._stations)), strict=True
+            target_channel.site.target.name: problems
+            for target_channel, problems in zip(
+                self._target_channels,
+                await asyncio.gather(*(asyncio.to_thread(_unready, one) for one in self._target_channels)),
+                strict=True,
             )
         }
         ready = slack is None and not any(problems for parts in routers.values() for problems in parts.values())
@@ -158,12 +160,12 @@ async def _not_met() -> str | None:
     return "Slack has not said yet who the bot is"
 
 
-def _unready(station: Station) -> dict[str, str]:
+def _unready(target_channel: TargetChannel) -> dict[str, str]:
     problems = {}
-    if problem := station.site.router.unwritable():
+    if problem := target_channel.site.router.unwritable():
         problems["router"] = problem
     try:
-        station.site.journal.receipts(last=1)
+        target_channel.site.journal.receipts(last=1)
     except AnrError as error:
         problems["journal"] = str(error)
     return problems

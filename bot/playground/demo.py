@@ -26,8 +26,8 @@ from core.operations import propose
 from core.rollout.schedule import Schedule
 from core.settings.settings import Settings
 from core.settings.surfaces import HttpSettings, SlackSettings
-from core.settings.target import Target
-from core.target.target import Site
+from core.settings.target import TargetSettings
+from core.target.target import Target
 
 OPERATOR, APPROVERS, CHANNEL = "U0OLIVIA", frozenset({"U0AARON", "U0PRIYA"}), "C0ANROPS"
 
@@ -48,7 +48,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         port: of the playground; 0 takes any free one.
         http_port: where the bot will listen in HTTP mode; None means Socket Mode.
     """
-    target = Target(
+    target = TargetSettings(
         name="demo",
         ledger=folder / "anr_ledger.ndjson",
         settings_file=folder / "anr.env",
@@ -92,7 +92,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
             brake_open_to_members=True,
             people={},
         )
-        site = Site.at(target, settings.access)
+        site = Target.at(target, settings.access)
         roles = settings.access.roles_of(OPERATOR, full_member=True)
         propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
         site.journal.close()

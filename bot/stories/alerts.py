@@ -102,7 +102,7 @@ def _line(one: _Shown) -> str:
     ended = f" · resolved {when(facts.ends)}" if facts.ends else " · resolved"
     state = f"fires since {when(facts.since)}" if one.fires else f"fired {when(facts.since)}{ended}"
     summary = bounded(escape(facts.summary or "no summary"), 600)
-    lines = [f"{sign} *{escape(facts.name)}* — {summary}", f"{state} · {_deed(one)}"]
+    lines = [f"{sign} *{escape(facts.name)}* — {summary}", f"{state} · {_what_was_done(one)}"]
     labels = [_code(f"{name}={value}", 60) for name, value in facts.labels.items() if name != "alertname"]
     lines.append(" ".join(labels[:_MOST_LABELS]))
     places = (("Runbook", facts.runbook_url), ("Graph", facts.generator_url), ("Alertmanager", facts.alertmanager_url))
@@ -110,7 +110,7 @@ def _line(one: _Shown) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _deed(one: _Shown) -> str:
+def _what_was_done(one: _Shown) -> str:
     if one.lifted is not None:
         why = f": “{escape(one.lifted.reason)}”" if one.lifted.reason else ""
         return f"hold lifted by {who(one.lifted.actor)} {when(one.lifted.ts)}{why}; this instance does not freeze again"

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ class Chart:
     """
 
     hours: tuple[Hour, ...]
-    spells: tuple[Spell, ...]
+    spells: tuple[Stretch, ...]
     rsi_min: float
     tri_min: float
     zone: str
@@ -117,7 +117,7 @@ def _dress(axes: "Axes", title: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _spells(axes: "Axes", spells: Sequence[Spell]) -> None:
+def _spells(axes: "Axes", spells: Sequence[Stretch]) -> None:
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     tint, before = 0, spells[0].stage if spells else None

@@ -10,20 +10,20 @@ from datetime import date, datetime
 from bot.blockkit.post import Post
 from bot.stories import card, notices
 from bot.stories.alerts import alert_story
-from bot.stories.daily import Day, daily_report
+from bot.stories.daily import ReportedDay, daily_report
 from bot.stories.preflight import announced, skipped
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Receipt
 from core.rollout.schedule import begin_of, next_run
 from core.rollout.timeline import spells
-from core.target.target import Site
+from core.target.target import Target
 
 
 class Telling:
     """Tells the stories of one site."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Target) -> None:
         self._site = site
         self._looks: dict[str, Reexamined] = {}
         self._opened: set[str] = set()
@@ -74,7 +74,7 @@ class Telling:
     def _touched(self, receipt: Receipt) -> Iterator[str]:
         yield receipt.operation
         for hold in receipt.holds_lifted:
-            if (frozen := self._site.journal.story_of(hold)) is not None:
+            if (frozen := self._site.journal.operation_of(hold)) is not None:
                 yield frozen
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
         if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
@@ -89,12 +89,12 @@ class Telling:
         after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
         return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
 
-    def _day(self, sealed: Sequence[Sealed]) -> Day:
+    def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
         run, target = sealed[0].receipt, self._site.target
         history = [one.receipt for one in self._site.journal.receipts()]
         hours = (run.metrics or {}).get("hours", ())
         later = any(one.action is Action.DAILY and one.seq > run.seq for one in history)
-        return Day(
+        return ReportedDay(
             sealed=sealed,
             yesterday=_last_daily(history, run.seq),
             spells=spells(history, datetime.fromisoformat(hours[0]["start"]), run.ts) if hours else (),

@@ -35,7 +35,7 @@ from core.gates.report import Gate, Verdict
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
 from core.receipts.receipt import Action, Phase, Receipt, Result
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 from core.text import spoken
 
 _LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.FRESHNESS, GateName.ALERT_PATH})
@@ -52,7 +52,7 @@ _HOUR_COLUMNS = ("decisions", "live", "rsi", "rollbacks", "tri_median", "fast_ca
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class ReportedDay:
     """What the report of one day is made of.
 
     Attributes:
@@ -68,7 +68,7 @@ class Day:
 
     sealed: Sequence[Sealed]
     yesterday: Receipt | None
-    spells: tuple[Spell, ...]
+    spells: tuple[Stretch, ...]
     zone: str
     next_run: datetime
     runbook_url: str = ""
@@ -76,7 +76,7 @@ class Day:
     details: bool = False
 
 
-def daily_report(day: Day) -> Post:
+def daily_report(day: ReportedDay) -> Post:
     """Return the message of one day's report, as it stands."""
     run = day.sealed[0].receipt
     title = f"Daily report: {'GO' if run.go else 'NO-GO'} at {percent(run.stage_before)}, {_in_short(day.sealed)}"
@@ -109,7 +109,7 @@ def _in_short(sealed: Sequence[Sealed]) -> str:
     return "the promotion failed" if last.result is not Result.OVERTAKEN else "overtaken by a brake"
 
 
-def _next(day: Day) -> str:
+def _next(day: ReportedDay) -> str:
     run, last = day.sealed[0].receipt, day.sealed[-1].receipt
     then = f"The next run is {when(day.next_run)}."
     if last.action is not Action.PROMOTE:
@@ -214,7 +214,7 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
     return "\n".join(lines)
 
 
-def _picture(day: Day, run: Receipt) -> Attachment | None:
+def _picture(day: ReportedDay, run: Receipt) -> Attachment | None:
     hours = tuple(Hour.read(figures) for figures in (run.metrics or {}).get("hours", ()))
     if not hours:
         return None
@@ -243,7 +243,7 @@ def alt_text(chart: Chart) -> str:
     )
 
 
-def _buttons(day: Day, run: Receipt) -> Block:
+def _buttons(day: ReportedDay, run: Receipt) -> Block:
     promoted = day.sealed[-1].receipt.action is Action.PROMOTE
     asked = not run.note and run.go
     row = []

@@ -18,7 +18,7 @@ from core.errors import AnrError, WitnessUnreadable
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 
@@ -30,7 +30,7 @@ _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 class Stories:
     """Shows every story of one site."""
 
-    def __init__(self, site: Site, telling: Telling, outbox: Outbox, deliveries: Deliveries) -> None:
+    def __init__(self, site: Target, telling: Telling, outbox: Outbox, deliveries: Deliveries) -> None:
         self._site = site
         self._telling = telling
         self._outbox = outbox

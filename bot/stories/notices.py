@@ -60,12 +60,12 @@ def _because(receipt: Receipt) -> str:
     return f" (“{escape(receipt.reason)}”)" if receipt.reason else ""
 
 
-def _buttons(story: str) -> Block:
+def _buttons(operation: str) -> Block:
     again = "The settings that the journal says are written once more, and the router is reloaded."
     adopt = "The journal records what the router shows. Nothing is written to the router."
     return actions(
-        button("Re-apply", "reapply", value=story, style="primary", confirm=_confirm(again, "Re-apply")),
-        button("Accept", "accept", value=story, confirm=_confirm(adopt, "Accept")),
+        button("Re-apply", "reapply", value=operation, style="primary", confirm=_confirm(again, "Re-apply")),
+        button("Accept", "accept", value=operation, confirm=_confirm(adopt, "Accept")),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.commands.command import Command
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.surfaces import modals
 from core.text import clean_text
@@ -30,49 +30,49 @@ ALERT_MESSAGE = "anr_alert"
 _BRAKES = frozenset({"freeze", "rollback"})
 
 
-async def details(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def details(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Add the details of a report to its thread, once however often it is clicked."""
-    command = Command("details", story=str(body["actions"][0].get("value", ""))[:40])
-    await desk.carry_out(command, Request.of(body), respond)
+    command = Command("details", operation=str(body["actions"][0].get("value", ""))[:40])
+    await dispatcher.carry_out(command, Request.of(body), respond)
 
 
-async def braked(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def braked(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Brake at once, without the approval that was asked for."""
     action = body["actions"][0]
-    command = Command(str(action["action_id"]), story=str(action.get("value", ""))[:40])
-    await desk.carry_out(command, Request.of(body), respond)
+    command = Command(str(action["action_id"]), operation=str(action.get("value", ""))[:40])
+    await dispatcher.carry_out(command, Request.of(body), respond)
 
 
-async def answered(desk: Desk, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
+async def answered(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
     """Carry out a click on a request's card, or on the request in somebody's home."""
     action = body["actions"][0]
     command = Command(str(action["action_id"]), argument=str(action.get("value", ""))[:40])
     if body.get("response_url"):
-        await desk.carry_out(command, Request.of(body), respond)
+        await dispatcher.carry_out(command, Request.of(body), respond)
     else:
-        await modals.answered_in_modal(desk, command, body, client)
+        await modals.answered_in_modal(dispatcher, command, body, client)
 
 
-async def looked(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def looked(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Show what a button of the help stands for."""
     word = LOOKS[str(body["actions"][0]["action_id"])]
-    await desk.carry_out(Command(word), Request.of(body), respond)
+    await dispatcher.carry_out(Command(word), Request.of(body), respond)
 
 
-async def ended_drift(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def ended_drift(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Carry out a click on a drift's alarm; the button carries the id of its story."""
     action = body["actions"][0]
-    command = Command("drift", argument=str(action["action_id"]), story=str(action.get("value", ""))[:40])
-    await desk.carry_out(command, Request.of(body), respond)
+    command = Command("drift", argument=str(action["action_id"]), operation=str(action.get("value", ""))[:40])
+    await dispatcher.carry_out(command, Request.of(body), respond)
 
 
-async def acknowledged(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def acknowledged(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Note who looks after a group of alerts; the button carries the id of its story."""
-    story = str(body["actions"][0].get("value", ""))[:40]
-    await desk.carry_out(Command(ACKNOWLEDGE, story=story), Request.of(body), respond)
+    operation = str(body["actions"][0].get("value", ""))[:40]
+    await dispatcher.carry_out(Command(ACKNOWLEDGE, operation=operation), Request.of(body), respond)
 
 
-async def on_alert_message(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Freeze or roll back from a message of Alertmanager; the same click has one effect, however often it is delivered."""
     word = str((body.get("actions") or [{}])[0].get("value", ""))
     if word not in _BRAKES:
@@ -82,4 +82,4 @@ async def on_alert_message(desk: Desk, body: dict[str, Any], respond: Answer) ->
     said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), 200)
     cause = f"click:{body.get('message_ts', '')}:{body.get('action_ts', '')}"[:200]
     command = Command(word, reason=f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
-    await desk.carry_out(command, Request.of(body, cause), respond)
+    await dispatcher.carry_out(command, Request.of(body, cause), respond)

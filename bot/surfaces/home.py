@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.dispatch.channel import Station
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.channel import TargetChannel
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
 from bot.slack.calls import SlackCalls
 from bot.slack.errors import SLACK_FAILED
@@ -26,7 +26,7 @@ from core.rollout.schedule import next_run
 from core.rollout.timeline import spells
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 
@@ -57,8 +57,8 @@ class _Open:
 class Home:
     """The homes of everybody who has opened theirs."""
 
-    def __init__(self, desk: Desk, calls: SlackCalls, file: Path) -> None:
-        self._desk = desk
+    def __init__(self, dispatcher: Dispatcher, calls: SlackCalls, file: Path) -> None:
+        self._dispatcher = dispatcher
         self._calls = calls
         self._file = file
         self._open = _remembered(file)
@@ -101,7 +101,9 @@ class Home:
         if not users:
             return
         heads = await self._heads()
-        glances = [await asyncio.to_thread(glance, station) for station in self._desk.stations.values()]
+        glances = [
+            await asyncio.to_thread(glance, target_channel) for target_channel in self._dispatcher.target_channels.values()
+        ]
         for user in users:
             known = self._open.get(user)
             if known is None:
@@ -115,21 +117,23 @@ class Home:
                 self._open[user] = replace(known, heads=heads)
 
     async def _heads(self) -> tuple[int, ...]:
-        return tuple([await asyncio.to_thread(_head, station.site) for station in self._desk.stations.values()])
+        return tuple(
+            [await asyncio.to_thread(_head, target_channel.site) for target_channel in self._dispatcher.target_channels.values()]
+        )
 
     async def _view(self, request: Request, glances: list[Glance]) -> dict[str, Any]:
         try:
-            actor = await self._desk.who(request)
+            actor = await self._dispatcher.who(request)
         except AnrError as error:
             return home.closed(answers.failure(str(error)))
         if not actor.roles:
             return home.closed(answers.answer(answers.NOT_A_MEMBER))
-        return home.home(glances, next(iter(self._desk.stations.values())).site.clock())
+        return home.home(glances, next(iter(self._dispatcher.target_channels.values())).site.clock())
 
 
-def glance(station: Station) -> Glance:
+def glance(target_channel: TargetChannel) -> Glance:
     """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
-    site, seen = station.site, station.look(None)
+    site, seen = target_channel.site, target_channel.look(None)
     now = seen.now
     try:
         history = site.journal.receipts()
@@ -158,7 +162,7 @@ def _remembered(file: Path) -> dict[str, _Open]:
         return {}
 
 
-def _head(site: Site) -> int:
+def _head(site: Target) -> int:
     try:
         return max((one.receipt.seq for one in site.journal.receipts(last=1)), default=0)
     except AnrError:

@@ -9,7 +9,7 @@ from typing import Any
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.slack.manifest import COMMAND
 from bot.surfaces import buttons, modals, shortcuts, slash
@@ -17,38 +17,38 @@ from bot.surfaces.home import Home
 from bot.views import modals as modal_views
 
 
-def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 - one listener after the other
+def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:  # noqa: C901 - one listener after the other
     """Register every listener: acknowledge first, work afterwards."""
 
     @app.command(COMMAND)
     async def typed(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(slash.typed(desk, body, respond))
+        dispatcher.begin(slash.typed(dispatcher, body, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.DRIFT_ENDS)})$"))
     async def drift_ended(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.ended_drift(desk, body, respond))
+        dispatcher.begin(buttons.ended_drift(dispatcher, body, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
     async def answered(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.answered(desk, body, client, respond))
+        dispatcher.begin(buttons.answered(dispatcher, body, client, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.LOOKS)})$"))
     async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.looked(desk, body, respond))
+        dispatcher.begin(buttons.looked(dispatcher, body, respond))
 
     @app.action(re.compile(f"^({'|'.join(buttons.NOW)})$"))
     async def braked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.braked(desk, body, respond))
+        dispatcher.begin(buttons.braked(dispatcher, body, respond))
 
     @app.action(buttons.DETAILS)
     async def details(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.details(desk, body, respond))
+        dispatcher.begin(buttons.details(dispatcher, body, respond))
 
     @app.action(buttons.LINK)
     async def linked(ack: Answer) -> None:
@@ -57,15 +57,15 @@ def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 
     @app.action(re.compile(f"^({'|'.join(modals.OPENERS)})$"))
     async def asked(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        desk.begin(modals.clicked(desk, body, client))
+        dispatcher.begin(modals.clicked(dispatcher, body, client))
 
     @app.view(re.compile(f"^({'|'.join(modal_views.WORDS)})$"))
     async def submitted(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack(**modals.acknowledgement(body["view"]))
-        desk.begin(modals.submitted(desk, body, client))
+        dispatcher.begin(modals.submitted(dispatcher, body, client))
 
-    _elsewhere(app, desk, home)
-    _alert_listeners(app, desk)
+    _elsewhere(app, dispatcher, home)
+    _alert_listeners(app, dispatcher)
 
     @app.action(re.compile(".*"))
     async def unknown(ack: Answer, respond: Answer) -> None:
@@ -75,39 +75,39 @@ def listeners(app: AsyncApp, desk: Desk, home: Home) -> AsyncApp:  # noqa: C901 
     return app
 
 
-def _elsewhere(app: AsyncApp, desk: Desk, home: Home) -> None:
+def _elsewhere(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> None:
     """Register what is not in a channel: shortcuts and the home."""
 
     @app.shortcut(shortcuts.FREEZE)
     async def freeze_anywhere(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        desk.begin(shortcuts.freeze(desk, body, client))
+        dispatcher.begin(shortcuts.freeze(dispatcher, body, client))
 
     @app.event("app_home_opened")
     async def home_opened(ack: Answer, body: dict[str, Any]) -> None:
         await ack()
         if body["event"].get("tab") == "home":
-            desk.begin(home.opened(body["event"]["user"], None))
+            dispatcher.begin(home.opened(body["event"]["user"], None))
 
     @app.action("home_refresh")
     async def home_refreshed(ack: Answer, body: dict[str, Any]) -> None:
         await ack()
         request = Request.of(body)
-        desk.begin(home.opened(request.user, request.team))
+        dispatcher.begin(home.opened(request.user, request.team))
 
 
-def _alert_listeners(app: AsyncApp, desk: Desk) -> None:
+def _alert_listeners(app: AsyncApp, dispatcher: Dispatcher) -> None:
     @app.action(buttons.ACKNOWLEDGE)
     async def acknowledged(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.acknowledged(desk, body, respond))
+        dispatcher.begin(buttons.acknowledged(dispatcher, body, respond))
 
     @app.shortcut(shortcuts.BECAUSE)
     async def because_of_message(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        desk.begin(shortcuts.because_of_message(desk, body, client))
+        dispatcher.begin(shortcuts.because_of_message(dispatcher, body, client))
 
     @app.action({"type": "interactive_message", "callback_id": buttons.ALERT_MESSAGE})
     async def on_alert_message(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
         await ack()
-        desk.begin(buttons.on_alert_message(desk, body, respond))
+        dispatcher.begin(buttons.on_alert_message(dispatcher, body, respond))

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blockkit.blocks import LABELS, escape, passed_over, percent
 from bot.commands.command import WORDS, Command, Misunderstood
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.handlers import announced_day
 from bot.dispatch.request import Answer, Request
 from bot.slack.errors import SLACK_FAILED
@@ -29,7 +29,7 @@ from core.rollout.ladder import next_stage
 from core.rollout.refusals import not_allowed
 from core.system.logs import logger
 from core.target.overview import look
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 
@@ -37,26 +37,30 @@ OPENERS = tuple(f"ask_{word}" for word in modals.WORDS)
 """Action ids of the buttons that open a modal."""
 
 
-async def clicked(desk: Desk, body: dict[str, Any], client: AsyncWebClient) -> None:
+async def clicked(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Open the modal that a button asks for. The button's value is a request's id, or the name of a router."""
     action = body["actions"][0]
     word, value = str(action["action_id"]).removeprefix("ask_"), str(action.get("value", ""))[:40]
     about = About(
-        target=value if value in desk.routers else "",
-        argument="" if value in desk.routers else value,
+        target=value if value in dispatcher.routers else "",
+        argument="" if value in dispatcher.routers else value,
         response_url=str(body.get("response_url") or ""),
     )
-    await opened(desk, word, about, body, client)
+    await opened(dispatcher, word, about, body, client)
 
 
-async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], client: AsyncWebClient) -> None:
+async def opened(dispatcher: Dispatcher, word: str, about: About, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Open a modal at once, then find out who asks and what is so, and show the questions."""
     request = Request.of(body)
-    command = Command(word, target=about.target or None, argument=about.argument, story=about.argument)
+    command = Command(word, target=about.target or None, argument=about.argument, operation=about.argument)
     if word == "freeze":
-        station = desk.station(command, request.channel)
-        about = about if isinstance(station, Misunderstood) else replace(about, target=station.site.target.name, argument="")
-        first = modals.freeze(about, desk.routers)
+        target_channel = dispatcher.target_channel(command, request.channel)
+        about = (
+            about
+            if isinstance(target_channel, Misunderstood)
+            else replace(about, target=target_channel.site.target.name, argument="")
+        )
+        first = modals.freeze(about, dispatcher.routers)
     else:
         first = modals.waiting(word, about)
     try:
@@ -67,36 +71,36 @@ async def opened(desk: Desk, word: str, about: About, body: dict[str, Any], clie
         log.exception("the modal could not be opened")
         instead = f"type `/anr {word}` with a reason instead" if word in WORDS else "click again"
         text = f"Slack did not open the form. Nothing was done; {instead}."
-        await desk.tell(_answer_at(client, about, request.user), answers.failure(text))
+        await dispatcher.tell(_answer_at(client, about, request.user), answers.failure(text))
         return
-    view = await _loaded(desk, command, about, request)
+    view = await _loaded(dispatcher, command, about, request)
     if view is not None:
         await _replace(client, str(shown["view"]["id"]), view)
 
 
-async def _loaded(desk: Desk, command: Command, about: About, request: Request) -> View | None:
+async def _loaded(dispatcher: Dispatcher, command: Command, about: About, request: Request) -> View | None:
     """Return what the modal has to ask, or say; None if it stays as it was opened."""
     load = _LOADS[command.word]
     try:
-        return await desk.consult(command, request, lambda site, actor: load(site, actor, about))
+        return await dispatcher.consult(command, request, lambda site, actor: load(site, actor, about))
     except AnrError as error:
         # the brake's form stays: it is carried out whether or not Slack says who somebody is
         return None if command.word == "freeze" else modals.told(command.word, about, answers.failure(str(error)))
 
 
-def _freeze(site: Site, actor: Actor, about: About) -> View | None:
+def _freeze(site: Target, actor: Actor, about: About) -> View | None:
     del site
     return None if Role.BRAKE in actor.roles else modals.told("freeze", about, answers.answer(not_allowed("freeze", "operators")))
 
 
-def _promote(site: Site, actor: Actor, about: About) -> View:
+def _promote(site: Target, actor: Actor, about: About) -> View:
     if Role.BRAKE not in actor.roles:
         return modals.told("promote", about, answers.answer(not_allowed("ask for a promotion", "operators")))
     about = About(site.target.name, "", about.response_url)
     return modals.promote(about, look(site), site.target.stages, may_raise=Role.OPERATE in actor.roles)
 
 
-def _unfreeze(site: Site, actor: Actor, about: About) -> View:
+def _unfreeze(site: Target, actor: Actor, about: About) -> View:
     if Role.OPERATE not in actor.roles:
         return modals.told("unfreeze", about, answers.answer(not_allowed("unfreeze", "operators")))
     state = site.journal.state()
@@ -106,7 +110,7 @@ def _unfreeze(site: Site, actor: Actor, about: About) -> View:
     return modals.unfreeze(About(site.target.name, "", about.response_url), chosen, state.stage, firing)
 
 
-def _silence(site: Site, actor: Actor, about: About) -> View:
+def _silence(site: Target, actor: Actor, about: About) -> View:
     if Role.OPERATE not in actor.roles:
         return modals.told("silence", about, answers.answer(not_allowed("silence alerts", "operators")))
     firing = alert_answers.firing_of(site, about.argument)
@@ -115,13 +119,13 @@ def _silence(site: Site, actor: Actor, about: About) -> View:
     return modals.silence(replace(about, target=site.target.name), firing)
 
 
-def _restore(site: Site, actor: Actor, about: About) -> View:
+def _restore(site: Target, actor: Actor, about: About) -> View:
     if Role.OPERATE not in actor.roles:
         return modals.told("restore", about, answers.answer(not_allowed("ask for a restore", "operators")))
     return modals.restore(About(site.target.name, "", about.response_url), site.backups.found())
 
 
-def _deny(site: Site, actor: Actor, about: About) -> View:
+def _deny(site: Target, actor: Actor, about: About) -> View:
     if not actor.roles:
         return modals.told("deny", about, answers.answer(not_allowed("deny a request", "approvers")))
     approval = site.journal.approval(about.argument)
@@ -132,7 +136,7 @@ def _deny(site: Site, actor: Actor, about: About) -> View:
     return modals.deny(about, approval)
 
 
-def _skip(site: Site, actor: Actor, about: About) -> View:
+def _skip(site: Target, actor: Actor, about: About) -> View:
     if Role.OPERATE not in actor.roles:
         return modals.told("skip", about, answers.answer(not_allowed("skip the scheduled run", "operators")))
     day = announced_day(site, about.argument)
@@ -140,7 +144,7 @@ def _skip(site: Site, actor: Actor, about: About) -> View:
     return modals.reason_for("skip", about, text, "What speaks against it today")
 
 
-def _break_glass(site: Site, actor: Actor, about: About) -> View:
+def _break_glass(site: Target, actor: Actor, about: About) -> View:
     state, now = site.journal.state(), site.clock()
     if refusal := glass.may_break_glass(actor, state, site.access):
         return modals.told("break_glass", about, answers.answer(refusal))
@@ -157,14 +161,14 @@ def _break_glass(site: Site, actor: Actor, about: About) -> View:
     return modals.reason_for("break_glass", about, text, "Why it cannot wait, and why the gates are wrong")
 
 
-def _review(site: Site, actor: Actor, about: About) -> View:
+def _review(site: Target, actor: Actor, about: About) -> View:
     if refusal := glass.may_review(site.journal.state(), actor, site.access, about.argument):
         return modals.told("review", about, answers.answer(refusal))
     text = "You say that you have looked at this break-glass. After that the next one is possible."
     return modals.reason_for("review", about, text, "What you found")
 
 
-_LOADS: dict[str, Callable[[Site, Actor, About], View | None]] = {
+_LOADS: dict[str, Callable[[Target, Actor, About], View | None]] = {
     "promote": _promote,
     "freeze": _freeze,
     "unfreeze": _unfreeze,
@@ -186,7 +190,7 @@ def acknowledgement(view: dict[str, Any]) -> dict[str, Any]:
     return {} if about.response_url else {"response_action": "update", "view": modals.waiting(read.word, about)}
 
 
-async def submitted(desk: Desk, body: dict[str, Any], client: AsyncWebClient) -> None:
+async def submitted(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Carry out what a modal was submitted for; the same view has one effect."""
     command = modals.read(body["view"])
     if not isinstance(command, Command):
@@ -196,19 +200,19 @@ async def submitted(desk: Desk, body: dict[str, Any], client: AsyncWebClient) ->
     where = _answer_at(client, about, request.user)
     if not about.response_url:
         where = _answer_in(client, command.word, about, view_id, request.user)
-    await desk.carry_out(command, request, where)
+    await dispatcher.carry_out(command, request, where)
 
 
-async def answered_in_modal(desk: Desk, command: Command, body: dict[str, Any], client: AsyncWebClient) -> None:
+async def answered_in_modal(dispatcher: Dispatcher, command: Command, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Carry out a click where nothing can be answered (the home): the answer comes in a modal, which opens first."""
     request, about = Request.of(body), About()
     try:
         shown = await client.views_open(trigger_id=body["trigger_id"], view=modals.waiting(command.word, about))
     except SLACK_FAILED:
         log.exception("the modal for an answer could not be opened")
-        await desk.carry_out(command, request, _answer_at(client, about, request.user))
+        await dispatcher.carry_out(command, request, _answer_at(client, about, request.user))
         return
-    await desk.carry_out(command, request, _answer_in(client, command.word, about, str(shown["view"]["id"]), request.user))
+    await dispatcher.carry_out(command, request, _answer_in(client, command.word, about, str(shown["view"]["id"]), request.user))
 
 
 def _answer_at(client: AsyncWebClient, about: About, user: str) -> Answer:

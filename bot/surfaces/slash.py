@@ -4,17 +4,17 @@ from typing import Any
 
 from bot.commands.command import Misunderstood
 from bot.commands.parse import parse
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.views import answers
 
 
-async def typed(desk: Desk, body: dict[str, Any], respond: Answer) -> None:
+async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Carry out one slash command; the same trigger has one effect."""
-    command = parse(str(body.get("text", "")), desk.routers)
+    command = parse(str(body.get("text", "")), dispatcher.routers)
     if isinstance(command, Misunderstood):
-        await desk.tell(respond, answers.help_text(command))
+        await dispatcher.tell(respond, answers.help_text(command))
         return
     trigger = str(body.get("trigger_id") or "")
     cause = f"slash:{trigger}"[:200] if trigger else None
-    await desk.carry_out(command, Request(body["user_id"], body.get("team_id"), body.get("channel_id"), cause), respond)
+    await dispatcher.carry_out(command, Request(body["user_id"], body.get("team_id"), body.get("channel_id"), cause), respond)

@@ -32,7 +32,7 @@ from bot.views import answers
 from core.receipts.chain import Sealed
 from core.receipts.evidence import RouterSighting
 from core.rollout.schedule import PromotionMode, Schedule
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 from core.target.overview import Overview
 
 DAYS = 30
@@ -55,7 +55,7 @@ class Glance:
     seen: Overview
     sighting: RouterSighting | None
     receipts: tuple[Sealed, ...]
-    spells: tuple[Spell, ...]
+    spells: tuple[Stretch, ...]
     next_run: datetime
     schedule: Schedule
     stages: tuple[int, ...]
@@ -135,7 +135,7 @@ def _schedule(glance: Glance) -> str:
     return f"next run {when(glance.next_run)}; it {does[glance.schedule.promotion]}"
 
 
-def chart(spells: Sequence[Spell], stages: Iterable[int], zone: str) -> str:
+def chart(spells: Sequence[Stretch], stages: Iterable[int], zone: str) -> str:
     """Draw the stage over the days in letters: readable on every theme, by a screen reader, and without a file.
 
     Args:
@@ -151,7 +151,7 @@ def chart(spells: Sequence[Spell], stages: Iterable[int], zone: str) -> str:
     return "\n".join([*rows, "       " + first + last.rjust(len(days) - len(first))])
 
 
-def _days(spells: Sequence[Spell], zone: str) -> list[tuple[datetime, Spell | None]]:
+def _days(spells: Sequence[Stretch], zone: str) -> list[tuple[datetime, Stretch | None]]:
     """Return each local day with the spell that was in force at its end."""
     begins, ends = spells[0].begins.astimezone(ZoneInfo(zone)), spells[-1].ends
     count = max(1, (ends.astimezone(ZoneInfo(zone)).date() - begins.date()).days)
@@ -163,7 +163,7 @@ def _days(spells: Sequence[Spell], zone: str) -> list[tuple[datetime, Spell | No
     return days[-DAYS:]
 
 
-def _cell(spell: Spell | None, stage: int) -> str:
+def _cell(spell: Stretch | None, stage: int) -> str:
     if spell is None or spell.stage is None:
         return " " if stage else "?"
     if spell.stage < stage:

@@ -273,7 +273,7 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - o
             minutes = chosen(values, "minutes")
             if minutes not in {str(one) for one in SILENCES}:
                 return {"minutes": "Choose how long."}
-            return Command(word, story=about.argument, minutes=int(minutes), reason=reason, target=about.target)
+            return Command(word, operation=about.argument, minutes=int(minutes), reason=reason, target=about.target)
         case "restore":
             backup = chosen(values, "backup")
             wrong = {} if backup else {"backup": "Choose a backup."}
@@ -288,7 +288,7 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - o
         case _ if word in REASONS:
             if not reason:
                 return {"reason": "Say why: it is kept in the receipt."}
-            return Command(word, reason=reason, story=about.argument, target=about.target or None)
+            return Command(word, reason=reason, operation=about.argument, target=about.target or None)
         case _:
             raise ValueError(f"no modal is called {word!r}")
 

@@ -10,7 +10,7 @@ from core.alerts.payload import AlertStatus
 from core.alerts.rules import Effect
 
 
-class Standing(StrEnum):
+class Handled(StrEnum):
     """What was done about an instance before."""
 
     NEW = "new"
@@ -35,7 +35,7 @@ class Step:
     show: bool = False
 
 
-def next_step(effect: Effect, status: AlertStatus, standing: Standing, last: AlertStatus | None) -> Step:
+def next_step(effect: Effect, status: AlertStatus, standing: Handled, last: AlertStatus | None) -> Step:
     """Decide on one alert of a payload.
 
     An instance freezes once: a repeat keeps the hold, and a hold that a person lifted is not taken again. What resolves is
@@ -49,12 +49,12 @@ def next_step(effect: Effect, status: AlertStatus, standing: Standing, last: Ale
         last: the status that was noted last, None if nothing was.
     """
     if effect in {Effect.IGNORE, Effect.WATCHDOG}:
-        return Step(keep=standing is Standing.HELD and status is AlertStatus.FIRING)
+        return Step(keep=standing is Handled.HELD and status is AlertStatus.FIRING)
     changed = last is not status
     if status is AlertStatus.RESOLVED:
         return Step(show=changed)
-    if standing is Standing.HELD:
+    if standing is Handled.HELD:
         return Step(keep=True, show=changed)
-    if effect is Effect.FREEZE and standing in {Standing.NEW, Standing.SHOWN}:
+    if effect is Effect.FREEZE and standing in {Handled.NEW, Handled.SHOWN}:
         return Step(freeze=True)
     return Step(show=changed)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.backtest.judge import Day
+from core.backtest.judge import JudgedDay
 from core.gates.policy import GatePolicy
 
 _DATES = 10
 _GO, _NO_GO, _BOUND, _FROZEN = "#1a7f37", "#cf222e", "#57606a", "#8250df"
 
 
-def draw(days: Sequence[Day], policy: GatePolicy) -> bytes:
+def draw(days: Sequence[JudgedDay], policy: GatePolicy) -> bytes:
     """Return the picture as PNG."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
@@ -37,7 +37,7 @@ def draw(days: Sequence[Day], policy: GatePolicy) -> bytes:
     return data.getvalue()
 
 
-def _panel(panel: Axes, days: Sequence[Day], values: Sequence[float | None], bound: float) -> None:
+def _panel(panel: Axes, days: Sequence[JudgedDay], values: Sequence[float | None], bound: float) -> None:
     known = [(place, value) for place, value in enumerate(values) if value is not None]
     panel.plot([place for place, _ in known], [value for _, value in known], color=_BOUND, linewidth=0.8, zorder=1)
     for marker, colour, verdict in (("o", _GO, True), ("x", _NO_GO, False)):

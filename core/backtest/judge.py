@@ -46,7 +46,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class JudgedDay:
     """One past day.
 
     Attributes:
@@ -98,7 +98,7 @@ def span_of(first: date, last: date, rules: Rules) -> Window:
     return Window.ending(ends, int((ends - begins).total_seconds()) // 60)
 
 
-def judge_days(past: PastDecisions, first: date, last: date, rules: Rules) -> Iterator[Day]:
+def judge_days(past: PastDecisions, first: date, last: date, rules: Rules) -> Iterator[JudgedDay]:
     """Judge each day from `first` to `last`, both inside."""
     series = Series()
     for number in range((last - first).days + 1):
@@ -107,7 +107,7 @@ def judge_days(past: PastDecisions, first: date, last: date, rules: Rules) -> It
         metrics = _metrics(past, Window.ending(at, rules.window_minutes))
         report = evaluate(metrics, NOT_ASKED, rules.gates)
         series, trip = _guarded(past, series, at, rules)
-        yield Day(day, at, metrics, tuple(gate for gate in report.gates if gate.name not in _NOT_KEPT), trip)
+        yield JudgedDay(day, at, metrics, tuple(gate for gate in report.gates if gate.name not in _NOT_KEPT), trip)
 
 
 def _guarded(past: PastDecisions, series: Series, until: datetime, rules: Rules) -> tuple[Series, Trip | None]:
@@ -137,7 +137,7 @@ def _metrics(past: PastDecisions, window: Window) -> WindowMetrics:
     )
 
 
-def verdict_counts(days: list[Day]) -> dict[str, int]:
+def verdict_counts(days: list[JudgedDay]) -> dict[str, int]:
     """Return how many days would have been GO, NO-GO, and frozen."""
     go = sum(day.go for day in days)
     return {"go": go, "no_go": len(days) - go, "frozen": sum(day.trip is not None for day in days)}

@@ -14,14 +14,14 @@ from typing import IO, Any
 from core.errors import LedgerUnreadable
 from core.ledger.columns import Columns
 from core.ledger.decode import decode
-from core.ledger.entry import MAX_LINE_BYTES, is_json_object
+from core.ledger.entry import BOM, MAX_LINE_BYTES, is_json_object
 from core.ledger.window import Window
-from core.scan.scan import OnProgress, parts
+from core.scan.scan import parts
 from core.settings.target import LedgerOptions
 from core.system.files import open_regular
+from core.system.progress import OnProgress
 
 _CHUNK_BYTES = 2 << 20
-_BOM = b"\xef\xbb\xbf"
 _OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
@@ -52,7 +52,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     first = True
     while data := stream.read(_CHUNK_BYTES):
-        data = data.removeprefix(_BOM) if first else data
+        data = data.removeprefix(BOM) if first else data
         first = False
         lines = rest + data
         cut = lines.rfind(b"\n") + 1

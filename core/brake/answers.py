@@ -14,7 +14,7 @@ from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 
 _MOST_SILENCED = 20
@@ -40,7 +40,7 @@ class Silenced:
     left: tuple[str, ...]
 
 
-def acknowledge(site: Site, order: Order, story: str) -> Acknowledged | Refuse:
+def acknowledge(site: Target, order: Order, operation: str) -> Acknowledged | Refuse:
     """Note that somebody looks after a group of alerts. It changes nothing else, and the first counts.
 
     Raises:
@@ -48,15 +48,15 @@ def acknowledge(site: Site, order: Order, story: str) -> Acknowledged | Refuse:
     """
     if not order.actor.roles:
         return not_allowed("acknowledge alerts", "operators")
-    if not alerts_of(site, story):
+    if not alerts_of(site, operation):
         return _no_such_story()
     draft = site.draft(
-        operation=story,
+        operation=operation,
         ts=site.clock(),
         action=Action.ACKNOWLEDGE,
         phase=Phase.EVENT,
         actor=order.actor,
-        cause=f"acknowledge:{story}",
+        cause=f"acknowledge:{operation}",
     )
     try:
         return Acknowledged(site.journal.append(draft))
@@ -64,7 +64,7 @@ def acknowledge(site: Site, order: Order, story: str) -> Acknowledged | Refuse:
         return Refuse(Code.ALREADY_DONE, f"Somebody acknowledged this already: receipt #{error.seq}. Nothing was done again.")
 
 
-def silence(site: Site, order: Order, story: str, minutes: int) -> Silenced | Refuse:
+def silence(site: Target, order: Order, operation: str, minutes: int) -> Silenced | Refuse:
     """Silence the alerts of a group that fire, each by exactly its labels, for so many minutes.
 
     Raises:
@@ -77,7 +77,7 @@ def silence(site: Site, order: Order, story: str, minutes: int) -> Silenced | Re
     now = site.clock()
     if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
         return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
-    firing = firing_of(site, story)
+    firing = firing_of(site, operation)
     if not firing:
         return _no_such_story()
     silenced, left = [], [f"{facts.name}: more than {_MOST_SILENCED} alerts" for facts in firing[_MOST_SILENCED:]]
@@ -95,7 +95,7 @@ def silence(site: Site, order: Order, story: str, minutes: int) -> Silenced | Re
         return Refuse(Code.NOT_SILENCED, "Nothing was silenced.", tuple(left))
     names = ", ".join(dict.fromkeys(facts.name for facts in silenced))
     draft = site.draft(
-        operation=story,
+        operation=operation,
         ts=now,
         action=Action.SILENCE,
         phase=Phase.EVENT,
@@ -107,32 +107,32 @@ def silence(site: Site, order: Order, story: str, minutes: int) -> Silenced | Re
     return Silenced(site.journal.append(draft), tuple(left))
 
 
-def alerts_of(site: Site, story: str) -> tuple[AlertFacts, ...]:
+def alerts_of(site: Target, operation: str) -> tuple[AlertFacts, ...]:
     """Return the alerts of a group's story as they were heard last; empty if there is no such story.
 
     Raises:
         JournalError: the story cannot be read.
     """
-    heard = [one.receipt.alert for one in site.journal.of_operation(story) if one.receipt.alert is not None]
+    heard = [one.receipt.alert for one in site.journal.of_operation(operation) if one.receipt.alert is not None]
     return tuple({facts.cause: facts for facts in heard}.values())
 
 
-def firing_of(site: Site, story: str) -> tuple[AlertFacts, ...]:
+def firing_of(site: Target, operation: str) -> tuple[AlertFacts, ...]:
     """Return the alerts of a group that still fire, as far as anybody has heard.
 
     Raises:
         JournalError: the story cannot be read.
     """
-    return tuple(facts for facts in alerts_of(site, story) if facts.status is AlertStatus.FIRING)
+    return tuple(facts for facts in alerts_of(site, operation) if facts.status is AlertStatus.FIRING)
 
 
-def holds_of(site: Site, story: str) -> frozenset[str]:
+def holds_of(site: Target, operation: str) -> frozenset[str]:
     """Return the ids of a story's holds that are in force.
 
     Raises:
         JournalError: the story or the state cannot be read.
     """
-    added = {hold.id for one in site.journal.of_operation(story) for hold in one.receipt.holds_added}
+    added = {hold.id for one in site.journal.of_operation(operation) for hold in one.receipt.holds_added}
     return frozenset(hold.id for hold in site.journal.state().holds if hold.id in added)
 
 

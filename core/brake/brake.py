@@ -24,7 +24,7 @@ from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site, observed
+from core.target.target import Target, observed
 from core.text import clean_text
 
 log = logger(__name__)
@@ -56,17 +56,19 @@ class Braked:
     problems: tuple[str, ...]
 
 
-def rollback(site: Site, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
+def rollback(site: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
     """Put the router in its safe settings at once: ANR off, guardrail route forced."""
     return engage(site, Action.ROLLBACK, Order(actor, reason, cause))
 
 
-def freeze(site: Site, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None) -> Braked | Refuse:
+def freeze(
+    site: Target, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None
+) -> Braked | Refuse:
     """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time."""
     return engage(site, Action.FREEZE, Order(actor, reason, cause), lasts)
 
 
-def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = None, *, story: str = "") -> Braked | Refuse:
+def engage(site: Target, action: Action, order: Order, lasts: timedelta | None = None, *, operation: str = "") -> Braked | Refuse:
     """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request."""
     now, actor, cause = site.clock(), order.actor, order.cause
     if actor.is_person and Role.BRAKE not in actor.roles:
@@ -75,7 +77,7 @@ def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = N
         return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
     note = BrakeNote(
         id=uuid.uuid4().hex,
-        operation=story,
+        operation=operation,
         action=action,
         actor=actor,
         reason=clean_text(order.reason),
@@ -93,7 +95,7 @@ def engage(site: Site, action: Action, order: Order, lasts: timedelta | None = N
     return Braked(note, sealed, not went_wrong, problems)
 
 
-def stop(site: Site, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
+def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
     """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
 
     The router does not wait for more than the first mark, however many there are.
@@ -111,7 +113,7 @@ def stop(site: Site, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) ->
     return {**unmarked, **_unmarked(site, notes[1:])}, went_wrong
 
 
-def _unmarked(site: Site, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
+def _unmarked(site: Target, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
     unmarked = {}
     for note in notes:
         try:
@@ -121,7 +123,7 @@ def _unmarked(site: Site, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
     return unmarked
 
 
-def _recorded(site: Site, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
+def _recorded(site: Target, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
     with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
         try:
             return record(replace(site, journal=journal), note, late=False, safe=safe), None
@@ -144,7 +146,7 @@ def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalErro
     return (shout,)
 
 
-def stay_safe(site: Site, now: datetime) -> None:
+def stay_safe(site: Target, now: datetime) -> None:
     """Look at the settings again once nobody can be writing them, and make them safe again if need be.
 
     A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
@@ -161,7 +163,7 @@ def stay_safe(site: Site, now: datetime) -> None:
         _look_again(site)
 
 
-def _wait_and_look(site: Site, now: datetime) -> None:
+def _wait_and_look(site: Target, now: datetime) -> None:
     try:
         with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=_CONFIRM_SECONDS):
             _look_again(site, half_way=_left_half_way(site))
@@ -169,14 +171,14 @@ def _wait_and_look(site: Site, now: datetime) -> None:
         log.warning("the operation lock is held; whoever holds it looks at the brake's marks")
 
 
-def _look_again(site: Site, *, half_way: bool = False) -> None:
+def _look_again(site: Target, *, half_way: bool = False) -> None:
     settings, _ = observed(site)
     if half_way or (settings is not None and not settings.carries(SAFE_SETTINGS)):
         log.error("a promotion died beside the brake, or the settings were raised after it; they are made safe again")
         site.router.make_safe()
 
 
-def _left_half_way(site: Site) -> bool:
+def _left_half_way(site: Target) -> bool:
     """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
     try:
         receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
@@ -186,7 +188,7 @@ def _left_half_way(site: Site) -> bool:
     return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
 
 
-def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None) -> Sealed | None:
+def record(site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None) -> Sealed | None:
     """Record a brake that has acted; None if its cause turns out to be recorded already.
 
     Args:
@@ -231,8 +233,8 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Seale
     try:
         sealed = site.journal.append(draft)
     except JournalError as error:
-        story = site.journal.of_operation(note.operation or note.id)
-        sealed = next((one for one in story if one.receipt.id == note.id), None)  # somebody else was quicker to record it
+        told = site.journal.of_operation(note.operation or note.id)
+        sealed = next((one for one in told if one.receipt.id == note.id), None)  # somebody else was quicker to record it
         if sealed is None and not isinstance(error, CauseAlreadyRecorded):
             raise
         if sealed is None and _is_lifted(site, note):
@@ -247,18 +249,18 @@ def record(site: Site, note: BrakeNote, *, late: bool, safe: bool, newest: Seale
     return sealed
 
 
-def _stage_after(site: Site, newest: Sealed) -> int | None:
+def _stage_after(site: Target, newest: Sealed) -> int | None:
     """Spare a look at the whole journal between the brakes of a storm of alerts."""
     unchanged = site.journal.newest_digest() == newest.digest
     return newest.receipt.stage_after if unchanged else site.journal.state().stage
 
 
-def _is_lifted(site: Site, note: BrakeNote) -> bool:
+def _is_lifted(site: Target, note: BrakeNote) -> bool:
     """Whether the cause of a freeze is recorded, but its hold was lifted: this is a hold anew, nobody could tell it so."""
     return note.action is Action.FREEZE and all(hold.cause != note.cause for hold in site.journal.state().holds)
 
 
-def _earlier_effect(site: Site, cause: str) -> int | None:
+def _earlier_effect(site: Target, cause: str) -> int | None:
     with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
         try:
             return journal.find_cause(cause)

@@ -15,7 +15,7 @@ from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site, observed
+from core.target.target import Target, observed
 from core.text import clean_text
 
 WAIT_SECONDS = 3.0
@@ -35,7 +35,7 @@ class Held:
     stage: int | None
 
 
-def hold_promotions(site: Site, order: Order, *, lasts: timedelta | None = None) -> Held | Refuse:
+def hold_promotions(site: Target, order: Order, *, lasts: timedelta | None = None) -> Held | Refuse:
     """Hold every promotion until the hold is lifted, or has lasted its time. The router keeps its stage.
 
     Raises:

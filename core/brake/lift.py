@@ -15,7 +15,7 @@ from core.rollout.state import RolloutState
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 
 log = logger(__name__)
@@ -31,7 +31,7 @@ class Unfrozen:
 
 
 def lift(
-    site: Site,
+    site: Target,
     state: RolloutState,
     hold_ids: tuple[str, ...],
     order: Order,
@@ -68,7 +68,7 @@ def lift(
     return Unfrozen(sealed, lifted, left)
 
 
-def lift_expired(site: Site) -> Unfrozen | None:
+def lift_expired(site: Target) -> Unfrozen | None:
     """Lift the holds whose time is over; None if there are none. Like every unfreezing it promotes nothing.
 
     Raises:

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from core.actors import ALERTMANAGER
 from core.alerts.payload import AlertFacts, AlertStatus, operation_of
-from core.alerts.steps import Standing, Step, next_step
+from core.alerts.steps import Handled, Step, next_step
 from core.brake import brake
 from core.brake.memory import AlertMemory, Instance
 from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
@@ -27,7 +27,7 @@ from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
 from core.router.marks import BrakeNote
 from core.system.logs import logger
-from core.target.target import Site, observed
+from core.target.target import Target, observed
 from core.text import clean_text
 
 log = logger(__name__)
@@ -40,7 +40,7 @@ brake's may take effect after it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class BrakeResult:
     """What the brake did about one payload.
 
     Attributes:
@@ -63,7 +63,7 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
-class NotedDown:
+class RecordResult:
     """What was recorded about one payload.
 
     Attributes:
@@ -80,7 +80,7 @@ class NotedDown:
 class AlertResponder:
     """Acts on alerts at one target. Safe to use from several threads: one payload acts at a time, and one is recorded."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Target) -> None:
         self._site = site = replace(site, journal=site.journal.held_open(IDLE_SECONDS))
         self._memory = AlertMemory()
         self._groups: set[str] = set()
@@ -95,7 +95,7 @@ class AlertResponder:
         self._glance.close()
         self._site.journal.close()
 
-    def act(self, heard: tuple[AlertFacts, ...]) -> Acted:
+    def act(self, heard: tuple[AlertFacts, ...]) -> BrakeResult:
         """Freeze for every new cause that asks for it, and see that the router is safe for those that are held."""
         with self._acting:
             now = self._site.clock()
@@ -124,14 +124,14 @@ class AlertResponder:
             problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
             if problems:
                 log.error("a freeze by alert is not whole", problems=problems)
-            return Acted(now, notes, shown, keeps, not unmarked, not wrong, problems, frozenset(unmarked))
+            return BrakeResult(now, notes, shown, keeps, not unmarked, not wrong, problems, frozenset(unmarked))
 
-    def note_down(self, acted: Acted) -> NotedDown:
+    def note_down(self, acted: BrakeResult) -> RecordResult:
         """Record what the brake did and what was heard; what cannot be recorded waits in the brake's marks."""
         with self._recording:
             return self._note_down(acted)
 
-    def _note_down(self, acted: Acted) -> NotedDown:
+    def _note_down(self, acted: BrakeResult) -> RecordResult:
         sealed: list[Sealed] = []
         problems: list[str] = []
         lost = False
@@ -157,7 +157,7 @@ class AlertResponder:
             self._remember(operation, facts)
         if problems:
             log.error("alerts are not recorded", problems=problems)
-        return NotedDown(tuple(sealed), not lost, tuple(dict.fromkeys(problems)))
+        return RecordResult(tuple(sealed), not lost, tuple(dict.fromkeys(problems)))
 
     def _recall(self, heard: Iterable[AlertFacts]) -> None:
         """Learn what was done about instances that are not remembered: from the journal, else from the brake's marks."""
@@ -166,7 +166,7 @@ class AlertResponder:
             return
         keys = {key for facts in unknown.values() for key in (facts.cause, f"firing:{facts.cause}")}
         try:
-            operations = set(self._glance.stories_of(keys).values())
+            operations = set(self._glance.operations_of(keys).values())
             strangers = {facts.group for facts in unknown.values()} - self._groups
             newest = (self._glance.newest_operation(group) for group in strangers)
             operations |= {operation for operation in newest if operation is not None}
@@ -199,22 +199,22 @@ class AlertResponder:
         noted = instance.noted.status if instance and instance.noted else None
         return next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
 
-    def _standing(self, cause: str, instance: Instance | None) -> Standing:
+    def _standing(self, cause: str, instance: Instance | None) -> Handled:
         if instance is None:
-            return Standing.NEW
+            return Handled.NEW
         if not instance.hold:
-            return Standing.SHOWN
+            return Handled.SHOWN
         if instance.lifted:
-            return Standing.LIFTED
+            return Handled.LIFTED
         if self._site.brake.has(instance.hold):
-            return Standing.HELD
+            return Handled.HELD
         try:
             held = any(hold.id == instance.hold for hold in self._glance.state().holds)
         except JournalError:
             held = False  # its mark was removed, and only lifting removes a mark
         if not held:
             self._memory.lift(cause, instance.hold)
-        return Standing.HELD if held else Standing.LIFTED
+        return Handled.HELD if held else Handled.LIFTED
 
     def _seen_again(self, heard: tuple[AlertFacts, ...], now: datetime) -> list[AlertFacts]:
         """Return the end of what stood for alerts that were cut off and now are shown, or are cut off after another alert."""
@@ -253,7 +253,7 @@ class AlertResponder:
 
     def _open(self, cause: str, instance: Instance) -> bool:
         firing = instance.noted is None or instance.noted.status is AlertStatus.FIRING
-        return firing or self._standing(cause, instance) is Standing.HELD
+        return firing or self._standing(cause, instance) is Handled.HELD
 
     def _show(self, now: datetime, operation: str, facts: AlertFacts) -> Sealed:
         instance = self._memory.find(facts.cause)

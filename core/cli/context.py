@@ -13,7 +13,7 @@ import typer
 from core.cli.output import working
 from core.settings.settings import Settings, load
 from core.system import logs
-from core.target.target import Site
+from core.target.target import Target
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
@@ -26,13 +26,13 @@ VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 
 
 @contextmanager
-def operating() -> Iterator[tuple[Settings, Site]]:
+def operating() -> Iterator[tuple[Settings, Target]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
     settings = load()
     logs.hide(settings.secrets)
     target = settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
-        site = Site.at(target, settings.access, on_progress=on_progress)
+        site = Target.at(target, settings.access, on_progress=on_progress)
         try:
             yield settings, site
         finally:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from core.errors import AnrError
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 
 log = logger(__name__)
 
@@ -39,10 +39,10 @@ class Check:
     remedy: str = ""
 
 
-Examine = Callable[[Site, datetime], Iterator[Check]]
+Examine = Callable[[Target, datetime], Iterator[Check]]
 
 
-def examine(site: Site, examinations: Sequence[tuple[str, Examine]]) -> tuple[Check, ...]:
+def examine(site: Target, examinations: Sequence[tuple[str, Examine]]) -> tuple[Check, ...]:
     """Run examinations on one moment, each by itself.
 
     Args:

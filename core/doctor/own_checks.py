@@ -26,9 +26,9 @@ from core.rollout.schedule import due, next_run
 from core.router.backups import MAX_STATE_BYTES
 from core.router.state_lock import router_lock
 from core.system.files import read_bounded, write_durably
-from core.target.lock import holder_of
+from core.target.lock import HOLDER, holder_of
 from core.target.overview import look
-from core.target.target import MAX_OPERATION_SECONDS, Site
+from core.target.target import MAX_OPERATION_SECONDS, Target
 from core.text import spoken
 
 _STATE_STALE = timedelta(hours=24)
@@ -39,7 +39,7 @@ _LOCK_SECONDS = 1.0
 """How long the router's own lock is waited for; the router holds it for milliseconds."""
 
 
-def check_up(site: Site, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
+def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
     """Examine everything but Slack.
 
     Args:
@@ -48,7 +48,7 @@ def check_up(site: Site, *, stray: Sequence[str] = (), secrets_in: Path | None =
         secrets_in: the file from which the options were read; None if there is none.
     """
 
-    def environment(_site: Site, _now: datetime) -> Iterator[Check]:
+    def environment(_site: Target, _now: datetime) -> Iterator[Check]:
         yield from _environment(stray, secrets_in)
 
     examinations: tuple[tuple[str, Examine], ...] = (
@@ -89,7 +89,7 @@ def _is_readable_by_others(options: Path) -> bool:
     return any(name in read_bounded(options, 1 << 20) for name in (b"_token", b"signing_secret"))
 
 
-def _state_file(site: Site, now: datetime) -> Iterator[Check]:
+def _state_file(site: Target, now: datetime) -> Iterator[Check]:
     name, path = "state file", site.target.state_file
     remedy = "Look at `anr backups`, then `anr restore NAME`; the router begins anew without its state."
     if not path.exists():
@@ -117,7 +117,7 @@ def _state_file(site: Site, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"{told}.")
 
 
-def _operation_lock(site: Site, now: datetime) -> Iterator[Check]:
+def _operation_lock(site: Target, now: datetime) -> Iterator[Check]:
     name, holder = "operation lock", holder_of(site.target.run_dir)
     if holder is None:
         yield Check(name, Health.OK, "Nobody holds it.")
@@ -132,12 +132,12 @@ def _operation_lock(site: Site, now: datetime) -> Iterator[Check]:
 
 def _held_since(run_dir: Path) -> datetime | None:
     try:
-        return datetime.fromisoformat(json.loads(read_bounded(run_dir / "operation.holder.json", 4096))["since"])
+        return datetime.fromisoformat(json.loads(read_bounded(run_dir / HOLDER, 4096))["since"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _journal(site: Site, _now: datetime) -> Iterator[Check]:
+def _journal(site: Target, _now: datetime) -> Iterator[Check]:
     name, journal = "journal", site.journal
     remedy = "Run `anr verify`; restore the journal from a backup if it was damaged. `rollback` and `freeze` still work."
     if damage := journal.damage():
@@ -163,7 +163,7 @@ def _journal(site: Site, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"All {len(sealed)} receipts verify, their files too. The newest is {sealed[-1].mark}.")
 
 
-def _places(site: Site) -> dict[Path, str]:
+def _places(site: Target) -> dict[Path, str]:
     """The folders that anr writes in, with what for."""
     target = site.target
     places = {
@@ -175,7 +175,7 @@ def _places(site: Site) -> dict[Path, str]:
     return {path.resolve(): what for path, what in places.items()}
 
 
-def _disk_space(site: Site, _now: datetime) -> Iterator[Check]:
+def _disk_space(site: Target, _now: datetime) -> Iterator[Check]:
     name = "disk space"
     free = {_existing(path): shutil.disk_usage(_existing(path)).free for path in _places(site)}
     least = min(free, key=lambda path: free[path])
@@ -188,7 +188,7 @@ def _disk_space(site: Site, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, told)
 
 
-def _permissions(site: Site, _now: datetime) -> Iterator[Check]:
+def _permissions(site: Target, _now: datetime) -> Iterator[Check]:
     """Write a small file into each folder, for real: permission bits do not tell of a full or read-only disk."""
     name, failed = "permissions", []
     for path, what in _places(site).items():
@@ -208,7 +208,7 @@ def _existing(path: Path) -> Path:
     return next(one for one in chain([path], path.parents) if one.is_dir())
 
 
-def _clock(site: Site, now: datetime) -> Iterator[Check]:
+def _clock(site: Target, now: datetime) -> Iterator[Check]:
     name, last = "clock", site.journal.receipts(last=1)
     if last and last[0].receipt.ts > now:
         ahead = spoken(last[0].receipt.ts - now)
@@ -218,7 +218,7 @@ def _clock(site: Site, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"It is {now:%Y-%m-%d %H:%M:%S} UTC, after every receipt.")
 
 
-def _zone(site: Site, now: datetime) -> Iterator[Check]:
+def _zone(site: Target, now: datetime) -> Iterator[Check]:
     name, schedule = "zone", site.target.schedule
     here, there = now.astimezone(), now.astimezone(ZoneInfo(schedule.zone))
     told = f"The daily run is at {schedule.at:%H:%M} {schedule.zone}, where it is {there:%H:%M} now"
@@ -229,7 +229,7 @@ def _zone(site: Site, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"{told}, as on this machine.")
 
 
-def _schedule(site: Site, now: datetime) -> Iterator[Check]:
+def _schedule(site: Target, now: datetime) -> Iterator[Check]:
     name, schedule, state = "schedule", site.target.schedule, site.journal.state()
     run_at = next_run(now, schedule)
     told = f"Next daily run {run_at:%Y-%m-%d %H:%M} UTC ({schedule.promotion})"
@@ -244,7 +244,7 @@ def _schedule(site: Site, now: datetime) -> Iterator[Check]:
     yield _guard(site, now)
 
 
-def _is_missing(site: Site, now: datetime, day: str) -> bool:
+def _is_missing(site: Target, now: datetime, day: str) -> bool:
     """Whether the run of a date is late by more than the minutes that it may take to begin."""
     if site.journal.find_cause(f"daily:{day}") is not None:
         return False
@@ -257,7 +257,7 @@ _FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENG
 """What stands in the way because something is wrong; the rest is how a rollout goes."""
 
 
-def _promotion(site: Site, _now: datetime) -> Iterator[Check]:
+def _promotion(site: Target, _now: datetime) -> Iterator[Check]:
     name, found = "promotion", look(site).blockers
     if not found:
         yield Check(name, Health.OK, "Nothing stands in its way.")
@@ -267,7 +267,7 @@ def _promotion(site: Site, _now: datetime) -> Iterator[Check]:
     yield Check(name, Health.WARN if wrong else Health.OK, text, "`why` says whose each is and how to lift it." if wrong else "")
 
 
-def _guard(site: Site, now: datetime) -> Check:
+def _guard(site: Target, now: datetime) -> Check:
     name, policy, series = "guard", site.target.guard, failing_looks(site)
     if policy.mode is GuardMode.OFF:
         return Check(name, Health.WARN, "It is switched off.", "Set `guard.mode` to `observe` or `act`.")

@@ -10,14 +10,14 @@ from pathlib import Path
 from core.doctor.check import Check, Health
 from core.ledger.window import moment_of
 from core.router.control import settings_for
-from core.target.target import Site
+from core.target.target import Target
 from core.text import spoken
 
 _MALFORMED_WARN, _MALFORMED_FAIL = 0.001, 0.01
 """Shares of the ledger's lines in the window: a crash leaves a line or two, more is a writer that is broken."""
 
 
-def settings_file(site: Site, _now: datetime) -> Iterator[Check]:
+def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
     """Whether the router's settings can be read and understood, and carry the guardrails that the gates assume."""
     name, settings = "settings file", site.router.settings()
     if settings.stage is None:
@@ -33,7 +33,7 @@ def settings_file(site: Site, _now: datetime) -> Iterator[Check]:
     yield Check(name, Health.OK, f"{site.target.settings_file} serves {settings.stage} %.")
 
 
-def observed_router(site: Site, now: datetime) -> Iterator[Check]:
+def observed_router(site: Target, now: datetime) -> Iterator[Check]:
     """Whether the running router shows what settings and journal say."""
     name, facts = "observed router", site.facts(whole=False)
     if drift := facts.drift:
@@ -50,7 +50,7 @@ def observed_router(site: Site, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"It serves {facts.state.stage} %, last seen {spoken(now - facts.seen.at)} ago.")
 
 
-def slots(site: Site, _now: datetime) -> Iterator[Check]:
+def slots(site: Target, _now: datetime) -> Iterator[Check]:
     """Whether every critical slot is healthy."""
     name, health = "slots", site.router.slots()
     if health.error is not None:
@@ -64,7 +64,7 @@ def slots(site: Site, _now: datetime) -> Iterator[Check]:
     yield Check(name, Health.OK, f"All {len(site.target.gates.critical_slots)} critical slots are healthy.")
 
 
-def ledger(site: Site, now: datetime) -> Iterator[Check]:
+def ledger(site: Target, now: datetime) -> Iterator[Check]:
     """Whether the ledger exists, can be read, is fresh and well-formed."""
     name, target = "ledger", site.target
     metrics = site.figures(now, target.window_minutes)

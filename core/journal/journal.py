@@ -258,7 +258,7 @@ class Journal:
             found = rows.receipts(cause=cause)
         return self._unsealed(*found[0]) if found else None
 
-    def stories_of(self, causes: Collection[str]) -> dict[str, str]:
+    def operations_of(self, causes: Collection[str]) -> dict[str, str]:
         """Return the operation by cause, of those causes that were recorded.
 
         Raises:
@@ -276,7 +276,7 @@ class Journal:
         with self._rows() as rows:
             return rows.newest_operation(prefix)
 
-    def story_of(self, receipt_id: str) -> str | None:
+    def operation_of(self, receipt_id: str) -> str | None:
         """Return the operation of the receipt with this id, or None if there is none. A hold has the id of its receipt.
 
         Raises:
@@ -291,7 +291,7 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        return self.story_of(receipt_id) is not None
+        return self.operation_of(receipt_id) is not None
 
     def approval(self, approval_id: str) -> Approval | None:
         """Return one request, or None if there is none with this id.

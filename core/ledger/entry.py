@@ -17,7 +17,9 @@ MAX_LINE_BYTES = 1 << 20
 MAX_DEPTH = 200
 """Deeper nesting is malformed, so that the meaning of a line does not depend on an interpreter's recursion limit."""
 _MAX_INTEGER_DIGITS = 300
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark, with which some editors begin a file."""
 _DATE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([+-])(\d\d):?(\d\d)?)?",
     re.ASCII,
@@ -102,7 +104,7 @@ def microseconds_of(text: str) -> int | None:
         moment = moment + offset if sign == "-" else moment - offset
     except (ValueError, OverflowError):
         return None
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def csv_row(entry: Entry) -> tuple[str, ...]:

@@ -6,16 +6,17 @@ Pure. Excluded: the figures themselves (core/ledger/figures.py).
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from core.ledger.entry import EPOCH
+
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 FUTURE_US = 5 * MINUTE_US
 """An entry dated further after now than this is in the future and not counted."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment_of(t_us: int) -> datetime:
     """Return the moment of a number of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=t_us)
+    return EPOCH + timedelta(microseconds=t_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Window:
     @classmethod
     def ending(cls, now: datetime, minutes: int) -> "Window":
         """Return the window of that many minutes that ends at `now`."""
-        return cls((now.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1), minutes)
+        return cls((now.astimezone(UTC) - EPOCH) // timedelta(microseconds=1), minutes)
 
     @property
     def start_us(self) -> int:

@@ -13,13 +13,13 @@ from core.rollout.approvals import Approval
 from core.rollout.decisions import Lower, Raise
 from core.router.control import SAFE_SETTINGS, settings_for
 from core.target.order import Order
-from core.target.target import Facts, Site, observed
+from core.target.target import Facts, Target, observed
 from core.text import clean_text
-from core.upkeep.backup import Kept
+from core.upkeep.backup import StateBackup
 
 
 def climb(
-    site: Site, facts: Facts, move: Raise, order: Order, report: Report, kept: Kept, approval: Approval | None = None
+    site: Target, facts: Facts, move: Raise, order: Order, report: Report, kept: StateBackup, approval: Approval | None = None
 ) -> Sealed:
     """Carry out one step up that was decided on, after the bandit's state was `kept`, and return its outcome.
 
@@ -54,7 +54,7 @@ def climb(
     return _carry_out(site, facts, intent)
 
 
-def step_down(site: Site, facts: Facts, move: Lower, order: Order) -> Sealed:
+def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
     """Carry out a move down the ladder, and return its outcome.
 
     Raises:
@@ -79,7 +79,7 @@ def step_down(site: Site, facts: Facts, move: Lower, order: Order) -> Sealed:
     return _carry_out(site, facts, intent)
 
 
-def serve_again(site: Site, facts: Facts, stage: int, order: Order, report: Report | None) -> Sealed:
+def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Report | None) -> Sealed:
     """Write the settings of the stage that the journal says once more, and return the outcome.
 
     Raises:
@@ -92,7 +92,7 @@ def serve_again(site: Site, facts: Facts, stage: int, order: Order, report: Repo
     return _carry_out(site, facts, intent)
 
 
-def make_safe_again(site: Site, facts: Facts, order: Order) -> Sealed:
+def make_safe_again(site: Target, facts: Facts, order: Order) -> Sealed:
     """Put a router that should be in its safe settings back there, and return the outcome.
 
     Raises:
@@ -116,7 +116,7 @@ def make_safe_again(site: Site, facts: Facts, order: Order) -> Sealed:
     return site.journal.append(intent.model_copy(update=outcome))
 
 
-def _again(site: Site, facts: Facts, stage: int, order: Order, wanted: dict[str, str]) -> Draft:
+def _again(site: Target, facts: Facts, stage: int, order: Order, wanted: dict[str, str]) -> Draft:
     return site.draft(
         operation=order.operation,
         ts=site.clock(),
@@ -133,7 +133,7 @@ def _again(site: Site, facts: Facts, stage: int, order: Order, wanted: dict[str,
     )
 
 
-def _carry_out(site: Site, facts: Facts, intent: Draft) -> Sealed:
+def _carry_out(site: Target, facts: Facts, intent: Draft) -> Sealed:
     """Write the intended stage, read back what came of it, and record the outcome.
 
     Whatever goes wrong after a write takes the router down, never further up.
@@ -175,7 +175,7 @@ def _carry_out(site: Site, facts: Facts, intent: Draft) -> Sealed:
     return site.journal.append(outcome)
 
 
-def _put_back(site: Site, facts: Facts, stage: int) -> str:
+def _put_back(site: Target, facts: Facts, stage: int) -> str:
     """Undo a write that failed half-way; return what was done, as a sentence."""
     settings, _ = observed(site)
     if settings is not None and settings.values == facts.settings.values:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from core.actors import Actor, Approvable, Role
 from core.brake.brake import LOOK_SECONDS, Braked, engage
 from core.errors import AnrError, JournalError
-from core.operations.requests import Intent, ask, cause_of, settle_brake
+from core.operations.requests import Proposal, ask, cause_of, settle_brake
 from core.operations.results import Asked, Refused
 from core.receipts.receipt import Action
 from core.rollout.approvals import ApprovalStatus
@@ -19,14 +19,14 @@ from core.rollout.refusals import Code, Refuse, not_allowed
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.text import parse_span
 
 log = logger(__name__)
 
 
 def brake(
-    site: Site, action: Approvable, order: Order, *, lasts: timedelta | None = None, at_once: bool = False
+    site: Target, action: Approvable, order: Order, *, lasts: timedelta | None = None, at_once: bool = False
 ) -> Braked | Asked | Refused | Refuse:
     """Roll back or freeze: at once, unless the settings give a person's brake an approval; then ask for it.
 
@@ -51,7 +51,7 @@ def brake(
         if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
         minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()
-        asked = ask(site, facts, Intent(action, minutes), order, site.clock())
+        asked = ask(site, facts, Proposal(action, minutes), order, site.clock())
     except AnrError:
         log.exception("the approval of %s cannot be asked for; it acts at once", action)
         return engage(site, Action(action), order, lasts)
@@ -60,7 +60,7 @@ def brake(
     return asked
 
 
-def brake_now(site: Site, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
+def brake_now(site: Target, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
     """Break the glass of a brake that waits for an approval: act at once, then end the request."""
     now, approval = site.clock(), None
     try:
@@ -75,7 +75,7 @@ def brake_now(site: Site, action: Approvable, actor: Actor, approval_id: str) ->
     reason = approval.reason if approval else ""
     lasts = parse_span(approval.subject[0]) if approval and approval.subject else None
     order = Order(actor, reason, cause_of(approval_id), break_glass=passed_over(action, actor, site.access))
-    braked = engage(site, Action(action), order, lasts, story=approval_id)
+    braked = engage(site, Action(action), order, lasts, operation=approval_id)
     if isinstance(braked, Refuse) or approval is None:
         return braked
     try:

@@ -15,7 +15,7 @@ from core.rollout.decisions import Raise, obstacles, plan_move
 from core.rollout.refusals import Code, Refuse
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 from core.upkeep.backup import keep_state
 
@@ -27,7 +27,7 @@ class Reviewed:
     sealed: Sealed
 
 
-def break_glass(site: Site, order: Order) -> Moved | Refused:
+def break_glass(site: Target, order: Order) -> Moved | Refused:
     """Promote by one stage against gates that fail, without anybody else's approval. The receipt is marked.
 
     Raises:
@@ -57,21 +57,21 @@ def break_glass(site: Site, order: Order) -> Moved | Refused:
         return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
 
 
-def review(site: Site, actor: Actor, finding: str = "", story: str = "") -> Reviewed | Refused:
+def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -> Reviewed | Refused:
     """Say that somebody else has looked at the last break-glass, so that the next one is possible.
 
     Args:
         site: the target.
         actor: who looked.
         finding: what they found.
-        story: the break-glass that they looked at; the last one if it is left out.
+        operation: the break-glass that they looked at; the last one if it is left out.
 
     Raises:
         OperationBusy, JournalError: nothing was recorded.
     """
     with operation_lock(site.target.run_dir, "review", site.clock()):
         state = site.journal.state()
-        if refusal := may_review(state, actor, site.access, story):
+        if refusal := may_review(state, actor, site.access, operation):
             return Refused(refusal)
         if state.unreviewed is None:
             raise AssertionError("may_review refuses where there is nothing to review")

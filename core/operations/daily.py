@@ -13,7 +13,7 @@ from core.errors import CauseAlreadyRecorded
 from core.gates.report import Report
 from core.operations.apply import climb
 from core.operations.propose import _standing
-from core.operations.requests import Intent, ask
+from core.operations.requests import Proposal, ask
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
@@ -29,9 +29,9 @@ from core.rollout.refusals import Code, Refuse, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, last_missable
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 from core.text import clean_text
-from core.upkeep.backup import Kept, keep_state
+from core.upkeep.backup import StateBackup, keep_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class DailyRun:
     outcome: Asked | Moved | Refused
 
 
-def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
+def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
     """The scheduled run of one local date: report, and promote when GO. It has its effect once per date.
 
     Raises:
@@ -57,7 +57,7 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
     with operation_lock(site.target.run_dir, "daily", now):
         facts = site.facts()
         report = site.measure(now, leaving_zero=False)
-        plan, kept = _plan_daily(site, facts, report, mode, day, now), Kept(None)
+        plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
         if dry_run:
             return _would_run(plan, report, mode)
         if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
@@ -86,13 +86,13 @@ def daily(site: Site, day: date, mode: PromotionMode, *, dry_run: bool = False) 
         if isinstance(plan, Refuse):
             return DailyRun(report, sealed, Refused(plan, report))
         if mode is PromotionMode.APPROVE:
-            intent = Intent(Approvable.PROMOTE, to_stage=plan.to_stage)
+            intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
             return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
         order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
         return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
 
 
-def _plan_daily(site: Site, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
+def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
     standing = _standing(site, facts, now, report)
     standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
     if in_the_way := obstacles(standing, SCHEDULER):
@@ -120,7 +120,7 @@ class Scheduled:
         return self.sealed.receipt.action is Action.PAUSE
 
 
-def pause(site: Site, order: Order) -> Scheduled | Refused:
+def pause(site: Target, order: Order) -> Scheduled | Refused:
     """Pause the schedule. Whoever may brake may pause: it only keeps a promotion back.
 
     Raises:
@@ -131,7 +131,7 @@ def pause(site: Site, order: Order) -> Scheduled | Refused:
     return _record(site, order, Action.PAUSE)
 
 
-def resume(site: Site, order: Order) -> Scheduled | Refused:
+def resume(site: Target, order: Order) -> Scheduled | Refused:
     """Let the schedule go on. A day whose run was made while it was paused is not made up for.
 
     Raises:
@@ -142,7 +142,7 @@ def resume(site: Site, order: Order) -> Scheduled | Refused:
     return _record(site, order, Action.RESUME)
 
 
-def _record(site: Site, order: Order, action: Action) -> Scheduled | Refused:
+def _record(site: Target, order: Order, action: Action) -> Scheduled | Refused:
     with operation_lock(site.target.run_dir, f"schedule {action}", site.clock()):
         state = site.journal.state()
         if (state.paused is not None) == (action is Action.PAUSE):
@@ -170,7 +170,7 @@ class Skipped:
     sealed: Sealed
 
 
-def skip(site: Site, actor: Actor, day: date, reason: str) -> Skipped | Refused:
+def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refused:
     """Veto what the scheduled run of one local date would do with a GO. The run still reports.
 
     Raises:
@@ -198,7 +198,7 @@ def skip(site: Site, actor: Actor, day: date, reason: str) -> Skipped | Refused:
             return Refused(Refuse(Code.ALREADY_DONE, f"The run of {day} is skipped already. {error}"))
 
 
-def note_missed(site: Site) -> Skipped | None:
+def note_missed(site: Target) -> Skipped | None:
     """Record that the newest run that can no longer be caught up was never made, once; None if there is nothing to record.
 
     A day before the journal began was nobody's to run.
@@ -230,7 +230,7 @@ def note_missed(site: Site) -> Skipped | None:
             return None
 
 
-def preflight(site: Site, day: date, mode: PromotionMode) -> Sealed | None:
+def preflight(site: Target, day: date, mode: PromotionMode) -> Sealed | None:
     """Record what the scheduled run of one local date will do if nothing changes; None if that or the run was made already.
 
     Raises:

@@ -16,11 +16,11 @@ from core.rollout.refusals import Code, Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 from core.text import clean_text
 
 
-def reapply(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
+def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
     """Write the settings that the journal says once more, and reload the router.
 
     Args:
@@ -33,7 +33,7 @@ def reapply(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
     """
     with operation_lock(site.target.run_dir, "drift reapply", site.clock()):
         facts = site.facts()
-        drift = _meant(site, order, facts, drift_id)
+        drift = _drift_meant(site, order, facts, drift_id)
         if isinstance(drift, Refuse):
             return Refused(drift)
         stage = facts.state.stage or 0
@@ -44,16 +44,16 @@ def reapply(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
                     Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
                 )
             report = site.measure(site.clock(), leaving_zero=_leaves_zero(site, drift.shown, stage))
-            if refusal := _too_red(report, stage):
+            if refusal := _gates_refuse(report, stage):
                 return Refused(refusal, report)
-        story = facts.state.drift.operation if facts.state.drift else order.operation
-        again = Order(order.actor, order.reason, order.cause, story)
+        operation = facts.state.drift.operation if facts.state.drift else order.operation
+        again = Order(order.actor, order.reason, order.cause, operation)
         if stage or not _was_safe(facts):
             return Moved(serve_again(site, facts, stage, again, report), report)
         return Moved(make_safe_again(site, facts, again))
 
 
-def accept(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
+def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
     """Record what the router's settings show as the new state; nothing is written to the router.
 
     The next promotion has to be asked for by a person, and the soak begins anew.
@@ -68,7 +68,7 @@ def accept(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
     """
     with operation_lock(site.target.run_dir, "drift accept", site.clock()):
         now, facts = site.clock(), site.facts()
-        drift = _meant(site, order, facts, drift_id)
+        drift = _drift_meant(site, order, facts, drift_id)
         if isinstance(drift, Refuse):
             return Refused(drift)
         if refusal := _not_acceptable(site, facts, drift):
@@ -77,7 +77,7 @@ def accept(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
         report = None
         if shown > before:
             report = site.measure(now, leaving_zero=_leaves_zero(site, before, shown))
-            if refusal := _too_red(report, shown):
+            if refusal := _gates_refuse(report, shown):
                 return Refused(refusal, report)
         draft = site.draft(
             operation=facts.state.drift.operation if facts.state.drift else order.operation,
@@ -100,7 +100,7 @@ def accept(site: Site, order: Order, drift_id: str = "") -> Moved | Refused:
         return Moved(site.journal.append(draft), report)
 
 
-def _meant(site: Site, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:
+def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:
     """Return the drift that is to be ended, or why this actor may not end it now."""
     if not site.access.may_approve(order.actor, Approvable.PROMOTE):
         return not_allowed("end a drift", "approvers")
@@ -118,7 +118,7 @@ def _meant(site: Site, order: Order, facts: Facts, drift_id: str) -> Drift | Ref
     return drift
 
 
-def _not_acceptable(site: Site, facts: Facts, drift: Drift) -> Refuse | None:
+def _not_acceptable(site: Target, facts: Facts, drift: Drift) -> Refuse | None:
     raises = (drift.shown or 0) > (facts.state.stage or 0)
     if facts.state.rolled_back or facts.brake.frozen_by or (facts.state.frozen and raises):
         text = "The rollout is frozen, so this cannot be accepted. Use `drift reapply` or `rollback`."
@@ -132,12 +132,12 @@ def _not_acceptable(site: Site, facts: Facts, drift: Drift) -> Refuse | None:
     return None
 
 
-def _leaves_zero(site: Site, less: int | None, more: int) -> bool:
+def _leaves_zero(site: Target, less: int | None, more: int) -> bool:
     """Whether the difference is the first step of the ladder: only there may live decisions be missing."""
     return less == 0 and more == next_stage(0, site.target.stages)
 
 
-def _too_red(report: Report, stage: int) -> Refuse | None:
+def _gates_refuse(report: Report, stage: int) -> Refuse | None:
     if report.gates.go:
         return None
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in report.gates.blocking)

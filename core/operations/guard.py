@@ -22,7 +22,7 @@ from core.rollout.refusals import Refuse
 from core.rollout.state import RolloutState
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 
 log = logger(__name__)
@@ -31,7 +31,7 @@ _SERIES = "guard.json"
 _MAX_SERIES_BYTES = 64 << 10
 
 
-def guard_look(site: Site) -> Braked | Sealed | None:
+def guard_look(site: Target) -> Braked | Sealed | None:
     """Look at the gates over the guard's short window if it is time to; freeze, or record that it would have been frozen.
 
     At stage 0, after a brake and while an operation has no outcome there is nothing to guard.
@@ -64,13 +64,13 @@ def guard_look(site: Site) -> Braked | Sealed | None:
     return done
 
 
-def _short_report(site: Site, now: datetime, minutes: int) -> Report:
+def _short_report(site: Target, now: datetime, minutes: int) -> Report:
     bounds = site.target.gates.model_copy(update={"decisions_min": site.target.guard.decisions_min})
     metrics = site.figures(now, minutes)
     return Report(metrics, evaluate(metrics, site.router.slots(), bounds))
 
 
-def _tripped(site: Site, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
+def _tripped(site: Target, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
     mode = site.target.guard.mode
     cause = f"guard:{mode}:{rfc3339(trip.looks[0].at)}"
     if mode is guard.GuardMode.ACT:
@@ -96,7 +96,7 @@ def _tripped(site: Site, state: RolloutState, trip: guard.Trip, report: Report) 
         return None
 
 
-def failing_looks(site: Site) -> guard.Series:
+def failing_looks(site: Target) -> guard.Series:
     """Return what the guard remembers: nothing, if that cannot be read."""
     return _load(site.target.run_dir / _SERIES)
 

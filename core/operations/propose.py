@@ -11,15 +11,15 @@ from core.actors import Actor, Approvable, Role
 from core.brake.lift import Unfrozen, lift
 from core.gates.report import Report
 from core.operations.apply import climb, step_down
-from core.operations.requests import Intent, ask
+from core.operations.requests import Proposal, ask
 from core.operations.restore import chosen
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.receipt import Action, Phase
 from core.rollout.approvals import Approval
 from core.rollout.decisions import (
     Lower,
+    Preconditions,
     Proceed,
-    Standing,
     decide_raise,
     decide_unfreeze,
     may_restore,
@@ -29,12 +29,12 @@ from core.rollout.decisions import (
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 from core.text import clean_text
 from core.upkeep.backup import keep_state
 
 
-def init(site: Site, actor: Actor, reason: str) -> Moved | Refused:
+def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     """Record the stage that the router's settings show as the journal's first fact. Nothing is written to the router.
 
     Raises:
@@ -66,7 +66,7 @@ def init(site: Site, actor: Actor, reason: str) -> Moved | Refused:
 
 
 def propose(
-    site: Site,
+    site: Target,
     order: Order,
     *,
     wanted: int | None = None,
@@ -109,11 +109,11 @@ def propose(
             if isinstance(kept, Refuse):
                 return Refused(kept, report)
             return Moved(climb(site, facts, move, order, report, kept), report)
-        return ask(site, facts, Intent(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+        return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
 def unfreeze(
-    site: Site,
+    site: Target,
     order: Order,
     hold_ids: frozenset[str] = frozenset(),
     *,
@@ -134,11 +134,11 @@ def unfreeze(
         if isinstance(decision, Refuse):
             return Refused(decision)
         if site.access.rule(Approvable.UNFREEZE).needed:
-            return ask(site, site.facts(), Intent(Approvable.UNFREEZE, decision), order, now)
+            return ask(site, site.facts(), Proposal(Approvable.UNFREEZE, decision), order, now)
         return lift(site, state, decision, order, now)
 
 
-def restore(site: Site, order: Order, name: str) -> Asked | Refused:
+def restore(site: Target, order: Order, name: str) -> Asked | Refused:
     """Ask for a backup of the bandit's state to be put back. It always waits for somebody else's approval.
 
     Args:
@@ -161,14 +161,14 @@ def restore(site: Site, order: Order, name: str) -> Asked | Refused:
         backup = chosen(site, name)
         if isinstance(backup, Refuse):
             return Refused(backup)
-        return ask(site, facts, Intent(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
+        return ask(site, facts, Proposal(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
 
 
-def _standing(site: Site, facts: Facts, now: datetime, report: Report | None = None) -> Standing:
+def _standing(site: Target, facts: Facts, now: datetime, report: Report | None = None) -> Preconditions:
     return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting(), report=report)
 
 
-def _waiting(site: Site, refusal: Refuse) -> Approval | None:
+def _waiting(site: Target, refusal: Refuse) -> Approval | None:
     """Return the request that has to be answered first, if that is what stands in the way."""
     if refusal.code is not Code.APPROVAL_PENDING:
         return None

@@ -22,7 +22,7 @@ from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 from core.upkeep.archive import finish_archive
 
@@ -83,7 +83,7 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
     return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=True, why=why)
 
 
-def recover(site: Site) -> Recovered:
+def recover(site: Target) -> Recovered:
     """Bring router, marks and files in line with the journal after a crash. Safe to repeat.
 
     Raises:
@@ -97,7 +97,7 @@ def recover(site: Site) -> Recovered:
         return Recovered(late, settled, site.journal.recreate_files(), _finish_archive(site))
 
 
-def _finish_archive(site: Site) -> str | None:
+def _finish_archive(site: Target) -> str | None:
     try:
         finish_archive(site)
     except ArchiveError as error:
@@ -106,7 +106,7 @@ def _finish_archive(site: Site) -> str | None:
     return None
 
 
-def record_waiting(site: Site) -> tuple[Sealed, ...]:
+def record_waiting(site: Target) -> tuple[Sealed, ...]:
     """Record the brakes that could not be recorded when they acted. Costs a look at the marks if there are none.
 
     Raises:
@@ -120,11 +120,11 @@ def record_waiting(site: Site) -> tuple[Sealed, ...]:
         return _late(site, waiting)
 
 
-def _late(site: Site, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
+def _late(site: Target, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
     return tuple(sealed for note in notes if (sealed := _record_late(site, note)) is not None)
 
 
-def _never_recorded(site: Site) -> Iterable[BrakeNote]:
+def _never_recorded(site: Target) -> Iterable[BrakeNote]:
     """Return the freezes whose marks do not wait, and of which the journal has never heard.
 
     A mark that cannot be understood does not say whether it waits; a journal that was put back from an older copy has lost
@@ -144,7 +144,7 @@ def _never_recorded(site: Site) -> Iterable[BrakeNote]:
         yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
 
 
-def _record_late(site: Site, note: BrakeNote) -> Sealed | None:
+def _record_late(site: Target, note: BrakeNote) -> Sealed | None:
     if site.journal.has(note.id):
         site.brake.mark_recorded(note)
         return None
@@ -152,7 +152,7 @@ def _record_late(site: Site, note: BrakeNote) -> Sealed | None:
     return record(site, note, late=True, safe=not site.router.make_safe())
 
 
-def _make_braked_safe(site: Site) -> None:
+def _make_braked_safe(site: Target) -> None:
     """A promotion that was killed between its write and its look at the marks may have undone a brake."""
     frozen = bool(site.brake.read().frozen_by)
     state = site.journal.state()
@@ -163,7 +163,7 @@ def _make_braked_safe(site: Site) -> None:
         site.router.make_safe()
 
 
-def _settle(site: Site) -> Sealed | None:
+def _settle(site: Target) -> Sealed | None:
     reading = site.brake.read()
     intent = site.journal.state().unsettled
     if intent is None:
@@ -202,7 +202,7 @@ def _settle(site: Site) -> Sealed | None:
     )
 
 
-def _align_marks(site: Site) -> None:
+def _align_marks(site: Target) -> None:
     held = {hold.id: hold for hold in site.journal.state().holds if not hold.keeps_stage}  # such a hold leaves no mark
     marked = set(site.brake.read().frozen_by)
     site.brake.release(tuple(marked - set(held)))

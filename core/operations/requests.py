@@ -35,7 +35,7 @@ from core.rollout.refusals import Code, Refuse
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 from core.text import clean_text, parse_span
 from core.upkeep.backup import keep_state
 
@@ -46,7 +46,7 @@ _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Proposal:
     """What is to be done once it is approved.
 
     Attributes:
@@ -59,7 +59,9 @@ class Intent:
     to_stage: int | None = None
 
 
-def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, report: Report | None = None) -> Asked | Refused:
+def ask(
+    site: Target, facts: Facts, intent: Proposal, order: Order, now: datetime, report: Report | None = None
+) -> Asked | Refused:
     """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
 
     Raises:
@@ -107,7 +109,7 @@ def ask(site: Site, facts: Facts, intent: Intent, order: Order, now: datetime, r
     return Asked(approval, report, site.journal.append(draft, approval))
 
 
-def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
+def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out, after everything was checked again.
 
     What changed ends the request as stale, visibly; it is never carried out later.
@@ -123,7 +125,7 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Re
         facts = site.facts()
         approval = site.journal.approval(approval_id)
         if refusal := still_open(approval, approval_id, now):
-            return _over(site, approval, refusal, now)
+            return _refuse_late_answer(site, approval, refusal, now)
         if approval is None:
             raise AssertionError("still_open refuses a request that does not exist")
         if refusal := may_approve(approval, actor, site.access):
@@ -146,11 +148,11 @@ def approve(site: Site, actor: Actor, approval_id: str) -> Moved | Unfrozen | Re
                 raise NotImplementedError(f"nothing carries out an approved {action}")
 
 
-def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
+def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
     """Sign a request for a brake. The last approval acts on the router first, without the lock, and records afterwards."""
     now = site.clock()
     if refusal := still_open(approval, approval.id, now):
-        return _over(site, approval, refusal, now)
+        return _refuse_late_answer(site, approval, refusal, now)
     if refusal := may_approve(approval, actor, site.access):
         return Refused(refusal, approval=approval)
     if approval.missing > 1:
@@ -164,7 +166,7 @@ def _approve_brake(site: Site, approval: Approval, actor: Actor) -> Braked | Sig
     requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
     order = Order(requester, approval.reason, cause_of(approval.id))
     lasts = parse_span(approval.subject[0]) if approval.subject else None
-    braked = engage(site, Action(approval.action), order, lasts, story=approval.id)
+    braked = engage(site, Action(approval.action), order, lasts, operation=approval.id)
     if isinstance(braked, Refuse):
         return Refused(braked, approval=approval)
     try:
@@ -182,7 +184,7 @@ def cause_of(approval_id: str) -> str:
 
 
 def settle_brake(
-    site: Site, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
+    site: Target, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
 ) -> Ended | None:
     """End the request for a brake that has acted; None if it is over already. The caller holds the lock.
 
@@ -198,7 +200,7 @@ def settle_brake(
 
 
 def _approve_promotion(
-    site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime
+    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime
 ) -> Moved | Signed | Ended | Refused:
     move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
     changed = marked(facts) or (move if isinstance(move, Refuse) else None)
@@ -220,7 +222,7 @@ def _approve_promotion(
     return Moved(climb(site, facts, move, order, report, kept, done), report)
 
 
-def _approve_restore(site: Site, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Restored | Signed | Ended:
+def _approve_restore(site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Restored | Signed | Ended:
     name, digest = approval.subject
     backup = chosen(site, name, digest)
     if isinstance(backup, Refuse):
@@ -232,7 +234,7 @@ def _approve_restore(site: Site, facts: Facts, approval: Approval, actor: Actor,
     return carry_out(site, facts, backup, Order(approval.requester, approval.reason, operation=approval.id), done)
 
 
-def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
+def deny(site: Target, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
     """End a request with a no; one is enough.
 
     Raises:
@@ -242,7 +244,7 @@ def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended 
         now = site.clock()
         approval = site.journal.approval(approval_id)
         if refusal := still_open(approval, approval_id, now):
-            return _over(site, approval, refusal, now)
+            return _refuse_late_answer(site, approval, refusal, now)
         if approval is None:
             raise AssertionError("still_open refuses a request that does not exist")
         if refusal := may_deny(approval, actor, site.access):
@@ -250,7 +252,7 @@ def deny(site: Site, actor: Actor, approval_id: str, reason: str = "") -> Ended 
         return _end(site, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
 
 
-def sweep(site: Site) -> tuple[Ended, ...]:
+def sweep(site: Target) -> tuple[Ended, ...]:
     """End the requests that have expired, or that the rollout has moved away from.
 
     Raises:
@@ -291,7 +293,7 @@ class Reexamined:
     ended: Ended | None = None
 
 
-def reexamine(site: Site) -> tuple[Reexamined, ...]:
+def reexamine(site: Target) -> tuple[Reexamined, ...]:
     """Measure the gates of every promotion that waits for an approval, and end a request whose gates fail.
 
     Where there is only too little data (the router's health did not answer, the ledger paused) nothing ends: it may come
@@ -303,7 +305,7 @@ def reexamine(site: Site) -> tuple[Reexamined, ...]:
     return tuple(_reexamined(site, one) for one in site.journal.pending() if one.action is Approvable.PROMOTE)
 
 
-def _reexamined(site: Site, approval: Approval) -> Reexamined:
+def _reexamined(site: Target, approval: Approval) -> Reexamined:
     now = site.clock()
     report = site.measure(now, leaving_zero=approval.from_stage == 0)
     against = decide_approval(approval, report.gates)
@@ -329,20 +331,20 @@ def marked(facts: Facts) -> Refuse | None:
     return None
 
 
-def _over(site: Site, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
+def _refuse_late_answer(site: Target, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
     """Refuse an answer that comes too late; one that comes after the expiry also ends the request."""
     if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
         return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
     return Refused(refusal, approval=approval)
 
 
-def _sign(site: Site, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
+def _sign(site: Target, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
     sealed = _record(site, signed, Action.APPROVE, signed.signatures[-1].actor, now, report=report)
     return Signed(signed, sealed)
 
 
 def _end(
-    site: Site,
+    site: Target,
     approval: Approval,
     status: ApprovalStatus,
     now: datetime,
@@ -359,7 +361,7 @@ def _end(
 
 
 def _record(
-    site: Site, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
+    site: Target, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
 ) -> Sealed:
     draft = site.draft(
         operation=approval.id,

@@ -23,7 +23,7 @@ from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.order import Order
-from core.target.target import Facts, Site, observed
+from core.target.target import Facts, Target, observed
 from core.text import clean_text
 from core.upkeep.backup import copy_of
 
@@ -49,7 +49,7 @@ class _Ending:
     kept: StateCopy | None = None
 
 
-def chosen(site: Site, name: str, digest: str | None = None) -> Backup | Refuse:
+def chosen(site: Target, name: str, digest: str | None = None) -> Backup | Refuse:
     """Return the backup of that name if it can be restored, and if it is still the one with that digest.
 
     Raises:
@@ -66,7 +66,7 @@ def chosen(site: Site, name: str, digest: str | None = None) -> Backup | Refuse:
     return found
 
 
-def carry_out(site: Site, facts: Facts, backup: Backup, order: Order, approval: Approval | None = None) -> Restored:
+def carry_out(site: Target, facts: Facts, backup: Backup, order: Order, approval: Approval | None = None) -> Restored:
     """Put a backup back: freeze, keep the present state, replace it, reload. The caller holds the lock and has decided so.
 
     Raises:
@@ -101,7 +101,7 @@ def carry_out(site: Site, facts: Facts, backup: Backup, order: Order, approval: 
     return Restored(_record(site, intent.operation, order, facts.state.stage, copy_of(backup), _replaced(site, backup)))
 
 
-def _replaced(site: Site, backup: Backup) -> _Ending:
+def _replaced(site: Target, backup: Backup) -> _Ending:
     if problems := site.router.make_safe():
         text = "The router could not be put in its safe settings, so its state was left alone."
         return _Ending(Result.NOT_APPLIED, " ".join((text, *problems)))
@@ -112,7 +112,7 @@ def _replaced(site: Site, backup: Backup) -> _Ending:
     return _looked_at(site, copy_of(backup), kept=copy_of(kept) if kept else None)
 
 
-def _looked_at(site: Site, wanted: StateCopy, *, kept: StateCopy | None = None) -> _Ending:
+def _looked_at(site: Target, wanted: StateCopy, *, kept: StateCopy | None = None) -> _Ending:
     """Reload the router in its safe settings, and say whether its state is then the one that was put back."""
     problems = site.router.make_safe()
     try:
@@ -126,7 +126,7 @@ def _looked_at(site: Site, wanted: StateCopy, *, kept: StateCopy | None = None) 
     return _Ending(Result.UNKNOWN if problems else Result.APPLIED, " ".join((text, *problems)).strip(), kept)
 
 
-def settle_restore(site: Site, intent: UnsettledIntent) -> Sealed:
+def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
     """Find out how a restore that died half-way ended, and record it. The rollout is frozen since its intent.
 
     Raises:
@@ -154,7 +154,7 @@ def settle_restore(site: Site, intent: UnsettledIntent) -> Sealed:
     return _record(site, intent.operation, Order(RECOVERY, operation=intent.operation), intent.from_stage, wanted, ending)
 
 
-def _record(site: Site, operation: str, order: Order, stage_before: int | None, wanted: StateCopy, ending: _Ending) -> Sealed:
+def _record(site: Target, operation: str, order: Order, stage_before: int | None, wanted: StateCopy, ending: _Ending) -> Sealed:
     settings, unreadable = observed(site)
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
     return site.journal.append(

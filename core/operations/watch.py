@@ -16,14 +16,14 @@ from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Draft, Phase
 from core.rollout.state import RolloutState
 from core.target.lock import operation_lock
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 from core.text import clean_text
 
 _WAIT_SECONDS = 1.0
 """How long a look waits for an operation under way; the next look is a minute away."""
 
 
-def watch(site: Site) -> tuple[Sealed | Unfrozen, ...]:
+def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
     """Lift what has expired, record when the running router is first seen at its stage, alarm a drift once and its end.
 
     Raises:
@@ -41,7 +41,7 @@ def watch(site: Site) -> tuple[Sealed | Unfrozen, ...]:
     return tuple(news)
 
 
-def _drafts(site: Site, facts: Facts) -> list[Draft]:
+def _drafts(site: Target, facts: Facts) -> list[Draft]:
     """Return what is to be recorded of these facts; nothing while an operation has no outcome."""
     state, now = facts.state, site.clock()
     if state.stage is None or state.unsettled is not None:
@@ -50,10 +50,10 @@ def _drafts(site: Site, facts: Facts) -> list[Draft]:
     if _is_first_sighting(facts, state):
         drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), router_seen=facts.seen))
     if found is not None and (alarmed is None or alarmed.text != clean_text(found.text)):
-        story = alarmed.operation if alarmed else uuid.uuid4().hex
+        operation = alarmed.operation if alarmed else uuid.uuid4().hex
         drafts.append(
             site.draft(
-                operation=story,
+                operation=operation,
                 ts=now,
                 action=Action.DRIFT,
                 note=clean_text(found.text),

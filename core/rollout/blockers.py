@@ -13,7 +13,7 @@ from typing import Any
 from core.actors import SCHEDULER, Actor, ActorKind, Role
 from core.canonical import rfc3339
 from core.gates.policy import GateName
-from core.rollout.decisions import Standing, obstacles
+from core.rollout.decisions import Preconditions, obstacles
 from core.rollout.ladder import soak_of
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode
@@ -67,7 +67,7 @@ class Question:
         unreadable: what could not be read, each a sentence; each blocks.
     """
 
-    standing: Standing | None
+    standing: Preconditions | None
     approvers: frozenset[str] = frozenset()
     mode: PromotionMode = PromotionMode.AUTO
     unreadable: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ def blockers(question: Question) -> tuple[Blocker, ...]:
     return (*unreadable, *found)
 
 
-def _blockers_of(refuse: Refuse, standing: Standing, approvers: frozenset[str]) -> Iterator[Blocker]:
+def _blockers_of(refuse: Refuse, standing: Preconditions, approvers: frozenset[str]) -> Iterator[Blocker]:
     state, now = standing.state, standing.now
     match refuse.code:
         case Code.FROZEN:
@@ -113,7 +113,7 @@ def _blockers_of(refuse: Refuse, standing: Standing, approvers: frozenset[str]) 
             yield Blocker(refuse.code, refuse.text, owner, lift, scheduled_only=refuse.code in _ONLY_SCHEDULED)
 
 
-def _owner_and_lift(code: Code, standing: Standing, approvers: frozenset[str]) -> tuple[Actor | str, str]:
+def _owner_and_lift(code: Code, standing: Preconditions, approvers: frozenset[str]) -> tuple[Actor | str, str]:
     state, waiting = standing.state, standing.waiting
     entitled = f"approvers: {', '.join(sorted(approvers)) or 'nobody'}"
     if code is Code.APPROVAL_PENDING:

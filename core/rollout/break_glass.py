@@ -56,10 +56,10 @@ def passed_over(action: Approvable, actor: Actor, access: AccessPolicy, gates: G
     return BreakGlass(gates=tuple(gate.name for gate in gates.blocking) if gates else (), skipped=skipped)
 
 
-def may_review(state: RolloutState, actor: Actor, access: AccessPolicy, story: str = "") -> Refuse | None:
+def may_review(state: RolloutState, actor: Actor, access: AccessPolicy, operation: str = "") -> Refuse | None:
     """Say why this actor may not review the last break-glass, or None if they may."""
     last = state.unreviewed
-    if last is None or story not in {"", last.operation}:
+    if last is None or operation not in {"", last.operation}:
         return Refuse(Code.NOTHING_TO_REVIEW, "This waits for no review. Nothing was changed.")
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
         return Refuse(Code.NOT_APPROVER, "Only an approver can review a break-glass. Nothing was changed.")

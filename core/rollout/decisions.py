@@ -132,7 +132,7 @@ class Veto:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Preconditions:
     """Everything on which the next step up depends, apart from who asks.
 
     Attributes:
@@ -162,7 +162,7 @@ class Standing:
     gates: GateReport | None = None
 
 
-def obstacles(standing: Standing, actor: Actor) -> tuple[Refuse, ...]:
+def obstacles(standing: Preconditions, actor: Actor) -> tuple[Refuse, ...]:
     """Return everything that stands in the way of this actor's next step up, in the order in which it is said.
 
     Operations refuse with the first, `why` shows them all: there is no second opinion.
@@ -170,7 +170,7 @@ def obstacles(standing: Standing, actor: Actor) -> tuple[Refuse, ...]:
     return tuple(_obstacles(standing, actor))
 
 
-def _obstacles(standing: Standing, actor: Actor) -> Iterator[Refuse]:
+def _obstacles(standing: Preconditions, actor: Actor) -> Iterator[Refuse]:
     state = standing.state
     if standing.veto is not None and not actor.is_person:
         yield _skipped(standing.veto)
@@ -206,7 +206,7 @@ def _skipped(veto: Veto) -> Refuse:
     return Refuse(Code.SKIPPED, text)
 
 
-def _soaking(standing: Standing) -> Iterator[Refuse]:
+def _soaking(standing: Preconditions) -> Iterator[Refuse]:
     soak = soak_of(standing.state, standing.soak_hours)
     if soak is None or soak.is_over(standing.now) or next_stage(soak.stage, standing.stages) is None:
         return

@@ -13,7 +13,7 @@ from core.rollout.state import RolloutState, fold
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class Stretch:
     """A span of time over which nothing changed.
 
     Attributes:
@@ -27,7 +27,7 @@ class Spell:
     frozen: bool
 
 
-def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tuple[Spell, ...]:
+def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tuple[Stretch, ...]:
     """Return the spells that fill the span from `begins` to `ends` without a gap.
 
     Args:
@@ -39,17 +39,17 @@ def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tup
         return ()
     receipts = tuple(receipts)
     state = _sealed(receipts)
-    found: list[Spell] = []
+    found: list[Stretch] = []
     since = begins
     for receipt in receipts:
         if receipt.ts > ends:
             continue
         after = fold([receipt], state)
         if (after.stage, after.frozen) != (state.stage, state.frozen) and receipt.ts > since:
-            found.append(Spell(since, receipt.ts, state.stage, state.frozen))
+            found.append(Stretch(since, receipt.ts, state.stage, state.frozen))
             since = receipt.ts
         state = after
-    found.append(Spell(since, ends, state.stage, state.frozen))
+    found.append(Stretch(since, ends, state.stage, state.frozen))
     return tuple(found)
 
 

@@ -147,7 +147,7 @@ class Backups:
         except StateFileMissing:
             return None
 
-    def one_too_many(self) -> tuple[str, ...]:
+    def surplus(self) -> tuple[str, ...]:
         """Return the names of the backups that are more than are kept, the newest first.
 
         Raises:

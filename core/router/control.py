@@ -20,7 +20,7 @@ from core.gates.report import SlotsHealth
 from core.router.envfile import settings_in, with_settings
 from core.router.health import slots_of
 from core.router.marks import Brake, BrakeReading
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.system.files import WrittenUnsynced, read_bounded, write_durably
 from core.system.logs import logger
 from core.text import clean_text
@@ -90,7 +90,7 @@ class Written:
 class Router:
     """One router's settings and health."""
 
-    def __init__(self, target: Target, brake: Brake) -> None:
+    def __init__(self, target: TargetSettings, brake: Brake) -> None:
         self._target = target
         self._brake = brake
         self._left: tuple[int, ...] | None = None

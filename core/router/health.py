@@ -7,7 +7,7 @@ import json
 import time
 
 from core.gates.report import SlotsHealth
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 
 _MAX_HEALTH_BYTES = 64 << 10
 _MAX_STATUS_CHARACTERS = 60
@@ -34,7 +34,7 @@ def _recordable(text: object) -> str:
     return str(text).encode("utf-8", "replace").decode()[:_MAX_STATUS_CHARACTERS]
 
 
-def slots_of(target: Target) -> SlotsHealth:
+def slots_of(target: TargetSettings) -> SlotsHealth:
     """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""
     import urllib3  # noqa: PLC0415 - slow to import, and the brake needs no health
 

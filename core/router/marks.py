@@ -23,7 +23,7 @@ from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.receipts.evidence import BreakGlass
 from core.receipts.receipt import Action
-from core.system.files import read_bounded, sync_directory, write_durably, write_for_the_living
+from core.system.files import read_bounded, replace_unsynced, sync_directory, write_durably
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -103,7 +103,7 @@ class Brake:
                 directory.mkdir(parents=True, exist_ok=True)
                 _write(directory, note)
                 # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
-                write_for_the_living(directory / "token", note.id.encode() + b"\n")
+                replace_unsynced(directory / "token", note.id.encode() + b"\n")
             except OSError as error:
                 log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
                 first = first or error

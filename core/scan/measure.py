@@ -6,12 +6,13 @@ Excluded: how either is read (core/scan/scan.py, core/scan/table.py).
 from core.errors import ConfigurationError
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window
-from core.scan.index import IndexPlace
-from core.scan.scan import OnProgress, scan
-from core.settings.target import Target
+from core.scan.index import INDEX_FILE, IndexPlace
+from core.scan.scan import scan
+from core.settings.target import TargetSettings
+from core.system.progress import OnProgress
 
 
-def measure(target: Target, window: Window, on_progress: OnProgress | None = None) -> WindowMetrics:
+def measure(target: TargetSettings, window: Window, on_progress: OnProgress | None = None) -> WindowMetrics:
     """Measure a window of a target's own ledger, file or table, in the way that its settings say.
 
     Raises:
@@ -20,7 +21,7 @@ def measure(target: Target, window: Window, on_progress: OnProgress | None = Non
     """
     if url := target.ledger_table.get_secret_value():
         return _measure_table(url, window, target.gates.fast_cap)
-    index = IndexPlace(target.run_dir / "ledger_index.sqlite", target.window_minutes) if target.reading.index else None
+    index = IndexPlace(target.run_dir / INDEX_FILE, target.window_minutes) if target.reading.index else None
     return scan(target.ledger, window, target.gates.fast_cap, options=target.reading, index=index, on_progress=on_progress)
 
 

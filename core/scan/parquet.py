@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import ConfigurationError
 from core.ledger.entry import Entry, Skip, read_line
 from core.ledger.window import HOUR_US
-from core.scan.scan import OnProgress
 from core.scan.segments import LedgerFile
 from core.system.files import read_bounded, write_durably
+from core.system.progress import OnProgress
 
 SCHEMA = pa.schema(
     [

@@ -23,12 +23,11 @@ from core.scan.segments import LedgerFile
 from core.scan.workers import Decoded, all_decoded
 from core.settings.target import LedgerOptions
 from core.system.arrays import np
+from core.system.progress import OnProgress
 
 _PROBE_BYTES = 16 << 10
 _KEPT_AT_ONCE = 16
 """Segments between two commits of the index: what a kill at the worst moment makes the next report read again."""
-
-OnProgress = Callable[[int, int], None]
 
 
 def scan(

@@ -16,17 +16,16 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import LedgerUnreadable
-from core.ledger.entry import MAX_LINE_BYTES, is_json_object
+from core.ledger.entry import BOM, MAX_LINE_BYTES, is_json_object
 from core.system.files import open_regular
 
 SEGMENT_BYTES = 2 << 20
-_BOM = b"\xef\xbb\xbf"
 _OVERLONG = b"\x00" * (MAX_LINE_BYTES + 1)
 _STEP_BYTES = 1 << 16
 _AHEAD_BYTES = 4 << 10
 """How much is read beyond a segment, where its last line most often ends."""
 
-Watch = Callable[[], None]
+Tick = Callable[[], None]
 """Called now and then while reading; may raise to stop it."""
 
 
@@ -103,10 +102,10 @@ class LedgerFile:
         """Return the whole lines among the first bytes of a segment, without the end of a line that began before it."""
         start = number * self.segment_bytes
         data = self.bytes_at(max(0, start - 1), min(count, self.segment_bytes))
-        begin = data.find(b"\n") + 1 if start else len(_BOM) * data.startswith(_BOM)
+        begin = data.find(b"\n") + 1 if start else len(BOM) * data.startswith(BOM)
         return data[begin : data.rfind(b"\n") + 1] if begin or not start else b""
 
-    def segment(self, number: int, watch: Watch = lambda: None) -> Segment:
+    def segment(self, number: int, watch: Tick = lambda: None) -> Segment:
         """Read one segment.
 
         Raises:
@@ -117,7 +116,7 @@ class LedgerFile:
         data = self.bytes_at(start - before, self.segment_bytes + before + _AHEAD_BYTES)
         limit = min(len(data), before + stop - start)  # where the segment ends in the data
         full = limit - before == self.segment_bytes
-        begin = data.find(b"\n", 0, limit) + 1 if start else len(_BOM) * data.startswith(_BOM)
+        begin = data.find(b"\n", 0, limit) + 1 if start else len(BOM) * data.startswith(BOM)
         if (start and not begin) or begin >= limit:
             return Segment(number, b"", stop, full, _digest(data, before, limit), _digest(b"", 0, 0))
         close = data.find(b"\n", limit - 1) + 1
@@ -136,7 +135,7 @@ class LedgerFile:
         beyond = _digest(data, limit, min(before + end - start, limit + _AHEAD_BYTES))
         return Segment(number, lines, end, full and closed, _digest(data, before, upto), beyond)
 
-    def _rest_of_line(self, start: int, watch: Watch) -> tuple[bytes, int, bool]:
+    def _rest_of_line(self, start: int, watch: Tick) -> tuple[bytes, int, bool]:
         """Return the bytes from `start` to the next LF, where they end, and whether there is one; no more than can matter."""
         parts, kept, at = [], 0, start
         while part := self.bytes_at(at, _STEP_BYTES):

@@ -20,7 +20,7 @@ from typing import IO, Self
 from core.errors import LedgerUnreadable
 from core.ledger.columns import Columns
 from core.ledger.decode import decode
-from core.scan.segments import LedgerFile, Watch
+from core.scan.segments import LedgerFile, Tick
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -48,7 +48,7 @@ class Decoded:
         return _HEAD.pack(self.number, self.end, self.whole, self.sha256, self.beyond, len(columns)) + columns
 
 
-def decoded(ledger: LedgerFile, number: int, watch: Watch) -> Decoded:
+def decoded(ledger: LedgerFile, number: int, watch: Tick) -> Decoded:
     """Read and decode one segment.
 
     Raises:
@@ -58,7 +58,7 @@ def decoded(ledger: LedgerFile, number: int, watch: Watch) -> Decoded:
     return Decoded(number, segment.end, segment.whole, segment.sha256, segment.beyond, decode(segment.lines))
 
 
-def all_decoded(ledger: LedgerFile, numbers: Sequence[int], helpers: int, watch: Watch) -> Generator[Decoded]:
+def all_decoded(ledger: LedgerFile, numbers: Sequence[int], helpers: int, watch: Tick) -> Generator[Decoded]:
     """Yield segments in the order of `numbers`, read by this process and by `helpers` others.
 
     Raises:

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.errors import ConfigurationError
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 
 if sys.platform != "win32":
     import pwd
@@ -33,8 +33,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
-    target: Target = Field(default_factory=Target, description="the router that is operated, if there is one")
-    targets: dict[str, Target] = Field(
+    target: TargetSettings = Field(default_factory=TargetSettings, description="the router that is operated, if there is one")
+    targets: dict[str, TargetSettings] = Field(
         default_factory=dict,
         description="several routers by name, in place of `target`: `[targets.staging]` with the same options",
     )
@@ -90,18 +90,18 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def every_target(self) -> tuple[Target, ...]:
+    def every_target(self) -> tuple[TargetSettings, ...]:
         """The routers that are operated, in the order of the settings; at least one."""
         return tuple(self._watched(target) for target in self.targets.values() or (self.target,))
 
-    def _watched(self, target: Target) -> Target:
+    def _watched(self, target: TargetSettings) -> TargetSettings:
         """Demand a living alert path of every target once there is one, unless its own gates say otherwise."""
         minutes = self.alerts.watchdog_minutes
         if not self.alerts.enabled or not minutes or target.gates.alert_path_minutes is not None:
             return target
         return target.model_copy(update={"gates": target.gates.model_copy(update={"alert_path_minutes": minutes})})
 
-    def target_named(self, name: str | None) -> Target:
+    def target_named(self, name: str | None) -> TargetSettings:
         """Return the router of that name; the only one needs no name.
 
         Raises:

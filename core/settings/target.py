@@ -45,7 +45,7 @@ class LedgerOptions(BaseModel):
     processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
 
 
-class Target(BaseModel):
+class TargetSettings(BaseModel):
     """A router: where its files are, how it is reloaded, and which rules hold for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

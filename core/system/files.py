@@ -33,7 +33,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
 
 
-def write_for_the_living(path: Path, data: bytes) -> None:
+def replace_unsynced(path: Path, data: bytes) -> None:
     """Replace `path` by `data` at once for every process; after a crash of the machine it may hold anything.
 
     Raises:

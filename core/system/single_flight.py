@@ -21,7 +21,7 @@ class _Round(Generic[Wish, Found]):
     found: "Future[Found]" = field(default_factory=Future)
 
 
-class Shared(Generic[Wish, Found]):
+class SingleFlight(Generic[Wish, Found]):
     """A call that runs once at a time, for all who asked before it began. Safe to use from several threads.
 
     However many ask at once, each waits for the call under way and for one more.

@@ -22,7 +22,7 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
-_LOCK, _HOLDER = "operation.lock", "operation.holder.json"
+_LOCK, HOLDER = "operation.lock", "operation.holder.json"
 WAIT_SECONDS = 10.0
 """How long an operation waits for the one before it."""
 
@@ -35,7 +35,7 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
         OperationBusy: another operation holds it; the message names its process, machine and since when.
         LockUnavailable: it cannot be taken at all.
     """
-    holder = run_dir / _HOLDER
+    holder = run_dir / HOLDER
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(run_dir / _LOCK)
@@ -75,7 +75,7 @@ def holder_of(run_dir: Path) -> str | None:
         with lock.acquire(timeout=0):
             return None
     except Timeout:
-        return _described(run_dir / _HOLDER)
+        return _described(run_dir / HOLDER)
     except (OSError, NotImplementedError) as error:
         raise LockUnavailable(f"The operation lock in {run_dir} cannot be looked at ({error}).") from error
 

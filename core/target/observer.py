@@ -28,13 +28,13 @@ from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window
 from core.router.marks import BrakeNote
 from core.scan.measure import measure
-from core.scan.scan import OnProgress
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.system import logs
 from core.system.logs import logger
-from core.system.single_flight import Shared
+from core.system.progress import OnProgress
+from core.system.single_flight import SingleFlight
 from core.target.overview import Overview, look
-from core.target.target import MAX_OPERATION_SECONDS, Site
+from core.target.target import MAX_OPERATION_SECONDS, Target
 
 log = logger(__name__)
 
@@ -48,7 +48,7 @@ _NICENESS = 10
 class _Measure:
     """A window that is to be measured."""
 
-    target: Target
+    target: TargetSettings
     window: Window
 
 
@@ -60,7 +60,7 @@ class _Look:
         remembered: the brake's marks that only the process that acts knows.
     """
 
-    target: Target
+    target: TargetSettings
     access: AccessPolicy
     now: datetime
     remembered: tuple[BrakeNote, ...]
@@ -88,12 +88,12 @@ class _Watcher:
                 self.enough = error
 
 
-class Lookout:
+class Observer:
     """Looks at one router. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._measuring = defaultdict[int, Shared[_Measure, WindowMetrics]](lambda: Shared(self._measured))
-        self._looking = Shared[Site, Overview](self._looked)
+        self._measuring = defaultdict[int, SingleFlight[_Measure, WindowMetrics]](lambda: SingleFlight(self._measured))
+        self._looking = SingleFlight[Target, Overview](self._looked)
         self._watching: list[_Watcher] = []
         self._turn = threading.Lock()
         self._starting = threading.Lock()
@@ -107,7 +107,7 @@ class Lookout:
             if self._process is not None:
                 _end(self._process)
 
-    def measure(self, target: Target, window: Window, on_progress: OnProgress) -> WindowMetrics:
+    def measure(self, target: TargetSettings, window: Window, on_progress: OnProgress) -> WindowMetrics:
         """Measure a window of the router's ledger; it ends a little later than asked if somebody else asked later for it.
 
         Args:
@@ -125,7 +125,7 @@ class Lookout:
         with self._told(on_progress):
             return shared.ask(_Measure(target, window))
 
-    def look(self, site: Site, on_progress: OnProgress | None = None) -> Overview:
+    def look(self, site: Target, on_progress: OnProgress | None = None) -> Overview:
         """Look at everything that a status shows; a part that cannot be read says so and hides nothing else."""
         try:
             with self._told(on_progress):
@@ -154,7 +154,7 @@ class Lookout:
         metrics: WindowMetrics = self._carried_out(lambda: max(orders, key=lambda order: order.window.end_us))
         return metrics
 
-    def _looked(self, sites: Sequence[Site]) -> Overview:
+    def _looked(self, sites: Sequence[Target]) -> Overview:
         site = sites[-1]  # the others are the same; what only this process knows is taken when the look begins
         overview: Overview = self._carried_out(lambda: _Look(site.target, site.access, site.clock(), site.brake.remembered))
         return overview
@@ -239,7 +239,7 @@ def _send(stream: IO[bytes], value: object) -> None:
     stream.flush()
 
 
-def _seen(site: Site, order: _Look, on_progress: OnProgress) -> Overview:
+def _seen(site: Target, order: _Look, on_progress: OnProgress) -> Overview:
     site.brake.remember(order.remembered)
     return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
 
@@ -251,7 +251,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; whoever asked ends this one
     logs.configure(verbose=False, quiet_level=logging.WARNING)
     orders, answers, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr  # nothing else may write among the answers
-    site: Site | None = None
+    site: Target | None = None
 
     def on_progress(read: int, size: int) -> None:
         _send(answers, (read, size))
@@ -262,7 +262,7 @@ def main() -> None:
             logs.hide([order.target.ledger_table.get_secret_value()])
             try:
                 if isinstance(order, _Look):
-                    site = site or Site.at(order.target, order.access)  # it is always the same router
+                    site = site or Target.at(order.target, order.access)  # it is always the same router
                     answer: object = _seen(site, order, on_progress)
                 else:
                     answer = measure(order.target, order.window, on_progress)

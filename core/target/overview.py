@@ -17,7 +17,7 @@ from core.rollout.schedule import run_day
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
 from core.router.marks import BrakeReading
-from core.target.target import Facts, Site
+from core.target.target import Facts, Target
 
 _Read = TypeVar("_Read")
 _NO_MARKS = BrakeReading("", ())
@@ -61,7 +61,7 @@ class Overview:
         }
 
 
-def look(site: Site) -> Overview:
+def look(site: Target) -> Overview:
     """Look at journal, settings, brake, the running router and the ledger."""
     now = site.clock()
     unreadable: list[str] = []

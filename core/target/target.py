@@ -23,7 +23,7 @@ from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
 from core.receipts.evidence import RouterSighting
 from core.receipts.receipt import Draft
-from core.rollout.decisions import Standing, Veto
+from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, find_drift
 from core.rollout.schedule import PromotionMode, due, run_day
 from core.rollout.state import RolloutState
@@ -31,22 +31,21 @@ from core.router.backups import Backups
 from core.router.control import Router, RouterSettings
 from core.router.marks import Brake, BrakeReading
 from core.scan.tail import newest_pilot
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
+from core.system.progress import OnProgress
 from core.target.alert_path import alert_path
 
 log = logger(__name__)
 
-OnProgress = Callable[[int, int], None]
-"""Told now and then how many bytes of how many were read."""
-Measure = Callable[[Target, Window, OnProgress], WindowMetrics]
+Measure = Callable[[TargetSettings, Window, OnProgress], WindowMetrics]
 """Measures a window of a target's ledger: here (core/scan/scan.py) or in another process (core/target/observer.py)."""
 MAX_OPERATION_SECONDS = 30 * 60
 """No operation lasts longer (runbook: 30 minutes), so that no lock is ever older."""
 
 
-def measured_here(target: Target, window: Window, on_progress: OnProgress) -> WindowMetrics:
+def measured_here(target: TargetSettings, window: Window, on_progress: OnProgress) -> WindowMetrics:
     """Measure in this process."""
     from core.scan.measure import measure  # noqa: PLC0415 - numpy is slow to import, and only measuring needs it
 
@@ -75,10 +74,10 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Target:
     """A target and what operates it."""
 
-    target: Target
+    target: TargetSettings
     access: AccessPolicy
     journal: Journal
     router: Router
@@ -90,12 +89,12 @@ class Site:
     @classmethod
     def at(
         cls,
-        target: Target,
+        target: TargetSettings,
         access: AccessPolicy,
         clock: Callable[[], datetime] = utc_now,
         on_progress: OnProgress | None = None,
         measured: Measure = measured_here,
-    ) -> "Site":
+    ) -> "Target":
         """Put a site together from its target."""
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
@@ -160,9 +159,9 @@ class Site:
         drift: str | None,
         waiting: tuple[str, ...],
         report: Report | None = None,
-    ) -> Standing:
+    ) -> Preconditions:
         """Return everything on which the next step up depends: these facts, and what the settings ask."""
-        return Standing(
+        return Preconditions(
             state=state,
             stages=self.target.stages,
             now=now,
@@ -255,7 +254,7 @@ def _build() -> str:
     return f"anr {version('anr')}"
 
 
-def observed(site: Site) -> tuple[RouterSettings | None, str | None]:
+def observed(site: Target) -> tuple[RouterSettings | None, str | None]:
     """Return the router's settings, or None and why they cannot be read."""
     try:
         return site.router.settings(), None

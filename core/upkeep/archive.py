@@ -20,9 +20,10 @@ from core.receipts.chain import Sealed
 from core.receipts.evidence import Deleted, LedgerArchive
 from core.receipts.receipt import Action, Phase, Result
 from core.rollout.refusals import Code, Refuse, not_allowed
+from core.scan.index import INDEX_FILE
 from core.system.logs import logger
 from core.target.lock import operation_lock
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 from core.upkeep.archive_names import archives_to_delete, first_month_to_stay
 from core.upkeep.cut import DRAIN_SECONDS, Cut, LedgerCut
@@ -53,7 +54,7 @@ class Archived:
 class _Run:
     """One archive run: who asked for it, and what it looks at."""
 
-    site: Site
+    site: Target
     actor: Actor
     cause: str | None
     now: datetime
@@ -77,7 +78,7 @@ class _Run:
         return self.site.journal.append(self.site.draft(**{**standing, **who, **facts}))
 
 
-def archive(site: Site, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
+def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
     """Move whole past months that are older than the settings keep them out of the ledger, and delete archives that are too old.
 
     Raises:
@@ -143,11 +144,11 @@ def _cut(run: _Run, expired: tuple[str, ...]) -> Archived:
     raise ArchiveError(_still_written(site))
 
 
-def _receipt_of(site: Site, cut: Cut) -> Sealed:
+def _receipt_of(site: Target, cut: Cut) -> Sealed:
     return next(one for one in site.journal.of_operation(cut.operation) if one.receipt.id == cut.receipt_id)
 
 
-def finish_archive(site: Site) -> None:
+def finish_archive(site: Target) -> None:
     """Finish an archive that died half-way, or that the router kept from its end. The caller holds the operation lock.
 
     Raises:
@@ -169,14 +170,14 @@ def finish_archive(site: Site) -> None:
         raise ArchiveError(_still_written(site))
 
 
-def _still_written(site: Site) -> str:
+def _still_written(site: Target) -> str:
     return (
         f"The router still writes to the old file of the ledger {site.target.ledger}, and somebody to the new one. No line was "
         "lost, but those in the old file are not counted; restart the router, then run `anr recover`."
     )
 
 
-def _refuse_to_lose_lines(site: Site) -> None:
+def _refuse_to_lose_lines(site: Target) -> None:
     if not site.target.ledger_reopened_by_reload or not site.target.reload_command:
         raise ArchiveError(
             "The router keeps its ledger open, and nothing says that a reload makes it open it anew, so lines would go to the "
@@ -186,7 +187,7 @@ def _refuse_to_lose_lines(site: Site) -> None:
         raise ArchiveError(f"Archiving has to reload the router, which would change it: {drift} Nothing was changed.")
 
 
-def _reload(site: Site) -> None:
+def _reload(site: Target) -> None:
     """Make the router open its ledger anew, without changing its settings; a brake that came meanwhile wins (rule 2)."""
     try:
         site.router.reload_as_it_is(site.brake.read())
@@ -194,7 +195,7 @@ def _reload(site: Site) -> None:
         log.exception("the router could not be reloaded; whether it let go of the ledger is looked at anyway")
 
 
-def _seal(site: Site, cut: Cut) -> None:
+def _seal(site: Target, cut: Cut) -> None:
     """Record a cut whose lines are all in place; once, however often it is finished."""
     _forget_index(site)
     if not site.journal.has(cut.receipt_id):
@@ -203,8 +204,8 @@ def _seal(site: Site, cut: Cut) -> None:
         run.record(**ids, archived=cut.archives, deleted=Deleted.of(cut.expired))
 
 
-def _forget_index(site: Site) -> None:
+def _forget_index(site: Target) -> None:
     """What was read of the ledger before its late lines came is not kept: they stand before what came later."""
-    for path in site.target.run_dir.glob("ledger_index.sqlite*"):
+    for path in site.target.run_dir.glob(f"{INDEX_FILE}*"):
         with contextlib.suppress(OSError):
             path.unlink()

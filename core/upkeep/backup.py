@@ -17,14 +17,14 @@ from core.rollout.refusals import Code, Refuse, not_allowed
 from core.router.backups import Backup
 from core.system.logs import logger
 from core.target.lock import operation_lock
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 
 log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StateBackup:
     """What became of the bandit's state before something was done.
 
     Attributes:
@@ -55,7 +55,7 @@ def copy_of(backup: Backup) -> StateCopy:
     return StateCopy(name=backup.name, size=backup.size, digest=backup.digest)
 
 
-def keep_state(site: Site, now: datetime) -> Kept | Refuse:
+def keep_state(site: Target, now: datetime) -> StateBackup | Refuse:
     """Back the bandit's state up before a promotion. The caller holds the operation lock.
 
     A router that never wrote its state has none to lose, and the promotion goes on with a note. A state that cannot be
@@ -71,12 +71,12 @@ def keep_state(site: Site, now: datetime) -> Kept | Refuse:
         if earlier:
             text = f"{error} There are backups of it, so it was lost: put one back with `restore`. Nothing was promoted."
             return Refuse(Code.NO_BACKUP, text)
-        return Kept(None, note="The router has not written its state yet, so there was nothing to back up.")
+        return StateBackup(None, note="The router has not written its state yet, so there was nothing to back up.")
     except StateFileError as error:
         return Refuse(Code.NO_BACKUP, f"The bandit's state has to be backed up first. {error} Nothing was promoted.")
 
 
-def back_up(site: Site, actor: Actor, *, cause: str | None = None) -> BackedUp | Refuse:
+def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp | Refuse:
     """Back the bandit's state up, and delete the backups that are one too many.
 
     Raises:
@@ -96,7 +96,7 @@ def back_up(site: Site, actor: Actor, *, cause: str | None = None) -> BackedUp |
                 raise
             if isinstance(error, StateFileMissing) and not site.backups.found():
                 return Refuse(Code.NO_BACKUP, str(error))
-            kept, result = Kept(None, note=str(error)), Result.NOT_APPLIED
+            kept, result = StateBackup(None, note=str(error)), Result.NOT_APPLIED
         draft = site.draft(
             operation=uuid.uuid4().hex,
             ts=now,
@@ -112,23 +112,23 @@ def back_up(site: Site, actor: Actor, *, cause: str | None = None) -> BackedUp |
         return BackedUp(site.journal.append(draft))
 
 
-def _already(site: Site, cause: str | None) -> Refuse | None:
+def _already(site: Target, cause: str | None) -> Refuse | None:
     if cause is None or (seq := site.journal.find_cause(cause)) is None:
         return None
     return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
 
 
-def _taken(site: Site, now: datetime) -> Kept:
+def _taken(site: Target, now: datetime) -> StateBackup:
     backups = site.backups
     copy = copy_of(backups.take(now))
     deleted, note = discard(site)
-    return Kept(copy, deleted, note)
+    return StateBackup(copy, deleted, note)
 
 
-def discard(site: Site) -> tuple[Deleted | None, str]:
+def discard(site: Target) -> tuple[Deleted | None, str]:
     """Delete the backups that are one too many; return which, and what went wrong, as a sentence."""
     try:
-        names = site.backups.one_too_many()
+        names = site.backups.surplus()
         site.backups.delete(names)
     except StateFileError as error:
         log.warning("old backups stay: %s", error)

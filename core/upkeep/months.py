@@ -23,10 +23,11 @@ from typing import IO, Any, cast
 import msgspec
 
 from core.errors import ArchiveError
-from core.ledger.entry import MAX_LINE_BYTES, Entry, microseconds_of, read_line
+from core.ledger.entry import BOM, MAX_LINE_BYTES, Entry, microseconds_of, read_line
 from core.receipts.evidence import LedgerArchive
 from core.router.backup_names import MAX_COLLISIONS
 from core.system.files import open_regular, sync_directory
+from core.system.progress import OnProgress
 from core.upkeep.archive_names import Month, archive_name, archived_month
 
 BLANK_LINE = b" " * ((64 << 10) - 1) + b"\n"
@@ -36,11 +37,7 @@ _CATCHING_UP = 4
 """How often the new file is brought up to what the router wrote meanwhile; each time takes a fraction of the time before."""
 _LINES_PER_LOOK = 20_000
 _HEAD_LINES = 10_000
-_BOM = b"\xef\xbb\xbf"
 _DAY_US = 86_400_000_000
-
-Watch = Callable[[int, int], None]
-"""Told now and then how many bytes of how many were read; may raise to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ class Archives:
         except OSError as error:
             raise ArchiveError(f"Old archives in {self._directory} cannot be deleted ({error.strerror or error}).") from error
 
-    def count(self, until: datetime, watch: Watch | None = None) -> Sorted:
+    def count(self, until: datetime, watch: OnProgress | None = None) -> Sorted:
         """Count the lines of the months that end at `until` or earlier; nothing is written, so nothing gets room.
 
         Raises:
@@ -140,12 +137,12 @@ class Archives:
         try:
             with open_regular(self._ledger) as stream:
                 head = (stream.readline(MAX_LINE_BYTES) for _ in range(_HEAD_LINES))
-                times = (_time_of(line.removeprefix(_BOM)) for line in itertools.takewhile(bool, head))
+                times = (_time_of(line.removeprefix(BOM)) for line in itertools.takewhile(bool, head))
                 return any(t_us is not None and t_us < limit for t_us in times)
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def write(self, until: datetime, fresh: Path, *, late_seconds: float, watch: Watch | None = None) -> Sorted:
+    def write(self, until: datetime, fresh: Path, *, late_seconds: float, watch: OnProgress | None = None) -> Sorted:
         """Write the months that end at `until` or earlier as archives, and what stays to `fresh`; read all of it back.
 
         Args:
@@ -208,7 +205,9 @@ class Archives:
         shutil.copystat(self._ledger, fresh)
         return Sorted(found.archives, copied, stays, blank_lines * len(BLANK_LINE))
 
-    def _sorted(self, until: datetime, target: "_Target | None", watch: Watch | None) -> tuple[dict[Month, _Heap], int, _Heap]:
+    def _sorted(
+        self, until: datetime, target: "_Target | None", watch: OnProgress | None
+    ) -> tuple[dict[Month, _Heap], int, _Heap]:
         """Read every whole line; give those of past months to their heaps, and write the others to the new file."""
         heaps: dict[Month, _Heap] = {}
         months: dict[int, Month] = {}
@@ -220,7 +219,7 @@ class Archives:
             while read < copied:
                 line = stream.readline(min(MAX_LINE_BYTES, copied - read))
                 # the rest of a line that is too long follows its beginning, a line without a time the one before it
-                t_us = _time_of(line.removeprefix(_BOM) if read == 0 else line) if begins else None
+                t_us = _time_of(line.removeprefix(BOM) if read == 0 else line) if begins else None
                 if t_us is not None and t_us >= limit:
                     heap = rest
                 elif t_us is not None:

@@ -13,7 +13,7 @@ from core.receipts.receipt import Action, Phase
 from core.rollout.pruning import prunable
 from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
-from core.target.target import Site
+from core.target.target import Target
 from core.text import clean_text
 from core.upkeep.backup import _already
 
@@ -35,7 +35,7 @@ class Pruning:
     sealed: Sealed | None = None
 
 
-def prune(site: Site, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Pruning | Refuse:
+def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Pruning | Refuse:
     """Delete the receipts that are older than the settings keep them, and seal them in a checkpoint.
 
     Receipts that an open hold, a waiting request or an intent without an outcome needs stay, with all after them. A cause

@@ -9,26 +9,26 @@ import pytest
 from bot.jobs import Jobs
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
-from core.target.target import Site
-from tests.support.rig import House, house, slots  # noqa: F401 - fixtures of the other folder
+from core.target.target import Target
+from tests.support.rig import Rig, rig, slots  # noqa: F401 - fixtures of the other folder
 
 STEP = timedelta(minutes=20)
 
 
-def scheduled(house: House, zone: str, at: time) -> House:  # noqa: F811 - the fixture's name
+def scheduled(rig: Rig, zone: str, at: time) -> Rig:  # noqa: F811 - the fixture's name
     """The same house with a daily run that only reports, at a local time of a zone."""
     schedule = Schedule(zone=zone, at=at, promotion=PromotionMode.OFF)
-    target = house.target.model_copy(update={"schedule": schedule})
-    return House(Site.at(target, house.site.access, house.clock), house.clock, house.statuses, house.people)
+    target = rig.target.model_copy(update={"schedule": schedule})
+    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
-def live_through(house: House, moments: Iterable[datetime]) -> list[tuple[str, datetime]]:  # noqa: F811
+def live_through(rig: Rig, moments: Iterable[datetime]) -> list[tuple[str, datetime]]:  # noqa: F811
     """Let the job look at each of these moments; return the runs that were made: local date and moment."""
-    jobs = Jobs(house.site, lambda: None, lambda _found: None)
+    jobs = Jobs(rig.site, lambda: None, lambda _found: None)
     for moment in moments:
-        house.clock.now = moment
+        rig.clock.now = moment
         jobs._daily()
-    receipts = (one.receipt for one in house.site.journal.receipts())
+    receipts = (one.receipt for one in rig.site.journal.receipts())
     return [(str(one.cause).removeprefix("daily:"), one.ts) for one in receipts if one.action is Action.DAILY]
 
 
@@ -61,7 +61,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("zone", "day", "at"), CHANGES)
 def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
-    house: House,  # noqa: F811
+    rig: Rig,  # noqa: F811
     zone: str,
     day: str,
     at: time,
@@ -72,7 +72,7 @@ def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
     days = [change + timedelta(days=one) for one in (-1, 0, 1)]
     local = ZoneInfo(zone)
     begin, end = (datetime.combine(one, time(0), local).astimezone(UTC) for one in (days[0], change + timedelta(days=2)))
-    runs = live_through(scheduled(house, zone, at), ticks(begin, end))
+    runs = live_through(scheduled(rig, zone, at), ticks(begin, end))
     assert [made for made, _ in runs] == [one.isoformat() for one in days]
     for one, (_, moment) in zip(days, runs, strict=True):
         due = datetime.combine(one, at, local).astimezone(UTC)
@@ -88,16 +88,16 @@ def test_the_changes_that_are_tried_are_changes(zone: str, day: str, at: time) -
     assert len(offsets) == 2
 
 
-def test_a_date_that_a_zone_skips_has_no_run_of_its_own(house: House) -> None:  # noqa: F811
+def test_a_date_that_a_zone_skips_has_no_run_of_its_own(rig: Rig) -> None:  # noqa: F811
     """Samoa had no 30 December 2011: the runs are those of the 29th and the 31st."""
     begin = datetime(2011, 12, 29, tzinfo=ZoneInfo("Pacific/Apia")).astimezone(UTC)
-    runs = live_through(scheduled(house, "Pacific/Apia", time(9, 5)), ticks(begin, begin + timedelta(hours=48)))
+    runs = live_through(scheduled(rig, "Pacific/Apia", time(9, 5)), ticks(begin, begin + timedelta(hours=48)))
     assert [made for made, _ in runs] == ["2011-12-29", "2011-12-31"]
 
 
-def test_a_leap_day_has_its_run(house: House) -> None:  # noqa: F811
+def test_a_leap_day_has_its_run(rig: Rig) -> None:  # noqa: F811
     """29 February is a date like any other, and so is the day after it."""
-    runs = live_through(scheduled(house, "UTC", time(9, 5)), ticks(utc("2024-02-28"), utc("2024-03-02")))
+    runs = live_through(scheduled(rig, "UTC", time(9, 5)), ticks(utc("2024-02-28"), utc("2024-03-02")))
     assert [made for made, _ in runs] == ["2024-02-28", "2024-02-29", "2024-03-01"]
 
 
@@ -111,7 +111,7 @@ def test_a_leap_day_has_its_run(house: House) -> None:  # noqa: F811
     ],
 )
 def test_a_clock_that_jumps_makes_no_second_run_and_loses_none(
-    house: House,  # noqa: F811
+    rig: Rig,  # noqa: F811
     begins: str,
     jumps_at: str,
     hours: int,
@@ -119,7 +119,7 @@ def test_a_clock_that_jumps_makes_no_second_run_and_loses_none(
     """The run's key is its date: whatever the clock does, each date has one."""
     before = ticks(utc(begins), utc(jumps_at))
     after = ticks(utc(jumps_at) + timedelta(hours=hours), utc("2025-10-02T12:00"))
-    runs = live_through(scheduled(house, "UTC", time(9, 5)), [*before, *after])
+    runs = live_through(scheduled(rig, "UTC", time(9, 5)), [*before, *after])
     assert [made for made, _ in runs] == ["2025-10-01", "2025-10-02"]
 
 
@@ -135,20 +135,20 @@ def test_a_clock_that_jumps_makes_no_second_run_and_loses_none(
     ],
 )
 def test_a_run_that_was_missed_at_0905_is_made_on_return_within_the_grace(
-    house: House,  # noqa: F811
+    rig: Rig,  # noqa: F811
     returns: str,
     expected: list[tuple[str, str]],
 ) -> None:
     """The process was down at 09:05 on 1 October: late it runs once, after the grace not at all, and never two at once."""
     begin = utc(returns)
     looks = [utc("2025-10-01T09:04"), *ticks(begin, min(begin + timedelta(hours=3), utc("2025-10-02T12:00")))]
-    runs = live_through(scheduled(house, "UTC", time(9, 5)), looks)
+    runs = live_through(scheduled(rig, "UTC", time(9, 5)), looks)
     assert [(made, f"{at:%Y-%m-%dT%H:%M}") for made, at in runs] == expected
 
 
-def test_two_bots_make_one_run(house: House) -> None:  # noqa: F811
+def test_two_bots_make_one_run(rig: Rig) -> None:  # noqa: F811
     """The journal has one run of a date, whichever process looked first."""
-    first, second = scheduled(house, "UTC", time(9, 5)), scheduled(house, "UTC", time(9, 5))
+    first, second = scheduled(rig, "UTC", time(9, 5)), scheduled(rig, "UTC", time(9, 5))
     for moment in ticks(utc("2025-10-01T09:00"), utc("2025-10-01T11:00")):
         for one in (first, second):
             live_through(one, [moment])

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from bot.playground.process import environment
 from bot.playground.server import Playground
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.browser import ARTIFACTS, WAIT, type_in
 from tests.support.workspace import done
 
@@ -74,14 +74,14 @@ async def test_forms_are_filled_in_with_the_keyboard_alone(page: Page, played: t
 @pytest.mark.browser
 async def test_a_form_that_is_cancelled_does_nothing(page: Page, played: tuple[Playground, Settings]) -> None:
     """Escape closes the form, and no receipt is written."""
-    before = done(Site.at(played[1].target, played[1].access))
+    before = done(Target.at(played[1].target, played[1].access))
     await type_in(page, "/anr help")
     await page.get_by_role("button", name="Promote…", exact=True).click()
     await expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT)
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden(timeout=WAIT)
     assert played[0].open_views("U0OLIVIA") == []
-    assert done(Site.at(played[1].target, played[1].access)) == before
+    assert done(Target.at(played[1].target, played[1].access)) == before
 
 
 @pytest.mark.browser

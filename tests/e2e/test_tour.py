@@ -5,7 +5,7 @@ from playwright.async_api import Locator, Page, expect
 
 from bot.playground.server import Playground
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.browser import WAIT, be, picture, type_in
 
 Played = tuple[Playground, Settings]
@@ -110,7 +110,7 @@ async def test_a_freeze_that_keeps_the_stage_and_its_end(page: Page, played: Pla
     await form.get_by_role("button", name="Lift the holds").click()
     await expect(log).to_contain_text("“a bad deploy, reverted”", timeout=WAIT)
     await picture(page, "tour-10-unfrozen")
-    (left,) = Site.at(played[1].target, played[1].access).journal.state().holds
+    (left,) = Target.at(played[1].target, played[1].access).journal.state().holds
     assert left.reason == "the fair in Basel"
 
 
@@ -159,7 +159,7 @@ async def test_a_backup_is_restored_by_two_people(page: Page, played: Played) ->
     await page.get_by_role("button", name="Restore", exact=True).click()
     await expect(log).to_contain_text("The rollout is frozen", timeout=WAIT)
     await picture(page, "tour-15-restored")
-    assert Site.at(played[1].target, played[1].access).journal.state().frozen
+    assert Target.at(played[1].target, played[1].access).journal.state().frozen
 
 
 @pytest.mark.browser

@@ -8,7 +8,7 @@ import pytest_asyncio
 from bot.playground.demo import scenery, stage
 from bot.playground.server import Playground
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +32,9 @@ async def played(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
 
 
 @pytest.fixture
-def site(played: tuple[Playground, Settings]) -> Site:
+def site(played: tuple[Playground, Settings]) -> Target:
     _, settings = played
-    return Site.at(settings.target, settings.access)
+    return Target.at(settings.target, settings.access)
 
 
 @pytest_asyncio.fixture(params=["socket-mode", "http-mode"])

@@ -11,7 +11,7 @@ from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.actors import Approvable, ApprovalRule
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_waiting_cards import spoil
 from tests.support.workspace import WAIT, Played, cards, pilot_in, said, shown, whispers
 
@@ -74,7 +74,7 @@ async def test_an_approver_breaks_the_glass_and_another_reviews_it(played: Playe
     reviewed = cards(playground, "Break-glass promotion: 10 % → 25 %")
     assert [one["ts"] for one in reviewed] == [card["ts"]]
     assert "ask_review" not in said(reviewed[0])
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     assert site.journal.state().unreviewed is None
     assert site.journal.verify()[1] == ()
 
@@ -88,17 +88,17 @@ async def alone_is_refused(playground: Playground, user: str) -> None:
 
 
 @pytest_asyncio.fixture
-async def braking(scene: Played) -> AsyncIterator[tuple[Playground, Settings, Site]]:
+async def braking(scene: Played) -> AsyncIterator[tuple[Playground, Settings, Target]]:
     """The bot with settings that want an approval for rollback and freeze."""
     playground, settings = scene
     asking = settings.model_copy(update={"approvals": BRAKES})
     async with running(asking):
         await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
-        yield playground, asking, Site.at(asking.target, asking.access)
+        yield playground, asking, Target.at(asking.target, asking.access)
 
 
 @pytest.mark.parametrize("word", ["rollback", "freeze"])
-async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playground, Settings, Site], word: str) -> None:
+async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playground, Settings, Target], word: str) -> None:
     """It is asked for, nothing changes, another person's click makes the router safe, and the one card tells it all."""
     playground, settings, site = braking
     await playground.slash("U0MEMBER", CHANNEL, "/anr", f"{word} p99 is high")
@@ -120,7 +120,7 @@ async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playgr
 
 @pytest.mark.parametrize("how", ["button", "typed"])
 async def test_whoever_cannot_wait_brakes_alone_and_the_others_are_told(
-    braking: tuple[Playground, Settings, Site], how: str
+    braking: tuple[Playground, Settings, Target], how: str
 ) -> None:
     """From the card or with `--now`: safe at once, the approvers named, the request over."""
     playground, settings, site = braking

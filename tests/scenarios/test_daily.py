@@ -8,7 +8,7 @@ from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.rollout.schedule import PromotionMode, Schedule
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
 
 
@@ -51,7 +51,7 @@ async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: P
     assert len(report) == 1
     assert "PASS" in said(report[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.50"
-    assert Site.at(settings.target, settings.access).journal.state().stage == 50
+    assert Target.at(settings.target, settings.access).journal.state().stage == 50
 
 
 async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: Played) -> None:

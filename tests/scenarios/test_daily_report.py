@@ -8,7 +8,7 @@ from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_daily import due_now, promoted_by_people
 from tests.support.workspace import WAIT, Played, cards, said, shown, whispers
 
@@ -48,7 +48,7 @@ async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details
         drawn = playground.workspace.files[picture["slack_file"]["id"]]
         assert drawn.content.startswith(b"\x89PNG")
         assert "Chart by the hour" in picture["alt_text"]
-        receipts = Site.at(settings.target, settings.access).journal.receipts()
+        receipts = Target.at(settings.target, settings.access).journal.receipts()
         (sealed,) = (one for one in receipts if one.receipt.action is Action.DAILY)
         assert f"receipt `{sealed.mark}`" in said(report)
         assert "https://wiki.example/runbook" in said(report)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in
 
 
@@ -21,7 +21,7 @@ async def test_a_click_after_the_expiry_ends_the_card(scene: Played) -> None:
     assert ended["ts"] == card["ts"]
     assert not has_button(ended)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
-    assert Site.at(settings.target, settings.access).journal.pending() == ()
+    assert Target.at(settings.target, settings.access).journal.pending() == ()
 
 
 async def test_a_request_that_expired_while_the_bot_was_away_loses_its_buttons(scene: Played) -> None:

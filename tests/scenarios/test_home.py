@@ -11,7 +11,7 @@ from bot.playground.server import Playground
 from core.actors import Actor, ActorKind
 from core.brake import brake
 from core.receipts.receipt import Action
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, pilot_in, said, shown, whispers
 
 
@@ -68,7 +68,7 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
-async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, site: Site) -> None:
+async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, site: Target) -> None:
     """The home's button has the check that the card's button has."""
     playground, _ = played
     await asked(playground)
@@ -78,7 +78,7 @@ async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, site
     assert len(site.journal.pending()) == 1
 
 
-async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, site: Site) -> None:
+async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, site: Target) -> None:
     """The modal that asked says what was done, and the router is named."""
     playground, _ = played
     await opened(playground, "U0MEMBER")
@@ -99,7 +99,7 @@ async def test_a_guest_and_a_stranger_see_nothing_in_their_homes(played: Played)
         assert not [block for block in view["blocks"] if block["type"] == "actions"]
 
 
-async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Site) -> None:
+async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Target) -> None:
     """No channel and no answer address: the modal opens, acts, and says so in its place."""
     playground, settings = played
     await playground.shortcut("U0MEMBER", "freeze_anr")
@@ -113,7 +113,7 @@ async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Site) ->
 
 
 @pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"])
-async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(played: Played, site: Site, user: str) -> None:
+async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(played: Played, site: Target, user: str) -> None:
     """The modal turns into a refusal as soon as it is known who it is, and a submission that was quicker does nothing."""
     playground, _ = played
     await playground.slash(user, CHANNEL, "/anr", "freeze first")  # so that the bot knows them as what they are
@@ -145,7 +145,7 @@ async def test_a_home_that_was_open_before_a_restart_is_kept_up_to_date_after_it
     playground, settings = scene
     async with running(settings):
         await opened(playground, "U0OLIVIA")
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
     await asyncio.to_thread(brake.freeze, site, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
     async with running(settings):

@@ -8,7 +8,7 @@ import pytest
 from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.receipts.receipt import Action
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
 
 HOSTILE = "<!channel> <@U0AARON> <https://evil.example|the runbook> *bold* `code` & \u202egnp.exe\x00\n"
@@ -27,7 +27,7 @@ def left_to_slack(part: object) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("word", ["promote", "rollback", "freeze"])
-async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played: Played, site: Site, word: str) -> None:
+async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played: Played, site: Target, word: str) -> None:
     """It calls nobody, links nowhere and is cut where a receipt ends; the operation itself is done."""
     playground, _ = played
     reason = (HOSTILE * 60)[:4000]
@@ -45,7 +45,7 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
 
 
 @pytest.mark.parametrize("stage", ["11", "50", "999", "0x19"])
-async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Played, site: Site, stage: str) -> None:
+async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Played, site: Target, stage: str) -> None:
     """The answer names what is possible; nothing is asked for. What is no number is a reason."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"promote {stage}")
@@ -56,7 +56,7 @@ async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Playe
     assert site.journal.pending() == ()
 
 
-async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, site: Site) -> None:
+async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, site: Target) -> None:
     """Promote and status both name the file; the rest of the status is still there."""
     playground, settings = played
     settings.target.ledger.unlink()
@@ -86,7 +86,7 @@ async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: 
     assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
 
 
-async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site: Site) -> None:
+async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site: Target) -> None:
     """The click is answered with what to do; when the lock is gone the same click promotes."""
     playground, settings = played
     card = await asked(playground)
@@ -102,7 +102,7 @@ async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site:
     assert site.journal.verify()[1] == ()
 
 
-async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: Played, site: Site) -> None:
+async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: Played, site: Target) -> None:
     """The promotion is recorded as not applied; the card says what went wrong."""
     playground, settings = played
     card = await asked(playground)
@@ -118,7 +118,7 @@ async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: P
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
 
 
-async def test_a_guest_cannot_use_the_buttons_either(played: Played, site: Site) -> None:
+async def test_a_guest_cannot_use_the_buttons_either(played: Played, site: Target) -> None:
     """A click by somebody without a role is refused to them alone, and the card still waits."""
     playground, _ = played
     card = await asked(playground)

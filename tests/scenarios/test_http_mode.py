@@ -12,7 +12,7 @@ from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
 from core.errors import ConfigurationError
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.conftest import free_port
 from tests.support.workspace import WAIT, cards, done, whispers
 
@@ -30,7 +30,7 @@ async def test_a_replayed_request_does_nothing(over_http: tuple[Playground, Sett
     playground.signed_http.age_seconds = age_seconds
     delivery = await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback")
     assert not delivery.acked
-    assert done(Site.at(settings.target, settings.access)) == ["init"]
+    assert done(Target.at(settings.target, settings.access)) == ["init"]
 
 
 async def test_a_request_that_was_long_on_its_way_is_taken_once(over_http: tuple[Playground, Settings]) -> None:
@@ -42,7 +42,7 @@ async def test_a_request_that_was_long_on_its_way_is_taken_once(over_http: tuple
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     await playground.redeliver(delivery, retry_num=1, retry_reason="http_timeout")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
-    assert done(Site.at(settings.target, settings.access)) == ["init", "rollback"]
+    assert done(Target.at(settings.target, settings.access)) == ["init", "rollback"]
 
 
 async def test_a_port_that_is_taken_stops_the_bot_with_a_sentence(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.receipts.receipt import Action, Phase
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, denied, pilot_in, whispers
 
 
 def effects(settings: Settings, action: Action) -> int:
     """How many receipts say that it was done."""
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     try:
         done = [one.receipt for one in site.journal.receipts() if one.receipt.action is action]
         return len([receipt for receipt in done if receipt.phase is not Phase.INTENT])
@@ -57,7 +57,7 @@ async def test_an_unfreeze_delivered_again_lifts_no_later_hold(scene: Played) ->
         await playground.wait_for(lambda: effects(settings, Action.FREEZE) == 2, WAIT)
         await playground.redeliver(lifted)
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "already"), WAIT)
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     assert [hold.reason for hold in site.journal.state().holds] == ["more errors"]
     site.journal.close()
 

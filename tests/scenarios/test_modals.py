@@ -6,7 +6,7 @@ from typing import Any
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.receipts.receipt import Action
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, shown, whispers
 
 
@@ -49,7 +49,7 @@ async def test_a_lower_stage_is_chosen_and_happens_at_once(played: Played) -> No
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
 
 
-async def test_a_freeze_acts_at_once_and_once(played: Played, site: Site) -> None:
+async def test_a_freeze_acts_at_once_and_once(played: Played, site: Target) -> None:
     """Without a reason too; the same submission delivered again has no second effect."""
     playground, settings = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -61,7 +61,7 @@ async def test_a_freeze_acts_at_once_and_once(played: Played, site: Site) -> Non
     assert [one.receipt.action for one in site.journal.receipts()].count(Action.FREEZE) == 1
 
 
-async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, site: Site) -> None:
+async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, site: Target) -> None:
     """Promotions are held, the router is not touched, and the card says both and when it ends."""
     playground, settings = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -76,7 +76,7 @@ async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, sit
     assert (hold.keeps_stage, (hold.expires_at - hold.since).days) == (True, 2)
 
 
-async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(played: Played, site: Site) -> None:
+async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(played: Played, site: Target) -> None:
     """The modal stays open with what was typed, and the router is as it was."""
     playground, _ = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -89,7 +89,7 @@ async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
 
 
-async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, site: Site) -> None:
+async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, site: Target) -> None:
     """The modal names both holds; only the one that was chosen is lifted, and the rollout stays frozen."""
     playground, _ = played
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors in the checkout")
@@ -109,7 +109,7 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, si
     assert site.journal.state().holds == (second,)
 
 
-async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: Played, site: Site) -> None:
+async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: Played, site: Target) -> None:
     """The list has the backup that was made, the card names it, and the rollout is not frozen yet."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backup")
@@ -188,7 +188,7 @@ async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(play
     await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
 
 
-async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: Site) -> None:
+async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: Target) -> None:
     """The role is looked up before the questions are asked, and there is nothing to submit."""
     playground, _ = played
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors")
@@ -199,7 +199,7 @@ async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: 
     assert site.journal.state().frozen
 
 
-async def test_a_guest_sees_no_form_even_on_a_stale_card(played: Played, site: Site) -> None:
+async def test_a_guest_sees_no_form_even_on_a_stale_card(played: Played, site: Target) -> None:
     """A click from outside opens a modal that only refuses; the request still waits."""
     playground, _ = played
     card = await asked(playground)

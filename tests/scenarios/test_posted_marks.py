@@ -5,11 +5,11 @@ import sqlite3
 from contextlib import closing
 
 from bot.playground.demo import CHANNEL
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, cards, whispers
 
 
-async def test_a_deleted_tail_is_told_by_what_was_posted(played: Played, site: Site) -> None:
+async def test_a_deleted_tail_is_told_by_what_was_posted(played: Played, site: Target) -> None:
     """Rows and files of the newest receipts are gone: the chain holds by itself, and `/anr verify` says that it was cut."""
     playground, settings = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback errors")

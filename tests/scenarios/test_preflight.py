@@ -9,7 +9,7 @@ from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.rollout.schedule import Schedule
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_daily import due_now, promoted_by_people, scheduled
 from tests.support.workspace import WAIT, Played, cards, pilot_in, said, shown
 
@@ -48,7 +48,7 @@ async def test_a_run_that_is_announced_can_be_skipped_and_then_promotes_nothing(
     veto = cards(playground, "Skipped: nothing is promoted by the run of")
     assert len(veto) == 1
     assert "“migration &lt;!channel&gt; at ten”" in said(veto[0])
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     assert [one.receipt.action for one in site.journal.receipts()].count(Action.SKIP) == 1
     async with running(due_now(settings)):
         await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)

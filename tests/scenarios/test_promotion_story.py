@@ -11,7 +11,7 @@ from core.actors import Actor, ActorKind, Role
 from core.brake import brake
 from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, denied, done, has_button, pilot_in, said, whispers
 
 
@@ -19,7 +19,7 @@ def more_whispers(playground: Playground, user: str, than: int) -> bool:
     return len(playground.ephemerals(user)) > than
 
 
-async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played: Played, site: Site) -> None:
+async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played: Played, site: Target) -> None:
     """Asked by one, refused to the same, approved by another: the settings change, the card ends, the receipts verify."""
     playground, settings = played
     card = await asked(playground)
@@ -41,7 +41,7 @@ async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played
     assert site.journal.state().stage == 25
 
 
-async def test_a_denied_request_promotes_nothing_and_names_who_denied(played: Played, site: Site) -> None:
+async def test_a_denied_request_promotes_nothing_and_names_who_denied(played: Played, site: Target) -> None:
     """Deny ends the request: the card says who, the buttons are gone, the pilot stays."""
     playground, settings = played
     card = await asked(playground)
@@ -53,7 +53,7 @@ async def test_a_denied_request_promotes_nothing_and_names_who_denied(played: Pl
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
 
 
-async def test_two_approvers_who_click_at_once_promote_once(played: Played, site: Site) -> None:
+async def test_two_approvers_who_click_at_once_promote_once(played: Played, site: Target) -> None:
     """Two simultaneous approvals have one effect, and both people get an answer."""
     playground, _ = played
     card = await asked(playground)
@@ -66,7 +66,7 @@ async def test_two_approvers_who_click_at_once_promote_once(played: Played, site
     assert [(receipt.result, receipt.stage_after) for receipt in outcomes] == [("applied", 25)]
 
 
-async def test_a_freeze_between_request_and_click_wins(played: Played, site: Site) -> None:
+async def test_a_freeze_between_request_and_click_wins(played: Played, site: Target) -> None:
     """What was frozen after it was asked is not promoted by a click, and the card says why."""
     playground, settings = played
     card = await asked(playground)
@@ -80,7 +80,7 @@ async def test_a_freeze_between_request_and_click_wins(played: Played, site: Sit
     assert site.journal.state().frozen
 
 
-async def test_gates_that_turned_red_between_request_and_click_stop_the_promotion(played: Played, site: Site) -> None:
+async def test_gates_that_turned_red_between_request_and_click_stop_the_promotion(played: Played, site: Target) -> None:
     """Everything is measured again at the click."""
     playground, settings = played
     card = await asked(playground)
@@ -91,7 +91,7 @@ async def test_gates_that_turned_red_between_request_and_click_stop_the_promotio
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
 
 
-async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(played: Played, site: Site) -> None:
+async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(played: Played, site: Target) -> None:
     """The router is safe before Slack hears of it; the story is told when Slack is back."""
     playground, settings = played
     playground.api.down = True
@@ -105,7 +105,7 @@ async def test_slack_is_down_during_a_rollback_and_the_message_comes_later(playe
     assert "`oncall` (terminal)" in said(cards(playground, "Rolled back")[0])
 
 
-async def test_a_rollback_typed_while_slacks_api_is_down_acts_at_once(played: Played, site: Site) -> None:
+async def test_a_rollback_typed_while_slacks_api_is_down_acts_at_once(played: Played, site: Target) -> None:
     """Slack delivers the command and takes no call: no name, no answer, no message, and the router is safe all the same."""
     playground, _ = played
     await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
@@ -121,7 +121,7 @@ async def test_a_rollback_typed_while_slacks_api_is_down_acts_at_once(played: Pl
     assert done(site) == [Action.INIT, Action.ROLLBACK]
 
 
-async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played, site: Site) -> None:
+async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played, site: Target) -> None:
     """Slack takes the command but does not say who typed it: the router is safe before Slack answers."""
     playground, settings = played
     answering = playground.stall("users.info")
@@ -131,7 +131,7 @@ async def test_slack_hangs_and_the_rollback_does_not_wait_for_it(played: Played,
     answering.set()
 
 
-async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played, site: Site) -> None:
+async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played, site: Target) -> None:
     """Who was a guest when Slack last said so cannot use its silence."""
     playground, _ = played
     await playground.slash("U0GUEST", CHANNEL, "/anr", "status")
@@ -144,7 +144,7 @@ async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played,
     assert done(site) == [Action.INIT]
 
 
-async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Played, site: Site) -> None:
+async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Played, site: Target) -> None:
     """Promotion fails closed: an approver whom Slack does not confirm is refused, and the request waits."""
     playground, _ = played
     card = await asked(playground)
@@ -154,7 +154,7 @@ async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Pla
     assert len(site.journal.pending()) == 1
 
 
-async def test_a_step_down_between_request_and_click_makes_the_card_stale(played: Played, site: Site) -> None:
+async def test_a_step_down_between_request_and_click_makes_the_card_stale(played: Played, site: Target) -> None:
     """The request was made at 10 %: after a step down to 0 % the click promotes nothing, and the card says so."""
     playground, settings = played
     card = await asked(playground)
@@ -169,7 +169,7 @@ async def test_a_step_down_between_request_and_click_makes_the_card_stale(played
     assert site.journal.state().stage == 0
 
 
-async def test_a_redelivered_click_approves_once(played: Played, site: Site) -> None:
+async def test_a_redelivered_click_approves_once(played: Played, site: Target) -> None:
     """The same envelope again finds the request answered; nothing is promoted twice, and the person is told."""
     playground, settings = played
     card = await asked(playground)
@@ -184,7 +184,7 @@ async def test_a_redelivered_click_approves_once(played: Played, site: Site) -> 
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
-async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> None:
+async def test_a_redelivered_command_asks_once(played: Played, site: Target) -> None:
     """The same envelope again has no second effect, and the person is told so."""
     playground, _ = played
     delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
@@ -195,7 +195,7 @@ async def test_a_redelivered_command_asks_once(played: Played, site: Site) -> No
 
 
 @pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"], ids=["guest", "other-workspace"])
-async def test_who_is_no_full_member_may_do_nothing(played: Played, site: Site, user: str) -> None:
+async def test_who_is_no_full_member_may_do_nothing(played: Played, site: Target, user: str) -> None:
     """A guest and somebody of another workspace get a refusal from every word that does something; no receipt is written."""
     playground, _ = played
     before = done(site)

@@ -7,7 +7,7 @@ from bot.playground.demo import CHANNEL
 from core.actors import Actor, ActorKind
 from core.operations import propose, results
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, cards, stories, whispers
 
 
@@ -29,7 +29,7 @@ async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> No
 async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(scene: Played) -> None:
     """A request made at the terminal gets its card when the bot starts."""
     playground, settings = scene
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
     order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
     asked = await asyncio.to_thread(propose.propose, site, order)
@@ -48,4 +48,4 @@ async def test_without_approvers_nothing_can_be_promoted_and_the_answer_says_wha
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Set `approvers` in the settings"), WAIT)
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback")
         await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
-    assert Site.at(alone.target, alone.access).journal.pending() == ()
+    assert Target.at(alone.target, alone.access).journal.pending() == ()

@@ -5,7 +5,7 @@ import json
 from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.rollout.schedule import PromotionMode
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_daily import due_now, never
 from tests.support.workspace import WAIT, Played, cards, has_button, pilot_in, said, whispers
 
@@ -17,7 +17,7 @@ async def test_a_state_is_backed_up_listed_and_restored_after_an_approval(scene:
     async with running(never(settings)):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backup")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "anr_state_"), WAIT)
-        newest = Site.at(target, settings.access).backups.found()[0]
+        newest = Target.at(target, settings.access).backups.found()[0]
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backups")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", newest.digest[:12]), WAIT)
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"restore {newest.name} it learned nonsense")
@@ -34,7 +34,7 @@ async def test_a_state_is_backed_up_listed_and_restored_after_an_approval(scene:
     assert over["ts"] == card["ts"]
     assert not has_button(over)
     assert "<@U0AARON>" in said(over)
-    state = Site.at(target, settings.access).journal.state()
+    state = Target.at(target, settings.access).journal.state()
     assert (state.frozen, state.epoch, state.stage) == (True, 1, 0)
     assert pilot_in(target.settings_file) == "NOVA_ANR_PILOT=0.00"
 
@@ -57,6 +57,6 @@ async def test_the_bot_backs_the_state_up_once_a_day(scene: Played) -> None:
             await playground.slash("U0OLIVIA", CHANNEL, "/anr", "verify")
             await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "receipts verify"), WAIT)
     assert len(cards(playground, "State backed up")) == 1
-    (backup,) = Site.at(settings.target, settings.access).backups.found()
+    (backup,) = Target.at(settings.target, settings.access).backups.found()
     assert backup.valid
     assert json.loads((settings.target.backups_dir / backup.name).read_bytes())["model"] == "linucb"

@@ -9,15 +9,15 @@ from bot.playground.server import Playground
 from bot.playground.workspace.workspace import BOT_USER
 from core.actors import Actor, ActorKind
 from core.operations import propose
-from core.settings.target import Target
-from core.target.target import Site
+from core.settings.target import TargetSettings
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, cards, pilot_in, said
 
 STAGING_CHANNEL = "C0RANDOM"
 
 
 @pytest_asyncio.fixture
-async def two(scene: Played) -> AsyncIterator[tuple[Playground, Target, Target]]:
+async def two(scene: Played) -> AsyncIterator[tuple[Playground, TargetSettings, TargetSettings]]:
     """The playground with a bot that operates two routers, staging in a channel of its own."""
     playground, settings = scene
     production = settings.target
@@ -40,7 +40,7 @@ async def two(scene: Played) -> AsyncIterator[tuple[Playground, Target, Target]]
     )
     await asyncio.to_thread(staging.settings_file.write_text, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", "utf-8")
     await asyncio.to_thread(staging.ledger.write_bytes, production.ledger.read_bytes())
-    site = Site.at(staging, settings.access)
+    site = Target.at(staging, settings.access)
     roles = settings.access.roles_of(OPERATOR, full_member=True)
     propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
     site.journal.close()
@@ -49,7 +49,7 @@ async def two(scene: Played) -> AsyncIterator[tuple[Playground, Target, Target]]
         yield playground, production, staging
 
 
-async def test_a_command_names_the_router_that_it_is_for(two: tuple[Playground, Target, Target]) -> None:
+async def test_a_command_names_the_router_that_it_is_for(two: tuple[Playground, TargetSettings, TargetSettings]) -> None:
     """Rolling back staging leaves production alone, and the story stands in staging's channel."""
     playground, production, staging = two
     await playground.slash(OPERATOR, CHANNEL, "/anr", "rollback staging errors")
@@ -59,7 +59,7 @@ async def test_a_command_names_the_router_that_it_is_for(two: tuple[Playground, 
     assert cards(playground, "Rolled back") == []
 
 
-async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playground, Target, Target]) -> None:
+async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playground, TargetSettings, TargetSettings]) -> None:
     """Where exactly one router is operated in the channel, it is the one that is meant."""
     playground, _, _ = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
@@ -67,7 +67,9 @@ async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playgrou
     assert cards(playground, "Approval wanted") == []
 
 
-async def test_an_approval_reaches_the_router_that_it_was_asked_for(two: tuple[Playground, Target, Target]) -> None:
+async def test_an_approval_reaches_the_router_that_it_was_asked_for(
+    two: tuple[Playground, TargetSettings, TargetSettings],
+) -> None:
     """A button carries an id and no name, and still only its own router moves."""
     playground, production, staging = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")

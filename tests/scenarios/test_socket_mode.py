@@ -9,7 +9,7 @@ import pytest_asyncio
 from bot.playground.demo import CHANNEL, stage
 from bot.playground.server import Playground
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, done, pilot_in, whispers
 
 
@@ -49,7 +49,7 @@ async def test_an_envelope_whose_acknowledgement_was_lost_comes_again_and_has_on
     await reconnected(playground, "cut")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
     assert delivery.attempts == 2
-    assert done(Site.at(settings.target, settings.access)) == ["init", "rollback"]
+    assert done(Target.at(settings.target, settings.access)) == ["init", "rollback"]
 
 
 async def test_a_connection_that_was_cut_while_slack_was_down_comes_back(over_socket: Played) -> None:

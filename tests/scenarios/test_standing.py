@@ -15,7 +15,7 @@ from core.gates.guard import GuardMode, GuardPolicy
 from core.rollout.state import RolloutState
 from core.settings.settings import Settings
 from core.system.logs import configure, hide
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, cards, pilot_in, said, whispers
 
 
@@ -43,7 +43,7 @@ async def test_why_and_next_are_answered_with_owners_and_ways_out(played: Played
     assert "<!channel>" not in answer
     await playground.slash("U0PRIYA", CHANNEL, "/anr", "next")
     await playground.wait_for(lambda: whispers(playground, "U0PRIYA", "Next scheduled run"), WAIT)
-    hold = Site.at(settings.target, settings.access).journal.state().holds[0]
+    hold = Target.at(settings.target, settings.access).journal.state().holds[0]
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"unfreeze {hold.id[:8]} done")
     await playground.wait_for(lambda: cards(playground, "Unfrozen"), WAIT)
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule resume")
@@ -79,7 +79,7 @@ async def test_a_drift_downwards_is_accepted(played: Played) -> None:
 
 
 def state_of(settings: Settings) -> RolloutState:
-    return Site.at(settings.target, settings.access).journal.state()
+    return Target.at(settings.target, settings.access).journal.state()
 
 
 async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(played: Played) -> None:

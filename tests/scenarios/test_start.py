@@ -14,7 +14,7 @@ from bot.playground.demo import scenery
 from bot.playground.process import environment
 from core.errors import ConfigurationError
 from core.receipts.receipt import Action
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_daily import due_now, never
 from tests.support.workspace import WAIT, Played, asked, cards
 
@@ -22,7 +22,7 @@ from tests.support.workspace import WAIT, Played, asked, cards
 async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tells_it_later(scene: Played) -> None:
     """Slack delays no operation: the run of the day is made, and its report is posted when Slack is back."""
     playground, settings = scene
-    site = Site.at(settings.target, settings.access)
+    site = Target.at(settings.target, settings.access)
     playground.api.down = True
 
     async def serve() -> None:

@@ -7,7 +7,7 @@ from bot.app import running
 from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.test_daily import never
 from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
 
@@ -49,7 +49,7 @@ async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scen
     assert not has_button(ended)
     assert "rollbacks" in said(ended)
     assert posted(playground) == 1
-    receipts = [one.receipt for one in Site.at(settings.target, settings.access).journal.receipts()]
+    receipts = [one.receipt for one in Target.at(settings.target, settings.access).journal.receipts()]
     assert [one.action for one in receipts].count(Action.STALE) == 1
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
 
@@ -64,4 +64,4 @@ async def test_a_router_whose_health_is_silent_makes_a_card_warn_and_wait(scene:
     async with running(quiet.model_copy(update={"target": deaf})):
         await playground.wait_for(lambda: "Would be refused now" in said(cards(playground, "Approval wanted")[0]), WAIT)
     assert has_button(cards(playground, "Approval wanted")[0])
-    assert len(Site.at(settings.target, settings.access).journal.pending()) == 1
+    assert len(Target.at(settings.target, settings.access).journal.pending()) == 1

@@ -14,7 +14,7 @@ from bot.playground.process import listening as accepting
 from bot.playground.server import Playground
 from core.settings.settings import Settings
 from core.settings.surfaces import AlertSettings, HttpSettings
-from core.target.target import Site
+from core.target.target import Target
 from tests.scenarios.conftest import free_port
 
 TOKEN = "playground-webhook-token"
@@ -76,9 +76,9 @@ async def _joined(serving: "asyncio.Task[None]") -> bool:
     return bool(done)
 
 
-def site_of(settings: Settings) -> Site:
+def site_of(settings: Settings) -> Target:
     """A look of its own at the bot's files."""
-    return Site.at(settings.every_target[0], settings.access)
+    return Target.at(settings.every_target[0], settings.access)
 
 
 def is_safe(settings: Settings) -> bool:

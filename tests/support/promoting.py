@@ -3,14 +3,14 @@
 from core.operations import propose, requests
 from core.operations.results import Asked, Moved
 from core.target.order import Order
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def promoted(house: House) -> Moved:
+def promoted(rig: Rig) -> Moved:
     """Ask for the next stage, as Olivia, and approve it, as Aaron."""
-    asked = propose.propose(house.site, Order(house.people["olivia"], "looks good"))
+    asked = propose.propose(rig.site, Order(rig.people["olivia"], "looks good"))
     assert isinstance(asked, Asked), asked
-    moved = requests.approve(house.site, house.people["aaron"], asked.approval.id)
+    moved = requests.approve(rig.site, rig.people["aaron"], asked.approval.id)
     assert isinstance(moved, Moved), moved
     assert moved.applied
     return moved

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from core.actors import AccessPolicy, Actor, ActorKind
-from core.settings.target import Target
-from core.target.target import Site
+from core.settings.target import TargetSettings
+from core.target.target import Target
 
 NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
 
@@ -30,16 +30,16 @@ class Clock:
 
 
 @dataclass
-class House:
+class Rig:
     """A site on real files, with people and a ledger that a test can spoil."""
 
-    site: Site
+    site: Target
     clock: Clock
     statuses: dict[str, str]
     people: dict[str, Actor] = field(default_factory=dict)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TargetSettings:
         return self.site.target
 
     def write_ledger(self, count: int = 300, **change: Any) -> None:
@@ -94,10 +94,10 @@ def slots() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> House:
+def rig(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> Rig:
     """A router at 10 % with a good day behind it; Olivia operates, Aaron and Priya approve, Max is a member."""
     url, statuses = slots
-    target = Target(
+    target = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",
         health_url=url,
@@ -116,15 +116,15 @@ def house(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> House:
         name: Actor(kind=ActorKind.SLACK, id=f"U{name.upper()}", roles=access.roles_of(f"U{name.upper()}", full_member=True))
         for name in ("olivia", "aaron", "priya", "max")
     }
-    built = House(Site.at(target, access, clock), clock, statuses, people)
+    built = Rig(Target.at(target, access, clock), clock, statuses, people)
     built.write_ledger()
     return built
 
 
 @pytest.fixture
-def begun(house: House) -> House:
+def begun(rig: Rig) -> Rig:
     """The same with an initialised journal."""
     from core.operations import propose  # noqa: PLC0415 - beside its only use
 
-    propose.init(house.site, house.people["olivia"], "begin")
-    return house
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    return rig

@@ -8,7 +8,7 @@ from bot.playground.people.delivery import Delivery
 from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 
 Played = tuple[Playground, Settings]
 WAIT = 20.0
@@ -66,6 +66,6 @@ async def denied(playground: Playground, user: str, card: dict[str, Any], reason
     return await playground.submit_view(user, view["id"], {"reason": {"reason": {"value": reason}}})
 
 
-def done(site: Site) -> list[Action]:
+def done(site: Target) -> list[Action]:
     """What was done, in order. That the router was seen at its stage is recorded too, whenever its ledger shows it."""
     return [one.receipt.action for one in site.journal.receipts() if one.receipt.action is not Action.SEEN]

@@ -73,7 +73,9 @@ def settings_file(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     envfile.settings_in(text)
     _SETTINGS.write_bytes(data)
-    site = control.Router(target.Target(settings_file=_SETTINGS), brake_marks.Brake(_FOLDER / "run" / "brake", _FOLDER / "spare"))
+    site = control.Router(
+        target.TargetSettings(settings_file=_SETTINGS), brake_marks.Brake(_FOLDER / "run" / "brake", _FOLDER / "spare")
+    )
     with contextlib.suppress(SettingsFileError):
         _ = site.settings().stage
     assert site.make_safe() == ()

@@ -25,11 +25,11 @@ from core.operations import propose, recover, results
 from core.receipts.chain import Sealed
 from core.rollout.refusals import Code
 from core.router.control import SAFE_SETTINGS
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.core.target.test_lock import another_process
-from tests.support.rig import House
+from tests.support.rig import Rig
 from tests.torture.faults import Failing, run
 
 What = Literal["rollback", "freeze"]
@@ -44,14 +44,14 @@ DEADLINE = 8.0
 class Bench:
     """A target whose reload command keeps what the router was given, and when."""
 
-    house: House
-    target: Target
+    rig: Rig
+    target: TargetSettings
     loaded: Path
     figure: Callable[[str], None]
 
     @property
-    def site(self) -> Site:
-        return Site.at(self.target, ACCESS, self.house.clock)
+    def site(self) -> Target:
+        return Target.at(self.target, ACCESS, self.rig.clock)
 
     def braked(self, what: What, fault: str, done: braking.Braked, began: float, seconds: float) -> None:
         """Check that the router was given its safe settings, and print how soon."""
@@ -64,13 +64,13 @@ class Bench:
 
     def brake(self, what: What, fault: str) -> braking.Braked:
         """Brake in this process."""
-        done, began, seconds = brake(self.target, self.house.clock.now, what)
+        done, began, seconds = brake(self.target, self.rig.clock.now, what)
         self.braked(what, fault, done, began, seconds)
         return done
 
     def brake_failing(self, what: What, fault: str, failing: Failing) -> tuple[braking.Braked, tuple[str, ...]]:
         """Brake in a process whose disk fails; return also what was logged as an error."""
-        ended = run(brake, self.target, self.house.clock.now, what, fault=failing)
+        ended = run(brake, self.target, self.rig.clock.now, what, fault=failing)
         assert ended.raised is None, ended.raised
         assert ended.failed, "nothing failed: the fault was not met"
         done, began, seconds = ended.returned
@@ -81,10 +81,10 @@ class Bench:
         """At the next chance it is recorded, marked late, once; until then nothing can be promoted."""
         assert done.sealed is None
         assert any("recorded at the next chance" in problem for problem in done.problems)
-        refused = propose.propose(self.site, Order(self.house.people["olivia"]))
+        refused = propose.propose(self.site, Order(self.rig.people["olivia"]))
         assert isinstance(refused, results.Refused)
         assert refused.refusal.code in {Code.BRAKE_ENGAGED, Code.DRIFT}
-        self.house.clock.pass_(minutes=1)
+        self.rig.clock.pass_(minutes=1)
         (late,) = recover.record_waiting(self.site)
         assert (late.receipt.late, late.receipt.id, late.receipt.ts) == (True, done.note.id, done.note.at)
         assert recover.record_waiting(self.site) == ()
@@ -97,9 +97,9 @@ class Bench:
         return late
 
 
-def brake(target: Target, now: datetime, what: What) -> tuple[braking.Braked, float, float]:
+def brake(target: TargetSettings, now: datetime, what: What) -> tuple[braking.Braked, float, float]:
     """Return what a brake did, when it began and how long the answer took, in seconds."""
-    site = Site.at(target, ACCESS, lambda: now)
+    site = Target.at(target, ACCESS, lambda: now)
     began, before = time.time(), time.monotonic()
     done = getattr(braking, what)(site, MAX, "errors", f"slash:{what}")
     seconds = time.monotonic() - before
@@ -108,7 +108,7 @@ def brake(target: Target, now: datetime, what: What) -> tuple[braking.Braked, fl
 
 
 @pytest.fixture
-def bench(begun: House, tmp_path: Path, figure: Callable[[str], None]) -> Bench:
+def bench(begun: Rig, tmp_path: Path, figure: Callable[[str], None]) -> Bench:
     """The house of the other tests, with settings in a folder of their own."""
     loaded, settings = tmp_path / "loaded", tmp_path / "settings" / "anr.env"
     settings.parent.mkdir()
@@ -210,7 +210,7 @@ def test_the_directory_of_the_settings_file_is_full(bench: Bench, what: What) ->
     assert (said.code, said.said[0]) == (FAILED, "THE ROUTER MAY NOT BE SAFE.")
     assert done.sealed is not None
     assert done.sealed.receipt.result == "not_applied"
-    assert bench.house.site.journal.receipts(last=1)[0].digest == done.sealed.digest
+    assert bench.rig.site.journal.receipts(last=1)[0].digest == done.sealed.digest
     state = bench.site.journal.state()
     assert (state.stage, state.frozen, state.person_required) == (10, what == "freeze", True)
 
@@ -248,7 +248,7 @@ def test_nothing_of_a_brake_can_be_kept_anywhere(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         return real_open(path, flags, mode, **options)
 
-    site, now = bench.site, bench.house.clock.now
+    site, now = bench.site, bench.rig.clock.now
     with monkeypatch.context() as patched, locked(bench.target.journal):
         patched.setattr(os, "open", no_room)
         done = getattr(braking, what)(site, MAX, "errors")
@@ -261,9 +261,9 @@ def test_nothing_of_a_brake_can_be_kept_anywhere(
     # this process, which may be the bot, remembers it, refuses promotions, and records it as soon as there is room
     assert [note.id for note in site.brake.unrecorded()] == [done.note.id]
     assert bench.site.brake.unrecorded() == ()
-    refused = propose.propose(site, Order(bench.house.people["olivia"]))
+    refused = propose.propose(site, Order(bench.rig.people["olivia"]))
     assert isinstance(refused, results.Refused)
-    bench.house.clock.pass_(minutes=1)
+    bench.rig.clock.pass_(minutes=1)
     (late,) = recover.record_waiting(site)
     assert (late.receipt.late, late.receipt.ts) == (True, now)
     for view in (site, bench.site):

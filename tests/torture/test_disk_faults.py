@@ -19,8 +19,8 @@ from core.receipts.receipt import Action, Phase
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Refuse
 from core.router.control import SAFE_SETTINGS
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 from tests.torture.faults import Ended, Failing, run
 from tests.torture.test_killed import Yard, approve, consistent, freeze, rollback, site_of, yard_for
 
@@ -42,7 +42,7 @@ SILENT = "succeeded and said nothing"
 
 def fate(yard: Yard, work: Callable[..., Any], ended: Ended) -> str:
     """Check what came of a work whose disk failed, then mend the disk, recover, and check again; return how it ended."""
-    target, now = yard.target, yard.house.clock.now
+    target, now = yard.target, yard.rig.clock.now
     site = site_of(target, now)
     how = said_how(work, ended)
     if isinstance(ended.returned, Braked):
@@ -72,7 +72,7 @@ def said_how(work: Callable[..., Any], ended: Ended) -> str:
     return f"{type(result).__name__}{' with problems' if problems else '' if not failed else ', not applied'}"
 
 
-def agree(site: Site, how: str) -> None:
+def agree(site: Target, how: str) -> None:
     """Everything that has to hold after a kill has to hold after a disk failed, too."""
     sealed = [one.receipt for one in site.journal.receipts()]
     failed_brakes = [one for one in sealed if one.action in {Action.ROLLBACK, Action.FREEZE} and one.result != "applied"]
@@ -93,14 +93,14 @@ def agree(site: Site, how: str) -> None:
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("work", [approve, freeze], ids=lambda work: work.__name__)
 def test_a_file_cannot_be_written(
-    house: House,
+    rig: Rig,
     tmp_path_factory: pytest.TempPathFactory,
     work: Callable[..., Any],
     file: str,
     figure: Callable[[str], None],
 ) -> None:
     """With each error: what was not done is said, what was said to be recorded is, and all agrees once the disk is mended."""
-    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    yard = yard_for(work, rig, tmp_path_factory.mktemp("kept") / "files")
     fates, failed = Counter[str](), 0
     pattern = f"{yard.target.journal.parent}{FILES[file].removeprefix('*')}" if file == "everything" else FILES[file]
     for error in ERRORS:
@@ -115,10 +115,10 @@ def test_a_file_cannot_be_written(
 
 @pytest.mark.parametrize("work", [approve, freeze], ids=lambda work: work.__name__)
 def test_a_single_write_fails(
-    house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
     """One write in all fails, each in turn, with the errors by turns: what can go on goes on, and the rest says so."""
-    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    yard = yard_for(work, rig, tmp_path_factory.mktemp("kept") / "files")
     whole = run(work, *yard.again()).boundaries
     # of writes to the same file in a row, as SQLite's to its log, the first stands for all
     numbers = [number for number, (before, one) in enumerate(pairwise(("", *whole)), 1) if one != before]

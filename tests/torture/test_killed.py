@@ -16,10 +16,10 @@ from core.brake import brake
 from core.operations import propose, recover, requests, results
 from core.receipts.receipt import Action, Phase
 from core.router.control import SAFE_SETTINGS
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.target.order import Order
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 from tests.torture.faults import Ended, killed_everywhere, run
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
@@ -36,27 +36,27 @@ def actor(name: str) -> Actor:
 # --- what is killed: each is called in the process that dies, and again when its cause is delivered a second time ------
 
 
-def site_of(target: Target, now: datetime) -> Site:
-    return Site.at(target, ACCESS, lambda: now)
+def site_of(target: TargetSettings, now: datetime) -> Target:
+    return Target.at(target, ACCESS, lambda: now)
 
 
-def promote(target: Target, now: datetime, _request: str) -> object:
+def promote(target: TargetSettings, now: datetime, _request: str) -> object:
     return propose.propose(site_of(target, now), Order(actor("UOLIVIA"), "ask", CAUSE))
 
 
-def approve(target: Target, now: datetime, request: str) -> object:
+def approve(target: TargetSettings, now: datetime, request: str) -> object:
     return requests.approve(site_of(target, now), actor("UAARON"), request)
 
 
-def rollback(target: Target, now: datetime, _request: str) -> object:
+def rollback(target: TargetSettings, now: datetime, _request: str) -> object:
     return brake.rollback(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
 
 
-def freeze(target: Target, now: datetime, _request: str) -> object:
+def freeze(target: TargetSettings, now: datetime, _request: str) -> object:
     return brake.freeze(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
 
 
-def unfreeze(target: Target, now: datetime, _request: str) -> object:
+def unfreeze(target: TargetSettings, now: datetime, _request: str) -> object:
     return propose.unfreeze(site_of(target, now), Order(actor("UAARON"), "found it"))
 
 
@@ -64,41 +64,41 @@ def unfreeze(target: Target, now: datetime, _request: str) -> object:
 class Yard:
     """A place to which files are brought back before each death."""
 
-    house: House
+    rig: Rig
     kept: Path
     request: str
 
     @property
-    def target(self) -> Target:
-        return self.house.target
+    def target(self) -> TargetSettings:
+        return self.rig.target
 
-    def again(self) -> tuple[Target, datetime, str]:
+    def again(self) -> tuple[TargetSettings, datetime, str]:
         """Bring every file back, and return the arguments of a work."""
         folder = self.target.journal.parent
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(self.kept, folder, dirs_exist_ok=True)
-        return self.target, self.house.clock.now, self.request
+        return self.target, self.rig.clock.now, self.request
 
 
-def yard_for(work: Callable[..., Any], house: House, kept: Path) -> Yard:
+def yard_for(work: Callable[..., Any], rig: Rig, kept: Path) -> Yard:
     """Prepare what a work begins with: at 10 %, with an open request if it answers one, frozen if it lifts."""
-    propose.init(house.site, house.people["olivia"], "begin")
+    propose.init(rig.site, rig.people["olivia"], "begin")
     request = ""
     if work is approve:
-        asked = propose.propose(house.site, Order(house.people["olivia"]))
+        asked = propose.propose(rig.site, Order(rig.people["olivia"]))
         assert isinstance(asked, results.Asked)
         request = asked.approval.id
     if work is unfreeze:
-        brake.freeze(house.site, house.people["olivia"], "errors")
-    house.site.journal.close()
-    shutil.copytree(house.target.journal.parent, kept)
-    return Yard(house, kept, request)
+        brake.freeze(rig.site, rig.people["olivia"], "errors")
+    rig.site.journal.close()
+    shutil.copytree(rig.target.journal.parent, kept)
+    return Yard(rig, kept, request)
 
 
 def settled(yard: Yard, work: Callable[..., Any], ended: Ended) -> Counter[str]:
     """Recover as the next start does, check everything that has to hold, and deliver the same cause again."""
-    target, now = yard.target, yard.house.clock.now
+    target, now = yard.target, yard.rig.clock.now
     where = f"{work.__name__}, killed at {ended.boundaries[-1:]}" if ended.killed else work.__name__
     site = site_of(target, now)
     came_of_it = recover.recover(site)
@@ -114,7 +114,7 @@ def settled(yard: Yard, work: Callable[..., Any], ended: Ended) -> Counter[str]:
     return counts
 
 
-def consistent(site: Site, where: str) -> None:
+def consistent(site: Target, where: str) -> None:
     """The chain verifies, files match rows, the router is where the journal says, and the brake's marks are the holds."""
     sealed, flaws = site.journal.verify()
     assert flaws == (), where
@@ -131,7 +131,7 @@ def consistent(site: Site, where: str) -> None:
         assert settings.carries(SAFE_SETTINGS), where
 
 
-def effects(site: Site, work: Callable[..., Any], where: str) -> None:
+def effects(site: Target, work: Callable[..., Any], where: str) -> None:
     """After it was delivered again, a work has had its effect exactly once."""
     receipts = [one.receipt for one in site.journal.receipts()]
     count = Counter((one.action, one.phase) for one in receipts)
@@ -153,10 +153,10 @@ def effects(site: Site, work: Callable[..., Any], where: str) -> None:
 
 @pytest.mark.parametrize("work", [promote, approve, rollback, freeze], ids=lambda work: work.__name__)
 def test_killed_at_every_write_the_next_start_settles_it(
-    house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
     """Whichever write dies: journal, files, router and marks agree after `recover`, and a second delivery changes nothing."""
-    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    yard = yard_for(work, rig, tmp_path_factory.mktemp("kept") / "files")
     deaths, counts = 0, Counter[str]()
     for ended in killed_everywhere(yard.again, work):
         deaths += ended.killed
@@ -173,10 +173,10 @@ def said(counts: Counter[str]) -> str:
 
 @pytest.mark.parametrize("work", [promote, approve, rollback, freeze], ids=lambda work: work.__name__)
 def test_killed_at_random_times_the_next_start_settles_it(
-    house: House, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory, work: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
     """Between the writes, too, and while SQLite changes its shared memory."""
-    yard = yard_for(work, house, tmp_path_factory.mktemp("kept") / "files")
+    yard = yard_for(work, rig, tmp_path_factory.mktemp("kept") / "files")
     dice = random.Random(work.__name__)
     deaths, lived, lasts, counts = 0, 0, 0.05, Counter[str]()
     while deaths < RANDOM_DEATHS:

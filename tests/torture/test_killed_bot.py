@@ -16,7 +16,7 @@ from bot.playground.process import environment, listening
 from bot.playground.server import Playground
 from core.receipts.receipt import Action, Phase
 from core.settings.settings import Settings
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in
 
 
@@ -39,7 +39,7 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[Calla
         assert b"Traceback" not in errors, errors.decode()
 
 
-def reach(site: Site, receipts: int) -> None:
+def reach(site: Target, receipts: int) -> None:
     """Look at the journal again and again until it has so many receipts, so that the kill comes right after."""
     ends = time.monotonic() + WAIT
     while len(site.journal.receipts()) < receipts:
@@ -63,7 +63,7 @@ async def test_killed_between_request_and_click_the_card_still_works(scene: Play
 async def test_killed_while_a_promotion_is_carried_out_the_restart_settles_it(tmp_path: Path, receipts: int) -> None:
     """Journal, router and card agree after the restart, and the card has no buttons unless the request still waits."""
     async with scenery(tmp_path) as (playground, settings):
-        site = Site.at(settings.target, settings.access)
+        site = Target.at(settings.target, settings.access)
         async with bot(playground, settings) as kill:
             card = await asked(playground)
             await playground.click("U0AARON", CHANNEL, card["ts"], "approve")

@@ -20,15 +20,15 @@ from core.errors import AnrError
 from core.operations import propose, recover, requests, results
 from core.receipts.receipt import Action, Phase, Result
 from core.router.control import SAFE_SETTINGS
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import archive as archiving
 from core.upkeep import backup as backing_up
 from core.upkeep import cut, months
 from core.upkeep import prune as pruning
 from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
-from tests.support.rig import House, decision
+from tests.support.rig import Rig, decision
 from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
@@ -42,73 +42,73 @@ def actor(name: str) -> Actor:
     return Actor(kind=ActorKind.SLACK, id=name, roles=ACCESS.roles_of(name, full_member=True))
 
 
-def site_of(target: Target, now: datetime) -> Site:
-    return Site.at(target, ACCESS, lambda: now)
+def site_of(target: TargetSettings, now: datetime) -> Target:
+    return Target.at(target, ACCESS, lambda: now)
 
 
-def restore(target: Target, now: datetime, request: str) -> object:
+def restore(target: TargetSettings, now: datetime, request: str) -> object:
     return requests.approve(site_of(target, now), actor("UAARON"), request)
 
 
-def prune(target: Target, now: datetime, _request: str) -> object:
+def prune(target: TargetSettings, now: datetime, _request: str) -> object:
     return pruning.prune(site_of(target, now), actor("UOLIVIA"))
 
 
-def archive(target: Target, now: datetime, _request: str) -> object:
+def archive(target: TargetSettings, now: datetime, _request: str) -> object:
     months._HEAD_LINES = 1 << 60  # the router of these tests writes old lines all the time
     cut.QUIET_SECONDS = 0.02
     return archiving.archive(site_of(target, now), actor("UOLIVIA"))
 
 
-def backup(target: Target, now: datetime, _request: str) -> object:
+def backup(target: TargetSettings, now: datetime, _request: str) -> object:
     return backing_up.back_up(site_of(target, now), actor("UOLIVIA"))
 
 
-Work = Callable[[Target, datetime, str], object]
+Work = Callable[[TargetSettings, datetime, str], object]
 
 
 @dataclass
 class Yard:
     """A folder that is brought back to where a work begins, as often as it is needed."""
 
-    house: House
+    rig: Rig
     kept: Path
     request: str
     now: datetime
 
-    def again(self) -> tuple[Target, datetime, str]:
-        folder = self.house.target.journal.parent
+    def again(self) -> tuple[TargetSettings, datetime, str]:
+        folder = self.rig.target.journal.parent
         shutil.rmtree(folder)
         shutil.copytree(self.kept, folder)
-        return self.house.target, self.now, self.request
+        return self.rig.target, self.now, self.request
 
 
 @pytest.fixture
-def yard(house: House, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
     """Receipts from 91 days ago and from today, a good backup and a bad state, a request to restore, a ledger with old months."""
-    olivia, site, target = house.people["olivia"], house.site, house.target
-    house.clock.pass_(days=-91)
+    olivia, site, target = rig.people["olivia"], rig.site, rig.target
+    rig.clock.pass_(days=-91)
     propose.init(site, olivia, "begin")
-    brake.freeze(site, house.people["max"], "page")
+    brake.freeze(site, rig.people["max"], "page")
     propose.unfreeze(site, Order(olivia))
-    house.clock.pass_(days=91)
+    rig.clock.pass_(days=91)
     target.state_file.write_text(json.dumps(GOOD), encoding="utf-8")
     backing_up.back_up(site, olivia)
     target.state_file.write_text(json.dumps(BAD), encoding="utf-8")
     (found,) = site.backups.found()
     asked = propose.restore(site, Order(olivia), found.name)
     assert isinstance(asked, results.Asked)
-    entries = [{**decision(house.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in range(40)]
+    entries = [{**decision(rig.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in range(40)]
     target.ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     site.journal.close()
     kept = tmp_path_factory.mktemp("kept") / "files"
     shutil.copytree(target.journal.parent, kept)
-    return Yard(house, kept, asked.approval.id, house.clock.now)
+    return Yard(rig, kept, asked.approval.id, rig.clock.now)
 
 
 def settled(yard: Yard, ended: Ended) -> str:
     """Recover, and check that everything agrees; return what became of the restore, the receipts and the ledger."""
-    target = yard.house.target
+    target = yard.rig.target
     where = str((ended.boundaries[-1:], ended.raised))
     site = site_of(target, yard.now)
     recovered = recover.recover(site)
@@ -128,9 +128,9 @@ def settled(yard: Yard, ended: Ended) -> str:
     return f"{outcome}, {pruned}, {archived}"
 
 
-def restored(yard: Yard, site: Site, count: Counter[tuple[Action, Phase]], where: str) -> str:
+def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """What the receipts say of the state is so, and it is one of the two, whole."""
-    state = json.loads(yard.house.target.state_file.read_bytes())
+    state = json.loads(yard.rig.target.state_file.read_bytes())
     begun = count[Action.RESTORE, Phase.INTENT]
     assert count[Action.RESTORE, Phase.OUTCOME] == begun, where
     assert site.journal.state().epoch == begun, where
@@ -151,7 +151,7 @@ def restored(yard: Yard, site: Site, count: Counter[tuple[Action, Phase]], where
     return f"restore {result}"
 
 
-def pruned_so(site: Site, count: Counter[tuple[Action, Phase]], where: str) -> str:
+def pruned_so(site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """All old receipts are there, or none is and a checkpoint stands for them."""
     first = site.journal.receipts()[0].receipt.seq
     assert (first, count[Action.PRUNE, Phase.EVENT]) in {(1, 0), (4, 1)}, where
@@ -160,7 +160,7 @@ def pruned_so(site: Site, count: Counter[tuple[Action, Phase]], where: str) -> s
 
 def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """Every line is in the ledger or, if the receipt says so, in an archive, once; nothing half-done is left beside it."""
-    target = yard.house.target
+    target = yard.rig.target
     live = ids_in(target.ledger.read_bytes())
     everything = {str(number): 1 for number in range(40)}
     assert [path.name for path in target.ledger.parent.glob(f".{target.ledger.name}*") if path.suffix != ".fresh"] == [], where
@@ -173,9 +173,9 @@ def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) ->
 
 def again(yard: Yard, work: Work, where: str) -> None:
     """The same once more does what is left to be done, and no more."""
-    first = site_of(yard.house.target, yard.now)
+    first = site_of(yard.rig.target, yard.now)
     begun = bool(first.journal.state().epoch)
-    work(yard.house.target, yard.now, yard.request)
+    work(yard.rig.target, yard.now, yard.request)
     became = settled(yard, Ended(False, (where,)))  # noqa: FBT003 - as it ended
     if work is restore:
         assert begun or "restore applied" in became, where
@@ -234,12 +234,10 @@ def test_a_disk_that_fails_at_any_write_of_upkeep_loses_nothing(yard: Yard, work
     figure(f"{work.__name__}: {failures} writes failed, {errors} errors told; after recover {dict(became)}")
 
 
-def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(
-    house: House, figure: Callable[[str], None]
-) -> None:
+def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(rig: Rig, figure: Callable[[str], None]) -> None:
     """One router writes all the while; archive after archive dies and is settled: every line is there exactly once."""
-    target, now = house.target, house.clock.now
-    propose.init(house.site, house.people["olivia"], "begin")
+    target, now = rig.target, rig.clock.now
+    propose.init(rig.site, rig.people["olivia"], "begin")
     target.ledger.write_bytes(b"")
     deaths = 0
     with writing(REOPENS, target.ledger, old=OLD, now=NOW, pace=1) as router:
@@ -249,7 +247,7 @@ def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(
             ended = run(archive, target, now, "", fault=Killed(at=number))
             deaths += ended.killed
             assert ended.raised is None, ended
-            assert recover.recover(house.site).unfinished is None
+            assert recover.recover(rig.site).unfinished is None
             if not ended.killed:
                 break
         count = router.ended()
@@ -257,6 +255,6 @@ def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(
     everything: Any = ids_in(target.ledger.read_bytes()) + archived_ids(target.archive_dir)
     assert set(everything) == {str(number) for number in range(1, count + 1)}
     assert [number for number, times in everything.items() if times != 1] == []
-    assert house.site.journal.verify()[1] == ()
+    assert rig.site.journal.verify()[1] == ()
     assert deaths > 5
     figure(f"archive killed {deaths} times while a router wrote {count:,} lines: every line is there exactly once")

@@ -18,9 +18,9 @@ from core.operations import results as operation_results
 from core.receipts.receipt import Action, Phase
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.target.order import Order
-from tests.support.rig import House
+from tests.support.rig import Rig
 from tests.torture.test_killed import actor, approve, consistent, site_of, yard_for
 
 RACES = 1000
@@ -31,7 +31,7 @@ PATIENCE = 120.0
 processes = multiprocessing.get_context("forkserver")
 
 
-def writes_a_stage_again_and_again(target: Target, now: datetime, barrier: Barrier, results: Any) -> None:
+def writes_a_stage_again_and_again(target: TargetSettings, now: datetime, barrier: Barrier, results: Any) -> None:
     """Look at the marks, meet the brake, write 25 %: as a promotion does in the second in which it is applied."""
     site = site_of(target, now)
     for _ in range(RACES):
@@ -42,13 +42,13 @@ def writes_a_stage_again_and_again(target: Target, now: datetime, barrier: Barri
         barrier.wait(PATIENCE)
 
 
-def test_a_thousand_races_of_a_promotion_in_another_process_all_end_safe(house: House, figure: Callable[[str], None]) -> None:
+def test_a_thousand_races_of_a_promotion_in_another_process_all_end_safe(rig: Rig, figure: Callable[[str], None]) -> None:
     """However a brake and the application of a promotion interleave, the router ends in its safe settings."""
-    target = house.target
-    site = site_of(target, house.clock.now)
+    target = rig.target
+    site = site_of(target, rig.clock.now)
     text = target.settings_file.read_text(encoding="utf-8")
     barrier, results = processes.Barrier(2), processes.Queue()
-    worker = processes.Process(target=writes_a_stage_again_and_again, args=(target, house.clock.now, barrier, results))
+    worker = processes.Process(target=writes_a_stage_again_and_again, args=(target, rig.clock.now, barrier, results))
     worker.start()
     dice, unsafe, overtaken = random.Random(1), 0, 0
     try:
@@ -72,7 +72,7 @@ def test_a_thousand_races_of_a_promotion_in_another_process_all_end_safe(house: 
     figure(f"race of a brake with the writing of a promotion in another process: {RACES} times, {overtaken} overtaken, 0 unsafe")
 
 
-def approves_again_and_again(target: Target, now: datetime, request: str, barrier: Barrier, results: Any) -> None:
+def approves_again_and_again(target: TargetSettings, now: datetime, request: str, barrier: Barrier, results: Any) -> None:
     """Approve the same request, prepared anew each time."""
     for _ in range(WHOLE_RACES):
         barrier.wait(PATIENCE)
@@ -86,11 +86,11 @@ def approves_again_and_again(target: Target, now: datetime, request: str, barrie
 
 @pytest.mark.parametrize("what", ["rollback", "freeze"])
 def test_a_brake_in_the_second_in_which_a_promotion_is_approved_elsewhere(
-    house: House, tmp_path_factory: pytest.TempPathFactory, what: str, figure: Callable[[str], None]
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory, what: str, figure: Callable[[str], None]
 ) -> None:
     """The whole operations, journal and all: the answer says safe, it is so in the end, and journal, router and marks agree."""
-    yard = yard_for(approve, house, tmp_path_factory.mktemp("kept") / "files")
-    target, now = yard.target, house.clock.now
+    yard = yard_for(approve, rig, tmp_path_factory.mktemp("kept") / "files")
+    target, now = yard.target, rig.clock.now
     barrier, results = processes.Barrier(2), processes.Queue()
     worker = processes.Process(target=approves_again_and_again, args=(target, now, yard.request, barrier, results))
     worker.start()
@@ -124,7 +124,7 @@ def test_a_brake_in_the_second_in_which_a_promotion_is_approved_elsewhere(
 # --- the same operations from everywhere at once ----------------------------------------------------------------------
 
 
-def hammers(target: Target, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
+def hammers(target: TargetSettings, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
     """In several threads: ask, approve, roll back, freeze and lift, all at the same time as everybody else."""
     threads = [
         threading.Thread(target=_hammer, args=(target, now, who * THREADS + one, barrier, results)) for one in range(THREADS)
@@ -135,7 +135,7 @@ def hammers(target: Target, now: datetime, who: int, barrier: Barrier, results: 
         thread.join()
 
 
-def _hammer(target: Target, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
+def _hammer(target: TargetSettings, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
     site = site_of(target, now)
     olivia, aaron = actor("UOLIVIA"), actor("UAARON")
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
@@ -154,14 +154,12 @@ def _hammer(target: Target, now: datetime, who: int, barrier: Barrier, results: 
     site.journal.close()
 
 
-def test_two_processes_and_their_threads_hammer_the_same_operations(house: House, figure: Callable[[str], None]) -> None:
+def test_two_processes_and_their_threads_hammer_the_same_operations(rig: Rig, figure: Callable[[str], None]) -> None:
     """One cause has one effect, different causes have one each, whoever comes first and however many come at once."""
-    propose.init(house.site, house.people["olivia"], "begin")
-    target, everybody = house.target, PROCESSES * THREADS
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    target, everybody = rig.target, PROCESSES * THREADS
     barrier, results = processes.Barrier(everybody), processes.Queue()
-    workers = [
-        processes.Process(target=hammers, args=(target, house.clock.now, who, barrier, results)) for who in range(PROCESSES)
-    ]
+    workers = [processes.Process(target=hammers, args=(target, rig.clock.now, who, barrier, results)) for who in range(PROCESSES)]
     for worker in workers:
         worker.start()
     try:
@@ -171,7 +169,7 @@ def test_two_processes_and_their_threads_hammer_the_same_operations(house: House
     finally:
         for worker in workers:
             worker.kill()
-    site = site_of(target, house.clock.now)
+    site = site_of(target, rig.clock.now)
     # a brake gives the journal half a second: on a slow machine it may have to be recorded late
     late = {one.receipt.id for one in recover.recover(site).late if one.receipt.action is Action.FREEZE}
     consistent(site, "hammered")

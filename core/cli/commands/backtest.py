@@ -17,7 +17,7 @@ from core.cli.context import NAMED_TARGET, AsJson
 from core.cli.output import out, print_json, working
 from core.errors import ConfigurationError
 from core.settings.settings import load
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.system.files import write_durably
 
 commands = typer.Typer()
@@ -89,7 +89,7 @@ def _days(first: str, last: str) -> tuple[date, date]:
     return begin, end
 
 
-def _all_of(target: Target) -> list[Path]:
+def _all_of(target: TargetSettings) -> list[Path]:
     archives = sorted(path for path in target.archive_dir.glob("*.ndjson*") if path.is_file())
     return [*archives, target.ledger]
 

@@ -63,9 +63,9 @@ def report(
     if now or ledger:
         gates = evaluate(metrics, NOT_ASKED, target.gates)
     else:
-        from core.target.target import Site  # noqa: PLC0415 - slow to import, and a report that can be made again asks nothing of this moment
+        from core.target.target import Target  # noqa: PLC0415 - slow to import, and a report that can be made again asks nothing of this moment
 
-        gates = Site.at(target, settings.access).held_against_gates(metrics, leaving_zero=False)
+        gates = Target.at(target, settings.access).held_against_gates(metrics, leaving_zero=False)
     found = Report(metrics, gates)
     if csv_file is not None:
         try:

@@ -14,8 +14,8 @@ from aiohttp import ClientConnectionError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.commands.command import Command
-from bot.dispatch.channel import Station
-from bot.dispatch.dispatcher import Desk
+from bot.dispatch.channel import TargetChannel
+from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
@@ -27,19 +27,19 @@ from bot.surfaces.slash import typed
 from core.actors import AccessPolicy
 from core.brake import hold
 from core.router.control import SAFE_SETTINGS
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from core.target.lock import operation_lock
 from core.target.overview import look
-from core.target.target import Site
+from core.target.target import Target
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))
 Figure = Callable[[str], None]
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> Target:
     """A router at 10 % that nobody has operated yet."""
-    target = Target(
+    target = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",
         health_url="http://127.0.0.1:9/health/slots",
@@ -49,20 +49,20 @@ def site(tmp_path: Path) -> Site:
     )
     target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
     target.ledger.write_text("{}\n" * 10, encoding="utf-8")
-    return Site.at(target, ACCESS)
+    return Target.at(target, ACCESS)
 
 
 @asynccontextmanager
-async def desk_of(site: Site, slack_url: str) -> AsyncIterator[Desk]:
+async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     """A desk whose Slack is at this address."""
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
     stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
-    desk = Desk([Station(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, "T1"))
+    dispatcher = Dispatcher([TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, "T1"))
     try:
-        yield desk
+        yield dispatcher
     finally:
-        await desk.drain()
+        await dispatcher.drain()
 
 
 @asynccontextmanager
@@ -91,31 +91,31 @@ async def unanswered(**_answer: object) -> None:
     raise ClientConnectionError("Slack is down")
 
 
-async def braked(desk: Desk, site: Site, text: str, fault: str, figure: Figure) -> None:
+async def braked(dispatcher: Dispatcher, site: Target, text: str, fault: str, figure: Figure) -> None:
     """Type a brake, and check that the router is safe when it has been carried out."""
     before = time.monotonic()
-    await asyncio.wait_for(typed(desk, body(text), unanswered), 15)
+    await asyncio.wait_for(typed(dispatcher, body(text), unanswered), 15)
     assert site.router.settings().carries(SAFE_SETTINGS)
     figure(f"/anr {text} while {fault}: safe and over after {(time.monotonic() - before) * 1000:.0f} ms")
 
 
 @pytest.mark.parametrize("text", ["rollback", "freeze"])
-async def test_slack_is_down(site: Site, text: str, figure: Figure, caplog: pytest.LogCaptureFixture) -> None:
+async def test_slack_is_down(site: Target, text: str, figure: Figure, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody can be asked who this is, and nobody takes the answer: the router is safe all the same."""
-    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
-        await braked(desk, site, text, "Slack refuses connections", figure)
+    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
+        await braked(dispatcher, site, text, "Slack refuses connections", figure)
     assert "the answer could not be delivered" in caplog.text
     assert site.journal.receipts()[-1].receipt.actor.id == "UMAX"
 
 
 @pytest.mark.parametrize("text", ["rollback", "freeze"])
-async def test_slack_is_silent(site: Site, text: str, figure: Figure) -> None:
+async def test_slack_is_silent(site: Target, text: str, figure: Figure) -> None:
     """A Slack that takes connections and says nothing is not waited for."""
-    async with silent_slack() as url, desk_of(site, url) as desk:
-        await braked(desk, site, text, "Slack is silent", figure)
+    async with silent_slack() as url, desk_of(site, url) as dispatcher:
+        await braked(dispatcher, site, text, "Slack is silent", figure)
 
 
-async def test_reports_are_being_computed_by_every_worker(site: Site, figure: Figure) -> None:
+async def test_reports_are_being_computed_by_every_worker(site: Target, figure: Figure) -> None:
     """More reports than there are workers, none of which comes to an end, do not delay the brake."""
     begun, over = threading.Semaphore(0), threading.Event()
 
@@ -124,19 +124,19 @@ async def test_reports_are_being_computed_by_every_worker(site: Site, figure: Fi
         over.wait()
 
     busy = replace(site, on_progress=never_done)
-    async with desk_of(busy, "http://127.0.0.1:9/api/") as desk:
-        reports = [asyncio.get_running_loop().run_in_executor(desk._work, _report, busy) for _ in range(8)]
+    async with desk_of(busy, "http://127.0.0.1:9/api/") as dispatcher:
+        reports = [asyncio.get_running_loop().run_in_executor(dispatcher._work, _report, busy) for _ in range(8)]
         try:
             for _ in range(4):
                 assert await asyncio.to_thread(begun.acquire, timeout=15)
-            await braked(desk, site, "rollback", "reports are being computed by every worker", figure)
+            await braked(dispatcher, site, "rollback", "reports are being computed by every worker", figure)
             assert not any(report.done() for report in reports)
         finally:
             over.set()
         await asyncio.gather(*reports)
 
 
-async def test_an_answer_to_a_request_waits_for_no_report(site: Site) -> None:
+async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
     """What is approved may be a brake: with every worker busy the answer comes, here that Slack does not know who asks."""
     answers: list[dict[str, Any]] = []
 
@@ -144,18 +144,20 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Site) -> None:
         answers.append(answer)
 
     over = threading.Event()
-    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
-        stuck = [asyncio.get_running_loop().run_in_executor(desk._work, over.wait) for _ in range(8)]
+    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
+        stuck = [asyncio.get_running_loop().run_in_executor(dispatcher._work, over.wait) for _ in range(8)]
         try:
             approve = Command("approve", argument="abcdefghjk")
-            await asyncio.wait_for(desk.carry_out(approve, Request("UAARON", "T1", "C1"), respond), 30)
+            await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), 30)
         finally:
             over.set()
         await asyncio.gather(*stuck)
     assert "Slack does not say at present who you are" in answers[0]["text"]
 
 
-async def test_freezes_that_keep_the_stage_wait_for_the_lock(site: Site, figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_freezes_that_keep_the_stage_wait_for_the_lock(
+    site: Target, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are ordinary operations: however many of them wait, a brake has a thread of its own."""
     monkeypatch.setattr(hold, "WAIT_SECONDS", 60.0)
     answers: list[object] = []
@@ -163,40 +165,42 @@ async def test_freezes_that_keep_the_stage_wait_for_the_lock(site: Site, figure:
     async def taken(**answer: object) -> None:
         answers.append(answer)
 
-    async with desk_of(site, "http://127.0.0.1:9/api/") as desk:
+    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
         with operation_lock(site.target.run_dir, "stuck", site.clock()):
-            waiting = [asyncio.create_task(typed(desk, body("freeze --keep-stage"), taken)) for _ in range(3)]
+            waiting = [asyncio.create_task(typed(dispatcher, body("freeze --keep-stage"), taken)) for _ in range(3)]
             await asyncio.sleep(0)
-            await braked(desk, site, "freeze", "freezes that keep the stage wait for the lock", figure)
+            await braked(dispatcher, site, "freeze", "freezes that keep the stage wait for the lock", figure)
             assert answers == []
         await asyncio.gather(*waiting)
 
 
-def _report(site: Site) -> None:
+def _report(site: Target) -> None:
     site.measure(site.clock(), leaving_zero=False)
 
 
-async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(site: Site, tmp_path: Path) -> None:
+async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(site: Target, tmp_path: Path) -> None:
     """Two routers, and a journal that cannot be read: never the first router in place of the one that was clicked."""
     other = site.target.model_copy(
         update={"name": "staging", "settings_file": tmp_path / "staging.env", "run_dir": tmp_path / "run-staging"}
     )
     other.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     site.target.journal.write_bytes(b"this is no database" * 100)
-    async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Site.at(other, ACCESS), "http://127.0.0.1:9/") as second:
-        one, two = (desk.station(Command("status"), None) for desk in (first, second))
-        assert isinstance(one, Station)
-        assert isinstance(two, Station)
-        stations = [one, replace(two, channel="C2")]
-        desk = Desk(stations, Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, "T1"))
+    async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Target.at(other, ACCESS), "http://127.0.0.1:9/") as second:
+        one, two = (dispatcher.target_channel(Command("status"), None) for dispatcher in (first, second))
+        assert isinstance(one, TargetChannel)
+        assert isinstance(two, TargetChannel)
+        target_channels = [one, replace(two, channel="C2")]
+        dispatcher = Dispatcher(
+            target_channels, Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, "T1")
+        )
         answers: list[dict[str, Any]] = []
 
         async def respond(**answer: Any) -> None:
             answers.append(answer)
 
-        await desk.carry_out(Command("freeze_now", story="abcdefghjk"), Request("UOLIVIA", "T1", "C2"), respond)
-        await desk.carry_out(Command("freeze_now", story="abcdefghjk"), Request("UOLIVIA", "T1", "C3"), respond)
-        await desk.drain()
+        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C2"), respond)
+        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C3"), respond)
+        await dispatcher.drain()
     assert two.site.router.settings().carries(SAFE_SETTINGS)
     assert one.site.router.settings().stage == 10
     assert "`/anr freeze staging`" in str(answers[1]["blocks"])

@@ -10,7 +10,7 @@ import pytest
 
 from bot.stories import chart as chart_of_day
 from bot.stories.chart import Chart, Hour
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 
 BEGINS = datetime(2025, 9, 30, 9, tzinfo=UTC)
 
@@ -20,9 +20,9 @@ def hours(count: int = 25, **change: object) -> tuple[Hour, ...]:
     return tuple(Hour(begins=BEGINS + timedelta(hours=number), **{**good, **change}) for number in range(count))  # type: ignore[arg-type]
 
 
-def chart(count: int = 25, spells: tuple[Spell, ...] | None = None, zone: str = "UTC", **change: object) -> Chart:
+def chart(count: int = 25, spells: tuple[Stretch, ...] | None = None, zone: str = "UTC", **change: object) -> Chart:
     ends = BEGINS + timedelta(hours=count)
-    standing = (Spell(BEGINS, ends, 10, frozen=False),) if spells is None else spells
+    standing = (Stretch(BEGINS, ends, 10, frozen=False),) if spells is None else spells
     return Chart(hours(count, **change), standing, 0.85, 0.0, zone)
 
 
@@ -34,7 +34,7 @@ def chart(count: int = 25, spells: tuple[Spell, ...] | None = None, zone: str = 
         chart(rsi=0.2, rollbacks=3, tri_median=-0.5),
         chart(1),
         chart(745, zone="Pacific/Kiritimati"),
-        chart(spells=(Spell(BEGINS, BEGINS + timedelta(hours=3), None, frozen=True),)),
+        chart(spells=(Stretch(BEGINS, BEGINS + timedelta(hours=3), None, frozen=True),)),
         chart(spells=()),
     ],
     ids=["a-good-day", "no-data", "a-bad-day", "one-hour", "a-month", "unknown-and-frozen", "nothing-known"],

@@ -7,22 +7,22 @@ from core.operations import daily
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode
-from tests.support.rig import House, begun, house, slots  # noqa: F401 - fixtures of the other folder
+from tests.support.rig import Rig, begun, rig, slots  # noqa: F401 - fixtures of the other folder
 
 DAY = date(2025, 10, 1)
 
 
-def newest(of: House, action: Action) -> Sealed:
+def newest(of: Rig, action: Action) -> Sealed:
     return next(one for one in reversed(of.site.journal.receipts()) if one.receipt.action is action)
 
 
-def shown(of: House, sealed: Sealed) -> str:
+def shown(of: Rig, sealed: Sealed) -> str:
     post = Telling(of.site).tell(sealed.receipt.operation)
     assert post is not None
     return str(post.blocks)
 
 
-def test_a_run_ends_its_announcement_and_the_report_before_it(begun: House) -> None:  # noqa: F811 - the fixture's name
+def test_a_run_ends_its_announcement_and_the_report_before_it(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """Both lose their buttons; the next day's report shows the trend against the one before."""
     daily.preflight(begun.site, DAY, PromotionMode.OFF)
     daily.daily(begun.site, DAY, PromotionMode.OFF)
@@ -44,7 +44,7 @@ def test_a_run_ends_its_announcement_and_the_report_before_it(begun: House) -> N
     assert "→ same" in shown(begun, second)
 
 
-def test_a_veto_and_a_missed_run_end_the_announcement(begun: House) -> None:  # noqa: F811 - the fixture's name
+def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """Each has a message of its own, and the announcement says which it was."""
     daily.preflight(begun.site, DAY, PromotionMode.OFF)
     announced = newest(begun, Action.PREFLIGHT)
@@ -58,6 +58,6 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: House) -> None:  # 
     assert "Missed: the run of 02 October was not made" in shown(begun, newest(begun, Action.SKIP))
 
 
-def test_an_operation_without_receipts_shows_nothing(begun: House) -> None:  # noqa: F811 - the fixture's name
+def test_an_operation_without_receipts_shows_nothing(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """A button of another router's message finds no story here."""
     assert Telling(begun.site).tell("nothing") is None

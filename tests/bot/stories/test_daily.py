@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from bot.blockkit.post import Post
 from bot.playground.workspace.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.stories.chart import Chart
-from bot.stories.daily import Day, alt_text, daily_report, hours_csv, trend
+from bot.stories.daily import ReportedDay, alt_text, daily_report, hours_csv, trend
 from core.actors import SCHEDULER, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
 from core.receipts.chain import GENESIS, Sealed, seal
 from core.receipts.evidence import Hold
 from core.receipts.receipt import Action, Draft, Phase, Result
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 from core.text import clean_text
 
 NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
@@ -64,8 +64,8 @@ def moved(phase: Phase, result: Result | None = None, stage: int = 50) -> Sealed
 
 
 def report(*story: Sealed, **facts: Any) -> Post:
-    spells = (Spell(NOW - timedelta(hours=24), NOW, 25, frozen=False),)
-    return daily_report(Day(story or (run(),), None, spells, "UTC", NOW + timedelta(days=1), **facts))
+    spells = (Stretch(NOW - timedelta(hours=24), NOW, 25, frozen=False),)
+    return daily_report(ReportedDay(story or (run(),), None, spells, "UTC", NOW + timedelta(days=1), **facts))
 
 
 def showable(post: Post) -> None:

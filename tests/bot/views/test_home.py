@@ -15,7 +15,7 @@ from core.receipts.receipt import Action, Draft, Phase
 from core.rollout.approvals import Approval
 from core.rollout.schedule import Schedule
 from core.rollout.state import RolloutState
-from core.rollout.timeline import Spell
+from core.rollout.timeline import Stretch
 from core.settings.target import LADDER
 from core.target.overview import Overview
 from core.text import clean_text
@@ -63,7 +63,7 @@ def glance(words: str, count: int = 1) -> Glance:
         seen=Overview("production", RolloutState(stage=10, since=NOW, holds=holds), approvals, None, None, (words,) * count),
         sighting=RouterSighting(pilot=0.1, at=NOW),
         receipts=(seal(draft, target="production", seq=1, prev=GENESIS),),
-        spells=(Spell(MONTH_AGO, NOW, 10, frozen=True),),
+        spells=(Stretch(MONTH_AGO, NOW, 10, frozen=True),),
         next_run=NOW + timedelta(hours=20),
         schedule=Schedule(),
         stages=LADDER,
@@ -96,10 +96,10 @@ def test_every_router_has_its_buttons_and_its_open_requests() -> None:
 def test_the_chart_shows_each_days_stage_and_freezes_in_letters() -> None:
     """Ten days at 10 %, ten at 25 %, five frozen at 0 %, five at 10 % again: nothing of it is said by colour."""
     spells = (
-        Spell(days(0), days(10), 10, frozen=False),
-        Spell(days(10), days(20), 25, frozen=False),
-        Spell(days(20), days(25), 0, frozen=True),
-        Spell(days(25), NOW, 10, frozen=False),
+        Stretch(days(0), days(10), 10, frozen=False),
+        Stretch(days(10), days(20), 25, frozen=False),
+        Stretch(days(20), days(25), 0, frozen=True),
+        Stretch(days(25), NOW, 10, frozen=False),
     )
     rows = {row[:5].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
     assert rows["100"].strip() == rows["75"].strip() == rows["50"].strip() == ""
@@ -112,14 +112,14 @@ def test_the_chart_shows_each_days_stage_and_freezes_in_letters() -> None:
 def test_what_begins_at_midnight_is_not_yet_the_day_before() -> None:
     """A day's column is the stage at its end, to the second."""
     midnight = datetime(2025, 10, 1, tzinfo=UTC)
-    spells = (Spell(days(0), midnight, 10, frozen=False), Spell(midnight, NOW, 50, frozen=False))
+    spells = (Stretch(days(0), midnight, 10, frozen=False), Stretch(midnight, NOW, 50, frozen=False))
     rows = {row[:5].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
     assert rows["50"] == " " * 29 + "█"
 
 
 def test_days_of_which_nothing_is_known_are_marked_as_such() -> None:
     """Before the journal began nobody knows the stage, which is not stage 0."""
-    spells = (Spell(days(0), days(28), None, frozen=False), Spell(days(28), NOW, 10, frozen=False))
+    spells = (Stretch(days(0), days(28), None, frozen=False), Stretch(days(28), NOW, 10, frozen=False))
     rows = chart(spells, LADDER, "UTC").splitlines()
     assert rows[5][7:] == "?" * 27 + "▁▁▁"
     assert chart((), LADDER, "UTC") == "Nothing is known yet."
@@ -134,7 +134,7 @@ def test_the_chart_has_one_column_a_day_whatever_happened(lengths: list[tuple[fl
     spells, begins = [], NOW
     for length, stage, frozen in lengths:
         ends = begins + timedelta(days=length)
-        spells.append(Spell(begins, ends, stage, frozen=frozen))
+        spells.append(Stretch(begins, ends, stage, frozen=frozen))
         begins = ends
     rows = chart(spells, LADDER, zone).splitlines()
     assert len({len(row) for row in rows[:-1]}) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from core.alerts.payload import AlertStatus
 from core.alerts.rules import Effect
-from core.alerts.steps import Standing, Step, next_step
+from core.alerts.steps import Handled, Step, next_step
 
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 
@@ -38,17 +38,17 @@ STEPS = {
 def test_every_alert_has_its_step(case: tuple[str, str, str, str | None]) -> None:
     """Repeats keep, what was lifted stays lifted, what resolves is shown."""
     effect, status, standing, last = case
-    step = next_step(Effect(effect), AlertStatus(status), Standing(standing), AlertStatus(last) if last else None)
+    step = next_step(Effect(effect), AlertStatus(status), Handled(standing), AlertStatus(last) if last else None)
     assert step == Step(*STEPS[case])
 
 
-@pytest.mark.parametrize("case", tuple(product(Effect, AlertStatus, Standing, (None, *AlertStatus))))
+@pytest.mark.parametrize("case", tuple(product(Effect, AlertStatus, Handled, (None, *AlertStatus))))
 def test_nothing_but_a_firing_alert_that_never_froze_freezes(
-    case: tuple[Effect, AlertStatus, Standing, AlertStatus | None],
+    case: tuple[Effect, AlertStatus, Handled, AlertStatus | None],
 ) -> None:
     """Over every combination: resolved never freezes, held and lifted never freeze again, observe and notify never freeze."""
     effect, status, standing, last = case
-    freezes = effect is Effect.FREEZE and status is FIRING and standing in {Standing.NEW, Standing.SHOWN}
+    freezes = effect is Effect.FREEZE and status is FIRING and standing in {Handled.NEW, Handled.SHOWN}
     step = next_step(effect, status, standing, last)
     assert step.freeze == freezes
-    assert step.keep == (status is FIRING and standing is Standing.HELD)
+    assert step.keep == (status is FIRING and standing is Handled.HELD)

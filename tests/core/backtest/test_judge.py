@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from core.backtest.history import PastDecisions
-from core.backtest.judge import Day, Rules, judge_days, span_of, with_bound
+from core.backtest.judge import JudgedDay, Rules, judge_days, span_of, with_bound
 from core.backtest.ledgers import columns_of
 from core.cli.app import app
 from core.errors import ConfigurationError, LedgerUnreadable
@@ -34,7 +34,7 @@ RULES = Rules(GatePolicy(), GuardPolicy(), Schedule(), 1440)
 FIRST, LAST = date(2025, 10, 2), date(2025, 10, 5)
 
 
-def days_of(lines: list[dict[str, Any]]) -> list[Day]:
+def days_of(lines: list[dict[str, Any]]) -> list[JudgedDay]:
     span = span_of(FIRST, LAST, RULES)
     data = "".join(json.dumps(line) + "\n" for line in lines).encode()
     return list(judge_days(PastDecisions([decode(data)], span.start_us, span.end_us, 0.15), FIRST, LAST, RULES))

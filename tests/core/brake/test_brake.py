@@ -13,12 +13,12 @@ from core.rollout.refusals import Code, Refuse
 from core.router.control import SAFE_SETTINGS, settings_for
 from core.router.marks import BrakeNote, BrakeReading
 from core.target.order import Order
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 
 
-def is_safe(house: House) -> bool:
-    return house.site.router.settings().carries(SAFE_SETTINGS)
+def is_safe(rig: Rig) -> bool:
+    return rig.site.router.settings().carries(SAFE_SETTINGS)
 
 
 def braked(result: object) -> braking.Braked:
@@ -26,7 +26,7 @@ def braked(result: object) -> braking.Braked:
     return result
 
 
-def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_promote(begun: House) -> None:
+def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_promote(begun: Rig) -> None:
     """Unfreezing leaves the router at zero, and the next step is a person's."""
     braking.freeze(begun.site, begun.people["max"], "errors")
     refused = propose.propose(begun.site, Order(begun.people["olivia"]))
@@ -39,7 +39,7 @@ def test_a_freeze_refuses_promotion_until_it_is_lifted_and_lifting_does_not_prom
     assert begun.site.brake.read().frozen_by == ()
 
 
-def test_a_brake_between_the_look_and_the_write_wins(begun: House) -> None:
+def test_a_brake_between_the_look_and_the_write_wins(begun: Rig) -> None:
     """Whoever writes with an old look at the marks puts the router back to safe."""
     before = begun.site.brake.read()
     braking.freeze(begun.site, begun.people["max"], "errors")
@@ -47,7 +47,7 @@ def test_a_brake_between_the_look_and_the_write_wins(begun: House) -> None:
     assert is_safe(begun)
 
 
-def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House) -> None:
+def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: Rig) -> None:
     """However rollback and promotion interleave in two threads, the end state is the safe one."""
     router, brake = begun.site.router, begun.site.brake
     text = begun.target.settings_file.read_text(encoding="utf-8")
@@ -72,9 +72,7 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: House
     assert all(written.overtaken or written.observed.stage == 25 for written in raced)
 
 
-def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(
-    begun: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
     monkeypatch.setattr(braking, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
     lock = FileLock(begun.target.run_dir / "operation.lock")
@@ -91,14 +89,14 @@ def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(
     assert is_safe(begun)
 
 
-def test_a_member_without_the_role_cannot_brake(house: House) -> None:
+def test_a_member_without_the_role_cannot_brake(rig: Rig) -> None:
     """A guest has no role at all."""
-    guest = house.people["max"].model_copy(update={"roles": frozenset()})
-    assert isinstance(braking.rollback(house.site, guest, ""), Refuse)
-    assert not is_safe(house)
+    guest = rig.people["max"].model_copy(update={"roles": frozenset()})
+    assert isinstance(braking.rollback(rig.site, guest, ""), Refuse)
+    assert not is_safe(rig)
 
 
-def test_the_same_cause_brakes_once(begun: House) -> None:
+def test_the_same_cause_brakes_once(begun: Rig) -> None:
     """A redelivered rollback does nothing the second time."""
     braking.rollback(begun.site, begun.people["max"], "", "slash:7")
     again = braking.rollback(begun.site, begun.people["max"], "", "slash:7")
@@ -106,10 +104,10 @@ def test_the_same_cause_brakes_once(begun: House) -> None:
     assert again.code is Code.ALREADY_DONE
 
 
-def test_a_brake_works_before_the_journal_was_ever_begun(house: House) -> None:
+def test_a_brake_works_before_the_journal_was_ever_begun(rig: Rig) -> None:
     """Nothing has to be initialised before the brake works."""
-    assert braked(braking.rollback(house.site, house.people["max"], "")).problems == ()
-    assert house.site.journal.state().stage == 0
+    assert braked(braking.rollback(rig.site, rig.people["max"], "")).problems == ()
+    assert rig.site.journal.state().stage == 0
 
 
 @pytest.mark.parametrize(
@@ -120,7 +118,7 @@ def test_a_brake_works_before_the_journal_was_ever_begun(house: House) -> None:
     ],
 )
 def test_an_intent_without_outcome_is_settled_by_what_is_observed(
-    begun: House,
+    begun: Rig,
     monkeypatch: pytest.MonkeyPatch,
     written: bool,  # noqa: FBT001 - a table's column
     result: Result,
@@ -154,13 +152,13 @@ def test_an_intent_without_outcome_is_settled_by_what_is_observed(
     assert begun.site.journal.state().unsettled is None
 
 
-def test_receipts_and_settings_are_not_readable_for_everybody(begun: House) -> None:
+def test_receipts_and_settings_are_not_readable_for_everybody(begun: Rig) -> None:
     """Files that this program makes are not open to the world."""
     braking.rollback(begun.site, begun.people["max"], "")
     assert os.name != "posix" or all(path.stat().st_mode & 0o007 == 0 for path in begun.target.receipts_dir.iterdir())
 
 
-def test_a_mark_that_cannot_be_understood_becomes_a_hold_and_is_never_dropped(begun: House) -> None:
+def test_a_mark_that_cannot_be_understood_becomes_a_hold_and_is_never_dropped(begun: Rig) -> None:
     """A freeze that nobody could record, on a disk that garbled its mark, still holds every promotion after `recover`."""
     begun.site.brake.engage(
         BrakeNote(id="f" * 32, action=Action.FREEZE, actor=begun.people["max"], reason="errors", cause=None, at=begun.clock.now)
@@ -176,7 +174,7 @@ def test_a_mark_that_cannot_be_understood_becomes_a_hold_and_is_never_dropped(be
     assert begun.site.brake.read().frozen_by == ()
 
 
-def test_a_freeze_that_an_older_copy_of_the_journal_does_not_have_is_still_in_force(begun: House) -> None:
+def test_a_freeze_that_an_older_copy_of_the_journal_does_not_have_is_still_in_force(begun: Rig) -> None:
     """The journal is put back as it was before the freeze; its mark on disk brings the hold back."""
     begun.site.journal.close()
     copy = begun.target.journal.read_bytes()
@@ -185,7 +183,7 @@ def test_a_freeze_that_an_older_copy_of_the_journal_does_not_have_is_still_in_fo
     for file in begun.target.journal.parent.glob(f"{begun.target.journal.name}-*"):
         file.unlink()
     begun.target.journal.write_bytes(copy)
-    site = Site.at(begun.target, begun.site.access, begun.clock)
+    site = Target.at(begun.target, begun.site.access, begun.clock)
     assert site.journal.state().holds == ()
     recover.recover(site)
     (hold,) = site.journal.state().holds

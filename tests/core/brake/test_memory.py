@@ -8,11 +8,11 @@ import pytest
 
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.brake.memory import AlertMemory, Instance
-from core.brake.respond import AlertResponder, NotedDown
+from core.brake.respond import AlertResponder, RecordResult
 from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS
 from tests.support.alert_payloads import alert, heard
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 PAGES = 20_000
 CAUSES = 40
@@ -39,11 +39,11 @@ def news(number: int) -> tuple[AlertFacts, ...]:
 
 
 @pytest.mark.usefixtures("switching_every_microsecond")
-def test_no_page_is_lost_while_another_thread_records(begun: House) -> None:
+def test_no_page_is_lost_while_another_thread_records(begun: Rig) -> None:
     """20,000 deliveries through both public methods, each on a thread of its own: every one is held and safe, each cause once."""
     responder = AlertResponder(begun.site)
     pages = [page(cause) for cause in range(CAUSES)]
-    recorded: list[Future[NotedDown]] = []
+    recorded: list[Future[RecordResult]] = []
     with ThreadPoolExecutor(1) as braking, ThreadPoolExecutor(1) as recording:
         for number in range(PAGES):
             acted = braking.submit(responder.act, pages[number % CAUSES]).result()

@@ -13,53 +13,53 @@ from hypothesis import strategies as st
 
 from core.alerts.payload import AlertFacts
 from core.brake.lift import Unfrozen
-from core.brake.respond import Acted, AlertResponder, NotedDown
+from core.brake.respond import AlertResponder, BrakeResult, RecordResult
 from core.operations import propose, recover
 from core.receipts.receipt import Action, Receipt, Result
 from core.rollout.state import RolloutState
 from core.router.control import SAFE_SETTINGS
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.alert_payloads import alert, heard
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
 @pytest.fixture
-def responder(begun: House) -> Iterator[AlertResponder]:
+def responder(begun: Rig) -> Iterator[AlertResponder]:
     made = AlertResponder(begun.site)
     yield made
     made.close()
 
 
-def take(responder: AlertResponder, facts: tuple[AlertFacts, ...]) -> tuple[Acted, NotedDown]:
+def take(responder: AlertResponder, facts: tuple[AlertFacts, ...]) -> tuple[BrakeResult, RecordResult]:
     acted = responder.act(facts)
     return acted, responder.note_down(acted)
 
 
-def is_safe(house: House) -> bool:
-    return house.site.router.settings().carries(SAFE_SETTINGS)
+def is_safe(rig: Rig) -> bool:
+    return rig.site.router.settings().carries(SAFE_SETTINGS)
 
 
-def receipts(house: House) -> list[Receipt]:
-    return [one.receipt for one in house.site.journal.receipts() if one.receipt.action is not Action.INIT]
+def receipts(rig: Rig) -> list[Receipt]:
+    return [one.receipt for one in rig.site.journal.receipts() if one.receipt.action is not Action.INIT]
 
 
-def state(house: House) -> RolloutState:
-    return house.site.journal.state()
+def state(rig: Rig) -> RolloutState:
+    return rig.site.journal.state()
 
 
-def lift_all(house: House) -> None:
-    order = Order(house.people["olivia"], "looked into it")
-    assert isinstance(propose.unfreeze(house.site, order, while_firing=True), Unfrozen)
+def lift_all(rig: Rig) -> None:
+    order = Order(rig.people["olivia"], "looked into it")
+    assert isinstance(propose.unfreeze(rig.site, order, while_firing=True), Unfrozen)
 
 
-def make_live(house: House, pilot: str = "0.25") -> None:
+def make_live(rig: Rig, pilot: str = "0.25") -> None:
     """Serve traffic again, as a promotion would."""
     text = f"NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT={pilot}\nNOVA_ANR_KILL=0\n"
-    house.target.settings_file.write_text(text, encoding="utf-8")
+    rig.target.settings_file.write_text(text, encoding="utf-8")
 
 
-def test_an_alert_freezes_and_its_receipt_names_it(begun: House, responder: AlertResponder) -> None:
+def test_an_alert_freezes_and_its_receipt_names_it(begun: Rig, responder: AlertResponder) -> None:
     """The router is safe, the hold has the alert as its cause, and the receipt keeps what fired."""
     acted, noted = take(responder, heard(alert("ab", start="2026-11-24T08:00:00Z")))
     assert is_safe(begun)
@@ -73,7 +73,7 @@ def test_an_alert_freezes_and_its_receipt_names_it(begun: House, responder: Aler
     assert state(begun).firing == (hold,)
 
 
-def test_a_repeat_every_second_for_an_hour_is_one_freeze(begun: House, responder: AlertResponder) -> None:
+def test_a_repeat_every_second_for_an_hour_is_one_freeze(begun: Rig, responder: AlertResponder) -> None:
     """3,600 repeats leave one receipt and one hold; the router is looked at each time and stays as it is."""
     body = heard(alert())
     for _ in range(3600):
@@ -83,7 +83,7 @@ def test_a_repeat_every_second_for_an_hour_is_one_freeze(begun: House, responder
     assert len(receipts(begun)) == len(state(begun).holds) == 1
 
 
-def test_a_repeat_puts_a_router_back_that_something_else_raised(begun: House, responder: AlertResponder) -> None:
+def test_a_repeat_puts_a_router_back_that_something_else_raised(begun: Rig, responder: AlertResponder) -> None:
     """While the hold is in force the settings are made safe again, without a second freeze."""
     take(responder, heard(alert()))
     make_live(begun)
@@ -93,9 +93,7 @@ def test_a_repeat_puts_a_router_back_that_something_else_raised(begun: House, re
     assert len(receipts(begun)) == 1
 
 
-def test_a_lifted_hold_stays_lifted_while_its_alert_fires_and_a_new_alert_freezes(
-    begun: House, responder: AlertResponder
-) -> None:
+def test_a_lifted_hold_stays_lifted_while_its_alert_fires_and_a_new_alert_freezes(begun: Rig, responder: AlertResponder) -> None:
     """The same instance never freezes twice, also for a bot that was started since; a new start or fingerprint does."""
     old, new = heard(alert("ab")), heard(alert("ab", start="2026-11-24T09:00:00Z"))
     take(responder, old)
@@ -111,7 +109,7 @@ def test_a_lifted_hold_stays_lifted_while_its_alert_fires_and_a_new_alert_freeze
     assert len(state(begun).holds) == 1
 
 
-def test_resolved_is_noted_and_lifts_nothing(begun: House, responder: AlertResponder) -> None:
+def test_resolved_is_noted_and_lifts_nothing(begun: Rig, responder: AlertResponder) -> None:
     """Two alerts, one resolved: one hold still has a firing alert, both are in force, and repeats of it are one receipt."""
     take(responder, heard(alert("a"), alert("b")))
     over = alert("a", status="resolved", end="2026-11-24T08:30:00Z")
@@ -124,7 +122,7 @@ def test_resolved_is_noted_and_lifts_nothing(begun: House, responder: AlertRespo
 
 
 def test_a_resolved_payload_of_an_alert_that_was_never_heard_firing_freezes_nothing(
-    begun: House, responder: AlertResponder
+    begun: Rig, responder: AlertResponder
 ) -> None:
     """It is over; it is noted, so that people see that it fired while nobody listened."""
     _, noted = take(responder, heard(alert(status="resolved", end="2026-11-24T08:30:00Z")))
@@ -133,7 +131,7 @@ def test_a_resolved_payload_of_an_alert_that_was_never_heard_firing_freezes_noth
     assert [one.action for one in receipts(begun)] == [Action.ALERT]
 
 
-def test_firing_that_comes_after_its_resolved_freezes(begun: House, responder: AlertResponder) -> None:
+def test_firing_that_comes_after_its_resolved_freezes(begun: Rig, responder: AlertResponder) -> None:
     """Out of order, a firing alert that never froze is a firing alert."""
     take(responder, heard(alert(status="resolved", end="2026-11-24T08:30:00Z")))
     take(responder, heard(alert()))
@@ -141,14 +139,14 @@ def test_firing_that_comes_after_its_resolved_freezes(begun: House, responder: A
     assert len(state(begun).firing) == 1
 
 
-def test_an_old_resolved_after_a_new_start_leaves_the_new_one_firing(begun: House, responder: AlertResponder) -> None:
+def test_an_old_resolved_after_a_new_start_leaves_the_new_one_firing(begun: Rig, responder: AlertResponder) -> None:
     """Each instance has its own end."""
     take(responder, heard(alert("a", start="2026-11-24T09:00:00Z")))
     take(responder, heard(alert("a", status="resolved", end="2026-11-24T08:30:00Z")))
     assert len(state(begun).firing) == 1
 
 
-def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: House, responder: AlertResponder) -> None:
+def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: Rig, responder: AlertResponder) -> None:
     """Firing, resolved, firing, resolved: each change is noted once, and the hold is one."""
     for status, end in (
         ("firing", ""),
@@ -163,7 +161,7 @@ def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: Ho
     assert [one.alert.status for one in receipts(begun) if one.alert] == ["firing", "resolved", "firing", "resolved"]
 
 
-def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(begun: House, responder: AlertResponder) -> None:
+def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(begun: Rig, responder: AlertResponder) -> None:
     """Alerts that join while the group fires or is held join its story; once all ended and was lifted a new one begins."""
     take(responder, heard(alert("a")))
     take(responder, heard(alert("a"), alert("b", start="2026-11-24T08:05:00Z")))
@@ -180,7 +178,7 @@ def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(b
     assert len(set(stories)) == 2
 
 
-def test_alerts_that_were_cut_off_hold_until_they_are_shown(begun: House, responder: AlertResponder) -> None:
+def test_alerts_that_were_cut_off_hold_until_they_are_shown(begun: Rig, responder: AlertResponder) -> None:
     """The unseen rest is a cause of its own, and is over once the group is shown whole."""
     take(responder, heard(alert("a"), truncatedAlerts=3))
     assert len(state(begun).firing) == 2
@@ -189,7 +187,7 @@ def test_alerts_that_were_cut_off_hold_until_they_are_shown(begun: House, respon
     assert len(state(begun).firing) == 2
 
 
-def test_observed_and_notified_alerts_touch_nothing(begun: House, responder: AlertResponder) -> None:
+def test_observed_and_notified_alerts_touch_nothing(begun: Rig, responder: AlertResponder) -> None:
     """They are receipts, so that the channel shows them; the router serves on."""
     _, noted = take(responder, heard(alert("a", severity="warning"), alert("b", component="db")))
     assert [one.receipt.alert.effect for one in noted.sealed if one.receipt.alert] == ["notify"]
@@ -197,7 +195,7 @@ def test_observed_and_notified_alerts_touch_nothing(begun: House, responder: Ale
     assert state(begun).holds == ()
 
 
-def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and_recorded_late(begun: House) -> None:
+def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and_recorded_late(begun: Rig) -> None:
     """Nothing but the router's file and a directory is needed; a repeat does not freeze twice; the story stays one."""
     good = begun.target.journal.read_bytes()
     begun.target.journal.write_bytes(b"not a database" * 100)
@@ -205,13 +203,13 @@ def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and
         Path(f"{begun.target.journal}{suffix}").unlink(missing_ok=True)
     begun.target.ledger.unlink()
     for _ in range(2):  # the second is a bot that was started since
-        responder = AlertResponder(Site.at(begun.target, begun.site.access, begun.clock))
+        responder = AlertResponder(Target.at(begun.target, begun.site.access, begun.clock))
         acted, noted = take(responder, heard(alert("a"), alert("b")))
         assert (acted.held, acted.safe, noted.kept) == (True, True, True)
         assert is_safe(begun)
     assert len(begun.site.brake.read().frozen_by) == 2
     begun.target.journal.write_bytes(good)
-    recover.recover(Site.at(begun.target, begun.site.access, begun.clock))
+    recover.recover(Target.at(begun.target, begun.site.access, begun.clock))
     late = receipts(begun)
     assert [(one.late, one.alert is not None) for one in late] == [(True, True), (True, True)]
     assert len({one.operation for one in late}) == 1
@@ -219,7 +217,7 @@ def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and
     assert len(receipts(begun)) == 2
 
 
-def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begun: House, responder: AlertResponder) -> None:
+def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begun: Rig, responder: AlertResponder) -> None:
     """Whoever holds the journal does not have to be waited for, nobody has to run `recover`, and repeats add nothing."""
     holder = sqlite3.connect(begun.target.journal, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -237,16 +235,16 @@ def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begu
     assert begun.site.brake.unrecorded() == ()
 
 
-def test_what_only_has_to_be_shown_is_not_kept_while_the_journal_is_away(begun: House) -> None:
+def test_what_only_has_to_be_shown_is_not_kept_while_the_journal_is_away(begun: Rig) -> None:
     """Alertmanager is told to come again, so that nothing is lost."""
     begun.target.journal.write_bytes(b"not a database" * 100)
-    site = Site.at(begun.target, begun.site.access, begun.clock)
+    site = Target.at(begun.target, begun.site.access, begun.clock)
     _, noted = take(AlertResponder(site), heard(alert(severity="warning")))
     assert not noted.kept
     assert "is not recorded" in noted.problems[0]
 
 
-def test_a_router_that_cannot_be_made_safe_is_no_success_and_is_tried_again(begun: House, responder: AlertResponder) -> None:
+def test_a_router_that_cannot_be_made_safe_is_no_success_and_is_tried_again(begun: Rig, responder: AlertResponder) -> None:
     """The hold is there, but the answer is an error until the router is safe."""
     kept = begun.target.settings_file.read_bytes()
     begun.target.settings_file.unlink()
@@ -262,25 +260,25 @@ def test_a_router_that_cannot_be_made_safe_is_no_success_and_is_tried_again(begu
     assert len(state(begun).holds) == 1
 
 
-def test_a_reload_that_failed_is_tried_again_at_the_repeat(begun: House, tmp_path: Path) -> None:
+def test_a_reload_that_failed_is_tried_again_at_the_repeat(begun: Rig, tmp_path: Path) -> None:
     """The file says safe, but the router may not have read it: that is not yet safe."""
     flag = tmp_path / "works"
     command = ("python3", "-c", f"import os, sys; sys.exit(0 if os.path.exists({str(flag)!r}) else 1)")
     target = begun.target.model_copy(update={"reload_command": command})
-    responder = AlertResponder(Site.at(target, begun.site.access, begun.clock))
+    responder = AlertResponder(Target.at(target, begun.site.access, begun.clock))
     assert not take(responder, heard(alert()))[0].safe
     assert not take(responder, heard(alert()))[0].safe
     flag.touch()
     assert take(responder, heard(alert()))[0].safe
 
 
-def test_a_storm_of_new_alerts_reloads_the_router_once(begun: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storm_of_new_alerts_reloads_the_router_once(begun: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cause has its mark, its hold and its receipt; what was written since, or long ago, makes the router reload again."""
     monkeypatch.setattr("core.brake.respond.TRUST_SECONDS", 60.0)
     reloads = tmp_path / "reloads"
     command = ("python3", "-c", f"open({str(reloads)!r}, 'a').write('x')")
     target = begun.target.model_copy(update={"reload_command": command})
-    responder = AlertResponder(Site.at(target, begun.site.access, begun.clock))
+    responder = AlertResponder(Target.at(target, begun.site.access, begun.clock))
     for number in range(5):
         acted, noted = take(responder, heard(alert(f"a{number}")))
         assert (acted.held, acted.safe, noted.kept) == (True, True, True)
@@ -302,7 +300,7 @@ def test_a_storm_of_new_alerts_reloads_the_router_once(begun: House, tmp_path: P
     responder.close()
 
 
-def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: House) -> None:
+def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: Rig) -> None:
     """Durable is either the mark or the receipt; with neither Alertmanager has to come again, and the router is safe already."""
     for brake in begun.site.brake._directories:
         shutil.rmtree(brake, ignore_errors=True)
@@ -314,14 +312,14 @@ def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_
     assert not acted.held
     assert noted.kept
     begun.target.journal.write_bytes(b"not a database" * 100)
-    acted, noted = take(AlertResponder(Site.at(begun.target, begun.site.access, begun.clock)), heard(alert("b")))
+    acted, noted = take(AlertResponder(Target.at(begun.target, begun.site.access, begun.clock)), heard(alert("b")))
     assert is_safe(begun)
     assert (acted.held, noted.kept) == (False, False)
 
 
-def test_thirty_deliveries_at_once_are_one_freeze(begun: House, responder: AlertResponder) -> None:
+def test_thirty_deliveries_at_once_are_one_freeze(begun: Rig, responder: AlertResponder) -> None:
     """However they interleave, also with a second bot on the same files."""
-    other = AlertResponder(Site.at(begun.target, begun.site.access, begun.clock))
+    other = AlertResponder(Target.at(begun.target, begun.site.access, begun.clock))
     start = threading.Barrier(6)
 
     def deliver(one: AlertResponder) -> None:
@@ -337,7 +335,7 @@ def test_thirty_deliveries_at_once_are_one_freeze(begun: House, responder: Alert
     assert begun.site.brake.read().frozen_by == (state(begun).holds[0].id,)
 
 
-def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew(begun: House) -> None:
+def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew(begun: Rig) -> None:
     """A bot that was started with the journal away freezes again; that is safe, and it is recorded, not dropped."""
     before = AlertResponder(begun.site)
     take(before, heard(alert()))
@@ -348,10 +346,10 @@ def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew
     for suffix in ("-wal", "-shm"):
         Path(f"{begun.target.journal}{suffix}").unlink(missing_ok=True)
     begun.target.journal.write_bytes(b"not a database" * 100)
-    take(AlertResponder(Site.at(begun.target, begun.site.access, begun.clock)), heard(alert()))
+    take(AlertResponder(Target.at(begun.target, begun.site.access, begun.clock)), heard(alert()))
     assert is_safe(begun)
     begun.target.journal.write_bytes(good)
-    recover.recover(Site.at(begun.target, begun.site.access, begun.clock))
+    recover.recover(Target.at(begun.target, begun.site.access, begun.clock))
     assert len(state(begun).holds) == 1
     assert state(begun).stage == 0
 
@@ -370,10 +368,10 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
 ) -> None:
     """The holds are exactly the causes that ever paged, and each has one; restarts in between change nothing."""
     from core.actors import AccessPolicy  # noqa: PLC0415 - beside its only use
-    from core.settings.target import Target  # noqa: PLC0415 - as above
+    from core.settings.target import TargetSettings  # noqa: PLC0415 - as above
 
     folder = tmp_path_factory.mktemp("orders")
-    target = Target(
+    target = TargetSettings(
         ledger=folder / "l",
         settings_file=folder / "anr.env",
         journal=folder / "j.sqlite",
@@ -381,7 +379,7 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
         run_dir=folder / "run",
     )
     target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
-    site = Site.at(target, AccessPolicy())
+    site = Target.at(target, AccessPolicy())
     responder = AlertResponder(site)
     for step, (name, status, severity) in enumerate(order):
         if step in restarts:

@@ -6,16 +6,16 @@ from typer.testing import CliRunner, Result
 
 from core.cli.app import app
 from core.settings.settings import operating_system_user
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 Anr = Callable[..., Result]
 AT = "2025-10-01T09:05:00Z"
 
 
 @pytest.fixture
-def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
+def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Anr:
     """The command line on a house, where whoever runs the test is an operator and an approver."""
-    target, user = house.target, operating_system_user()
+    target, user = rig.target, operating_system_user()
     for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")

@@ -6,13 +6,13 @@ import typer
 from core.cli.app import app, run
 from core.cli.output import FAILED, REFUSED, USAGE
 from tests.core.cli.conftest import Anr
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def test_status_shows_what_it_can(anr: Anr, house: House) -> None:
+def test_status_shows_what_it_can(anr: Anr, rig: Rig) -> None:
     """A missing ledger and settings file are named; they hide nothing else."""
     assert anr("init").exit_code == 0
-    house.target.ledger.unlink()
+    rig.target.ledger.unlink()
     shown = anr("status", "--json")
     assert shown.exit_code == 0
     found = json.loads(shown.stdout)
@@ -35,10 +35,10 @@ def test_wrong_words_and_settings_are_usage_errors(
 
 
 def test_a_missing_ledger_is_a_failure(
-    anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3, and what was not done."""
-    house.target.ledger.unlink()
+    rig.target.ledger.unlink()
     monkeypatch.setattr("sys.argv", ["anr", "report"])
     with pytest.raises(SystemExit) as ended:
         run(app)

@@ -14,16 +14,16 @@ from core.cli.render import ending, finish
 from core.operations import daily, propose, requests, results
 from core.rollout.schedule import PromotionMode
 from core.target.order import Order
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def ask(house: House) -> results.Asked:
-    asked = propose.propose(house.site, Order(house.people["olivia"], "good day"))
+def ask(rig: Rig) -> results.Asked:
+    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good day"))
     assert isinstance(asked, results.Asked)
     return asked
 
 
-def test_a_question_names_the_command_that_answers_it(begun: House) -> None:
+def test_a_question_names_the_command_that_answers_it(begun: Rig) -> None:
     """The next person can copy it."""
     asked = ask(begun)
     told = ending(asked)
@@ -32,7 +32,7 @@ def test_a_question_names_the_command_that_answers_it(begun: House) -> None:
     assert told.facts["request"] == asked.approval.id
 
 
-def test_a_refusal_by_the_gates_lists_every_blocker(begun: House) -> None:
+def test_a_refusal_by_the_gates_lists_every_blocker(begun: Rig) -> None:
     """Exit code 1, each gate that does not pass on a line of its own."""
     begun.target.ledger.write_bytes(b"")
     told = ending(propose.propose(begun.site, Order(begun.people["olivia"])))
@@ -43,9 +43,7 @@ def test_a_refusal_by_the_gates_lists_every_blocker(begun: House) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code"), [("deny", DONE), ("late", REFUSED)])
-def test_a_request_that_ended_is_done_for_who_denied_it_and_refused_for_who_came_late(
-    begun: House, answer: str, code: int
-) -> None:
+def test_a_request_that_ended_is_done_for_who_denied_it_and_refused_for_who_came_late(begun: Rig, answer: str, code: int) -> None:
     """To end it was the wish of the one and the disappointment of the other."""
     asked = ask(begun)
     if answer == "deny":
@@ -56,7 +54,7 @@ def test_a_request_that_ended_is_done_for_who_denied_it_and_refused_for_who_came
     assert ending(ended).code == code
 
 
-def test_a_brake_that_could_not_make_the_router_safe_shouts_and_fails(begun: House) -> None:
+def test_a_brake_that_could_not_make_the_router_safe_shouts_and_fails(begun: Rig) -> None:
     """Exit code 3, and the sentence cannot be overlooked."""
     begun.target.settings_file.unlink()
     begun.target.settings_file.mkdir()
@@ -67,7 +65,7 @@ def test_a_brake_that_could_not_make_the_router_safe_shouts_and_fails(begun: Hou
     assert told.facts["result"] == "not_safe"
 
 
-def test_every_result_of_an_operation_is_json(begun: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_result_of_an_operation_is_json(begun: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """A script reads one object with the result, the receipt and the exit code, whatever was done."""
     people, site = begun.people, begun.site
     wanted = {
@@ -86,7 +84,7 @@ def test_every_result_of_an_operation_is_json(begun: House, capsys: pytest.Captu
         assert told["exit_code"] == (REFUSED if name == "refused" else DONE)
 
 
-def test_the_daily_run_ends_like_what_it_did(begun: House) -> None:
+def test_the_daily_run_ends_like_what_it_did(begun: Rig) -> None:
     """A day without a promotion is refused, with the reason of the day."""
     ran = daily.daily(begun.site, date(2025, 10, 1), PromotionMode.OFF)
     assert isinstance(ran, daily.DailyRun)

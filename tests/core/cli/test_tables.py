@@ -3,10 +3,10 @@ from rich.console import Console
 
 from core.cli import tables
 from core.doctor.check import Check, Health
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def test_the_terminal_shows_the_finding_and_what_to_do(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminal_shows_the_finding_and_what_to_do(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for what was found, one for what to do; outside text cannot format the terminal."""
     console = Console(width=200, record=True, force_terminal=False)
     monkeypatch.setattr(tables, "out", console)

@@ -25,22 +25,22 @@ from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
 from core.router.marks import BrakeNote
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.core.system.test_files import denied, nobodys_folder
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def well(house: House) -> House:
+def well(rig: Rig) -> Rig:
     """The same house with everything in order: guardrails in the settings, a state, room on the disk, today's run made."""
-    house.target.settings_file.write_text(
+    rig.target.settings_file.write_text(
         "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_MAX_FAST_PROB=0.15\nNOVA_ANR_STRICT_ON_ANOMALY=1\n",
         encoding="utf-8",
     )
-    house.target.state_file.write_text("{}", encoding="utf-8")
-    stamp = house.clock.now.timestamp()
-    os.utime(house.target.state_file, (stamp, stamp))
-    propose.init(house.site, house.people["olivia"], "begin")
-    return house
+    rig.target.state_file.write_text("{}", encoding="utf-8")
+    stamp = rig.clock.now.timestamp()
+    os.utime(rig.target.state_file, (stamp, stamp))
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    return rig
 
 
 @pytest.fixture(autouse=True)
@@ -52,55 +52,55 @@ def _room(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-def found(house: House, name: str, **options: Any) -> Check:
+def found(rig: Rig, name: str, **options: Any) -> Check:
     """The worst of what the checks of that name found."""
     order = [Health.FAIL, Health.WARN, Health.OK]
-    return min((one for one in check_up(house.site, **options) if one.name == name), key=lambda one: order.index(one.health))
+    return min((one for one in check_up(rig.site, **options) if one.name == name), key=lambda one: order.index(one.health))
 
 
-def changed(house: House, **facts: Any) -> House:
-    target = house.target.model_copy(update=facts)
-    return House(Site.at(target, house.site.access, house.clock), house.clock, house.statuses, house.people)
+def changed(rig: Rig, **facts: Any) -> Rig:
+    target = rig.target.model_copy(update=facts)
+    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
-def test_a_house_in_order_is_ok_throughout(house: House) -> None:
+def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     """No check complains about a good day, so that a complaint means something."""
-    well(house)
-    daily.daily(house.site, house.clock.now.date(), PromotionMode.OFF)
-    house.clock.pass_(minutes=5)
-    house.write_ledger()
-    assert [(one.name, one.text) for one in check_up(house.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(house.site)}) == 16
+    well(rig)
+    daily.daily(rig.site, rig.clock.now.date(), PromotionMode.OFF)
+    rig.clock.pass_(minutes=5)
+    rig.write_ledger()
+    assert [(one.name, one.text) for one in check_up(rig.site) if one.health is not Health.OK] == []
+    assert len({one.name for one in check_up(rig.site)}) == 16
 
 
-Break = Callable[[House], Any]
+Break = Callable[[Rig], Any]
 
 
-def corrupt_journal(house: House) -> None:
-    with sqlite3.connect(house.target.journal) as connection:
+def corrupt_journal(rig: Rig) -> None:
+    with sqlite3.connect(rig.target.journal) as connection:
         connection.execute("UPDATE receipts SET data = replace(data, 'begin', 'bogus')")
 
 
-def cut_tail(house: House) -> None:
-    pause(house.site, Order(house.people["olivia"]))
-    with sqlite3.connect(house.target.journal) as connection:
+def cut_tail(rig: Rig) -> None:
+    pause(rig.site, Order(rig.people["olivia"]))
+    with sqlite3.connect(rig.target.journal) as connection:
         connection.execute("DELETE FROM receipts WHERE seq = 2")
 
 
-def unrecorded_brake(house: House) -> None:
-    note = BrakeNote(id="abc", action=Action.ROLLBACK, actor=house.people["max"], reason="", cause=None, at=house.clock.now)
-    house.site.brake.engage(note)
+def unrecorded_brake(rig: Rig) -> None:
+    note = BrakeNote(id="abc", action=Action.ROLLBACK, actor=rig.people["max"], reason="", cause=None, at=rig.clock.now)
+    rig.site.brake.engage(note)
 
 
-def malformed(house: House, count: int) -> None:
-    with house.target.ledger.open("a", encoding="utf-8") as stream:
+def malformed(rig: Rig, count: int) -> None:
+    with rig.target.ledger.open("a", encoding="utf-8") as stream:
         stream.write("garbage\n" * count)
 
 
-def remembers_failures(house: House) -> None:
-    look = Look(at=house.clock.now, verdict=Verdict.FAIL, reasons=("rsi: low",))
-    house.target.run_dir.mkdir(parents=True, exist_ok=True)
-    (house.target.run_dir / "guard.json").write_text(Series(last=look, failing=(look,)).model_dump_json(), encoding="utf-8")
+def remembers_failures(rig: Rig) -> None:
+    look = Look(at=rig.clock.now, verdict=Verdict.FAIL, reasons=("rsi: low",))
+    rig.target.run_dir.mkdir(parents=True, exist_ok=True)
+    (rig.target.run_dir / "guard.json").write_text(Series(last=look, failing=(look,)).model_dump_json(), encoding="utf-8")
 
 
 BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
@@ -200,42 +200,42 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
 
 @pytest.mark.parametrize(("spoil", "name", "health", "text", "remedy"), [pytest.param(*row, id=key) for key, *row in BROKEN])
 def test_what_is_broken_is_named_with_what_to_do_next(
-    house: House, spoil: Break, name: str, health: Health, text: str, remedy: str
+    rig: Rig, spoil: Break, name: str, health: Health, text: str, remedy: str
 ) -> None:
     """Broken for real, found, and told with a remedy; before it was broken the same check had nothing to say."""
-    well(house)
-    assert found(house, name).health is Health.OK
-    spoil(house)
-    check = found(house, name)
+    well(rig)
+    assert found(rig, name).health is Health.OK
+    spoil(rig)
+    check = found(rig, name)
     assert check.health is health, check
     assert text in check.text
     assert remedy in check.remedy
 
 
-def test_a_journal_that_has_not_begun_says_how_to_begin(house: House) -> None:
+def test_a_journal_that_has_not_begun_says_how_to_begin(rig: Rig) -> None:
     """The first thing that a new installation is told."""
-    check = found(house, "journal")
+    check = found(rig, "journal")
     assert (check.health, check.remedy) == (Health.WARN, "Run `anr init` once.")
 
 
-def test_a_fault_in_one_check_hides_no_other(house: House) -> None:
+def test_a_fault_in_one_check_hides_no_other(rig: Rig) -> None:
     """Journal and ledger lost at once: both are told, and everything else is looked at all the same."""
-    well(house)
-    house.target.journal.write_bytes(b"garbage" * 999)
-    house.target.ledger.unlink()
-    names = {one.name for one in check_up(house.site) if one.health is Health.FAIL}
+    well(rig)
+    rig.target.journal.write_bytes(b"garbage" * 999)
+    rig.target.ledger.unlink()
+    names = {one.name for one in check_up(rig.site) if one.health is Health.FAIL}
     assert {"journal", "ledger"} <= names
-    assert found(house, "settings file").health is Health.OK
-    assert found(house, "slots").health is Health.OK
+    assert found(rig, "settings file").health is Health.OK
+    assert found(rig, "slots").health is Health.OK
 
 
-def test_a_check_that_breaks_is_itself_a_finding(begun: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_check_that_breaks_is_itself_a_finding(begun: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody foresaw fails visibly, with its trace in the log, and the rest is still examined."""
 
-    def breaks(_site: Site, _now: object) -> Iterator[Check]:
+    def breaks(_site: Target, _now: object) -> Iterator[Check]:
         raise ZeroDivisionError("nobody foresaw this")
 
-    def works(_site: Site, _now: object) -> Iterator[Check]:
+    def works(_site: Target, _now: object) -> Iterator[Check]:
         yield Check("well", Health.OK, "well")
 
     first, second = examine(begun.site, (("odd", breaks), ("well", works)))
@@ -246,15 +246,15 @@ def test_a_check_that_breaks_is_itself_a_finding(begun: House, caplog: pytest.Lo
 
 
 @contextmanager
-def held_by_another_process(house: House, since: timedelta) -> Iterator[int]:
+def held_by_another_process(rig: Rig, since: timedelta) -> Iterator[int]:
     """Another live process holds the operation lock, as it says since then."""
     script = (
         "import sys; from datetime import datetime; from pathlib import Path; from core.target.lock import operation_lock\n"
         "with operation_lock(Path(sys.argv[1]), 'promote', datetime.fromisoformat(sys.argv[2])):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )
-    began = (house.clock.now - since).isoformat()
-    arguments = [sys.executable, "-c", script, str(house.target.run_dir), began]
+    began = (rig.clock.now - since).isoformat()
+    arguments = [sys.executable, "-c", script, str(rig.target.run_dir), began]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -267,7 +267,7 @@ def held_by_another_process(house: House, since: timedelta) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("minutes", "health"), [pytest.param(1, Health.WARN, id="under-way"), pytest.param(31, Health.FAIL, id="stuck")]
 )
-def test_a_lock_held_by_a_live_process_is_named_with_its_holder(begun: House, minutes: int, health: Health) -> None:
+def test_a_lock_held_by_a_live_process_is_named_with_its_holder(begun: Rig, minutes: int, health: Health) -> None:
     """Operation, process and since when; past 30 minutes it is stuck. Free again, there is nothing to say."""
     with held_by_another_process(begun, timedelta(minutes=minutes)) as pid:
         check = found(begun, "operation lock")
@@ -277,31 +277,31 @@ def test_a_lock_held_by_a_live_process_is_named_with_its_holder(begun: House, mi
     assert found(begun, "operation lock").health is Health.OK
 
 
-def test_a_router_that_keeps_its_state_locked_is_named(house: House) -> None:
+def test_a_router_that_keeps_its_state_locked_is_named(rig: Rig) -> None:
     """No backup can be made while somebody sits on the router's own lock."""
     import fcntl  # noqa: PLC0415 - POSIX
 
-    well(house)
-    with house.target.state_file.with_name(house.target.state_file.name + ".lock").open("w") as lock:
+    well(rig)
+    with rig.target.state_file.with_name(rig.target.state_file.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        check = found(house, "state file")
+        check = found(rig, "state file")
     assert check.health is Health.FAIL
     assert "lock" in check.text
 
 
-def test_a_folder_that_cannot_be_written_is_named(begun: House) -> None:
+def test_a_folder_that_cannot_be_written_is_named(begun: Rig) -> None:
     """Receipts would find no place; the folder and what it is for are told."""
     with nobodys_folder() as folder:
         (folder / "logs").mkdir()
-        house = changed(begun, receipts_dir=folder / "logs")
-        assert found(house, "permissions").health is Health.OK
+        rig = changed(begun, receipts_dir=folder / "logs")
+        assert found(rig, "permissions").health is Health.OK
         with denied(folder / "logs", 0o500):
-            check = found(house, "permissions")
+            check = found(rig, "permissions")
     assert check.health is Health.FAIL
     assert f"{(folder / 'logs').resolve()} (receipts): Permission denied" in check.text
 
 
-def test_a_full_disk_is_named(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel has no room for the probe: permission bits would not tell."""
 
     def full(_descriptor: int) -> None:
@@ -315,31 +315,29 @@ def test_a_full_disk_is_named(begun: House, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("free", "health"), [(50 << 20, Health.FAIL), (500 << 20, Health.WARN), (2 << 30, Health.OK)])
-def test_little_room_is_told_before_there_is_none(
-    begun: House, monkeypatch: pytest.MonkeyPatch, free: int, health: Health
-) -> None:
+def test_little_room_is_told_before_there_is_none(begun: Rig, monkeypatch: pytest.MonkeyPatch, free: int, health: Health) -> None:
     """Below 100 MB fails, below 1 GB warns."""
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=free))
     assert found(begun, "disk space").health is health
 
 
-def test_a_zone_that_is_not_the_machines_is_told(begun: House) -> None:
+def test_a_zone_that_is_not_the_machines_is_told(begun: Rig) -> None:
     """Both times are shown, so that whoever set the wrong zone sees it."""
-    house = changed(begun, schedule=Schedule(zone="Asia/Tokyo"))
-    check = found(house, "zone")
+    rig = changed(begun, schedule=Schedule(zone="Asia/Tokyo"))
+    check = found(rig, "zone")
     assert check.health is Health.WARN
     assert "Asia/Tokyo, where it is 18:05 now; on this machine it is 09:05" in check.text
 
 
-def test_router_settings_in_the_shell_are_told(begun: House) -> None:
+def test_router_settings_in_the_shell_are_told(begun: Rig) -> None:
     """The old scripts set them there, where no running router sees them."""
     check = found(begun, "environment", stray=("NOVA_ANR_PILOT",))
     assert check.health is Health.WARN
     assert "NOVA_ANR_PILOT" in check.text
 
 
-def test_secrets_that_others_may_read_are_told(begun: House, tmp_path: Path) -> None:
+def test_secrets_that_others_may_read_are_told(begun: Rig, tmp_path: Path) -> None:
     """The file is named, never what is in it."""
     options = tmp_path / "anr.toml"
     options.write_text('[slack]\nbot_token = "xoxb-very-secret"\n', encoding="utf-8")
@@ -352,7 +350,7 @@ def test_secrets_that_others_may_read_are_told(begun: House, tmp_path: Path) -> 
     assert "secrets" not in {one.name for one in check_up(begun.site, secrets_in=options)}
 
 
-def test_a_guard_that_is_off_is_told(begun: House) -> None:
+def test_a_guard_that_is_off_is_told(begun: Rig) -> None:
     """Nobody should believe to be guarded."""
-    house = changed(begun, guard=GuardPolicy(mode=GuardMode.OFF))
-    assert found(house, "guard").health is Health.WARN
+    rig = changed(begun, guard=GuardPolicy(mode=GuardMode.OFF))
+    assert found(rig, "guard").health is Health.WARN

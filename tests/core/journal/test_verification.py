@@ -16,93 +16,93 @@ from core.journal.verification import verify
 from core.receipts.chain import Sealed, seal
 from core.receipts.receipt import Action
 from tests.core.journal.test_journal import draft
-from tests.support.rig import House
+from tests.support.rig import Rig
 
-Tamper = Callable[[House, tuple[Sealed, ...]], None]
+Tamper = Callable[[Rig, tuple[Sealed, ...]], None]
 
 
-def change(house: House, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(house.target.journal, isolation_level=None)) as connection:
+def change(rig: Rig, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(rig.target.journal, isolation_level=None)) as connection:
         connection.execute(statement, values)
 
 
-def file_of(house: House, sealed: Sealed) -> Path:
-    return house.target.receipts_dir / sealed.file_name
+def file_of(rig: Rig, sealed: Sealed) -> Path:
+    return rig.target.receipts_dir / sealed.file_name
 
 
-def flip_a_byte_of_a_row(house: House, sealed: tuple[Sealed, ...]) -> None:
-    change(house, "UPDATE receipts SET data = ? WHERE seq = 3", flipped(sealed[2].data))
+def flip_a_byte_of_a_row(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    change(rig, "UPDATE receipts SET data = ? WHERE seq = 3", flipped(sealed[2].data))
 
 
-def flip_a_byte_of_a_row_and_mend_its_digest(house: House, sealed: tuple[Sealed, ...]) -> None:
+def flip_a_byte_of_a_row_and_mend_its_digest(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     forged = sealed[2].data.replace(b"note 3", b"note 4")
     digest = seal(draft(3, note="note 4"), target="production", seq=3, prev=sealed[1].digest).digest
-    change(house, "UPDATE receipts SET data = ?, digest = ? WHERE seq = 3", forged, digest)
-    file_of(house, sealed[2]).write_bytes(forged)
+    change(rig, "UPDATE receipts SET data = ?, digest = ? WHERE seq = 3", forged, digest)
+    file_of(rig, sealed[2]).write_bytes(forged)
 
 
-def flip_a_byte_of_a_file(house: House, sealed: tuple[Sealed, ...]) -> None:
-    path = file_of(house, sealed[2])
+def flip_a_byte_of_a_file(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    path = file_of(rig, sealed[2])
     path.write_bytes(flipped(path.read_bytes()))
 
 
-def delete_a_row(house: House, _: tuple[Sealed, ...]) -> None:
-    change(house, "DELETE FROM receipts WHERE seq = 3")
+def delete_a_row(rig: Rig, _: tuple[Sealed, ...]) -> None:
+    change(rig, "DELETE FROM receipts WHERE seq = 3")
 
 
-def delete_a_row_and_its_file(house: House, sealed: tuple[Sealed, ...]) -> None:
-    delete_a_row(house, sealed)
-    file_of(house, sealed[2]).unlink()
+def delete_a_row_and_its_file(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    delete_a_row(rig, sealed)
+    file_of(rig, sealed[2]).unlink()
 
 
-def delete_a_file(house: House, sealed: tuple[Sealed, ...]) -> None:
-    file_of(house, sealed[2]).unlink()
+def delete_a_file(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    file_of(rig, sealed[2]).unlink()
 
 
-def delete_the_tail_of_rows(house: House, _: tuple[Sealed, ...]) -> None:
-    change(house, "DELETE FROM receipts WHERE seq > 3")
+def delete_the_tail_of_rows(rig: Rig, _: tuple[Sealed, ...]) -> None:
+    change(rig, "DELETE FROM receipts WHERE seq > 3")
 
 
-def delete_the_tail(house: House, sealed: tuple[Sealed, ...]) -> None:
-    delete_the_tail_of_rows(house, sealed)
+def delete_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    delete_the_tail_of_rows(rig, sealed)
     for one in sealed[3:]:
-        file_of(house, one).unlink()
+        file_of(rig, one).unlink()
 
 
-def replace_the_tail(house: House, sealed: tuple[Sealed, ...]) -> None:
-    delete_the_tail(house, sealed)
+def replace_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    delete_the_tail(rig, sealed)
     for number in (4, 5):
-        house.site.journal.append(draft(number, note="another story"))
+        rig.site.journal.append(draft(number, note="another story"))
 
 
-def delete_everything(house: House, sealed: tuple[Sealed, ...]) -> None:
-    change(house, "DELETE FROM receipts")
+def delete_everything(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    change(rig, "DELETE FROM receipts")
     for one in sealed:
-        file_of(house, one).unlink()
+        file_of(rig, one).unlink()
 
 
-def swap_two_rows(house: House, sealed: tuple[Sealed, ...]) -> None:
+def swap_two_rows(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     for seq, one in ((2, sealed[2]), (3, sealed[1])):
-        change(house, "UPDATE receipts SET id = ?, data = ?, digest = ? WHERE seq = ?", f"x{seq}", one.data, one.digest, seq)
+        change(rig, "UPDATE receipts SET id = ?, data = ?, digest = ? WHERE seq = ?", f"x{seq}", one.data, one.digest, seq)
 
 
-def swap_two_files(house: House, sealed: tuple[Sealed, ...]) -> None:
-    first, second = file_of(house, sealed[1]), file_of(house, sealed[2])
+def swap_two_files(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
+    first, second = file_of(rig, sealed[1]), file_of(rig, sealed[2])
     first.write_bytes(sealed[2].data)
     second.write_bytes(sealed[1].data)
 
 
-def fork_the_rows(house: House, sealed: tuple[Sealed, ...]) -> None:
+def fork_the_rows(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     fork = seal(draft(9, note="fork"), target="production", seq=6, prev=sealed[3].digest)
     row = ("production", 6, "r9", None, "o9", fork.data, fork.digest)
     columns = "target, seq, id, cause, operation, data, digest"
-    change(house, f"INSERT INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", *row)  # noqa: S608 - our own names
-    file_of(house, fork).write_bytes(fork.data)
+    change(rig, f"INSERT INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", *row)  # noqa: S608 - our own names
+    file_of(rig, fork).write_bytes(fork.data)
 
 
-def fork_the_files(house: House, sealed: tuple[Sealed, ...]) -> None:
+def fork_the_files(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     fork = seal(draft(9, Action.INIT, note="fork"), target="production", seq=5, prev=sealed[3].digest)
-    file_of(house, fork).write_bytes(fork.data)
+    file_of(rig, fork).write_bytes(fork.data)
 
 
 def flipped(data: bytes) -> bytes:
@@ -128,63 +128,63 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
 
 
 @pytest.fixture
-def posted(house: House) -> tuple[Sealed, ...]:
+def posted(rig: Rig) -> tuple[Sealed, ...]:
     """Five receipts, the newest of which was shown in a channel."""
-    journal: Journal = house.site.journal
+    journal: Journal = rig.site.journal
     sealed = tuple(journal.append(draft(number, note=f"note {number}")) for number in range(1, 6))
-    house.site.witness.saw(sealed[-1])
+    rig.site.witness.saw(sealed[-1])
     return sealed
 
 
-def anr_verify(house: House, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, list[str]]:
+def anr_verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, list[str]]:
     """Run `anr verify` as a script does."""
-    monkeypatch.setenv("ANR_TARGET", house.target.model_dump_json())
+    monkeypatch.setenv("ANR_TARGET", rig.target.model_dump_json())
     monkeypatch.setenv("ANR_CONFIG", "")
-    monkeypatch.chdir(house.target.journal.parent)
+    monkeypatch.chdir(rig.target.journal.parent)
     done = CliRunner().invoke(app, ["verify", "--json", *words])
     return done.exit_code, json.loads(done.stdout)["flaws"]
 
 
 @pytest.mark.parametrize(("tamper", "problem"), [pytest.param(*one, id=one[0].__name__.replace("_", "-")) for one in TAMPERINGS])
 def test_verify_detects(
-    house: House, posted: tuple[Sealed, ...], monkeypatch: pytest.MonkeyPatch, tamper: Tamper, problem: str
+    rig: Rig, posted: tuple[Sealed, ...], monkeypatch: pytest.MonkeyPatch, tamper: Tamper, problem: str
 ) -> None:
     """The exit code is that of a failure, and the flaw is named."""
-    assert anr_verify(house, monkeypatch) == (0, [])
-    tamper(house, posted)
-    code, flaws = anr_verify(house, monkeypatch)
+    assert anr_verify(rig, monkeypatch) == (0, [])
+    tamper(rig, posted)
+    code, flaws = anr_verify(rig, monkeypatch)
     assert code == FAILED
     assert any(problem in flaw for flaw in flaws), flaws
 
 
 def test_a_mark_that_was_posted_betrays_a_deleted_tail_without_our_own_memory(
-    house: House, posted: tuple[Sealed, ...], monkeypatch: pytest.MonkeyPatch
+    rig: Rig, posted: tuple[Sealed, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has removed everything here has not removed the message."""
     mark = posted[-1].mark
-    assert anr_verify(house, monkeypatch, "--expect", mark) == (0, [])
-    delete_the_tail(house, posted)
-    (house.target.run_dir / "witness.json").unlink()
-    assert anr_verify(house, monkeypatch) == (0, [])
-    code, flaws = anr_verify(house, monkeypatch, "--expect", mark)
+    assert anr_verify(rig, monkeypatch, "--expect", mark) == (0, [])
+    delete_the_tail(rig, posted)
+    (rig.target.run_dir / "witness.json").unlink()
+    assert anr_verify(rig, monkeypatch) == (0, [])
+    code, flaws = anr_verify(rig, monkeypatch, "--expect", mark)
     assert (code, flaws) == (FAILED, [f"{mark} is not in the chain: receipts were cut off or replaced"])
 
 
-def test_an_older_mark_does_not_take_the_place_of_a_newer_one(house: House, posted: tuple[Sealed, ...]) -> None:
+def test_an_older_mark_does_not_take_the_place_of_a_newer_one(rig: Rig, posted: tuple[Sealed, ...]) -> None:
     """A story that is shown again says nothing new about the chain."""
-    house.site.witness.saw(posted[1])
-    newest = house.site.witness.newest()
+    rig.site.witness.saw(posted[1])
+    newest = rig.site.witness.newest()
     assert newest is not None
     assert (newest.seq, newest.digest) == (5, posted[-1].digest)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff", b"[" * 3000, b'{"digest":"x","seq":0}'], ids=repr)
-def test_a_witness_that_cannot_be_read_is_a_flaw_and_is_kept(house: House, posted: tuple[Sealed, ...], garbage: bytes) -> None:
+def test_a_witness_that_cannot_be_read_is_a_flaw_and_is_kept(rig: Rig, posted: tuple[Sealed, ...], garbage: bytes) -> None:
     """Whoever spoils the memory of what was posted does not get an all-clear, and evidence is not written over."""
-    path = house.target.run_dir / "witness.json"
+    path = rig.target.run_dir / "witness.json"
     path.write_bytes(garbage)
-    (flaw,) = verify(house.site.journal, house.site.witness).flaws
+    (flaw,) = verify(rig.site.journal, rig.site.witness).flaws
     assert "cannot be read" in flaw.problem
     with pytest.raises(Exception, match="cannot be read"):
-        house.site.witness.saw(posted[-1])
+        rig.site.witness.saw(posted[-1])
     assert path.read_bytes() == garbage

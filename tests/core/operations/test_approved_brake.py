@@ -9,17 +9,17 @@ from core.rollout.approvals import ApprovalStatus, nobody_eligible
 from core.rollout.refusals import Code, Refuse
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.core.operations.test_break_glass import code_of
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def ruled(house: House, action: Approvable, needed: int) -> Site:
-    access = house.site.access.model_copy(update={"rules": {action: ApprovalRule(needed=needed)}})
-    return Site.at(house.target, access, house.clock)
+def ruled(rig: Rig, action: Approvable, needed: int) -> Target:
+    access = rig.site.access.model_copy(update={"rules": {action: ApprovalRule(needed=needed)}})
+    return Target.at(rig.target, access, rig.clock)
 
 
-def test_without_a_setting_a_brake_asks_nobody(begun: House) -> None:
+def test_without_a_setting_a_brake_asks_nobody(begun: Rig) -> None:
     """Rollback and freeze happen at once."""
     assert isinstance(approved_brake.brake(begun.site, Approvable.ROLLBACK, Order(begun.people["max"], "errors")), Braked)
     assert isinstance(approved_brake.brake(begun.site, Approvable.FREEZE, Order(begun.people["max"], "errors")), Braked)
@@ -28,7 +28,7 @@ def test_without_a_setting_a_brake_asks_nobody(begun: House) -> None:
 
 
 @pytest.mark.parametrize("action", [Approvable.ROLLBACK, Approvable.FREEZE])
-def test_where_a_brake_needs_an_approval_it_waits_and_then_acts_first(begun: House, action: Approvable) -> None:
+def test_where_a_brake_needs_an_approval_it_waits_and_then_acts_first(begun: Rig, action: Approvable) -> None:
     """The approval makes the router safe although another operation holds the lock; the request ends, once."""
     site = ruled(begun, action, 1)
     asked = approved_brake.brake(site, action, Order(begun.people["max"], "errors"))
@@ -52,7 +52,7 @@ def test_where_a_brake_needs_an_approval_it_waits_and_then_acts_first(begun: Hou
     assert [one.receipt.action for one in site.journal.receipts()].count(Action(action)) == 1
 
 
-def test_an_approved_brake_waits_for_no_operation_under_way(begun: House) -> None:
+def test_an_approved_brake_waits_for_no_operation_under_way(begun: Rig) -> None:
     """The lock is held: the router is safe all the same, and the request is ended by the next sweep."""
     site = ruled(begun, Approvable.ROLLBACK, 1)
     asked = approved_brake.brake(site, Approvable.ROLLBACK, Order(begun.people["max"], "errors"))
@@ -68,7 +68,7 @@ def test_an_approved_brake_waits_for_no_operation_under_way(begun: House) -> Non
     assert site.journal.pending() == ()
 
 
-def test_of_two_approvals_of_a_brake_the_second_acts(begun: House) -> None:
+def test_of_two_approvals_of_a_brake_the_second_acts(begun: Rig) -> None:
     """The first is recorded and the same person cannot give both."""
     site = ruled(begun, Approvable.ROLLBACK, 2)
     asked = approved_brake.brake(site, Approvable.ROLLBACK, Order(begun.people["max"], "errors"))
@@ -80,7 +80,7 @@ def test_of_two_approvals_of_a_brake_the_second_acts(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_a_request_for_a_brake_stays_valid_when_the_rollout_moves(begun: House) -> None:
+def test_a_request_for_a_brake_stays_valid_when_the_rollout_moves(begun: Rig) -> None:
     """The safe settings are right at any stage: a promotion meanwhile does not make the rollback stale."""
     site = ruled(begun, Approvable.ROLLBACK, 1)
     asked = approved_brake.brake(site, Approvable.ROLLBACK, Order(begun.people["max"], "errors"))
@@ -93,7 +93,7 @@ def test_a_request_for_a_brake_stays_valid_when_the_rollout_moves(begun: House) 
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_at_once_passes_over_the_approvers_and_names_them(begun: House) -> None:
+def test_at_once_passes_over_the_approvers_and_names_them(begun: Rig) -> None:
     """Whoever may brake may break the glass of a brake; the receipt is marked."""
     site = ruled(begun, Approvable.FREEZE, 1)
     braked = approved_brake.brake(site, Approvable.FREEZE, Order(begun.people["max"], "errors"), at_once=True)
@@ -104,7 +104,7 @@ def test_at_once_passes_over_the_approvers_and_names_them(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_what_is_no_person_brakes_at_once_whatever_the_settings_say(begun: House) -> None:
+def test_what_is_no_person_brakes_at_once_whatever_the_settings_say(begun: Rig) -> None:
     """An alert asks nobody."""
     site = ruled(begun, Approvable.FREEZE, 1)
     alert = Actor(kind=ActorKind.SCHEDULER, id="alert", roles=frozenset({Role.BRAKE}))
@@ -112,15 +112,15 @@ def test_what_is_no_person_brakes_at_once_whatever_the_settings_say(begun: House
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_a_brake_that_cannot_be_asked_for_acts_at_once(begun: House) -> None:
+def test_a_brake_that_cannot_be_asked_for_acts_at_once(begun: Rig) -> None:
     """Nobody could approve it, or the journal cannot keep the request: only somebody's no may hold a brake back."""
     access = begun.site.access.model_copy(update={"rules": {Approvable.ROLLBACK: ApprovalRule(needed=5)}})
-    site = Site.at(begun.target, access, begun.clock)
+    site = Target.at(begun.target, access, begun.clock)
     assert isinstance(approved_brake.brake(site, Approvable.ROLLBACK, Order(begun.people["max"], "errors")), Braked)
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_a_brake_whose_request_the_journal_cannot_keep_acts_at_once(begun: House) -> None:
+def test_a_brake_whose_request_the_journal_cannot_keep_acts_at_once(begun: Rig) -> None:
     """A broken journal stops no brake; the receipt waits in the brake's notes."""
     site = ruled(begun, Approvable.ROLLBACK, 1)
     begun.target.journal.rename(begun.target.journal.with_suffix(".away"))
@@ -134,7 +134,7 @@ def test_a_brake_whose_request_the_journal_cannot_keep_acts_at_once(begun: House
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_who_may_not_brake_may_not_ask_for_it_either(begun: House) -> None:
+def test_who_may_not_brake_may_not_ask_for_it_either(begun: Rig) -> None:
     """Somebody without the role gets the refusal, and nothing waits."""
     site = ruled(begun, Approvable.ROLLBACK, 1)
     nobody = Actor(kind=ActorKind.SLACK, id="UGUEST")
@@ -169,7 +169,7 @@ def test_it_is_said_at_once_when_nobody_could_approve(requester: str, approvers:
         assert ("`people`" in refusal.text) == ("cannot" in said)
 
 
-def test_a_button_for_now_with_the_id_of_another_request_brakes_and_ends_no_other(begun: House) -> None:
+def test_a_button_for_now_with_the_id_of_another_request_brakes_and_ends_no_other(begun: Rig) -> None:
     """What the button carries is outside text: the brake acts, the promotion that has this id goes on waiting."""
     asked = propose.propose(begun.site, Order(begun.people["olivia"]))
     assert isinstance(asked, results.Asked)

@@ -10,16 +10,16 @@ from core.operations import break_glass, propose, requests, results
 from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Code
 from core.target.order import Order
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 
 WHY = "the canary is wrong, see the incident"
 OTHER_ROUTE: dict[str, Any] = {"live": {"route": "R3", "pilot": 0.10}}
 """A ledger in which no live decision took shadow's route: RSI fails."""
 
 
-def broken(house: House, who: str = "aaron", reason: str = WHY, cause: str | None = None) -> results.Moved | results.Refused:
-    return break_glass.break_glass(house.site, Order(house.people[who], reason, cause))
+def broken(rig: Rig, who: str = "aaron", reason: str = WHY, cause: str | None = None) -> results.Moved | results.Refused:
+    return break_glass.break_glass(rig.site, Order(rig.people[who], reason, cause))
 
 
 def code_of(result: object) -> Code:
@@ -27,7 +27,7 @@ def code_of(result: object) -> Code:
     return result.refusal.code
 
 
-def test_an_approver_alone_promotes_against_a_failing_gate_and_the_receipt_says_so(begun: House) -> None:
+def test_an_approver_alone_promotes_against_a_failing_gate_and_the_receipt_says_so(begun: Rig) -> None:
     """Stage, settings and both receipts: which gates failed, and who was not waited for."""
     begun.write_ledger(**OTHER_ROUTE)
     moved = broken(begun)
@@ -55,7 +55,7 @@ def test_an_approver_alone_promotes_against_a_failing_gate_and_the_receipt_says_
     ],
     ids=["an-operator", "a-member", "a-word-is-no-reason", "gates-that-pass", "a-gate-without-data"],
 )
-def test_the_glass_is_not_broken(begun: House, who: str, reason: str, spoil: dict[str, Any], code: Code) -> None:
+def test_the_glass_is_not_broken(begun: Rig, who: str, reason: str, spoil: dict[str, Any], code: Code) -> None:
     """Only an approver, with a reason, and only against gates that fail; nothing is recorded otherwise."""
     begun.write_ledger(**spoil)
     before = len(begun.site.journal.receipts())
@@ -64,7 +64,7 @@ def test_the_glass_is_not_broken(begun: House, who: str, reason: str, spoil: dic
     assert len(begun.site.journal.receipts()) == before
 
 
-def test_no_data_beside_a_failing_gate_stops_the_glass_too(begun: House) -> None:
+def test_no_data_beside_a_failing_gate_stops_the_glass_too(begun: Rig) -> None:
     """Passing over what fails does not pass over what nobody can see."""
     begun.write_ledger(**OTHER_ROUTE)
     begun.clock.pass_(hours=1)  # the newest entry is an hour old
@@ -73,7 +73,7 @@ def test_no_data_beside_a_failing_gate_stops_the_glass_too(begun: House) -> None
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
-def test_a_freeze_is_not_passed_over(begun: House) -> None:
+def test_a_freeze_is_not_passed_over(begun: Rig) -> None:
     """The brake is stronger than any glass."""
     begun.write_ledger(**OTHER_ROUTE)
     brake.freeze(begun.site, begun.people["max"], "errors")
@@ -81,7 +81,7 @@ def test_a_freeze_is_not_passed_over(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_the_next_break_glass_waits_until_somebody_else_reviewed_the_last(begun: House) -> None:
+def test_the_next_break_glass_waits_until_somebody_else_reviewed_the_last(begun: Rig) -> None:
     """Not the one who broke it, not an operator, and once."""
     begun.write_ledger(**OTHER_ROUTE)
     broken(begun)
@@ -92,7 +92,7 @@ def test_the_next_break_glass_waits_until_somebody_else_reviewed_the_last(begun:
     assert code_of(break_glass.review(begun.site, begun.people["olivia"])) is Code.NOT_APPROVER
     terminal = Actor(kind=ActorKind.OS, id="priya", roles=frozenset(Role))
     access = begun.site.access.model_copy(update={"approvers": frozenset({"UAARON", "UPRIYA", "os:priya"})})
-    elsewhere = Site.at(begun.target, access, begun.clock)
+    elsewhere = Target.at(begun.target, access, begun.clock)
     assert code_of(break_glass.review(elsewhere, terminal)) is Code.IDENTITY_UNPROVEN
     reviewed = break_glass.review(begun.site, begun.people["priya"], "it was right")
     assert isinstance(reviewed, break_glass.Reviewed)
@@ -104,7 +104,7 @@ def test_the_next_break_glass_waits_until_somebody_else_reviewed_the_last(begun:
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
-def test_the_scheduled_run_does_not_build_on_a_break_glass(begun: House) -> None:
+def test_the_scheduled_run_does_not_build_on_a_break_glass(begun: Rig) -> None:
     """What one person decided alone is followed by a step that a person asks for, and another approves."""
     request = propose.propose(begun.site, Order(begun.people["olivia"]))
     assert isinstance(request, results.Asked)
@@ -117,7 +117,7 @@ def test_the_scheduled_run_does_not_build_on_a_break_glass(begun: House) -> None
     assert begun.site.journal.state().person_required
 
 
-def test_the_same_cause_breaks_the_glass_once(begun: House) -> None:
+def test_the_same_cause_breaks_the_glass_once(begun: Rig) -> None:
     """A modal that is delivered twice promotes once."""
     begun.write_ledger(**OTHER_ROUTE)
     broken(begun, cause="view:1")

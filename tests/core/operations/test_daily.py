@@ -12,19 +12,19 @@ from core.receipts.receipt import Action
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode, Schedule, begin_of, due, last_missable, preflight_due
 from core.target.order import Order
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 DAY = date(2025, 10, 1)
 
 
-def promoted_by_people(house: House) -> None:
-    asked = propose.propose(house.site, Order(house.people["olivia"]))
+def promoted_by_people(rig: Rig) -> None:
+    asked = propose.propose(rig.site, Order(rig.people["olivia"]))
     assert isinstance(asked, results.Asked)
-    assert isinstance(requests.approve(house.site, house.people["aaron"], asked.approval.id), results.Moved)
+    assert isinstance(requests.approve(rig.site, rig.people["aaron"], asked.approval.id), results.Moved)
 
 
-def foreseen(house: House, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
-    sealed = daily.preflight(house.site, DAY, mode)
+def foreseen(rig: Rig, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
+    sealed = daily.preflight(rig.site, DAY, mode)
     assert sealed is not None
     return sealed
 
@@ -37,7 +37,7 @@ def foreseen(house: House, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
         (PromotionMode.OFF, "It reports and promotes nothing. Scheduled promotion is switched off"),
     ],
 )
-def test_it_is_said_beforehand_what_the_run_will_do(begun: House, mode: PromotionMode, said: str) -> None:
+def test_it_is_said_beforehand_what_the_run_will_do(begun: Rig, mode: PromotionMode, said: str) -> None:
     """Once per date, with the gates as they are, and without any effect on the router."""
     promoted_by_people(begun)
     receipt = foreseen(begun, mode).receipt
@@ -47,7 +47,7 @@ def test_it_is_said_beforehand_what_the_run_will_do(begun: House, mode: Promotio
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
 
 
-def test_it_says_which_gate_stands_in_the_way(begun: House) -> None:
+def test_it_says_which_gate_stands_in_the_way(begun: Rig) -> None:
     """Half an hour is enough to do something about a slot that is down."""
     promoted_by_people(begun)
     begun.statuses["slot09"] = "down"
@@ -56,7 +56,7 @@ def test_it_says_which_gate_stands_in_the_way(begun: House) -> None:
     assert "slot09" in receipt.note
 
 
-def test_what_was_foreseen_is_what_the_run_does(begun: House) -> None:
+def test_what_was_foreseen_is_what_the_run_does(begun: Rig) -> None:
     """One opinion: the pre-flight asks the same decision as the run."""
     promoted_by_people(begun)
     foreseen(begun)
@@ -67,7 +67,7 @@ def test_what_was_foreseen_is_what_the_run_does(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
-def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: House) -> None:
+def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: Rig) -> None:
     """The veto has its own receipt with who and why, the report says so, and the next day is not touched."""
     promoted_by_people(begun)
     skipped = daily.skip(begun.site, begun.people["olivia"], DAY, "migration at ten")
@@ -88,7 +88,7 @@ def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: House) -> No
     assert isinstance(tomorrow.outcome, results.Moved)
 
 
-def test_only_operators_skip_and_only_before_the_run(begun: House) -> None:
+def test_only_operators_skip_and_only_before_the_run(begun: Rig) -> None:
     """A member is refused, a second veto changes nothing, and after the run there is nothing to skip."""
     refused = daily.skip(begun.site, begun.people["max"], DAY, "no")
     assert isinstance(refused, results.Refused)
@@ -144,7 +144,7 @@ def test_near_midnight_tomorrows_run_is_announced_today() -> None:
     assert preflight_due(datetime(2025, 9, 30, 23, 50, tzinfo=UTC), Schedule(at=time(0, 10))) == DAY
 
 
-def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: House) -> None:
+def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: Rig) -> None:
     """The bot was down from before the run until its grace was over; another clock's mistake must not veto a run that is due."""
     begun.clock.now = datetime(2025, 10, 2, 15, 4, tzinfo=UTC)
     daily.daily(begun.site, DAY, PromotionMode.OFF)
@@ -163,7 +163,7 @@ def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: House) -> None:
     assert run.outcome.refusal.code is Code.PROMOTION_OFF
 
 
-def test_a_run_before_the_journal_began_was_nobodys(begun: House) -> None:
+def test_a_run_before_the_journal_began_was_nobodys(begun: Rig) -> None:
     """Who starts in the afternoon is not told that the morning was missed."""
     begun.clock.pass_(hours=7)
     assert daily.note_missed(begun.site) is None
@@ -181,7 +181,7 @@ def test_what_was_missed_can_no_longer_be_due(now: datetime, zone: str, at: time
     assert due(now, schedule) != day
 
 
-def test_a_run_that_is_due_and_not_made_yet_is_the_one_that_is_skipped(begun: House) -> None:
+def test_a_run_that_is_due_and_not_made_yet_is_the_one_that_is_skipped(begun: Rig) -> None:
     """While the run is late (the bot was down, the ledger unreadable), a veto is about today's, not tomorrow's."""
     begun.clock.pass_(minutes=30)
     assert begun.site.day_ahead() == DAY

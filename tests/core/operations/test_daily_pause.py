@@ -7,12 +7,12 @@ from core.operations.results import Refused
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.promoting import promoted
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def test_a_paused_schedule_reports_and_promotes_nothing_until_it_is_resumed(begun: House) -> None:
+def test_a_paused_schedule_reports_and_promotes_nothing_until_it_is_resumed(begun: Rig) -> None:
     """The report of a paused day says who paused it; the day after the resume promotes again."""
     promoted(begun)
     begun.clock.pass_(hours=24)
@@ -36,14 +36,14 @@ def test_a_paused_schedule_reports_and_promotes_nothing_until_it_is_resumed(begu
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
-def test_a_pause_outlives_the_process(begun: House) -> None:
+def test_a_pause_outlives_the_process(begun: Rig) -> None:
     """It stands in the journal: another process, or the same one after a restart, knows it."""
     pause(begun.site, Order(begun.people["olivia"]))
-    again = Site.at(begun.target, begun.site.access, begun.clock)
+    again = Target.at(begun.target, begun.site.access, begun.clock)
     assert again.journal.state().paused is not None
 
 
-def test_a_person_may_promote_while_the_schedule_is_paused(begun: House) -> None:
+def test_a_person_may_promote_while_the_schedule_is_paused(begun: Rig) -> None:
     """The pause is the schedule's; people ask and approve as always."""
     pause(begun.site, Order(begun.people["olivia"]))
     promoted(begun)
@@ -51,7 +51,7 @@ def test_a_person_may_promote_while_the_schedule_is_paused(begun: House) -> None
 
 
 @pytest.mark.parametrize(("who", "may"), [("olivia", True), ("aaron", True), ("max", False)])
-def test_every_member_may_pause_but_only_operators_resume(begun: House, who: str, may: bool) -> None:  # noqa: FBT001 - a column
+def test_every_member_may_pause_but_only_operators_resume(begun: Rig, who: str, may: bool) -> None:  # noqa: FBT001 - a column
     """A pause only keeps promotions back; to let them go on takes an operator."""
     assert isinstance(pause(begun.site, Order(begun.people[who])), Scheduled)
     result = resume(begun.site, Order(begun.people[who]))
@@ -60,7 +60,7 @@ def test_every_member_may_pause_but_only_operators_resume(begun: House, who: str
         assert result.refusal.code is Code.NOT_ALLOWED
 
 
-def test_somebody_without_a_role_changes_nothing(begun: House) -> None:
+def test_somebody_without_a_role_changes_nothing(begun: Rig) -> None:
     """Neither pause nor resume, and nothing is recorded."""
     guest = Order(Actor(kind=ActorKind.SLACK, id="UGUEST"))
     before = len(begun.site.journal.receipts())
@@ -72,7 +72,7 @@ def test_somebody_without_a_role_changes_nothing(begun: House) -> None:
     assert len(begun.site.journal.receipts()) == before
 
 
-def test_what_is_so_already_is_not_recorded_again(begun: House) -> None:
+def test_what_is_so_already_is_not_recorded_again(begun: Rig) -> None:
     """Two pauses are one; a resume without a pause is none."""
     olivia = Order(begun.people["olivia"])
     assert isinstance(resume(begun.site, olivia), Refused)

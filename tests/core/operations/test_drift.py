@@ -13,10 +13,10 @@ from core.router.marks import BrakeNote
 from core.target.order import Order
 from tests.core.operations.test_watch import actions, set_by_hand
 from tests.support.promoting import promoted
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def test_an_approver_puts_the_journals_settings_back(begun: House) -> None:
+def test_an_approver_puts_the_journals_settings_back(begun: Rig) -> None:
     """Re-applying less traffic than is shown needs no gates; the router is seen to have it, and the story ends."""
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
     watch(begun.site)
@@ -31,7 +31,7 @@ def test_an_approver_puts_the_journals_settings_back(begun: House) -> None:
     assert result.sealed.receipt.operation == alarm.operation
 
 
-def test_an_approver_adopts_what_the_router_shows(begun: House) -> None:
+def test_an_approver_adopts_what_the_router_shows(begun: Rig) -> None:
     """Accepting less traffic needs no gates; nothing is written, and the next promotion needs a person."""
     promoted(begun)
     set_by_hand(begun, NOVA_ANR_PILOT="0.10")
@@ -45,7 +45,7 @@ def test_an_approver_adopts_what_the_router_shows(begun: House) -> None:
 
 
 @pytest.mark.parametrize("end", [reapply, accept], ids=["reapply", "accept"])
-def test_whatever_leaves_more_traffic_needs_passing_gates(begun: House, end: object) -> None:
+def test_whatever_leaves_more_traffic_needs_passing_gates(begun: Rig, end: object) -> None:
     """Neither way around a drift is a way around the gates."""
     if end is reapply:
         promoted(begun)
@@ -62,7 +62,7 @@ def test_whatever_leaves_more_traffic_needs_passing_gates(begun: House, end: obj
 
 
 @pytest.mark.parametrize("who", ["olivia", "max"])
-def test_only_an_approver_ends_a_drift(begun: House, who: str) -> None:
+def test_only_an_approver_ends_a_drift(begun: Rig, who: str) -> None:
     """An operator who does not approve, and a member, change nothing."""
     assert Role.APPROVE not in begun.people[who].roles
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
@@ -73,7 +73,7 @@ def test_only_an_approver_ends_a_drift(begun: House, who: str) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
-def test_the_buttons_of_a_drift_that_is_over_do_nothing(begun: House) -> None:
+def test_the_buttons_of_a_drift_that_is_over_do_nothing(begun: Rig) -> None:
     """A click on an old alarm does not end the drift of today."""
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
     watch(begun.site)
@@ -92,7 +92,7 @@ def test_the_buttons_of_a_drift_that_is_over_do_nothing(begun: House) -> None:
     assert result.refusal.code is Code.NO_DRIFT
 
 
-def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: House) -> None:
+def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: Rig) -> None:
     """Somebody opened the router by hand while it was frozen: accepting is refused, re-applying makes it safe."""
     brake.freeze(begun.site, begun.people["olivia"], "errors")
     set_by_hand(begun, NOVA_ANR_KILL="0", NOVA_ANR_ENABLED="1", NOVA_ANR_PILOT="0.10")
@@ -106,7 +106,7 @@ def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: House) -> 
     assert begun.site.journal.state().frozen
 
 
-def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: House) -> None:
+def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: Rig) -> None:
     """Only the step 0 → 10 may do without them: what was switched off by hand at 25 % stays off while nothing is measured."""
     promoted(begun)
     begun.clock.pass_(minutes=3)
@@ -120,7 +120,7 @@ def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: Hous
 
 @pytest.mark.parametrize("action", [Action.ROLLBACK, Action.FREEZE])
 @pytest.mark.parametrize("end", [reapply, accept])
-def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: House, end: object, action: Action) -> None:
+def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: Rig, end: object, action: Action) -> None:
     """What it wrote looks like a drift to the journal; nobody may put the traffic back from there, or take it for a stage."""
     assert callable(end)
     promoted(begun)
@@ -136,7 +136,7 @@ def test_a_brake_that_is_not_recorded_yet_is_no_drift_to_end(begun: House, end: 
     assert actions(begun)[-1] == "promote"
 
 
-def test_a_guardrail_changed_by_hand_is_put_back_or_accepted(begun: House) -> None:
+def test_a_guardrail_changed_by_hand_is_put_back_or_accepted(begun: Rig) -> None:
     """A raised fast cap is a drift although the stage is the same."""
     promoted(begun)
     set_by_hand(begun, NOVA_ANR_MAX_FAST_PROB="0.90")
@@ -150,7 +150,7 @@ def test_a_guardrail_changed_by_hand_is_put_back_or_accepted(begun: House) -> No
     assert begun.site.facts().drift is None
 
 
-def test_accepting_what_is_no_stage_is_refused(begun: House) -> None:
+def test_accepting_what_is_no_stage_is_refused(begun: Rig) -> None:
     """Nobody adopts a pilot that is not on the ladder, or a router that merely does not follow."""
     set_by_hand(begun, NOVA_ANR_PILOT="0.33")
     result = accept(begun.site, Order(begun.people["aaron"]))
@@ -164,7 +164,7 @@ def test_accepting_what_is_no_stage_is_refused(begun: House) -> None:
     assert result.refusal.code is Code.NOTHING_TO_ACCEPT
 
 
-def test_under_a_hold_no_way_around_a_drift_raises_traffic(begun: House) -> None:
+def test_under_a_hold_no_way_around_a_drift_raises_traffic(begun: Rig) -> None:
     """Re-applying or accepting more than is shown is a promotion in disguise, and promotions are held."""
     promoted(begun)
     hold_promotions(begun.site, Order(begun.people["olivia"], "the fair"))
@@ -178,7 +178,7 @@ def test_under_a_hold_no_way_around_a_drift_raises_traffic(begun: House) -> None
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
 
 
-def test_a_reapplication_that_failed_says_so_and_leaves_the_drift_open(begun: House) -> None:
+def test_a_reapplication_that_failed_says_so_and_leaves_the_drift_open(begun: Rig) -> None:
     """The reload failed: the outcome is not applied, and nobody takes the drift for ended."""
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
     watch(begun.site)

@@ -19,16 +19,16 @@ from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
 from core.target.order import Order
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 
 
-def ask(house: House, who: str = "olivia", **options: object) -> object:
-    return propose.propose(house.site, Order(house.people[who], "good day"), **options)  # type: ignore[arg-type]
+def ask(rig: Rig, who: str = "olivia", **options: object) -> object:
+    return propose.propose(rig.site, Order(rig.people[who], "good day"), **options)  # type: ignore[arg-type]
 
 
-def asked(house: House) -> operation_results.Asked:
-    result = ask(house)
+def asked(rig: Rig) -> operation_results.Asked:
+    result = ask(rig)
     assert isinstance(result, operation_results.Asked), result
     return result
 
@@ -38,7 +38,7 @@ def refusal_of(result: object) -> Code:
     return result.refusal.code
 
 
-def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: House) -> None:
+def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: Rig) -> None:
     """Asked by one, approved by another: settings written, other lines kept, receipts verify."""
     request = asked(begun)
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
@@ -52,7 +52,7 @@ def test_a_promotion_needs_a_second_person_and_then_reaches_the_router(begun: Ho
     assert begun.site.journal.state().stage == 25
 
 
-def test_the_requester_cannot_approve_even_as_an_approver(begun: House) -> None:
+def test_the_requester_cannot_approve_even_as_an_approver(begun: Rig) -> None:
     """No sequence of approvals by the requester alone promotes."""
     result = propose.propose(begun.site, Order(begun.people["aaron"]))
     assert isinstance(result, operation_results.Asked)
@@ -62,7 +62,7 @@ def test_the_requester_cannot_approve_even_as_an_approver(begun: House) -> None:
 
 
 @pytest.mark.parametrize("who", ["olivia", "max"])
-def test_only_an_approver_approves(begun: House, who: str) -> None:
+def test_only_an_approver_approves(begun: Rig, who: str) -> None:
     """An operator who asked and a member without the role are refused, and the request still waits."""
     request = asked(begun)
     assert refusal_of(requests.approve(begun.site, begun.people[who], request.approval.id)) in {
@@ -72,47 +72,47 @@ def test_only_an_approver_approves(begun: House, who: str) -> None:
     assert [one.id for one in begun.site.journal.pending()] == [request.approval.id]
 
 
-def drop_rsi(house: House) -> None:
-    house.write_ledger(live={"route": "R1", "pilot": 0.1})
+def drop_rsi(rig: Rig) -> None:
+    rig.write_ledger(live={"route": "R1", "pilot": 0.1})
 
 
-def slot_down(house: House) -> None:
-    house.statuses["slot09"] = "degraded"
+def slot_down(rig: Rig) -> None:
+    rig.statuses["slot09"] = "degraded"
 
 
-def stop_ledger(house: House) -> None:
-    house.clock.pass_(minutes=16)
+def stop_ledger(rig: Rig) -> None:
+    rig.clock.pass_(minutes=16)
 
 
-def empty_ledger(house: House) -> None:
-    house.target.ledger.write_bytes(b"")
+def empty_ledger(rig: Rig) -> None:
+    rig.target.ledger.write_bytes(b"")
 
 
-def few_decisions(house: House) -> None:
-    house.write_ledger(99)
+def few_decisions(rig: Rig) -> None:
+    rig.write_ledger(99)
 
 
-def roll_back_one(house: House) -> None:
-    house.write_ledger(rewards={"immediate": {"tri_delta_norm": 0.1}, "deployment": {"rollback": 1}})
+def roll_back_one(rig: Rig) -> None:
+    rig.write_ledger(rewards={"immediate": {"tri_delta_norm": 0.1}, "deployment": {"rollback": 1}})
 
 
-def lower_tri(house: House) -> None:
-    house.write_ledger(rewards={"immediate": {"tri_delta_norm": -0.01}})
+def lower_tri(rig: Rig) -> None:
+    rig.write_ledger(rewards={"immediate": {"tri_delta_norm": -0.01}})
 
 
-def lose_tri(house: House) -> None:
-    house.write_ledger(rewards={})
+def lose_tri(rig: Rig) -> None:
+    rig.write_ledger(rewards={})
 
 
-def breach_fast_cap(house: House) -> None:
-    house.write_ledger(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R3": 0.16}})
+def breach_fast_cap(rig: Rig) -> None:
+    rig.write_ledger(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R3": 0.16}})
 
 
 RED = [drop_rsi, slot_down, stop_ledger, empty_ledger, few_decisions, roll_back_one, lower_tri, lose_tri, breach_fast_cap]
 
 
 @pytest.mark.parametrize("spoil", RED, ids=lambda spoil: spoil.__name__)
-def test_a_red_gate_refuses_the_question(begun: House, spoil: Callable[[House], None]) -> None:
+def test_a_red_gate_refuses_the_question(begun: Rig, spoil: Callable[[Rig], None]) -> None:
     """No data is as red as bad data."""
     spoil(begun)
     assert refusal_of(ask(begun)) is Code.GATES_NOT_PASSED
@@ -120,7 +120,7 @@ def test_a_red_gate_refuses_the_question(begun: House, spoil: Callable[[House], 
 
 
 @pytest.mark.parametrize("spoil", RED, ids=lambda spoil: spoil.__name__)
-def test_a_gate_that_turned_red_makes_the_approval_stale(begun: House, spoil: Callable[[House], None]) -> None:
+def test_a_gate_that_turned_red_makes_the_approval_stale(begun: Rig, spoil: Callable[[Rig], None]) -> None:
     """Everything is measured again at the click; the request ends and is never carried out later."""
     request = asked(begun)
     spoil(begun)
@@ -133,7 +133,7 @@ def test_a_gate_that_turned_red_makes_the_approval_stale(begun: House, spoil: Ca
     assert refusal_of(requests.approve(begun.site, begun.people["aaron"], request.approval.id)) is Code.APPROVAL_OVER
 
 
-def test_an_expired_request_is_not_carried_out(begun: House) -> None:
+def test_an_expired_request_is_not_carried_out(begun: Rig) -> None:
     """A click one minute late ends the request."""
     request = asked(begun)
     begun.clock.pass_(minutes=60)
@@ -144,7 +144,7 @@ def test_an_expired_request_is_not_carried_out(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
-def test_a_request_is_stale_after_the_stage_moved(begun: House) -> None:
+def test_a_request_is_stale_after_the_stage_moved(begun: Rig) -> None:
     """A rollback between question and answer ends the question, also by itself."""
     request = asked(begun)
     brake.rollback(begun.site, begun.people["max"], "errors")
@@ -153,7 +153,7 @@ def test_a_request_is_stale_after_the_stage_moved(begun: House) -> None:
     assert begun.setting("NOVA_ANR_KILL") == "1"
 
 
-def test_two_simultaneous_approvals_promote_once(begun: House) -> None:
+def test_two_simultaneous_approvals_promote_once(begun: Rig) -> None:
     """Two people who click in the same moment have one effect."""
     request = asked(begun)
     results: list[object] = []
@@ -171,7 +171,7 @@ def test_two_simultaneous_approvals_promote_once(begun: House) -> None:
     assert [one.receipt.result for one in begun.site.journal.receipts() if one.receipt.result] == [Result.APPLIED]
 
 
-def test_the_same_cause_asks_once(begun: House) -> None:
+def test_the_same_cause_asks_once(begun: Rig) -> None:
     """A redelivered command has no second effect."""
     order = Order(begun.people["olivia"], cause="slash:1")
     assert isinstance(propose.propose(begun.site, order), operation_results.Asked)
@@ -182,12 +182,12 @@ def test_the_same_cause_asks_once(begun: House) -> None:
     ("stage", "code"),
     [(30, Code.NOT_ON_LADDER), (50, Code.NOT_NEXT_STAGE), (10, Code.ALREADY_THERE)],
 )
-def test_a_stage_that_is_not_next_is_refused(begun: House, stage: int, code: Code) -> None:
+def test_a_stage_that_is_not_next_is_refused(begun: Rig, stage: int, code: Code) -> None:
     """One stage at a time, and only stages of the ladder."""
     assert refusal_of(ask(begun, wanted=stage)) is code
 
 
-def test_a_step_down_happens_at_once_without_gates(begun: House) -> None:
+def test_a_step_down_happens_at_once_without_gates(begun: Rig) -> None:
     """It reduces exposure: no ledger is needed and no approval."""
     begun.target.ledger.unlink()
     moved = ask(begun, who="max", wanted=0)
@@ -196,13 +196,13 @@ def test_a_step_down_happens_at_once_without_gates(begun: House) -> None:
     assert begun.site.journal.state().person_required
 
 
-def test_drift_refuses_promotion(begun: House) -> None:
+def test_drift_refuses_promotion(begun: Rig) -> None:
     """Settings that somebody changed by hand are never adopted silently."""
     begun.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     assert refusal_of(ask(begun)) is Code.DRIFT
 
 
-def test_without_approvers_nothing_is_promoted(begun: House) -> None:
+def test_without_approvers_nothing_is_promoted(begun: Rig) -> None:
     """The refusal says what to set."""
     from dataclasses import replace  # noqa: PLC0415 - beside its only use
 
@@ -215,7 +215,7 @@ def test_without_approvers_nothing_is_promoted(begun: House) -> None:
     assert "`approvers`" in result.refusal.text
 
 
-def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: House) -> None:
+def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: Rig) -> None:
     """From 0 % RSI and rollbacks do not apply, the daily run does not leave it, a person may ask."""
     brake.rollback(begun.site, begun.people["max"], "")
     begun.write_ledger(live={})
@@ -225,14 +225,14 @@ def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: House) -> 
     assert asked(begun).approval.to_stage == 10
 
 
-def test_after_a_rollback_old_bad_traffic_still_counts(begun: House) -> None:
+def test_after_a_rollback_old_bad_traffic_still_counts(begun: Rig) -> None:
     """A failure seen inside the window is not cleared by silence: leaving 0 % with a bad RSI is refused."""
     brake.rollback(begun.site, begun.people["max"], "")
     drop_rsi(begun)
     assert refusal_of(ask(begun)) is Code.GATES_NOT_PASSED
 
 
-def test_the_daily_run_promotes_once_per_date(begun: House) -> None:
+def test_the_daily_run_promotes_once_per_date(begun: Rig) -> None:
     """A second run of the same date has no effect; the receipts say so."""
     request = asked(begun)
     requests.approve(begun.site, begun.people["aaron"], request.approval.id)
@@ -244,14 +244,14 @@ def test_the_daily_run_promotes_once_per_date(begun: House) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
 
 
-def test_the_daily_run_waits_until_a_person_has_asked(begun: House) -> None:
+def test_the_daily_run_waits_until_a_person_has_asked(begun: Rig) -> None:
     """A journal that has just begun does not promote by itself."""
     run = daily.daily(begun.site, date(2025, 10, 1), PromotionMode.AUTO)
     assert isinstance(run, daily.DailyRun)
     assert refusal_of(run.outcome) is Code.PERSON_MUST_ASK
 
 
-def test_an_operation_that_would_outlast_its_time_is_given_up(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operation_that_would_outlast_its_time_is_given_up(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading may take what 30 minutes leave beside reload, health and read-back; then the request goes on waiting."""
     request = asked(begun).approval
     monkeypatch.setattr(
@@ -263,7 +263,7 @@ def test_an_operation_that_would_outlast_its_time_is_given_up(begun: House, monk
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
-def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: House) -> None:
+def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: Rig) -> None:
     """The message says what was not done."""
     begun.target.ledger.unlink()
     with pytest.raises(LedgerUnreadable, match="Nothing was measured"):
@@ -271,7 +271,7 @@ def test_a_missing_ledger_is_an_error_and_promotes_nothing(begun: House) -> None
 
 
 @pytest.fixture
-def unprivileged(begun: House) -> Iterator[House]:
+def unprivileged(begun: Rig) -> Iterator[Rig]:
     """The house as an account that is not root sees it: permissions count."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     folder = begun.target.ledger.parent
@@ -287,7 +287,7 @@ def unprivileged(begun: House) -> Iterator[House]:
     folder.chmod(0o700)
 
 
-def test_a_ledger_without_permission_is_an_error_and_asks_for_nothing(unprivileged: House) -> None:
+def test_a_ledger_without_permission_is_an_error_and_asks_for_nothing(unprivileged: Rig) -> None:
     """The message names the file and the reason."""
     unprivileged.target.ledger.chmod(0)
     with pytest.raises(LedgerUnreadable, match="Permission denied"):
@@ -295,14 +295,14 @@ def test_a_ledger_without_permission_is_an_error_and_asks_for_nothing(unprivileg
     assert unprivileged.site.journal.pending() == ()
 
 
-def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileged: House) -> None:
+def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileged: Rig) -> None:
     """The settings file stays as it is, the outcome is recorded as not applied, and recovery has nothing to settle."""
     request = asked(unprivileged)
     folder = unprivileged.target.ledger.parent / "router"
     folder.mkdir()
     moved = folder / "anr.env"
     unprivileged.target.settings_file.rename(moved)
-    unprivileged.site = Site.at(
+    unprivileged.site = Target.at(
         unprivileged.target.model_copy(update={"settings_file": moved}), unprivileged.site.access, unprivileged.clock
     )
     folder.chmod(0o500)
@@ -316,7 +316,7 @@ def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileg
     assert (state.stage, state.unsettled) == (10, None)
 
 
-def test_an_altered_journal_refuses_promotion(begun: House) -> None:
+def test_an_altered_journal_refuses_promotion(begun: Rig) -> None:
     """A row that was changed by hand does not mean another stage; it means that nobody knows."""
     with sqlite3.connect(begun.target.journal) as connection:
         connection.execute("UPDATE receipts SET data = replace(data, '\"stage_after\":10', '\"stage_after\":75')")
@@ -324,34 +324,34 @@ def test_an_altered_journal_refuses_promotion(begun: House) -> None:
         ask(begun)
 
 
-def test_a_lost_journal_does_not_mean_a_fresh_start(begun: House) -> None:
+def test_a_lost_journal_does_not_mean_a_fresh_start(begun: Rig) -> None:
     """An empty journal beside receipt files is a lost one."""
     begun.site.journal.close()
     for file in begun.target.journal.parent.glob("journal.sqlite*"):
         file.unlink()
-    lost = House.__new__(House)
+    lost = Rig.__new__(Rig)
     lost.__dict__.update(begun.__dict__)
-    from core.target.target import Site  # noqa: PLC0415 - beside its only use
+    from core.target.target import Target  # noqa: PLC0415 - beside its only use
 
-    lost.site = Site.at(begun.target, begun.site.access, begun.clock)
+    lost.site = Target.at(begun.target, begun.site.access, begun.clock)
     with pytest.raises(JournalCorrupt, match="was lost or moved"):
         ask(lost)
 
 
-def test_a_failed_reload_puts_the_settings_back(begun: House) -> None:
+def test_a_failed_reload_puts_the_settings_back(begun: Rig) -> None:
     """A router that could not be told goes no further up."""
-    from core.target.target import Site  # noqa: PLC0415 - beside its only use
+    from core.target.target import Target  # noqa: PLC0415 - beside its only use
 
     request = asked(begun)
     target = begun.target.model_copy(update={"reload_command": ("false",)})
-    broken = Site.at(target, begun.site.access, begun.clock)
+    broken = Target.at(target, begun.site.access, begun.clock)
     moved = requests.approve(broken, begun.people["aaron"], request.approval.id)
     assert isinstance(moved, operation_results.Moved)
     assert moved.sealed.receipt.result is Result.NOT_APPLIED
     assert begun.setting("NOVA_ANR_PILOT") == "0.00"
 
 
-def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: House) -> None:
+def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: Rig) -> None:
     """Who asked and approved, from where to where, on which evidence, what was written and observed, by which build, where."""
     request = asked(begun).approval
     begun.clock.pass_(minutes=1)
@@ -379,7 +379,7 @@ def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: Hou
         assert after.receipt.prev == sha256(before.data).hexdigest()
 
 
-def test_every_receipt_has_its_file_and_a_lost_one_is_named(begun: House) -> None:
+def test_every_receipt_has_its_file_and_a_lost_one_is_named(begun: Rig) -> None:
     """`verify` compares the journal with the files beside it."""
     files = sorted(path.name for path in begun.target.receipts_dir.iterdir())
     assert files == ["anr_20251001T090500Z_000001_init.json"]
@@ -389,7 +389,7 @@ def test_every_receipt_has_its_file_and_a_lost_one_is_named(begun: House) -> Non
     assert begun.site.journal.verify()[1] == ()
 
 
-def test_a_cut_tail_is_betrayed_by_its_file(begun: House) -> None:
+def test_a_cut_tail_is_betrayed_by_its_file(begun: Rig) -> None:
     """Who deletes the newest receipt from the journal leaves its file behind."""
     brake.rollback(begun.site, begun.people["max"], "")
     with sqlite3.connect(begun.target.journal) as connection:

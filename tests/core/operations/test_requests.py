@@ -8,16 +8,16 @@ from core.receipts.receipt import Action
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Code
 from core.target.order import Order
-from core.target.target import Site
-from tests.support.rig import House
+from core.target.target import Target
+from tests.support.rig import Rig
 
 
-def ruled(house: House, action: Approvable, rule: ApprovalRule) -> Site:
-    access = house.site.access.model_copy(update={"rules": {action: rule}})
-    return Site.at(house.target, access, house.clock)
+def ruled(rig: Rig, action: Approvable, rule: ApprovalRule) -> Target:
+    access = rig.site.access.model_copy(update={"rules": {action: rule}})
+    return Target.at(rig.target, access, rig.clock)
 
 
-def test_of_two_approvals_that_are_needed_the_first_promotes_nothing(begun: House) -> None:
+def test_of_two_approvals_that_are_needed_the_first_promotes_nothing(begun: Rig) -> None:
     """The second person's approval carries it out, and the receipt names both."""
     site = ruled(begun, Approvable.PROMOTE, ApprovalRule(needed=2))
     asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
@@ -36,7 +36,7 @@ def test_of_two_approvals_that_are_needed_the_first_promotes_nothing(begun: Hous
     assert [signature.actor.id for signature in intent.approvals] == ["UAARON", "UPRIYA"]
 
 
-def test_a_request_that_too_few_could_approve_is_not_made(begun: House) -> None:
+def test_a_request_that_too_few_could_approve_is_not_made(begun: Rig) -> None:
     """Who asks is told at once that nobody could answer, not after an hour."""
     site = ruled(begun, Approvable.PROMOTE, ApprovalRule(needed=2))
     refused = propose.propose(site, Order(begun.people["aaron"]))
@@ -45,7 +45,7 @@ def test_a_request_that_too_few_could_approve_is_not_made(begun: House) -> None:
     assert site.journal.pending() == ()
 
 
-def test_where_unfreezing_needs_an_approval_it_waits_for_one(begun: House) -> None:
+def test_where_unfreezing_needs_an_approval_it_waits_for_one(begun: Rig) -> None:
     """The hold stays until another person approves, and is lifted under the request's id."""
     site = ruled(begun, Approvable.UNFREEZE, ApprovalRule(needed=1))
     brake.freeze(site, begun.people["max"], "errors")
@@ -67,7 +67,7 @@ def test_where_unfreezing_needs_an_approval_it_waits_for_one(begun: House) -> No
 
 
 @pytest.mark.parametrize("answer", ["approve", "sweep"])
-def test_a_request_to_lift_a_hold_that_another_lifted_is_stale(begun: House, answer: str) -> None:
+def test_a_request_to_lift_a_hold_that_another_lifted_is_stale(begun: Rig, answer: str) -> None:
     """What it was about is gone, so nothing is lifted in its place."""
     site = ruled(begun, Approvable.UNFREEZE, ApprovalRule(needed=1))
     brake.freeze(site, begun.people["max"], "errors")
@@ -84,13 +84,13 @@ def test_a_request_to_lift_a_hold_that_another_lifted_is_stale(begun: House, ans
     assert [hold.reason for hold in site.journal.state().holds] == ["more errors"]
 
 
-def asked_of(house: House) -> results.Asked:
-    asked = propose.propose(house.site, Order(house.people["olivia"], "good day"))
+def asked_of(rig: Rig) -> results.Asked:
+    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good day"))
     assert isinstance(asked, results.Asked)
     return asked
 
 
-def test_a_waiting_request_whose_gates_still_pass_goes_on_waiting(begun: House) -> None:
+def test_a_waiting_request_whose_gates_still_pass_goes_on_waiting(begun: Rig) -> None:
     """It is looked at, and nothing is recorded."""
     asked = asked_of(begun)
     before = len(begun.site.journal.receipts())
@@ -100,7 +100,7 @@ def test_a_waiting_request_whose_gates_still_pass_goes_on_waiting(begun: House) 
     assert len(begun.site.journal.receipts()) == before
 
 
-def test_a_waiting_request_whose_gates_fail_turns_stale_by_itself(begun: House) -> None:
+def test_a_waiting_request_whose_gates_fail_turns_stale_by_itself(begun: Rig) -> None:
     """Nobody has to click to find out; the receipt has the gates that failed, and it happens once."""
     asked = asked_of(begun)
     begun.statuses["slot09"] = "down"
@@ -116,7 +116,7 @@ def test_a_waiting_request_whose_gates_fail_turns_stale_by_itself(begun: House) 
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
-def test_a_gate_without_data_ends_no_waiting_request(begun: House) -> None:
+def test_a_gate_without_data_ends_no_waiting_request(begun: Rig) -> None:
     """The ledger pauses for a while: the request waits on, and says what would refuse it now."""
     asked_of(begun)
     begun.clock.pass_(minutes=30)

@@ -19,13 +19,13 @@ from core.rollout.refusals import Code
 from core.rollout.state import fold
 from core.router.control import SAFE_SETTINGS
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import backup
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
 @pytest.fixture
-def kept(begun: House) -> House:
+def kept(begun: Rig) -> Rig:
     """A backup of a good state, and a present state that went wrong since."""
     begun.target.state_file.write_text('{"count": 1}', encoding="utf-8")
     backup.back_up(begun.site, UPKEEP)
@@ -37,18 +37,18 @@ def kept(begun: House) -> House:
 NAME = "anr_state_20251001_090500.json"
 
 
-def asked(house: House, name: str = NAME) -> str:
-    request = propose.restore(house.site, Order(house.people["olivia"], "it learned nonsense"), name)
+def asked(rig: Rig, name: str = NAME) -> str:
+    request = propose.restore(rig.site, Order(rig.people["olivia"], "it learned nonsense"), name)
     assert isinstance(request, operation_results.Asked), request
     return request.approval.id
 
 
-def state_of(house: House) -> dict[str, int]:
-    found: dict[str, int] = json.loads(house.target.state_file.read_bytes())
+def state_of(rig: Rig) -> dict[str, int]:
+    found: dict[str, int] = json.loads(rig.target.state_file.read_bytes())
     return found
 
 
-def test_a_restore_is_asked_for_approved_and_carried_out_frozen(kept: House) -> None:
+def test_a_restore_is_asked_for_approved_and_carried_out_frozen(kept: Rig) -> None:
     """The state is the backup's, the router is safe, the rollout frozen in a new epoch, and each step has its receipt."""
     request = asked(kept)
     assert state_of(kept) == {"count": 666}
@@ -75,7 +75,7 @@ def test_a_restore_is_asked_for_approved_and_carried_out_frozen(kept: House) -> 
     assert kept.site.journal.verify()[1] == ()
 
 
-def test_nobody_restores_alone(kept: House) -> None:
+def test_nobody_restores_alone(kept: Rig) -> None:
     """Neither the one who asked nor a member can approve, and a member cannot ask."""
     request = asked(kept)
     for person, code in (("olivia", Code.SELF_APPROVAL), ("max", Code.NOT_APPROVER)):
@@ -89,7 +89,7 @@ def test_nobody_restores_alone(kept: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["../journal.sqlite", "/etc/passwd", "anr_state_20200101_000000.json", "", "*"])
-def test_a_name_that_is_not_in_the_list_is_refused(kept: House, name: str) -> None:
+def test_a_name_that_is_not_in_the_list_is_refused(kept: Rig, name: str) -> None:
     """Nothing is asked, and the answer does not repeat what was typed."""
     refused = propose.restore(kept.site, Order(kept.people["olivia"]), name)
     assert isinstance(refused, operation_results.Refused)
@@ -97,7 +97,7 @@ def test_a_name_that_is_not_in_the_list_is_refused(kept: House, name: str) -> No
     assert kept.site.journal.pending() == ()
 
 
-def test_a_backup_that_is_not_valid_cannot_be_asked_for(kept: House) -> None:
+def test_a_backup_that_is_not_valid_cannot_be_asked_for(kept: Rig) -> None:
     """The refusal says what is wrong with it."""
     (kept.target.backups_dir / f"{NAME}.sha256").unlink()
     refused = propose.restore(kept.site, Order(kept.people["olivia"]), NAME)
@@ -106,7 +106,7 @@ def test_a_backup_that_is_not_valid_cannot_be_asked_for(kept: House) -> None:
     assert "no checksum" in refused.refusal.text
 
 
-def test_a_backup_that_was_exchanged_after_it_was_asked_for_is_not_restored(kept: House) -> None:
+def test_a_backup_that_was_exchanged_after_it_was_asked_for_is_not_restored(kept: Rig) -> None:
     """The approval is for these bytes: other bytes of the same name, checksum and all, end the request as stale."""
     request = asked(kept)
     other = b'{"count": 7}'
@@ -119,7 +119,7 @@ def test_a_backup_that_was_exchanged_after_it_was_asked_for_is_not_restored(kept
     assert not kept.site.journal.state().frozen
 
 
-def test_requests_from_before_a_restore_are_void(kept: House) -> None:
+def test_requests_from_before_a_restore_are_void(kept: Rig) -> None:
     """A promotion and another restore that were asked for before it are stale, also once the rollout is no longer frozen."""
     promotion = propose.propose(kept.site, Order(kept.people["olivia"]))
     assert isinstance(promotion, operation_results.Asked)
@@ -133,7 +133,7 @@ def test_requests_from_before_a_restore_are_void(kept: House) -> None:
     assert kept.site.router.settings().stage == 0
 
 
-def test_a_freeze_meanwhile_does_not_stand_in_the_way_of_a_restore(kept: House) -> None:
+def test_a_freeze_meanwhile_does_not_stand_in_the_way_of_a_restore(kept: Rig) -> None:
     """At three in the morning alerts go on arriving; the restore freezes anyway."""
     request = asked(kept)
     brake.freeze(kept.site, kept.people["max"], "another alert")
@@ -143,7 +143,7 @@ def test_a_freeze_meanwhile_does_not_stand_in_the_way_of_a_restore(kept: House) 
     assert len(kept.site.journal.state().holds) == 2
 
 
-def test_the_same_command_asks_once(kept: House) -> None:
+def test_the_same_command_asks_once(kept: Rig) -> None:
     """A redelivered command has no second effect."""
     order = Order(kept.people["olivia"], cause="slash:1")
     assert isinstance(propose.restore(kept.site, order, NAME), operation_results.Asked)
@@ -152,11 +152,11 @@ def test_the_same_command_asks_once(kept: House) -> None:
     assert again.refusal.code is Code.ALREADY_DONE
 
 
-def test_a_router_that_cannot_be_made_safe_keeps_its_state(kept: House, tmp_path: Path) -> None:
+def test_a_router_that_cannot_be_made_safe_keeps_its_state(kept: Rig, tmp_path: Path) -> None:
     """The outcome says what went wrong; the rollout is frozen, and nothing is half done."""
     request = asked(kept)
-    house = kept.target.model_copy(update={"reload_command": ("false",)})
-    done = requests.approve(Site.at(house, kept.site.access, kept.clock), kept.people["aaron"], request)
+    rig = kept.target.model_copy(update={"reload_command": ("false",)})
+    done = requests.approve(Target.at(rig, kept.site.access, kept.clock), kept.people["aaron"], request)
     assert isinstance(done, Restored)
     assert not done.applied
     assert "could not be put in its safe settings" in done.sealed.receipt.note
@@ -164,18 +164,18 @@ def test_a_router_that_cannot_be_made_safe_keeps_its_state(kept: House, tmp_path
     assert kept.site.journal.state().frozen
 
 
-def test_a_router_that_writes_its_old_state_back_is_not_called_restored(kept: House) -> None:
+def test_a_router_that_writes_its_old_state_back_is_not_called_restored(kept: Rig) -> None:
     """The reload makes the router write what it had in memory: the outcome is unknown, and says to look."""
     request = asked(kept)
     code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('{\"count\": 667}')"
     target = kept.target.model_copy(update={"reload_command": (sys.executable, "-c", code, str(kept.target.state_file))})
-    done = requests.approve(Site.at(target, kept.site.access, kept.clock), kept.people["aaron"], request)
+    done = requests.approve(Target.at(target, kept.site.access, kept.clock), kept.people["aaron"], request)
     assert isinstance(done, Restored)
     assert done.sealed.receipt.result is Result.UNKNOWN
     assert "written again after it was replaced" in done.sealed.receipt.note
 
 
-def test_a_state_that_cannot_be_kept_is_not_replaced(kept: House) -> None:
+def test_a_state_that_cannot_be_kept_is_not_replaced(kept: Rig) -> None:
     """Without a backup of the present state there is no way back: frozen, not applied, and said so."""
     request = asked(kept)
     kept.target.state_file.unlink()
@@ -187,7 +187,7 @@ def test_a_state_that_cannot_be_kept_is_not_replaced(kept: House) -> None:
     assert kept.site.journal.state().frozen
 
 
-def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: House) -> None:
+def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: Rig) -> None:
     """The router hangs with its lock in hand: the restore waits and then gives up, frozen; no brake waits with it."""
     request = asked(kept)
     with Path(f"{kept.target.state_file}.lock").open("w") as lock:
@@ -211,7 +211,7 @@ def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: House) ->
     assert kept.site.journal.state().unsettled is None
 
 
-def test_a_brake_between_intent_and_outcome_does_not_settle_a_restore(kept: House) -> None:
+def test_a_brake_between_intent_and_outcome_does_not_settle_a_restore(kept: Rig) -> None:
     """Only the restore's own outcome says whether the state was replaced."""
     requests.approve(kept.site, kept.people["aaron"], asked(kept))
     receipts = [one.receipt for one in kept.site.journal.receipts()]
@@ -223,7 +223,7 @@ def test_a_brake_between_intent_and_outcome_does_not_settle_a_restore(kept: Hous
     assert fold([*receipts[:-1], rollback, receipts[-1]]).unsettled is None
 
 
-def test_an_approval_that_waited_too_long_restores_nothing(kept: House) -> None:
+def test_an_approval_that_waited_too_long_restores_nothing(kept: Rig) -> None:
     """An expired request is over."""
     request = asked(kept)
     kept.clock.pass_(minutes=61)

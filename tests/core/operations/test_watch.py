@@ -11,89 +11,89 @@ from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from tests.support.promoting import promoted
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def actions(house: House) -> list[str]:
-    return [str(one.receipt.action) for one in house.site.journal.receipts()]
+def actions(rig: Rig) -> list[str]:
+    return [str(one.receipt.action) for one in rig.site.journal.receipts()]
 
 
-def set_by_hand(house: House, **settings: str) -> None:
+def set_by_hand(rig: Rig, **settings: str) -> None:
     """Somebody edits the router's settings file."""
-    file = house.target.settings_file
+    file = rig.target.settings_file
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.partition("=")[0] not in settings]
     file.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in settings.items()), ""]), encoding="utf-8")
 
 
-def soaking(house: House, **hours: float) -> House:
+def soaking(rig: Rig, **hours: float) -> Rig:
     """The same house with a soak, stage by stage (`s10=48`)."""
     soak = {int(stage[1:]): lasts for stage, lasts in hours.items()}
-    target = house.target.model_copy(update={"soak_hours": soak})
-    return House(Site.at(target, house.site.access, house.clock), house.clock, house.statuses, house.people)
+    target = rig.target.model_copy(update={"soak_hours": soak})
+    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
-def test_the_soak_begins_when_the_running_router_is_first_seen_and_blocks_until_it_is_over(begun: House) -> None:
+def test_the_soak_begins_when_the_running_router_is_first_seen_and_blocks_until_it_is_over(begun: Rig) -> None:
     """Neither a person nor the daily run gets past it; the hours count from the sighting, over restarts."""
-    house = soaking(begun, s10=48)
-    asked = propose.propose(house.site, Order(house.people["olivia"]))
+    rig = soaking(begun, s10=48)
+    asked = propose.propose(rig.site, Order(rig.people["olivia"]))
     assert isinstance(asked, Refused)
     assert asked.refusal.code is Code.SOAKING
     assert "not seen" in asked.refusal.text
-    house.clock.pass_(minutes=3)
-    house.write_ledger()
-    watch(house.site)
-    seen_at = house.clock.now
-    assert actions(house) == ["init", "seen"]
-    watch(house.site)
-    assert actions(house) == ["init", "seen"]
-    house.clock.now = seen_at + timedelta(hours=48, seconds=-1)
-    house.write_ledger()
+    rig.clock.pass_(minutes=3)
+    rig.write_ledger()
+    watch(rig.site)
+    seen_at = rig.clock.now
+    assert actions(rig) == ["init", "seen"]
+    watch(rig.site)
+    assert actions(rig) == ["init", "seen"]
+    rig.clock.now = seen_at + timedelta(hours=48, seconds=-1)
+    rig.write_ledger()
     for result in (
-        propose.propose(house.site, Order(house.people["olivia"])),
-        daily.daily(house.site, house.clock.now.date(), PromotionMode.AUTO, dry_run=True),
+        propose.propose(rig.site, Order(rig.people["olivia"])),
+        daily.daily(rig.site, rig.clock.now.date(), PromotionMode.AUTO, dry_run=True),
     ):
         assert isinstance(result, Refused)
         assert result.refusal.code in {Code.SOAKING, Code.PERSON_MUST_ASK}
-    house.clock.now = seen_at + timedelta(hours=48)
-    house.write_ledger()
-    promoted(house)
-    assert house.setting("NOVA_ANR_PILOT") == "0.25"
+    rig.clock.now = seen_at + timedelta(hours=48)
+    rig.write_ledger()
+    promoted(rig)
+    assert rig.setting("NOVA_ANR_PILOT") == "0.25"
 
 
-def test_a_rollback_restarts_the_soak(begun: House) -> None:
+def test_a_rollback_restarts_the_soak(begun: Rig) -> None:
     """Back at a stage where it had soaked before, the router has to be served there anew."""
-    house = soaking(begun, s10=48)
-    house.clock.pass_(minutes=3)
-    house.write_ledger()
-    watch(house.site)
-    house.clock.pass_(hours=50)
-    brake.rollback(house.site, house.people["olivia"], "errors")
-    house.write_ledger(live=None)
-    promoted(house)
-    house.clock.pass_(minutes=10)
-    house.write_ledger()
-    watch(house.site)
-    house.clock.pass_(hours=47)
-    house.write_ledger()
-    result = propose.propose(house.site, Order(house.people["olivia"]))
+    rig = soaking(begun, s10=48)
+    rig.clock.pass_(minutes=3)
+    rig.write_ledger()
+    watch(rig.site)
+    rig.clock.pass_(hours=50)
+    brake.rollback(rig.site, rig.people["olivia"], "errors")
+    rig.write_ledger(live=None)
+    promoted(rig)
+    rig.clock.pass_(minutes=10)
+    rig.write_ledger()
+    watch(rig.site)
+    rig.clock.pass_(hours=47)
+    rig.write_ledger()
+    result = propose.propose(rig.site, Order(rig.people["olivia"]))
     assert isinstance(result, Refused)
     assert result.refusal.code is Code.SOAKING
 
 
-def test_the_soak_is_part_of_the_policy_to_which_an_approval_is_bound(begun: House) -> None:
+def test_the_soak_is_part_of_the_policy_to_which_an_approval_is_bound(begun: Rig) -> None:
     """Whoever shortens a soak makes every open request stale."""
     assert soaking(begun, s10=48).target.policy_digest != begun.target.policy_digest
 
 
-def test_a_drift_is_alarmed_once_and_its_end_is_noted(begun: House) -> None:
+def test_a_drift_is_alarmed_once_and_its_end_is_noted(begun: Rig) -> None:
     """One receipt for the alarm however often it is looked, also after a restart; one when both agree again."""
     watch(begun.site)
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
     for _ in range(3):
         watch(begun.site)
-    watch(Site.at(begun.target, begun.site.access, begun.clock))
+    watch(Target.at(begun.target, begun.site.access, begun.clock))
     assert actions(begun) == ["init", "seen", "drift"]
     alarm = begun.site.journal.receipts()[-1].receipt
     assert alarm.note == "The router's settings say 50 %, but the journal says 10 %."
@@ -104,7 +104,7 @@ def test_a_drift_is_alarmed_once_and_its_end_is_noted(begun: House) -> None:
     assert begun.site.journal.receipts()[-1].receipt.operation == alarm.operation
 
 
-def test_a_drift_that_becomes_another_is_told_in_the_same_story(begun: House) -> None:
+def test_a_drift_that_becomes_another_is_told_in_the_same_story(begun: Rig) -> None:
     """The alarm's message shows what is so now; it is no second alarm."""
     set_by_hand(begun, NOVA_ANR_PILOT="0.50")
     watch(begun.site)
@@ -115,7 +115,7 @@ def test_a_drift_that_becomes_another_is_told_in_the_same_story(begun: House) ->
     assert told[0].operation == told[1].operation
 
 
-def test_a_running_router_that_does_not_follow_its_settings_blocks_the_next_promotion(begun: House) -> None:
+def test_a_running_router_that_does_not_follow_its_settings_blocks_the_next_promotion(begun: Rig) -> None:
     """The file says 25 %, the ledger goes on showing 10 %: nothing is promoted on figures of another stage."""
     promoted(begun)
     begun.clock.pass_(minutes=6)
@@ -129,7 +129,7 @@ def test_a_running_router_that_does_not_follow_its_settings_blocks_the_next_prom
 
 
 @pytest.mark.parametrize("stage", ["under-way", "braked-and-not-recorded"])
-def test_what_changes_the_router_right_now_is_no_drift(begun: House, stage: str) -> None:
+def test_what_changes_the_router_right_now_is_no_drift(begun: Rig, stage: str) -> None:
     """An operation that holds the lock, and a brake that has acted and not yet recorded, are not alarmed."""
     if stage == "under-way":
         set_by_hand(begun, NOVA_ANR_PILOT="0.25")
@@ -147,7 +147,7 @@ def test_what_changes_the_router_right_now_is_no_drift(begun: House, stage: str)
     assert "drift" not in actions(begun)
 
 
-def test_the_daily_report_reminds_of_every_hold_in_force(begun: House) -> None:
+def test_the_daily_report_reminds_of_every_hold_in_force(begun: Rig) -> None:
     """A forgotten freeze is told every day, with what is needed to say whose it is and how old."""
     brake.freeze(begun.site, begun.people["max"], "deploy")
     ages = []
@@ -162,7 +162,7 @@ def test_the_daily_report_reminds_of_every_hold_in_force(begun: House) -> None:
     assert ages == [timedelta(hours=24), timedelta(hours=48)]
 
 
-def test_a_hold_ends_by_itself_and_nothing_is_promoted(begun: House) -> None:
+def test_a_hold_ends_by_itself_and_nothing_is_promoted(begun: Rig) -> None:
     """When its time is over the hold is lifted by a receipt; the router stays safe and waits for a person."""
     brake.freeze(begun.site, begun.people["max"], "deploy", lasts=timedelta(hours=2))
     brake.freeze(begun.site, begun.people["olivia"], "errors")

@@ -11,7 +11,7 @@ from core.gates.report import Gate, GateReport, Verdict
 from core.receipts.evidence import Hold
 from core.receipts.receipt import Action
 from core.rollout.blockers import _GATES, Question, blockers
-from core.rollout.decisions import Standing, Veto, obstacles
+from core.rollout.decisions import Preconditions, Veto, obstacles
 from core.rollout.outlook import outlook
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode, Schedule
@@ -41,11 +41,11 @@ def gates(**changed: Verdict) -> GateReport:
     )
 
 
-def standing_of(**facts: object) -> Standing:
-    return Standing(**facts)  # type: ignore[arg-type]
+def standing_of(**facts: object) -> Preconditions:
+    return Preconditions(**facts)  # type: ignore[arg-type]
 
 
-def known(asked: Question) -> Standing:
+def known(asked: Question) -> Preconditions:
     assert asked.standing is not None
     return asked.standing
 

@@ -16,9 +16,9 @@ from core.rollout import decisions, refusals
 from core.rollout.decisions import (
     Lower,
     NeedsApproval,
+    Preconditions,
     Proceed,
     Raise,
-    Standing,
     Veto,
     decide_raise,
     decide_unfreeze,
@@ -89,11 +89,11 @@ def served(hours: float | None) -> RolloutState:
     return at(10).model_copy(update={"observed_since": seen_at})
 
 
-def standing(state: RolloutState, **facts: object) -> Standing:
-    return Standing(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
+def standing(state: RolloutState, **facts: object) -> Preconditions:
+    return Preconditions(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
 
 
-STANDS: list[tuple[str, Standing, Actor, list[Code]]] = [
+STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("nothing", standing(at(10), gates=GO), OPERATOR, []),
     ("nothing-for-the-scheduler", standing(at(10), gates=GO), SCHEDULER, []),
     ("a-paused-schedule-stops-no-person", standing(PAUSED), OPERATOR, []),
@@ -338,7 +338,7 @@ def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:
 
 
 @pytest.mark.parametrize(("facts", "actor", "codes"), [pytest.param(*row, id=name) for name, *row in STANDS])
-def test_everything_that_stands_in_the_way_is_named_at_once(facts: Standing, actor: Actor, codes: list[Code]) -> None:
+def test_everything_that_stands_in_the_way_is_named_at_once(facts: Preconditions, actor: Actor, codes: list[Code]) -> None:
     """Each thing that would refuse the next step, in the order in which operations refuse, and nothing else."""
     assert [refusal.code for refusal in obstacles(facts, actor)] == codes
 

@@ -15,7 +15,7 @@ from core.rollout.timeline import spells
 from core.target.order import Order
 from core.upkeep import prune
 from tests.core.rollout.test_state import receipt
-from tests.support.rig import NOW, House
+from tests.support.rig import NOW, Rig
 
 steps = st.lists(st.tuples(st.sampled_from([Action.INIT, Action.ROLLBACK, Action.FREEZE]), st.integers(0, 3)), max_size=12)
 
@@ -45,7 +45,7 @@ def test_spells_fill_the_span_and_agree_with_the_receipts(taken: list[tuple[Acti
         assert (spell.stage, spell.frozen) == (state.stage, state.frozen)
 
 
-def test_a_freeze_and_its_end_are_spells_of_their_own(begun: House) -> None:
+def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
     """10 % until the freeze, frozen at 0 %, then 0 %."""
     begins: datetime = begun.clock() + timedelta(minutes=1)
     begun.clock.pass_(hours=3)
@@ -58,7 +58,7 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: House) -> None:
     assert found[1].ends - found[1].begins == timedelta(hours=2)
 
 
-def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: House) -> None:
+def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: Rig) -> None:
     """What was pruned is not unknown: the stage until the next receipt is the one that the checkpoint sealed."""
     begun.clock.pass_(days=120)
     begins = begun.clock.now

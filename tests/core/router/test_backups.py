@@ -200,7 +200,7 @@ def test_the_oldest_go_when_there_are_too_many(kept: Backups, tmp_path: Path) ->
     """The newest stay, and with each that goes its checksum."""
     few = backups(tmp_path, keep=2)
     names = [few.take(NOW + timedelta(seconds=second)).name for second in range(4)]
-    few.delete(few.one_too_many())
+    few.delete(few.surplus())
     assert [one.name for one in few.found()] == [names[3], names[2]]
     assert len(list((tmp_path / "backups").iterdir())) == 4
 

@@ -11,7 +11,7 @@ import pytest
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.router.control import SAFE_SETTINGS, Router, RouterSettings, Written, settings_for
 from core.router.marks import Brake
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from tests.core.system.test_files import denied, nobodys_folder
 
 AT_10 = b"NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n"
@@ -28,7 +28,7 @@ Path(sys.argv[1]).write_text(json.dumps({"words": sys.argv[2:], "environment": d
 class Place:
     """A router whose files are in one folder."""
 
-    target: Target
+    target: TargetSettings
     brake: Brake
     router: Router
 
@@ -41,7 +41,7 @@ class Place:
 
 
 def place(folder: Path, content: bytes | None = AT_10, **options: Any) -> Place:
-    target = Target.model_validate({"settings_file": folder / "anr.env", "run_dir": folder / "run", **options})
+    target = TargetSettings.model_validate({"settings_file": folder / "anr.env", "run_dir": folder / "run", **options})
     if content is not None:
         target.settings_file.write_bytes(content)
     brake = Brake(target.run_dir / "brake", target.run_dir / "spare")

@@ -15,7 +15,7 @@ from core.errors import ConfigurationError
 from core.ledger.window import Window
 from core.scan.measure import measure
 from core.scan.parquet import Exported, export
-from core.settings.target import Target
+from core.settings.target import TargetSettings
 from tests.support.ledger_lines import START, decision_text, ledger_bytes
 
 NOW = START + timedelta(hours=3, minutes=7)
@@ -91,9 +91,9 @@ def test_a_table_that_cannot_be_read_is_an_error_without_its_password(tmp_path: 
 
 def test_a_url_as_ledger_is_a_table_and_no_file() -> None:
     """As the settings write it; the table's URL is shown to nobody."""
-    target = Target.model_validate({"ledger": "duckdb:///lake/*.parquet?password=hunter2"})
+    target = TargetSettings.model_validate({"ledger": "duckdb:///lake/*.parquet?password=hunter2"})
     assert target.ledger_table.get_secret_value().startswith("duckdb:///lake")
-    assert target.ledger == Target().ledger
+    assert target.ledger == TargetSettings().ledger
     assert "hunter2" not in repr(target)
 
 
@@ -101,7 +101,7 @@ def test_without_the_extra_a_table_says_what_is_missing(monkeypatch: pytest.Monk
     """A sentence, not a traceback; and nobody else needs the extra."""
     monkeypatch.setitem(sys.modules, "ibis", None)
     monkeypatch.delitem(sys.modules, "core.scan.table", raising=False)
-    target = Target.model_validate({"ledger": "duckdb:///lake/*.parquet"})
+    target = TargetSettings.model_validate({"ledger": "duckdb:///lake/*.parquet"})
     with pytest.raises(ConfigurationError, match=r"pip install anr\[warehouse\]"):
         measure(target, Window.ending(NOW, 10))
     imported = "import sys, bot.cli.main, core.scan.scan; print({'ibis', 'pyarrow', 'pyspark', 'duckdb'} & set(sys.modules))"

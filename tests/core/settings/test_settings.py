@@ -9,7 +9,7 @@ from core.actors import ActorKind, Role
 from core.errors import ConfigurationError
 from core.rollout.schedule import PromotionMode
 from core.settings.settings import Settings, load, operating_system_user
-from core.settings.target import LADDER, Target
+from core.settings.target import LADDER, TargetSettings
 from tests.core.system.test_files import denied, nobodys_folder
 
 SECRET = "xoxb-4711-secret"
@@ -37,7 +37,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_file_and_variables_the_defaults_hold() -> None:
     """The defaults are the runbook's, nobody holds a role, and Slack is off."""
     found = load()
-    assert found.target == Target()
+    assert found.target == TargetSettings()
     assert (found.target.stages, found.target.window_minutes, found.target.gates.decisions_min) == (LADDER, 1440, 100)
     assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
         "UTC",

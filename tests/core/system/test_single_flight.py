@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.system.single_flight import Shared
+from core.system.single_flight import SingleFlight
 
 PATIENCE = 20.0
 
@@ -24,7 +24,7 @@ class Call:
     def __init__(self) -> None:
         self.made_for: list[list[str]] = []
         self.may_end = threading.Semaphore(0)
-        self.shared = Shared[str, tuple[int, list[str]]](self)
+        self.shared = SingleFlight[str, tuple[int, list[str]]](self)
 
     def __call__(self, wishes: Sequence[str]) -> tuple[int, list[str]]:
         self.made_for.append(list(wishes))

@@ -16,9 +16,9 @@ from core.ledger.window import Window
 from core.receipts.receipt import Action
 from core.router.marks import BrakeNote
 from core.scan.measure import measure
-from core.target.observer import Lookout
+from core.target.observer import Observer
 from core.target.overview import look
-from tests.support.rig import NOW, House
+from tests.support.rig import NOW, Rig
 
 DAY = Window.ending(NOW, 1440)
 DIES_WITH_US = """
@@ -37,8 +37,8 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def lookout() -> Iterator[Lookout]:
-    with closing(Lookout()) as one:
+def observer() -> Iterator[Observer]:
+    with closing(Observer()) as one:
         yield one
 
 
@@ -46,148 +46,148 @@ def ignored(_read: int, _size: int) -> None:
     return
 
 
-def process_of(lookout: Lookout) -> int:
-    assert lookout._process is not None
-    assert lookout._process.poll() is None
-    return lookout._process.pid
+def process_of(observer: Observer) -> int:
+    assert observer._process is not None
+    assert observer._process.poll() is None
+    return observer._process.pid
 
 
-def test_another_process_measures_the_same(house: House, lookout: Lookout) -> None:
+def test_another_process_measures_the_same(rig: Rig, observer: Observer) -> None:
     """The figures are those that this process would have, and the same process serves the next question."""
-    expected = measure(house.target, DAY)
+    expected = measure(rig.target, DAY)
     assert expected.figures.decisions == 300
-    assert lookout.measure(house.target, DAY, ignored) == expected
-    process = process_of(lookout)
+    assert observer.measure(rig.target, DAY, ignored) == expected
+    process = process_of(observer)
     assert process != os.getpid()
     shorter = Window.ending(NOW, 60)
-    assert lookout.measure(house.target, shorter, ignored) == measure(house.target, shorter)
-    assert process_of(lookout) == process
+    assert observer.measure(rig.target, shorter, ignored) == measure(rig.target, shorter)
+    assert process_of(observer) == process
 
 
-def test_another_process_sees_the_same(begun: House, lookout: Lookout) -> None:
+def test_another_process_sees_the_same(begun: Rig, observer: Observer) -> None:
     """State, settings, gates, blockers and problems are those that this process would see, at the moment of its clock."""
-    seen = lookout.look(begun.site)
+    seen = observer.look(begun.site)
     assert seen.as_json() == look(begun.site).as_json()
     assert (seen.now, seen.report is not None and seen.report.gates.go) == (NOW, True)
-    process_of(lookout)
+    process_of(observer)
 
 
-def test_a_mark_that_only_this_process_remembers_is_seen_over_there(begun: House, lookout: Lookout) -> None:
+def test_a_mark_that_only_this_process_remembers_is_seen_over_there(begun: Rig, observer: Observer) -> None:
     """A brake whose mark could be written nowhere is in the way of a promotion for whoever looks from another process, too."""
-    before = lookout.look(begun.site).blockers
+    before = observer.look(begun.site).blockers
     note = BrakeNote(id="1", action=Action.FREEZE, actor=ALERTMANAGER, reason="", cause=None, at=NOW)
     begun.site.brake.remember((note,))
-    seen = lookout.look(begun.site)
+    seen = observer.look(begun.site)
     assert seen.as_json() == look(begun.site).as_json()
     assert len(seen.blockers) == len(before) + 1
     begun.site.brake.remember(())
-    assert lookout.look(begun.site).blockers == before
+    assert observer.look(begun.site).blockers == before
 
 
-def test_a_ledger_that_cannot_be_read_says_the_same_from_there(house: House, lookout: Lookout) -> None:
+def test_a_ledger_that_cannot_be_read_says_the_same_from_there(rig: Rig, observer: Observer) -> None:
     """The error comes over whole, and the process goes on."""
-    lookout.measure(house.target, DAY, ignored)
-    process, lost = process_of(lookout), house.target.ledger.with_name("lost")
-    house.target.ledger.rename(lost)
+    observer.measure(rig.target, DAY, ignored)
+    process, lost = process_of(observer), rig.target.ledger.with_name("lost")
+    rig.target.ledger.rename(lost)
     with pytest.raises(LedgerUnreadable) as here:
-        measure(house.target, DAY)
+        measure(rig.target, DAY)
     with pytest.raises(LedgerUnreadable) as there:
-        lookout.measure(house.target, DAY, ignored)
+        observer.measure(rig.target, DAY, ignored)
     assert str(there.value) == str(here.value)
-    lost.rename(house.target.ledger)
-    assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
-    assert process_of(lookout) == process
+    lost.rename(rig.target.ledger)
+    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
+    assert process_of(observer) == process
 
 
-def test_a_process_that_is_killed_half_way_measured_nothing(house: House, lookout: Lookout) -> None:
+def test_a_process_that_is_killed_half_way_measured_nothing(rig: Rig, observer: Observer) -> None:
     """That is said, with what ended it, and the next report starts another."""
 
     def kill(_read: int, _size: int) -> None:
-        os.kill(process_of(lookout), signal.SIGKILL)
+        os.kill(process_of(observer), signal.SIGKILL)
 
     with pytest.raises(LedgerUnreadable, match=r"ended half-way \(signal 9\)\. Nothing was measured; the next report starts"):
-        lookout.measure(house.target, DAY, kill)
-    assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
+        observer.measure(rig.target, DAY, kill)
+    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
 
 
-def test_a_status_does_not_need_the_process(begun: House, lookout: Lookout, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_does_not_need_the_process(begun: Rig, observer: Observer, caplog: pytest.LogCaptureFixture) -> None:
     """If it dies, what needs no ledger is seen all the same."""
     killed: list[int] = []
 
     def kill(_read: int, _size: int) -> None:
         if not killed:
-            killed.append(process_of(lookout))
+            killed.append(process_of(observer))
             os.kill(killed[0], signal.SIGKILL)
 
-    seen = lookout.look(begun.site, kill)
+    seen = observer.look(begun.site, kill)
     assert killed
     assert seen.as_json() == look(begun.site).as_json()
     assert "without the process that looks" in caplog.text
 
 
-def test_whoever_watches_may_stop_the_reading(house: House, lookout: Lookout) -> None:
+def test_whoever_watches_may_stop_the_reading(rig: Rig, observer: Observer) -> None:
     """An operation that has taken too long ends at once, and the reading with it."""
-    lookout.measure(house.target, DAY, ignored)
-    process = psutil.Process(process_of(lookout))
+    observer.measure(rig.target, DAY, ignored)
+    process = psutil.Process(process_of(observer))
 
     def stop(_read: int, _size: int) -> None:
         raise OperationTimedOut("enough")
 
     with pytest.raises(OperationTimedOut, match="enough"):
-        lookout.measure(house.target, DAY, stop)
+        observer.measure(rig.target, DAY, stop)
     assert not process.is_running()
-    assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
+    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
 
 
-def test_who_wants_no_more_spoils_it_for_nobody_else(begun: House, lookout: Lookout) -> None:
+def test_who_wants_no_more_spoils_it_for_nobody_else(begun: Rig, observer: Observer) -> None:
     """Their own question ends with their own error; a status beside it is answered."""
 
     def stop(_read: int, _size: int) -> None:
         raise OperationTimedOut("mine alone is over")
 
     with ThreadPoolExecutor(2) as people:
-        status = people.submit(lookout.look, begun.site, ignored)
-        measured = people.submit(lookout.measure, begun.target, Window.ending(NOW, 60), stop)
+        status = people.submit(observer.look, begun.site, ignored)
+        measured = people.submit(observer.measure, begun.target, Window.ending(NOW, 60), stop)
         with pytest.raises(OperationTimedOut, match="mine alone is over"):
             measured.result(60)
         assert status.result(60).as_json() == look(begun.site).as_json()
 
 
-def test_a_process_that_hangs_is_ended_and_said_to_be(house: House, lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_hangs_is_ended_and_said_to_be(rig: Rig, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that answers no more holds up nobody for ever."""
-    lookout.measure(house.target, DAY, ignored)
-    os.kill(process_of(lookout), signal.SIGSTOP)
+    observer.measure(rig.target, DAY, ignored)
+    os.kill(process_of(observer), signal.SIGSTOP)
     monkeypatch.setattr("core.target.observer._SILENT_SECONDS", 0.2)
     with pytest.raises(LedgerUnreadable, match=r"ended half-way \(signal 9\)\..*or the ledger's disk hangs"):
-        lookout.measure(house.target, DAY, ignored)
+        observer.measure(rig.target, DAY, ignored)
     monkeypatch.undo()
-    assert lookout.measure(house.target, DAY, ignored).figures.decisions == 300
+    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
 
 
-def test_a_site_measures_where_it_is_told_to(house: House, lookout: Lookout) -> None:
+def test_a_site_measures_where_it_is_told_to(rig: Rig, observer: Observer) -> None:
     """An operation's own report is measured over there, with the progress for whoever waits."""
     told: list[tuple[int, int]] = []
-    site = replace(house.site, measured=lookout.measure, on_progress=lambda read, size: told.append((read, size)))
+    site = replace(rig.site, measured=observer.measure, on_progress=lambda read, size: told.append((read, size)))
     report = site.measure(NOW, leaving_zero=False)
-    assert report == house.site.measure(NOW, leaving_zero=False)
-    assert told[-1] == (house.target.ledger.stat().st_size,) * 2
-    process_of(lookout)
+    assert report == rig.site.measure(NOW, leaving_zero=False)
+    assert told[-1] == (rig.target.ledger.stat().st_size,) * 2
+    process_of(observer)
 
 
-def test_after_the_end_nothing_is_started(house: House) -> None:
+def test_after_the_end_nothing_is_started(rig: Rig) -> None:
     """A report that comes while the bot is being stopped is refused, and leaves no process behind."""
-    lookout = Lookout()
-    lookout.measure(house.target, DAY, ignored)
-    process = psutil.Process(process_of(lookout))
-    lookout.close()
+    observer = Observer()
+    observer.measure(rig.target, DAY, ignored)
+    process = psutil.Process(process_of(observer))
+    observer.close()
     assert not process.is_running()
     with pytest.raises(LedgerUnreadable, match=r"anr is being stopped\. Nothing was measured"):
-        lookout.measure(house.target, DAY, ignored)
+        observer.measure(rig.target, DAY, ignored)
 
 
-def test_the_process_does_not_outlive_a_bot_that_is_killed(house: House) -> None:
+def test_the_process_does_not_outlive_a_bot_that_is_killed(rig: Rig) -> None:
     """Whoever is killed takes it along."""
-    command = [sys.executable, "-c", DIES_WITH_US, str(house.target.ledger.parent)]
+    command = [sys.executable, "-c", DIES_WITH_US, str(rig.target.ledger.parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as bot:
         assert bot.stdout is not None
         there = psutil.Process(int(bot.stdout.readline()))

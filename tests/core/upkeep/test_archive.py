@@ -12,12 +12,12 @@ from core.errors import ArchiveError
 from core.operations import recover
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import archive as archiving
 from core.upkeep.archive import Archived, archive
 from core.upkeep.cut import Cut, LedgerCut
 from tests.support.ledger_writers import KEEPS_OPEN, NEVER_LETS_GO, REOPENS, archived_ids, ids_in, writing
-from tests.support.rig import House, decision
+from tests.support.rig import Rig, decision
 
 OLD = "2025-07-15T12:00:00Z"  # the house's clock says 2025-10-01
 NOW = "2025-10-01T09:00:00Z"
@@ -31,20 +31,20 @@ def at(moment: str, number: int) -> dict[str, object]:
     return {**decision(datetime.fromisoformat(moment)), "id": str(number), "t": moment}
 
 
-def reloading(house: House, command: tuple[str, ...], *, reopens: bool = True) -> Site:
-    target = house.target.model_copy(
+def reloading(rig: Rig, command: tuple[str, ...], *, reopens: bool = True) -> Target:
+    target = rig.target.model_copy(
         update={"reload_command": command, "ledger_reopened_by_reload": reopens, "reload_timeout_s": 3}
     )
-    return Site.at(target, house.site.access, house.clock)
+    return Target.at(target, rig.site.access, rig.clock)
 
 
-def hidden(house: House) -> list[str]:
+def hidden(rig: Rig) -> list[str]:
     """What an archive leaves beside the ledger and in its folder, if it dies."""
-    beside = [path.name for path in house.target.ledger.parent.glob(f".{house.target.ledger.name}*")]
-    return beside + [path.name for path in house.target.archive_dir.glob(".*")]
+    beside = [path.name for path in rig.target.ledger.parent.glob(f".{rig.target.ledger.name}*")]
+    return beside + [path.name for path in rig.target.archive_dir.glob(".*")]
 
 
-def test_whole_past_months_leave_the_ledger_and_the_rest_stays(begun: House) -> None:
+def test_whole_past_months_leave_the_ledger_and_the_rest_stays(begun: Rig) -> None:
     """June and July go into an archive each; August, garbage beside its neighbours, and a torn last line stay as they were."""
     gone = lines(at("2025-06-30T23:59:59Z", 1)) + b"garbage of June\n" + lines(at("2025-07-31T23:59:59Z", 2))
     stays = lines(at("2025-08-01T00:00:00Z", 3)) + b"garbage of August\n" + lines(at("2025-07-01T00:00:00Z", 4))
@@ -65,7 +65,7 @@ def test_whole_past_months_leave_the_ledger_and_the_rest_stays(begun: House) -> 
     assert hidden(begun) == []
 
 
-def test_the_report_is_the_same_before_and_after(begun: House) -> None:
+def test_the_report_is_the_same_before_and_after(begun: Rig) -> None:
     """The gates see the same window, from the same entries."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1)) + begun.target.ledger.read_bytes())
     before = begun.site.measure(begun.clock.now, leaving_zero=False)
@@ -75,7 +75,7 @@ def test_the_report_is_the_same_before_and_after(begun: House) -> None:
     assert after.gates == before.gates
 
 
-def test_a_dry_run_says_what_would_go_and_writes_nothing(begun: House) -> None:
+def test_a_dry_run_says_what_would_go_and_writes_nothing(begun: Rig) -> None:
     """Months and counts are told; ledger, archives and journal are untouched."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(OLD, 2), at(NOW, 3)))
     before = begun.target.ledger.read_bytes()
@@ -86,14 +86,14 @@ def test_a_dry_run_says_what_would_go_and_writes_nothing(begun: House) -> None:
     assert len(begun.site.journal.receipts()) == 1
 
 
-def test_a_ledger_without_past_months_is_left_alone(begun: House) -> None:
+def test_a_ledger_without_past_months_is_left_alone(begun: Rig) -> None:
     """No receipt, no new file: the ledger is the same inode."""
     inode = begun.target.ledger.stat().st_ino
     assert archive(begun.site, UPKEEP, cause="archive:2025-10") == Archived((), ())
     assert begun.target.ledger.stat().st_ino == inode
 
 
-def test_archives_that_are_too_old_are_deleted_and_listed(begun: House) -> None:
+def test_archives_that_are_too_old_are_deleted_and_listed(begun: Rig) -> None:
     """Twelve months stay; the receipt names what went."""
     begun.target.archive_dir.mkdir()
     for name in ("anr_ledger_202409.ndjson.gz", "anr_ledger_202410.ndjson.gz", "keep.me"):
@@ -106,14 +106,14 @@ def test_archives_that_are_too_old_are_deleted_and_listed(begun: House) -> None:
     assert sorted(path.name for path in begun.target.archive_dir.iterdir()) == ["anr_ledger_202410.ndjson.gz", "keep.me"]
 
 
-def test_a_member_archives_nothing(begun: House) -> None:
+def test_a_member_archives_nothing(begun: Rig) -> None:
     """It needs an operator."""
     refused = archive(begun.site, begun.people["max"])
     assert isinstance(refused, Refuse)
     assert refused.code is Code.NOT_ALLOWED
 
 
-def test_the_new_ledger_has_the_rights_of_the_old_one(begun: House) -> None:
+def test_the_new_ledger_has_the_rights_of_the_old_one(begun: Rig) -> None:
     """The router's account can go on writing."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(NOW, 2)))
     begun.target.ledger.chmod(0o664)
@@ -121,7 +121,7 @@ def test_the_new_ledger_has_the_rights_of_the_old_one(begun: House) -> None:
     assert begun.target.ledger.stat().st_mode & 0o777 == 0o664
 
 
-def test_a_ledger_behind_a_link_is_archived_behind_it(begun: House) -> None:
+def test_a_ledger_behind_a_link_is_archived_behind_it(begun: Rig) -> None:
     """The link stays a link."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(NOW, 2)))
     real = begun.target.ledger.rename(begun.target.ledger.with_name("real.ndjson"))
@@ -132,16 +132,16 @@ def test_a_ledger_behind_a_link_is_archived_behind_it(begun: House) -> None:
 
 
 @pytest.fixture
-def mixed(begun: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def mixed(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A ledger of a router whose old lines may stand anywhere, and are looked for everywhere."""
     monkeypatch.setattr("core.upkeep.months._HEAD_LINES", 1 << 60)
     begun.target.ledger.write_bytes(b"")
     return begun
 
 
-def every_line_once(house: House, count: int) -> None:
+def every_line_once(rig: Rig, count: int) -> None:
     """Each line that the router wrote stands exactly once, in the ledger or an archive; what is recent is in the ledger."""
-    live, archived = ids_in(house.target.ledger.read_bytes()), archived_ids(house.target.archive_dir)
+    live, archived = ids_in(rig.target.ledger.read_bytes()), archived_ids(rig.target.archive_dir)
     everything = live + archived
     written = {str(number) for number in range(1, count + 1)}
     assert set(everything) == written
@@ -149,7 +149,7 @@ def every_line_once(house: House, count: int) -> None:
     assert {number for number in written if int(number) % 2 == 0} <= set(live)
 
 
-def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_writes(mixed: House) -> None:
+def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_writes(mixed: Rig) -> None:
     """Six archives in a row under a router that writes as fast as it can: every line is there exactly once, none is torn."""
     with writing(REOPENS, mixed.target.ledger, old=OLD, now=NOW) as router:
         for _ in range(6):
@@ -162,7 +162,7 @@ def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_w
     assert hidden(mixed) == []
 
 
-def test_not_a_line_is_lost_while_a_router_that_keeps_the_ledger_open_writes(mixed: House) -> None:
+def test_not_a_line_is_lost_while_a_router_that_keeps_the_ledger_open_writes(mixed: Rig) -> None:
     """The same with one that opens it anew when it is reloaded."""
     with writing(KEEPS_OPEN, mixed.target.ledger, old=OLD, now=NOW) as router:
         site = reloading(mixed, router.reload_command)
@@ -176,7 +176,7 @@ def test_not_a_line_is_lost_while_a_router_that_keeps_the_ledger_open_writes(mix
     assert hidden(mixed) == []
 
 
-def test_under_a_router_that_keeps_the_ledger_open_nothing_is_archived_unless_a_reload_helps(begun: House) -> None:
+def test_under_a_router_that_keeps_the_ledger_open_nothing_is_archived_unless_a_reload_helps(begun: Rig) -> None:
     """It is refused before anything is touched, with the option that would allow it."""
     begun.target.ledger.write_bytes(b"")
     with writing(KEEPS_OPEN, begun.target.ledger, old=OLD, now=NOW) as router:
@@ -189,7 +189,7 @@ def test_under_a_router_that_keeps_the_ledger_open_nothing_is_archived_unless_a_
     assert not begun.target.archive_dir.exists()
 
 
-def test_a_router_that_never_lets_go_gets_its_ledger_back(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_router_that_never_lets_go_gets_its_ledger_back(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings promised too much: the old file gets its name again, with every line that was written meanwhile."""
     monkeypatch.setattr(archiving, "DRAIN_SECONDS", 1.0)
     begun.target.ledger.write_bytes(b"")
@@ -206,7 +206,7 @@ def test_a_router_that_never_lets_go_gets_its_ledger_back(begun: House, monkeypa
     every_line_once(begun, count)
 
 
-def test_more_late_lines_than_there_is_room_for_are_all_kept(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_late_lines_than_there_is_room_for_are_all_kept(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room is made in a moment in which nobody writes; a router between two lines does not notice."""
     monkeypatch.setattr("core.upkeep.months.MIN_ROOM_BYTES", 1 << 16)
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(NOW, 2)))
@@ -223,7 +223,7 @@ def test_more_late_lines_than_there_is_room_for_are_all_kept(begun: House, monke
     assert ids_in(begun.target.ledger.read_bytes()) == {str(number): 1 for number in range(2, 2003)}
 
 
-def test_a_scheduled_archive_that_is_refused_says_so_once(begun: House) -> None:
+def test_a_scheduled_archive_that_is_refused_says_so_once(begun: Rig) -> None:
     """The receipt has the reason; the month is used up, and a person can still archive."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1)))
     with begun.target.ledger.open("ab"):
@@ -236,7 +236,7 @@ def test_a_scheduled_archive_that_is_refused_says_so_once(begun: House) -> None:
     assert isinstance(archive(begun.site, begun.people["olivia"]), Archived)
 
 
-def test_the_reload_of_an_archive_never_raises_a_frozen_router(begun: House) -> None:
+def test_the_reload_of_an_archive_never_raises_a_frozen_router(begun: Rig) -> None:
     """A frozen router is reloaded with its safe settings in its environment, whatever its file says."""
     seen = begun.target.ledger.with_name("seen")
     code = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(os.environ['NOVA_ANR_ENABLED'])"
@@ -248,7 +248,7 @@ def test_the_reload_of_an_archive_never_raises_a_frozen_router(begun: House) -> 
     assert seen.read_text(encoding="utf-8") == "0"
 
 
-def test_a_brake_during_the_reload_of_an_archive_wins(begun: House) -> None:
+def test_a_brake_during_the_reload_of_an_archive_wins(begun: Rig) -> None:
     """Whoever sees the mark afterwards makes the router safe."""
     token = begun.target.run_dir / "brake" / "token"
     token.parent.mkdir(parents=True)
@@ -258,7 +258,7 @@ def test_a_brake_during_the_reload_of_an_archive_wins(begun: House) -> None:
     assert site.router.settings().stage == 0
 
 
-def test_what_was_read_before_the_late_lines_came_is_forgotten(begun: House) -> None:
+def test_what_was_read_before_the_late_lines_came_is_forgotten(begun: Rig) -> None:
     """The index of the reader goes, so that no report counts the room that was blank a moment before."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1)) + begun.target.ledger.read_bytes())
     begun.site.measure(begun.clock.now, leaving_zero=False)
@@ -268,7 +268,7 @@ def test_what_was_read_before_the_late_lines_came_is_forgotten(begun: House) -> 
     assert not index.exists()
 
 
-def test_recover_finishes_what_died_and_records_it_once(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recover_finishes_what_died_and_records_it_once(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the swap, before the end: late lines come over, the receipt is written, and a second recover does nothing."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(NOW, 2)))
     swap = LedgerCut.swap
@@ -292,7 +292,7 @@ def test_recover_finishes_what_died_and_records_it_once(begun: House, monkeypatc
     assert hidden(begun) == []
 
 
-def test_a_note_that_cannot_be_read_loses_nothing(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_that_cannot_be_read_loses_nothing(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both files stay, the message names them, promotions are not blocked by it."""
     begun.target.ledger.write_bytes(lines(at(OLD, 1), at(NOW, 2)))
     swap = LedgerCut.swap

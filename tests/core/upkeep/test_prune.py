@@ -10,16 +10,16 @@ from core.errors import JournalCorrupt, JournalUnavailable
 from core.operations import propose, requests, results
 from core.receipts.receipt import Action
 from core.target.order import Order
-from core.target.target import Site
+from core.target.target import Target
 from core.upkeep import prune
 from tests.core.upkeep.test_backup import names, promoted
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 # pruning
 
 
 @pytest.fixture
-def aged(begun: House) -> House:
+def aged(begun: Rig) -> Rig:
     """A journal with a promotion and a lifted freeze from 91 days ago, and a rollback from today."""
     promoted(begun)
     brake.freeze(begun.site, begun.people["max"], "page")
@@ -29,7 +29,7 @@ def aged(begun: House) -> House:
     return begun
 
 
-def test_old_receipts_go_and_the_rest_still_verifies(aged: House) -> None:
+def test_old_receipts_go_and_the_rest_still_verifies(aged: Rig) -> None:
     """Rows, files and requests of the old stories are gone; state, chain and files hold, and a checkpoint says what it seals."""
     site = aged.site
     before, state = site.journal.receipts(), site.journal.state()
@@ -51,7 +51,7 @@ def test_old_receipts_go_and_the_rest_still_verifies(aged: House) -> None:
     connection.close()
 
 
-def test_life_goes_on_after_a_prune_and_a_second_one(aged: House) -> None:
+def test_life_goes_on_after_a_prune_and_a_second_one(aged: Rig) -> None:
     """Promotions, verification and another prune that removes the first checkpoint all hold."""
     prune.prune(aged.site, UPKEEP)
     aged.write_ledger()
@@ -69,12 +69,12 @@ def test_life_goes_on_after_a_prune_and_a_second_one(aged: House) -> None:
     assert flaws == ()
     assert [one.receipt.action for one in sealed] == [Action.REQUEST, Action.EXPIRE, Action.PRUNE]
     assert aged.site.journal.state() == state
-    fresh = Site.at(aged.target, aged.site.access, aged.clock)
+    fresh = Target.at(aged.target, aged.site.access, aged.clock)
     assert fresh.journal.state() == state
     fresh.journal.close()
 
 
-def test_a_dry_run_of_a_prune_changes_nothing(aged: House) -> None:
+def test_a_dry_run_of_a_prune_changes_nothing(aged: Rig) -> None:
     """It says what would go."""
     before = aged.site.journal.receipts()
     found = prune.prune(aged.site, UPKEEP, dry_run=True)
@@ -83,7 +83,7 @@ def test_a_dry_run_of_a_prune_changes_nothing(aged: House) -> None:
     assert len(names(aged.target.receipts_dir)) == 7
 
 
-def test_what_an_open_hold_needs_is_not_pruned(begun: House) -> None:
+def test_what_an_open_hold_needs_is_not_pruned(begun: Rig) -> None:
     """The freeze's receipt stays while its hold is in force, however old; then it goes."""
     brake.freeze(begun.site, begun.people["max"], "page")
     begun.clock.pass_(days=200)
@@ -96,7 +96,7 @@ def test_what_an_open_hold_needs_is_not_pruned(begun: House) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["row", "file"])
-def test_receipts_that_do_not_verify_are_evidence_and_are_not_pruned(aged: House, spoil: str) -> None:
+def test_receipts_that_do_not_verify_are_evidence_and_are_not_pruned(aged: Rig, spoil: str) -> None:
     """A prune must not wipe out the traces of whoever altered a receipt."""
     if spoil == "row":
         with sqlite3.connect(aged.target.journal) as connection:
@@ -110,11 +110,11 @@ def test_receipts_that_do_not_verify_are_evidence_and_are_not_pruned(aged: House
     assert len(names(aged.target.receipts_dir)) == 7
 
 
-def tampered(house: House, statement: str) -> list[str]:
-    with sqlite3.connect(house.target.journal) as connection:
+def tampered(rig: Rig, statement: str) -> list[str]:
+    with sqlite3.connect(rig.target.journal) as connection:
         connection.executescript(statement)
     connection.close()
-    return [flaw.problem for flaw in house.site.journal.verify()[1]]
+    return [flaw.problem for flaw in rig.site.journal.verify()[1]]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def tampered(house: House, statement: str) -> list[str]:
         ),
     ],
 )
-def test_after_a_prune_every_alteration_is_still_found(aged: House, statement: str, problem: str) -> None:
+def test_after_a_prune_every_alteration_is_still_found(aged: Rig, statement: str, problem: str) -> None:
     """The checkpoint is part of the chain: whoever alters it, or what follows on it, is named."""
     prune.prune(aged.site, UPKEEP)
     assert aged.site.journal.verify()[1] == ()
     assert any(problem in flaw for flaw in tampered(aged, statement)), tampered(aged, "SELECT 1")
 
 
-def test_a_file_that_comes_back_after_its_receipt_was_pruned_is_named(aged: House) -> None:
+def test_a_file_that_comes_back_after_its_receipt_was_pruned_is_named(aged: Rig) -> None:
     """It may be an old copy, or somebody's story of what happened."""
     file = aged.target.receipts_dir / aged.site.journal.receipts()[0].file_name
     data = file.read_bytes()
@@ -157,7 +157,7 @@ def test_a_file_that_comes_back_after_its_receipt_was_pruned_is_named(aged: Hous
     ]
 
 
-def test_a_prune_whose_transaction_fails_has_deleted_nothing(aged: House) -> None:
+def test_a_prune_whose_transaction_fails_has_deleted_nothing(aged: Rig) -> None:
     """The files are written again: nothing is lost because the disk was full at the wrong moment."""
     with sqlite3.connect(aged.target.journal) as connection:
         connection.execute("CREATE TRIGGER full BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'disk full'); END")
@@ -169,7 +169,7 @@ def test_a_prune_whose_transaction_fails_has_deleted_nothing(aged: House) -> Non
     assert aged.site.journal.verify()[1] == ()
 
 
-def test_a_file_that_cannot_be_deleted_stops_the_prune(aged: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_deleted_stops_the_prune(aged: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows and files are all there afterwards."""
     before = aged.site.journal.receipts()
     unlink = Path.unlink
@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_deleted_stops_the_prune(aged: House, monkeypatch:
     assert aged.site.journal.verify()[1] == ()
 
 
-def test_a_receipt_from_before_a_field_was_added_still_verifies(aged: House) -> None:
+def test_a_receipt_from_before_a_field_was_added_still_verifies(aged: Rig) -> None:
     """Older journals lack the fields of later versions; their bytes are as they were written."""
     from core.receipts.chain import GENESIS, flaws_in_chain, unseal  # noqa: PLC0415 - beside its only use
 

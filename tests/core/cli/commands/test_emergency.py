@@ -9,14 +9,14 @@ from typer.testing import Result
 from core.receipts.receipt import Action
 from tests.core.cli.conftest import anr
 from tests.core.operations.test_break_glass import OTHER_ROUTE
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 Anr = Callable[..., Result]
 __all__ = ["anr"]  # the fixture
 
 
 @pytest.fixture
-def today(anr: Anr, begun: House) -> House:
+def today(anr: Anr, begun: Rig) -> Rig:
     """The house at the present time, because the command line has no other clock, with a ledger that fails one gate."""
     from datetime import UTC, datetime  # noqa: PLC0415 - beside its only use
 
@@ -25,7 +25,7 @@ def today(anr: Anr, begun: House) -> House:
     return begun
 
 
-def test_the_glass_is_broken_with_a_reason_and_not_twice_without_a_review(anr: Anr, today: House) -> None:
+def test_the_glass_is_broken_with_a_reason_and_not_twice_without_a_review(anr: Anr, today: Rig) -> None:
     """The exit code says what happened; the review of the same person is refused."""
     assert anr("break-glass", "short").exit_code == 1
     done = anr("break-glass", "the canary counts wrong", "--json")
@@ -37,7 +37,7 @@ def test_the_glass_is_broken_with_a_reason_and_not_twice_without_a_review(anr: A
     assert anr("review", "it was me").exit_code == 1
 
 
-def test_the_next_run_is_skipped_once(anr: Anr, today: House) -> None:
+def test_the_next_run_is_skipped_once(anr: Anr, today: Rig) -> None:
     """The receipt has the reason."""
     done = anr("skip", "--reason", "migration", "--json")
     assert (done.exit_code, json.loads(done.stdout)["result"]) == (0, "skipped")
@@ -46,7 +46,7 @@ def test_the_next_run_is_skipped_once(anr: Anr, today: House) -> None:
     assert anr("skip").exit_code == 1
 
 
-def test_a_brake_that_wants_an_approval_asks_at_the_terminal_too(anr: Anr, today: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_brake_that_wants_an_approval_asks_at_the_terminal_too(anr: Anr, today: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--now` does not wait."""
     monkeypatch.setenv("ANR_APPROVERS", json.dumps(["os:somebody-else"]))
     monkeypatch.setenv("ANR_APPROVALS", json.dumps({"rollback": {"needed": 1}}))

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from tests.core.cli.conftest import AT, Anr
-from tests.support.rig import NOW, House, decision
+from tests.support.rig import NOW, Rig, decision
 
 
-def test_the_report_is_the_same_to_the_byte(anr: Anr, house: House) -> None:
+def test_the_report_is_the_same_to_the_byte(anr: Anr, rig: Rig) -> None:
     """With the same ledger and the same --now nothing differs, and the keys that other tools read are there."""
-    words = ("report", "--ledger", str(house.target.ledger), "--now", AT, "--json")
+    words = ("report", "--ledger", str(rig.target.ledger), "--now", AT, "--json")
     first = anr(*words)
     assert first.exit_code == 0
     assert first.stdout_bytes == anr(*words).stdout_bytes
@@ -31,20 +31,20 @@ def test_the_report_is_the_same_to_the_byte(anr: Anr, house: House) -> None:
     assert next(gate for gate in found["gates"] if gate["name"] == "slots")["verdict"] == "NO_DATA"
 
 
-def test_the_csv_has_the_runbooks_columns(anr: Anr, house: House) -> None:
+def test_the_csv_has_the_runbooks_columns(anr: Anr, rig: Rig) -> None:
     """One row for each entry of the window, in the order of the ledger."""
-    path = house.target.ledger.with_suffix(".csv")
-    assert anr("report", "--ledger", str(house.target.ledger), "--now", AT, "--csv", str(path)).exit_code == 0
+    path = rig.target.ledger.with_suffix(".csv")
+    assert anr("report", "--ledger", str(rig.target.ledger), "--now", AT, "--csv", str(path)).exit_code == 0
     rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["id", "t", "live_route", "shadow_argmax", "rollback"]
     assert rows[-1] == ["11111111-1111-4111-8111-111111111111", AT, "R2", "R2", "0"]
     assert len(rows) == 301
 
 
-def test_a_report_on_a_ledger_whose_clock_jumped_says_so(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_on_a_ledger_whose_clock_jumped_says_so(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is read, and the person and the script are told why it took longer."""
     monkeypatch.setattr("core.scan.segments.SEGMENT_BYTES", 2000)
-    path, minutes = house.target.ledger, [4000 - number - (2000 if 1000 < number < 1500 else 0) for number in range(4000)]
+    path, minutes = rig.target.ledger, [4000 - number - (2000 if 1000 < number < 1500 else 0) for number in range(4000)]
     path.write_text("".join(json.dumps(decision(NOW - timedelta(minutes=one))) + "\n" for one in minutes), encoding="utf-8")
     words = ("report", "--ledger", str(path), "--now", AT)
     assert "out of order by more than 15 minutes" in " ".join(anr(*words).output.split())

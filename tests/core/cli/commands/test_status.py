@@ -12,22 +12,22 @@ from core.cli.output import FAILED, REFUSED
 from core.operations.daily import Skipped, skip
 from core.rollout.schedule import run_day
 from core.settings.settings import operating_system_user
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 Anr = Callable[..., Result]
 
 
 @pytest.fixture
-def anr(house: House, monkeypatch: pytest.MonkeyPatch) -> Anr:
+def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Anr:
     """The command line on a house of this moment, where whoever runs the test operates and approves."""
-    target, user = house.target, operating_system_user()
+    target, user = rig.target, operating_system_user()
     for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
     monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
-    house.clock.now = datetime.now(UTC)
-    house.write_ledger()
+    rig.clock.now = datetime.now(UTC)
+    rig.write_ledger()
     runner = CliRunner()
     assert runner.invoke(app, ["init"]).exit_code == 0
     return lambda *words: runner.invoke(app, list(words))
@@ -44,11 +44,11 @@ def test_nothing_stands_in_the_way_of_a_person_on_a_good_day(anr: Anr) -> None:
     assert "`promote`" in told.stdout
 
 
-def test_why_lists_everything_at_once(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_lists_everything_at_once(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drift, a paused schedule, a sick slot and missing approvers are all shown, not the first alone."""
     anr("schedule", "pause", "--reason", "fair")
-    house.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
-    house.statuses["slot09"] = "sick"
+    rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
+    rig.statuses["slot09"] = "sick"
     monkeypatch.setenv("ANR_APPROVERS", "[]")
     codes = {one["code"] for one in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert codes == {"drift", "schedule_paused", "person_must_ask", "gates_not_passed", "no_approvers"}
@@ -64,46 +64,46 @@ def test_next_says_when_and_what(anr: Anr) -> None:
     assert "a person has to ask" in found["next_run"]["does"]
 
 
-def test_next_names_what_has_to_be_lifted_first(anr: Anr, house: House) -> None:
+def test_next_names_what_has_to_be_lifted_first(anr: Anr, rig: Rig) -> None:
     """Without a ledger nobody can say when: that is what is named."""
-    house.target.ledger.unlink()
+    rig.target.ledger.unlink()
     told = anr("next").stdout
     assert "possible once this is lifted" in told
     assert "unreadable" in told
 
 
-def test_a_journal_that_cannot_be_read_is_what_stands_in_the_way(anr: Anr, house: House) -> None:
+def test_a_journal_that_cannot_be_read_is_what_stands_in_the_way(anr: Anr, rig: Rig) -> None:
     """It hides nothing behind a guess: no stage, no other blocker."""
-    house.target.journal.write_bytes(b"garbage" * 1000)
+    rig.target.journal.write_bytes(b"garbage" * 1000)
     codes = [one["code"] for one in json.loads(anr("why", "--json").stdout)["blockers"]]
     assert codes == ["unreadable"]
     assert "Nobody knows at which stage" in anr("next").stdout
 
 
-def test_a_freeze_for_a_time_ends_by_itself(anr: Anr, house: House) -> None:
+def test_a_freeze_for_a_time_ends_by_itself(anr: Anr, rig: Rig) -> None:
     """`freeze --for`, shown in status with its end, lifted alone by the first characters of its id."""
     assert anr("freeze", "--for", "2h", "--reason", "deploy").exit_code == 0
     assert anr("freeze", "--reason", "errors").exit_code == 0
-    first, second = house.site.journal.state().holds
+    first, second = rig.site.journal.state().holds
     assert first.expires_at is not None
     assert (first.expires_at - first.since).total_seconds() == 7200
     shown = anr("status").stdout
     assert f"hold {first.id[:8]}: deploy" in shown
     assert "ends 2" in shown.replace("\n", " ")
     assert anr("unfreeze", second.id[:8]).exit_code == 0
-    assert [hold.id for hold in house.site.journal.state().holds] == [first.id]
+    assert [hold.id for hold in rig.site.journal.state().holds] == [first.id]
 
 
-def test_a_freeze_with_a_bad_length_freezes_all_the_same(anr: Anr, house: House) -> None:
+def test_a_freeze_with_a_bad_length_freezes_all_the_same(anr: Anr, rig: Rig) -> None:
     """The brake is never refused for a word: it has no end then, and says so."""
     result = anr("freeze", "--for", "two hours")
     assert result.exit_code == 0
     assert "no length of time" in result.stderr
-    (hold,) = house.site.journal.state().holds
+    (hold,) = rig.site.journal.state().holds
     assert hold.expires_at is None
 
 
-def test_the_schedule_is_paused_and_resumed(anr: Anr, house: House) -> None:
+def test_the_schedule_is_paused_and_resumed(anr: Anr, rig: Rig) -> None:
     """Both are receipts; status shows who paused it."""
     assert anr("schedule", "pause", "-r", "fair").exit_code == 0
     told = anr("status").stdout
@@ -111,57 +111,57 @@ def test_the_schedule_is_paused_and_resumed(anr: Anr, house: House) -> None:
     assert "In the way of the next promotion: schedule paused, person must ask" in " ".join(told.split())
     assert anr("schedule", "pause").exit_code == REFUSED
     assert json.loads(anr("schedule", "resume", "--json").stdout)["result"] == "resumed"
-    assert house.site.journal.state().paused is None
+    assert rig.site.journal.state().paused is None
 
 
-def test_daily_dry_run_decides_as_the_run_would_and_changes_nothing(anr: Anr, house: House) -> None:
+def test_daily_dry_run_decides_as_the_run_would_and_changes_nothing(anr: Anr, rig: Rig) -> None:
     """It says what the run of today would do, and leaves no receipt and the date unused."""
-    before = len(house.site.journal.receipts())
-    settings = house.target.settings_file.read_bytes()
+    before = len(rig.site.journal.receipts())
+    settings = rig.target.settings_file.read_bytes()
     result = anr("daily", "--dry-run")
     assert result.exit_code == REFUSED
     assert "a person has to ask" in result.stderr
     anr("schedule", "pause")
     assert "paused" in anr("daily", "--dry-run").stderr
-    assert len(house.site.journal.receipts()) == before + 1
-    assert house.target.settings_file.read_bytes() == settings
+    assert len(rig.site.journal.receipts()) == before + 1
+    assert rig.target.settings_file.read_bytes() == settings
     assert json.loads(anr("daily", "--json").stdout)["code"] == "schedule_paused"
 
 
 @pytest.mark.parametrize("end", ["reapply", "accept"])
-def test_a_drift_is_ended_at_the_terminal(anr: Anr, house: House, end: str) -> None:
+def test_a_drift_is_ended_at_the_terminal(anr: Anr, rig: Rig, end: str) -> None:
     """`watch` alarms it, status shows it, an approver ends it either way."""
-    house.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n", encoding="utf-8")
+    rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n", encoding="utf-8")
     assert "Drift: " in anr("watch").stdout
     assert "Nothing new" in anr("watch").stdout
     assert "Drift: " in anr("status").stderr.replace("\n", " ")
     result = anr("drift", end, "--reason", "by hand")
     assert result.exit_code == 0, result.stderr
-    state = house.site.journal.state()
+    state = rig.site.journal.state()
     assert (state.stage, state.drift) == ((10 if end == "reapply" else 25), None)
-    assert house.setting("NOVA_ANR_PILOT") == ("0.10" if end == "reapply" else "0.25")
+    assert rig.setting("NOVA_ANR_PILOT") == ("0.10" if end == "reapply" else "0.25")
 
 
-def test_watch_tells_the_first_sighting(anr: Anr, house: House) -> None:
+def test_watch_tells_the_first_sighting(anr: Anr, rig: Rig) -> None:
     """Without the bot, a timer that runs `anr watch` keeps soak, drift and guard going."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        house.clock.now = datetime.now(UTC)
-        house.write_ledger(3)
+        rig.clock.now = datetime.now(UTC)
+        rig.write_ledger(3)
         if "was seen to serve 10 %" in anr("watch", "--no-guard").stdout:
             return
     raise AssertionError("the running router was never seen")
 
 
-def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """3 if anything fails, 0 with nothing worse than a warning; options that cannot be read are a finding too."""
-    house.target.state_file.write_text("{}", encoding="utf-8")
+    rig.target.state_file.write_text("{}", encoding="utf-8")
     result = anr("doctor", "--json")
     found = {one["name"]: one for one in json.loads(result.stdout)}
     assert [name for name, one in found.items() if one["health"] == "FAIL"] == []
     assert result.exit_code == 0
     assert found["slack token"]["health"] == "WARN"
-    house.target.state_file.write_bytes(b"{")
+    rig.target.state_file.write_bytes(b"{")
     told = anr("doctor")
     assert told.exit_code == FAILED
     assert "is corrupt" in told.stdout
@@ -171,10 +171,10 @@ def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, house: Hous
     assert "is not an IANA time zone" in wrong.stdout.replace("\n", " ")
 
 
-def test_a_skipped_run_is_told_by_why_and_next(anr: Anr, house: House) -> None:
+def test_a_skipped_run_is_told_by_why_and_next(anr: Anr, rig: Rig) -> None:
     """The veto against the next scheduled run stands in the list like everything else, with its owner."""
-    day = run_day(datetime.now(UTC), house.target.schedule)
-    assert isinstance(skip(house.site, house.people["olivia"], day, "the fair"), Skipped)
+    day = run_day(datetime.now(UTC), rig.target.schedule)
+    assert isinstance(skip(rig.site, rig.people["olivia"], day, "the fair"), Skipped)
     found = {one["code"]: one for one in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert (found["skipped"]["owner"]["id"], found["skipped"]["scheduled_only"]) == ("UOLIVIA", True)
     assert "skipped by UOLIVIA: the fair" in " ".join(anr("next").stdout.split())

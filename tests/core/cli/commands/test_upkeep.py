@@ -6,13 +6,13 @@ import pytest
 from core.cli.output import FAILED, REFUSED
 from core.operations import propose
 from tests.core.cli.conftest import Anr
-from tests.support.rig import House
+from tests.support.rig import Rig
 
 
-def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, house: House) -> None:
+def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, rig: Rig) -> None:
     """The list shows what is valid and what is not, and a restore waits for somebody else."""
     anr("init")
-    house.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
     made = json.loads(anr("backup", "--json").stdout)
     assert (made["result"], made["exit_code"]) == ("backed_up", 0)
     (found,) = json.loads(anr("backups", "--json").stdout)
@@ -22,12 +22,12 @@ def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, house: 
     refused = anr("approve", asked["request"])
     assert refused.exit_code == REFUSED
     assert "somebody else has to approve" in " ".join(refused.stderr.split())
-    (house.target.backups_dir / made["backup"]).write_text("{}", encoding="utf-8")
+    (rig.target.backups_dir / made["backup"]).write_text("{}", encoding="utf-8")
     assert "no: its bytes do not" in " ".join(anr("backups").stdout.split())
     assert anr("restore", "../../etc/passwd").exit_code == REFUSED
 
 
-def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code says that it failed, and the message which option may be wrong."""
     monkeypatch.setattr("sys.stderr", io.StringIO())
     failed = anr("backup")
@@ -35,11 +35,11 @@ def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, house: House, 
     assert "`state_file` in the settings" in str(failed.exception)
 
 
-def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, house: House) -> None:
+def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, rig: Rig) -> None:
     """A dry run changes nothing; afterwards the chain verifies, and the mark of the last receipt that went still does."""
-    house.clock.pass_(days=-1000)
-    propose.init(house.site, house.people["olivia"], "long ago")
-    last = house.site.journal.receipts()[-1]
+    rig.clock.pass_(days=-1000)
+    propose.init(rig.site, rig.people["olivia"], "long ago")
+    last = rig.site.journal.receipts()[-1]
     assert json.loads(anr("prune", "--dry-run", "--json").stdout) == {
         "count": 1,
         "exit_code": 0,
