@@ -20,6 +20,7 @@ from core.ledger.entry import BOM, MAX_LINE_BYTES, is_json_object
 from core.system.files import open_regular
 
 SEGMENT_BYTES = 2 << 20
+BOM = b"\xef\xbb\xbf"
 _OVERLONG = b"\x00" * (MAX_LINE_BYTES + 1)
 _STEP_BYTES = 1 << 16
 _AHEAD_BYTES = 4 << 10
@@ -50,7 +51,13 @@ class Segment:
 
 
 class LedgerFile:
-    """A ledger that is open for reading, at the size that it had when it was opened. Not for several threads at once."""
+    """A ledger that is open for reading, at the size that it had when it was opened. Not for several threads at once.
+
+    Attributes:
+        alone: whether another process that opens `path` finds the same bytes.
+    """
+
+    alone = True
 
     def __init__(self, path: Path, *, size: int | None = None, segment_bytes: int | None = None) -> None:
         """Open the ledger; `size` takes fewer bytes than there are.
