@@ -27,6 +27,8 @@ WORDS = (
     "backups",
     "backup",
     "restore",
+    "state",
+    "drill",
 )
 """Every word that can follow `/anr`."""
 BRAKE_WORDS = frozenset({"rollback", "freeze", "rollback_now", "freeze_now"})
@@ -41,7 +43,8 @@ class Command:
         word: one of `WORDS`, or `acknowledge` or `silence`, which only cards offer.
         target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
-        argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`.
+        argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`;
+            `reset` for `state`.
         reason: the rest of the text, in plain characters.
         keep_stage: of `freeze`, hold promotions only.
         at_once: of `rollback` and `freeze`, do not wait for an approval where one is wanted.
@@ -52,6 +55,7 @@ class Command:
         operation: of a click on a message, the story whose button it was; empty if it was typed.
         while_firing: of `unfreeze`, although an alert still fires.
         minutes: how long a silence lasts.
+        other_routes: of `restore`, also a backup with other routes than the newest valid one.
     """
 
     word: str
@@ -69,6 +73,7 @@ class Command:
     operation: str = ""
     while_firing: bool = False
     minutes: int = 60
+    other_routes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

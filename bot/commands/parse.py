@@ -134,7 +134,9 @@ def _restore(word: str, rest: str) -> Command | Misunderstood:
     name = plain(name).strip("`")[:100]
     if not name:
         return Misunderstood("`restore` needs the name of a backup; `/anr backups` lists them.")
-    return Command(word, argument=name, reason=plain(reason))
+    option, after = _cut(reason)
+    other_routes = _option(option) == "other-routes"
+    return Command(word, argument=name, reason=plain(after if other_routes else reason), other_routes=other_routes)
 
 
 def _names_hold(word: str) -> bool:
@@ -160,7 +162,7 @@ def _receipts(word: str, rest: str) -> Command | Misunderstood:
 MAX_RECEIPTS = 20
 """As many receipts as fit in one answer."""
 
-_CHOICES = {"schedule": ("pause", "resume"), "drift": ("reapply", "accept")}
+_CHOICES = {"schedule": ("pause", "resume"), "drift": ("reapply", "accept"), "state": ("reset",)}
 
 
 def _choice(word: str, rest: str) -> Command | Misunderstood:
@@ -181,6 +183,7 @@ _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "schedule": _choice,
     "drift": _choice,
     "restore": _restore,
+    "state": _choice,
 }
 
 

@@ -43,7 +43,12 @@ class NotOperatedHere(AnrError):
     """The settings do not let anr be operated in this channel."""
 
 
-_MAY_ASK = frozenset({"promote", "unfreeze", "restore"})
+_MAY_ASK = {
+    "promote": Approvable.PROMOTE,
+    "unfreeze": Approvable.UNFREEZE,
+    "restore": Approvable.RESTORE,
+    "state": Approvable.RESET,
+}
 """What may wait for an approval, apart from brakes: those wait for nobody who would have to be looked up."""
 
 
@@ -110,7 +115,7 @@ class Dispatcher:
         """Say it if somebody has asked for an approval and nobody who may give it is there."""
         if command.word not in _MAY_ASK or command.dry_run:
             return []
-        action = Approvable(command.word)
+        action = _MAY_ASK[command.word]
 
         def asked(site: Target, actor: Actor) -> int:
             mine = (one for one in site.journal.pending() if one.action is action and one.requester.is_same_as(actor))

@@ -24,7 +24,7 @@ from core.rollout.refusals import Code, Refuse
 from core.target.order import Order
 from core.target.overview import Overview
 from core.target.target import Target
-from core.upkeep import backup
+from core.upkeep import backup, drill
 
 
 def handle(  # noqa: C901, PLR0912 - one arm a word
@@ -99,7 +99,11 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
         case "backup":
             return answers.answer(backup.back_up(site, actor, cause=cause))
         case "restore":
-            return answers.answer(propose.restore(site, order, command.argument))
+            return answers.answer(propose.restore(site, order, command.argument, other_routes=command.other_routes))
+        case "state":
+            return answers.answer(propose.reset_state(site, order))
+        case "drill":
+            return answers.answer(drill.drill(site, actor, cause=cause))
         case _:
             return answers.help_text()
 

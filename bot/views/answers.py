@@ -45,6 +45,7 @@ from core.rollout.refusals import Refuse, not_allowed
 from core.rollout.state import RolloutState
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
+from core.upkeep.drill import Drilled
 
 HELP = {
     "status": "stage, holds, gates and open requests",
@@ -65,6 +66,8 @@ HELP = {
     "backups": "the backups of the bandit's state, each checked",
     "backup": "back the bandit's state up now",
     "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
+    "state reset [reason]": "ask for the bandit's state to be removed, the last resort; it is backed up first",
+    "drill": "try out whether backups and journal would hold; nothing live is touched",
 }
 
 
@@ -152,7 +155,7 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
-        case BackedUp(sealed=sealed) | Restored(sealed=sealed):
+        case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
             return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
         case Skipped(day=day, sealed=sealed):
             text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."

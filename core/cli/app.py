@@ -51,6 +51,8 @@ FURTHER_COMMANDS = {
     "backup": "core.cli.commands.upkeep",
     "backups": "core.cli.commands.upkeep",
     "restore": "core.cli.commands.upkeep",
+    "state": "core.cli.commands.upkeep",
+    "drill": "core.cli.commands.upkeep",
     "prune": "core.cli.commands.upkeep",
     "backtest": "core.cli.commands.backtest",
     "ledger": "core.cli.commands.ledger",

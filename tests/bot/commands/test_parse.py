@@ -122,3 +122,26 @@ def test_one_of_several_routers_is_named_after_the_command(text: str, command: C
 def test_the_only_router_needs_no_name_and_takes_none() -> None:
     """With one router every word belongs to the reason."""
     assert parse("freeze production is ill", ["production"]) == Command("freeze", reason="production is ill")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("state reset it learned nonsense", Command("state", argument="reset", reason="it learned nonsense")),
+        ("drill", Command("drill")),
+        (
+            "restore a.json --other-routes back to five",
+            Command("restore", argument="a.json", reason="back to five", other_routes=True),
+        ),
+        ("restore a.json —other-routes", Command("restore", argument="a.json", other_routes=True)),
+    ],
+)
+def test_upkeep_is_understood(text: str, command: Command) -> None:
+    """The state's reset, a drill, and a restore of a backup with other routes."""
+    assert parse(text) == command
+
+
+@pytest.mark.parametrize("text", ["state", "state delete", "state --reset"])
+def test_only_a_reset_that_is_spelt_out_is_one(text: str) -> None:
+    """The last resort is not understood in doubt."""
+    assert isinstance(parse(text), Misunderstood)
