@@ -44,7 +44,7 @@ class Command:
         target: the router that was named, where there are several.
         stage: percent, for `promote 25`; None for the next stage.
         argument: the id for `approve` and `deny`; `pause` or `resume`; `reapply` or `accept`; the backup's name for `restore`;
-            `reset` for `state`.
+            `reset` for `state`; `alerts` for `drill`, or nothing.
         reason: the rest of the text, in plain characters.
         keep_stage: of `freeze`, hold promotions only.
         at_once: of `rollback` and `freeze`, do not wait for an approval where one is wanted.

@@ -139,6 +139,11 @@ def _restore(word: str, rest: str) -> Command | Misunderstood:
     return Command(word, argument=name, reason=plain(after if other_routes else reason), other_routes=other_routes)
 
 
+def _drill(word: str, rest: str) -> Command:
+    head, tail = _cut(rest)
+    return Command(word, argument="alerts", reason=plain(tail)) if head.lower() == "alerts" else Command(word, reason=plain(rest))
+
+
 def _names_hold(word: str) -> bool:
     """Whether a word can be the first characters of a hold's id, and is no English word such as “facade”."""
     hexadecimal = len(word) >= 6 and set(word) <= set("0123456789abcdef")
@@ -184,6 +189,7 @@ _TAKERS: dict[str, Callable[[str, str], Command | Misunderstood]] = {
     "drift": _choice,
     "restore": _restore,
     "state": _choice,
+    "drill": _drill,
 }
 
 

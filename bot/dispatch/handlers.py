@@ -12,8 +12,8 @@ from bot.commands.command import Command
 from bot.stories.upkeep import backups
 from bot.views import answers, outlook
 from core.actors import Actor, Approvable
+from core.brake import alert_drill, hold
 from core.brake import answers as alert_answers
-from core.brake import hold
 from core.brake.lift import Unfrozen
 from core.journal.verification import verify
 from core.operations import approved_brake, break_glass, daily, drift, propose, requests
@@ -102,6 +102,8 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
             return answers.answer(propose.restore(site, order, command.argument, other_routes=command.other_routes))
         case "state":
             return answers.answer(propose.reset_state(site, order))
+        case "drill" if command.argument == "alerts":
+            return answers.answer(alert_drill.drill_alerts(site, actor, cause=cause))
         case "drill":
             return answers.answer(drill.drill(site, actor, cause=cause))
         case _:

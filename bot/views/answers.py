@@ -27,6 +27,7 @@ from bot.blockkit.post import Block
 from bot.commands.command import WORDS, Misunderstood
 from bot.stories.card import ending, outcome, what
 from bot.stories.upkeep import upkeep_outcome
+from core.brake.alert_drill import AlertDrilled
 from core.brake.answers import Acknowledged, Silenced
 from core.brake.brake import Braked
 from core.brake.hold import Held
@@ -68,6 +69,7 @@ HELP = {
     "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
     "state reset [reason]": "ask for the bandit's state to be removed, the last resort; it is backed up first",
     "drill": "try out whether backups and journal would hold; nothing live is touched",
+    "drill alerts": "try out whether an alert arrives through Alertmanager; it freezes nothing",
 }
 
 
@@ -155,6 +157,8 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case AlertDrilled(sealed=sealed, told=told):
+            return [section(upkeep_outcome(sealed.receipt)), context(f"{escape(told)} · {mark(sealed)}")]
         case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
             return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
         case Skipped(day=day, sealed=sealed):

@@ -15,7 +15,17 @@ from core.actors import Actor
 from core.alerts.payload import AlertFacts
 from core.canonical import Moment
 from core.gates.report import Gate
-from core.receipts.evidence import BreakGlass, Checkpoint, Deleted, Hold, LedgerArchive, RouterSighting, Signature, StateCopy
+from core.receipts.evidence import (
+    AlertDrill,
+    BreakGlass,
+    Checkpoint,
+    Deleted,
+    Hold,
+    LedgerArchive,
+    RouterSighting,
+    Signature,
+    StateCopy,
+)
 from core.receipts.state_content import StateSeen
 
 _FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
@@ -55,6 +65,8 @@ class Action(StrEnum):
     ADOPT = "adopt"
     """A backup that somebody else made was taken on."""
     DRILL = "drill"
+    ALERT_DRILL = "alertdrill"
+    """Whether an alert arrives at the webhook was tried out."""
     PRUNE = "prune"
     ARCHIVE = "archive"
     PREFLIGHT = "preflight"
@@ -117,6 +129,7 @@ class Draft(BaseModel):
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
         alert: the alert that this is about.
+        alert_drill: how far the alert of a drill came.
         settings_written: the router's settings that were written, by name; of a brake those that it saw to.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
@@ -154,6 +167,7 @@ class Draft(BaseModel):
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Any] | None = None
     alert: AlertFacts | None = None
+    alert_drill: AlertDrill | None = None
     approval_id: str | None = None
     approvals: tuple[Signature, ...] = ()
     break_glass: BreakGlass | None = None

@@ -61,6 +61,20 @@ class BrokenGlass(BaseModel):
     since: Moment
 
 
+class AlertDrills(BaseModel):
+    """When an alert was last seen to arrive, and whether one did not since.
+
+    Attributes:
+        arrived: when the newest drill was held whose alert arrived; None if none ever did.
+        failed: when the newest drill was held, if its alert did not arrive.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    arrived: Moment | None = None
+    failed: Moment | None = None
+
+
 class RolloutState(BaseModel):
     """What the receipts add up to.
 
@@ -80,6 +94,7 @@ class RolloutState(BaseModel):
         unreviewed: the last break-glass, until somebody else has reviewed it.
         unkilled: when KILL was lifted last; what was learned before, under KILL, does not count.
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
+        alert_drills: what the drills of the alert path found.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,6 +114,7 @@ class RolloutState(BaseModel):
     unreviewed: BrokenGlass | None = None
     resolved: tuple[str, ...] = ()
     unkilled: Moment | None = None
+    alert_drills: AlertDrills = AlertDrills()
 
     @property
     def killed(self) -> bool:
@@ -162,7 +178,18 @@ _WITHOUT_EFFECT = frozenset(
         Action.SILENCE,
     },
 )
-_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED, Action.REVIEW, Action.ALERT})
+_BESIDE = frozenset(
+    {
+        Action.SEEN,
+        Action.PAUSE,
+        Action.RESUME,
+        Action.DRIFT,
+        Action.AGREED,
+        Action.REVIEW,
+        Action.ALERT,
+        Action.ALERT_DRILL,
+    }
+)
 """What they say does not touch an open request: the revision stays."""
 
 
@@ -219,6 +246,8 @@ def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
             return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
         case Action.ALERT:
             return {"resolved": _resolved(state, receipt)}
+        case Action.ALERT_DRILL:
+            return {"alert_drills": _alert_drills(state.alert_drills, receipt)}
         case Action.RESUME:
             return {"paused": None}
         case Action.DRIFT:
@@ -263,6 +292,12 @@ def _kills(settings: Mapping[str, str] | None) -> bool:
 
 def _broken(receipt: Receipt) -> BrokenGlass:
     return BrokenGlass(seq=receipt.seq, operation=receipt.operation, actor=receipt.actor, since=receipt.ts)
+
+
+def _alert_drills(before: AlertDrills, receipt: Receipt) -> AlertDrills:
+    if receipt.result is Result.APPLIED:
+        return AlertDrills(arrived=receipt.ts)
+    return AlertDrills(arrived=before.arrived, failed=receipt.ts)
 
 
 def _resolved(state: RolloutState, receipt: Receipt) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from importlib.metadata import version
 from typing import Any
 
 from core.actors import AccessPolicy, Approvable
-from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
+from core.errors import AnrError, JournalError, LedgerUnreadable, OperationTimedOut
 from core.gates.evaluate import evaluate
-from core.gates.report import GateReport, Report
+from core.gates.report import AlertPath, GateReport, Report
 from core.journal.journal import Journal
 from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
@@ -231,8 +231,18 @@ class Target:
     def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
         """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
         target = self.target
-        path = alert_path(target.run_dir)
-        return evaluate(metrics, self.router.slots(), target.gates, alert_path=path, leaving_zero=leaving_zero)
+        return evaluate(metrics, self.router.slots(), target.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
+
+    def _alert_path(self) -> AlertPath:
+        """Return when the alert path last gave a sign of life; what its drills have proven only if the gates ask for it."""
+        path = alert_path(self.target.run_dir)
+        if self.target.gates.alert_path_proof_days is None:
+            return path
+        try:
+            drills = self.journal.state().alert_drills
+        except JournalError as error:
+            return path.model_copy(update={"proof_error": f"what drills of the alert path have proven cannot be read ({error})"})
+        return path.model_copy(update={"proven": drills.arrived, "drill_failed": drills.failed})
 
     def draft(self, **facts: Any) -> Draft:
         """Return a draft with what every receipt carries."""

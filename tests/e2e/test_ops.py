@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from core.alerts.rules import AlertPolicy
+from core.target.announced_drills import labels_of
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
@@ -62,11 +63,14 @@ def test_the_runbooks_three_alerts_page_and_so_freeze() -> None:
     [
         pytest.param(("alertname=AnrRsiLow", "component=anr", "severity=page"), "anr-bot,anr-slack", id="a-page"),
         pytest.param(("alertname=Watchdog", "component=anr", "severity=none"), "anr-bot", id="the-watchdog"),
+        pytest.param(
+            tuple(f"{name}={value}" for name, value in labels_of("0" * 32, "production").items()), "anr-bot", id="a-drill"
+        ),
         pytest.param(("alertname=DiskFull", "component=db", "severity=page"), "elsewhere", id="another-component"),
     ],
 )
 def test_amtool_accepts_the_routes_and_sends_alerts_where_they_belong(labels: tuple[str, ...], receivers: str) -> None:
-    """ANR's alerts reach the bot and the channel, the Watchdog only the bot, others neither."""
+    """ANR's alerts reach the bot and the channel, the Watchdog and a drill only the bot, others neither."""
     run("amtool", "check-config", "alertmanager.yml")
     assert run("amtool", "config", "routes", "test", "--config.file=alertmanager.yml", *labels).strip() == receivers
 

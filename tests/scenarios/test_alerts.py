@@ -1,6 +1,5 @@
 """Alerts from the webhook to the card, with a real bot, in both ways in which Slack reaches it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
 from tests.support.alert_payloads import alert, payload
-from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
+from tests.support.alerting import TOKEN, Stage, is_safe, listening, ready, site_of
 from tests.support.workspace import WAIT, cards, said, whispers
 
 
@@ -24,13 +23,6 @@ async def stage(scene: tuple[Playground, Settings]) -> AsyncIterator[Stage]:
     async with listening(settings) as (alertmanager, ours):
         await ready(alertmanager)
         yield playground, alertmanager, ours
-
-
-async def ready(alertmanager: Alertmanager) -> None:
-    """Wait until the bot says that it can act, also for people in Slack."""
-    async with asyncio.timeout(WAIT):
-        while (await alertmanager.get("/readyz"))[0] != 200:
-            continue
 
 
 def freezing(reason: str) -> dict[str, Any]:

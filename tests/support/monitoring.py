@@ -32,8 +32,8 @@ async def running(folder: Path, *command: str, port: int) -> AsyncIterator[None]
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, bot_port: int) -> AsyncIterator[str]:
-    """Yield the address of an Alertmanager that has our routes to a bot."""
+async def alertmanager(folder: Path, bot_port: int, *, routed: bool = True) -> AsyncIterator[str]:
+    """Yield the address of an Alertmanager that has our routes to a bot, or none of them."""
     token = folder / "webhook-token"
     token.write_text(TOKEN, encoding="utf-8")
     config = yaml.safe_load((OPS / "alertmanager.yml").read_text(encoding="utf-8"))
@@ -41,7 +41,9 @@ async def alertmanager(folder: Path, bot_port: int) -> AsyncIterator[str]:
     bot["url"] = f"http://127.0.0.1:{bot_port}/alertmanager/webhook"
     bot["http_config"]["authorization"]["credentials_file"] = str(token)
     ours = [route for route in config["route"]["routes"] if route["receiver"] == "anr-bot"]
-    config["route"]["routes"] = [{**route, "group_interval": "1s", "repeat_interval": "1s", "continue": False} for route in ours]
+    config["route"]["routes"] = [
+        {**route, "group_interval": "1s", "repeat_interval": "1s", "continue": False} for route in ours if routed
+    ]
     config["receivers"] = [one for one in config["receivers"] if one["name"] != "anr-slack"]
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     port = free_port()

@@ -129,6 +129,9 @@ def test_the_only_router_needs_no_name_and_takes_none() -> None:
     [
         ("state reset it learned nonsense", Command("state", argument="reset", reason="it learned nonsense")),
         ("drill", Command("drill")),
+        ("drill alerts", Command("drill", argument="alerts")),
+        ("drill Alerts before the release", Command("drill", argument="alerts", reason="before the release")),
+        ("drill because it is Monday", Command("drill", reason="because it is Monday")),
         (
             "restore a.json --other-routes back to five",
             Command("restore", argument="a.json", reason="back to five", other_routes=True),
@@ -137,7 +140,7 @@ def test_the_only_router_needs_no_name_and_takes_none() -> None:
     ],
 )
 def test_upkeep_is_understood(text: str, command: Command) -> None:
-    """The state's reset, a drill, and a restore of a backup with other routes."""
+    """The state's reset, the two drills, and a restore of a backup with other routes."""
     assert parse(text) == command
 
 
