@@ -24,6 +24,8 @@ from tests.support.rig import Rig
 from tests.torture.faults import Ended, Failing, run
 from tests.torture.test_killed import Yard, approve, consistent, freeze, rollback, site_of, yard_for
 
+pytestmark = pytest.mark.torture
+
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 FILES = {
     "settings": "*/anr.env",

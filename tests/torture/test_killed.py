@@ -22,6 +22,8 @@ from core.target.target import Target
 from tests.support.rig import Rig
 from tests.torture.faults import Ended, killed_everywhere, run
 
+pytestmark = pytest.mark.torture
+
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 CAUSE = "slash:1"
 NOTHING = recover.Recovered((), None, 0)

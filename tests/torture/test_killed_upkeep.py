@@ -33,6 +33,8 @@ from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
 from tests.support.rig import Rig, decision
 from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
 
+pytestmark = pytest.mark.torture
+
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 GOOD, BAD = {"count": 1}, {"count": 666}
 OLD, NOW = "2025-07-15T12:00:00Z", "2025-10-01T09:00:00Z"

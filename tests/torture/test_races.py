@@ -23,10 +23,12 @@ from core.target.order import Order
 from tests.support.rig import Rig
 from tests.torture.test_killed import actor, approve, consistent, site_of, yard_for
 
+pytestmark = pytest.mark.torture
+
 RACES = 1000
 WHOLE_RACES = 30
 PROCESSES, THREADS = 2, 4
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds after which somebody who does not come to the barrier is a failure."""
 processes = multiprocessing.get_context("forkserver")
 
