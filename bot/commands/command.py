@@ -18,6 +18,7 @@ WORDS = (
     "rollback",
     "freeze",
     "unfreeze",
+    "shadow",
     "schedule",
     "skip",
     "drift",

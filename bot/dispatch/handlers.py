@@ -5,6 +5,7 @@ Excluded: who asks and which router is meant (bot/dispatch/dispatcher.py), and w
 
 from collections.abc import Callable
 from datetime import date
+from typing import TypeVar
 
 from bot.blockkit.blocks import actions, button, section
 from bot.blockkit.post import Block
@@ -16,15 +17,19 @@ from core.brake import alert_drill, hold
 from core.brake import answers as alert_answers
 from core.brake.lift import Unfrozen
 from core.journal.verification import verify
-from core.operations import approved_brake, break_glass, daily, drift, propose, requests
-from core.operations.results import Asked, Refused
+from core.operations import approved_brake, break_glass, daily, drift, propose, requests, shadow
+from core.operations.results import Asked, Moved, Refused
 from core.receipts.chain import Sealed
 from core.rollout.outlook import Insight, insight_into
 from core.rollout.refusals import Code, Refuse
+from core.rollout.state import learning_of, not_counted
 from core.target.order import Order
 from core.target.overview import Overview
 from core.target.target import Target
 from core.upkeep import backup, drill
+from core.watch.observe import followed
+
+Result = TypeVar("Result")
 
 
 def handle(  # noqa: C901, PLR0912 - one arm a word
@@ -57,16 +62,17 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
             seen = overview()
             if seen.report is None:
                 return answers.failure(" ".join(seen.question.unreadable))
-            return answers.report(seen.report, site.target.window_minutes)
+            does_not_count = not_counted(learning_of(seen.state), seen.now) if seen.state else ""
+            return answers.report(seen.report, site.target.window_minutes, does_not_count)
         case "promote":
-            result = propose.propose(site, order, wanted=command.stage, dry_run=command.dry_run)
+            result = _seen(site, propose.propose(site, order, wanted=command.stage, dry_run=command.dry_run))
             return [*answers.answer(result), *_offer_break_glass(site, actor, result)]
         case "break_glass":
-            return answers.answer(break_glass.break_glass(site, order))
+            return answers.answer(_seen(site, break_glass.break_glass(site, order)))
         case "review":
             return answers.answer(break_glass.review(site, actor, command.reason, command.operation))
         case "approve":
-            return answers.answer(requests.approve(site, actor, command.argument))
+            return answers.answer(_seen(site, requests.approve(site, actor, command.argument)))
         case "deny":
             return answers.answer(requests.deny(site, actor, command.argument, command.reason))
         case "skip":
@@ -75,6 +81,8 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
             return [section(":thread: The hours and a CSV file are in the report's thread.")]
         case "unfreeze":
             return answers.answer(_unfreeze(site, command, order))
+        case "shadow":
+            return answers.answer(_seen(site, shadow.shadow(site, order)))
         case "acknowledge":
             return answers.answer(alert_answers.acknowledge(site, order, command.operation))
         case "silence":
@@ -88,7 +96,7 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
             return answers.answer(change(site, order))
         case "drift":
             end = drift.reapply if command.argument == "reapply" else drift.accept
-            return answers.answer(end(site, order, command.operation))
+            return answers.answer(_seen(site, end(site, order, command.operation)))
         case "receipts":
             return answers.receipts(_receipts(site, command))
         case "verify":
@@ -108,6 +116,11 @@ def handle(  # noqa: C901, PLR0912 - one arm a word
             return answers.answer(drill.drill(site, actor, cause=cause))
         case _:
             return answers.help_text()
+
+
+def _seen(site: Target, result: Result) -> Result:
+    """Wait a few seconds to see what came of a move, so that its answer says it. A brake is answered at once."""
+    return followed(site, result) if isinstance(result, Moved) else result
 
 
 def _unfreeze(site: Target, command: Command, order: Order) -> Unfrozen | Asked | Refused:

@@ -25,6 +25,7 @@ from core.brake import answers as alert_answers
 from core.errors import AnrError
 from core.rollout import break_glass as glass
 from core.rollout.approvals import still_open
+from core.rollout.decisions import decide_shadow
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import not_allowed
 from core.system.logs import logger
@@ -168,6 +169,15 @@ def _review(site: Target, actor: Actor, about: About) -> View:
     return modals.reason_for("review", about, text, "What you found")
 
 
+def _shadow(site: Target, actor: Actor, about: About) -> View:
+    if refusal := decide_shadow(site.journal.state(), actor, site.brake.read().frozen_by, None):
+        return modals.told("shadow", about, answers.answer(refusal))
+    text = (
+        "The router learns in shadow again, at every route; it serves no live traffic. What it learned under KILL does not count."
+    )
+    return modals.reason_for("shadow", About(site.target.name, "", about.response_url), text, "What was found")
+
+
 _LOADS: dict[str, Callable[[Target, Actor, About], View | None]] = {
     "promote": _promote,
     "freeze": _freeze,
@@ -177,6 +187,7 @@ _LOADS: dict[str, Callable[[Target, Actor, About], View | None]] = {
     "skip": _skip,
     "break_glass": _break_glass,
     "review": _review,
+    "shadow": _shadow,
     "silence": _silence,
 }
 

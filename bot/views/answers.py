@@ -18,6 +18,7 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     stage_kept,
     verdict,
     when,
@@ -38,6 +39,7 @@ from core.operations.daily import DailyRun, Scheduled, Skipped
 from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.receipts.chain import Flaw, Sealed
+from core.receipts.observation import acted
 from core.receipts.receipt import Action
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
@@ -58,6 +60,7 @@ HELP = {
     "rollback [reason]": "router to its safe settings, at once",
     "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
     "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
+    "shadow [reason]": "let a router that was rolled back learn again; it serves nothing",
     "schedule pause · resume [reason]": "the daily run only reports, or goes on",
     "skip [reason]": "the next daily run reports and promotes nothing; those after it go on",
     "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
@@ -139,7 +142,8 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
-            return [section(outcome(sealed.receipt)), context(mark(sealed))]
+            receipt = sealed.receipt.model_copy(update={"observation": result.seen})
+            return [section(outcome(receipt)), context(mark(sealed))]
         case Signed(approval=approval):
             line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
             return [section(line)]
@@ -151,9 +155,10 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
             return [section(line), context(mark(sealed))]
         case Unfrozen(sealed=sealed, lifted=lifted, left=left):
-            stays = f" The router stays at {percent(sealed.receipt.stage_after)}; ask for a promotion when you are ready."
+            stays = f" The router's settings stay as they are: {percent(sealed.receipt.stage_after)}; nothing learns but R4."
             more = f" {len(left)} still in force." if left else stays
-            return [section(f":unlock: {len(lifted)} hold(s) lifted.{more}")]
+            lines = section(f":unlock: {len(lifted)} hold(s) lifted.{more}")
+            return [lines] if left else [lines, actions(button("Observe in shadow…", "ask_shadow"))]
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
@@ -178,7 +183,10 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
 def _braked(result: Braked) -> list[Block]:
     done = "Frozen" if result.note.action is Action.FREEZE else "Rolled back"
     if result.safe:
-        blocks = [section(f":octagonal_sign: *{done}.* The router's settings are safe: ANR off, pilot 0.00, R4 forced.")]
+        seen = result.observation
+        what_was_done = acted(seen) if seen is not None else "The safe settings were written."
+        blocks = [section(f":octagonal_sign: *{done}.* {what_was_done} ANR off, pilot 0.00, R4 forced.")]
+        blocks.extend([section(f"{sight(seen)} The card in the channel says it as soon as it is.")] if seen is not None else [])
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
@@ -193,7 +201,7 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     for one in reversed(sealed):
         receipt = one.receipt
         stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
-        ended = f" · {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+        ended = f" · {receipt.ended}" if receipt.ended else ""
         lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
     if not lines:
         return [section("There are no receipts yet.")]
@@ -228,6 +236,8 @@ def status(seen: Overview) -> list[Block]:
             lines.append(f"*Schedule:* paused by {who(state.paused.actor)}, {when(state.paused.since)}")
         if state.unsettled:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
+    if seen.observation is not None:
+        lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
@@ -242,11 +252,12 @@ def status(seen: Overview) -> list[Block]:
     return blocks
 
 
-def report(found: Report, window_minutes: int) -> list[Block]:
-    """Return the go/no-go report of this moment."""
+def report(found: Report, window_minutes: int, does_not_count: str = "") -> list[Block]:
+    """Return the go/no-go report of this moment, with what of its window does not count."""
     gates = gate_table(found.gates.gates)
     headline = section(f"{verdict(found)} over the last {window_minutes / 60:g} hours")
-    return [headline, *gates, evidence(found.metrics.summary())]
+    counts = [section(f":information_source: {prose(does_not_count)}")] if does_not_count else []
+    return [headline, *counts, *gates, evidence(found.metrics.summary())]
 
 
 assert set(WORDS) - {"help", "approve", "deny"} <= {words.split()[0] for words in HELP}, "every command is explained"  # noqa: S101 - at import, so that no word lacks its help

@@ -28,7 +28,7 @@ View = dict[str, Any]
 Wrong = dict[str, str]
 """What is wrong with the answers, by the field it is about."""
 
-REASONS = ("skip", "break_glass", "review")
+REASONS = ("skip", "break_glass", "review", "shadow")
 """What needs a reason and nothing else; its button carries the id of a story."""
 WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", "silence", *REASONS)
 """What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
@@ -42,6 +42,7 @@ _TITLES = {
     "skip": "Skip today's run",
     "break_glass": "Break the glass",
     "review": "Review a break-glass",
+    "shadow": "Observe in shadow",
 }
 _SUBMITS = {
     "promote": "Go on",
@@ -52,6 +53,7 @@ _SUBMITS = {
     "skip": "Skip",
     "break_glass": "Promote alone, now",
     "review": "Reviewed",
+    "shadow": "Observe",
     "silence": "Silence",
 }
 OF_ALERTS = frozenset({"unfreeze", "silence"})

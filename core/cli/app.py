@@ -33,6 +33,7 @@ COMMANDS = {
     "rollback": "core.cli.commands.brake",
     "freeze": "core.cli.commands.brake",
     "unfreeze": "core.cli.commands.rollout",
+    "shadow": "core.cli.commands.rollout",
     "receipts": "core.cli.commands.records",
     "verify": "core.cli.commands.records",
     "recover": "core.cli.commands.records",
