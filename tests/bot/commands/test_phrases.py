@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.rollout import Promote
 from bot.commands.parse import parse
 from bot.commands.phrases import duration
+from bot.commands.rollout import Promote
 
 
 @pytest.mark.parametrize(
