@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from core.actors import Approvable
 from core.errors import AnrError
 from core.gates.report import Report
+from core.receipts.evidence import RouterSighting
 from core.rollout.approvals import Approval
 from core.rollout.blockers import Blocker, Question, blockers
+from core.rollout.drift import Drift
 from core.rollout.schedule import run_day
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
@@ -32,6 +34,8 @@ class Overview:
         state: what the journal adds up to; None if it cannot be read.
         settings: what the router's settings file says; None if it cannot be read.
         report: the gates at this moment; None if the ledger cannot be read.
+        drift: how the router differs from what the journal says; None if it does not, or nobody can tell.
+        sighting: what the running router last showed; None if it cannot be seen.
         problems: what is wrong or cannot be told, each a sentence.
         now: the moment that this is about.
         question: what the blockers of the next promotion were looked for in.
@@ -47,6 +51,8 @@ class Overview:
     now: datetime = _NEVER
     question: Question = _NOTHING_KNOWN
     blockers: tuple[Blocker, ...] = ()
+    drift: Drift | None = None
+    sighting: RouterSighting | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the overview's JSON."""
@@ -76,9 +82,10 @@ def look(site: Target) -> Overview:
     brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
     settings = read(site.router.settings)
     report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
-    drift = None
+    sighting, difference = site.sighting(), None
     if state is not None and settings is not None:
-        drift = Facts(brake or _NO_MARKS, settings, state, site.sighting()).drift
+        difference = Facts(brake or _NO_MARKS, settings, state, sighting).difference
+    drift = difference.text if difference else None
     standing = None
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
@@ -89,7 +96,7 @@ def look(site: Target) -> Overview:
     question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
     problems = (*question.unreadable, *_problems(state, brake, drift))
     found = blockers(question)
-    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found)
+    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found, difference, sighting)
 
 
 def _problems(state: RolloutState | None, brake: BrakeReading | None, drift: str | None) -> Iterator[str]:
