@@ -21,7 +21,7 @@ from bot.blockkit.post import Block
 from bot.commands.command import Addressed, Call, Misunderstood, Row
 from bot.commands.table import Command, explained, row_of
 from bot.dispatch.channel import TargetChannel
-from bot.dispatch.progress import PATIENCE_SECONDS, Progress
+from bot.dispatch.progress import Progress
 from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
 from bot.slack.errors import SLACK_FAILED
@@ -36,7 +36,6 @@ from core.target.target import Target
 
 log = logger(__name__)
 T = TypeVar("T")
-_LOOK_SECONDS = 0.05
 
 
 class RouterUnclear(AnrError):
@@ -126,10 +125,7 @@ class Dispatcher:
         return blocks
 
     async def _tell_progress(self, progress: Progress, respond: Answer) -> None:
-        await asyncio.sleep(PATIENCE_SECONDS)
-        while (text := progress.text) is None:  # noqa: ASYNC110 - a thread takes the notes
-            await asyncio.sleep(_LOOK_SECONDS)
-        await self.tell(respond, [section(f":hourglass_flowing_sand: {text}")])
+        await self.tell(respond, [section(f":hourglass_flowing_sand: {await progress.shown()}")])
 
     async def consult(
         self, row: Row[Any, Any], said: Addressed, request: Request, call: Callable[[TargetChannel, Actor], T]

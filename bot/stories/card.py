@@ -312,7 +312,7 @@ def _settings_shown(receipt: Receipt) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _settings(values: dict[str, str]) -> str:
-    return ", ".join(f"`{escape(name)}={escape(value)}`" for name, value in sorted(values.items()))
+    return escape(", ".join(f"`{name}={value}`" for name, value in sorted(values.items())))
 
 
 def _runbook(receipt: Receipt) -> str:

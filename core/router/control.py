@@ -102,7 +102,10 @@ class Router:
         Raises:
             SettingsFileError: it is missing, unreadable, too long or not a dotenv file.
         """
-        values, wrong = settings_in(self._text())
+        return self._understood(self._text())
+
+    def _understood(self, text: str) -> RouterSettings:
+        values, wrong = settings_in(text)
         if wrong is not None:
             raise SettingsFileError(
                 f"Line {wrong} of {self._target.settings_file} is not KEY=value. Nothing was changed; correct the file.",
@@ -123,9 +126,10 @@ class Router:
         wanted = settings_for(stage, self._target.gates.fast_cap)
         if self._brake.read() != since:
             return Written(self.settings(), overtaken=True)
-        self.settings()  # a file that cannot be understood is not written beside
+        text = self._text()
+        self._understood(text)  # a file that cannot be understood is not written beside
         self._refuse_read_only()
-        self._write(with_settings(self._text(), wanted))
+        self._write(with_settings(text, wanted), wanted)
         try:
             if self._brake.read() == since:
                 came_of_it = self._reload_and_look(wanted)
@@ -202,7 +206,7 @@ class Router:
 
     def _wrote_safe(self, before: str) -> bool:
         """Write the safe settings, and say whether they stand in the file."""
-        self._write(with_settings(before, SAFE_SETTINGS))
+        self._write(with_settings(before, SAFE_SETTINGS), SAFE_SETTINGS)
         values, _ = settings_in(self._text(errors="surrogateescape"))
         return _routers_own(values).carries(SAFE_SETTINGS)
 
@@ -260,7 +264,7 @@ class Router:
                 "it was; make it writable, then try again. `rollback` and `freeze` replace it all the same.",
             )
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, wanted: Mapping[str, str]) -> None:
         try:
             write_durably(self._file, text.encode("utf-8", "surrogateescape"))
         except WrittenUnsynced as error:
@@ -273,8 +277,7 @@ class Router:
                 f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
                 "it is as it was. Free the disk or repair the permissions, then try again.",
             ) from error
-        pilot = settings_in(text)[0].get("NOVA_ANR_PILOT")
-        log.info("settings written", file=str(self._file), pilot=pilot)
+        log.info("settings written", file=str(self._file), pilot=wanted.get("NOVA_ANR_PILOT"))
 
     def _keep_aside(self) -> None:
         """Keep a file that the brake is about to replace unread, under a second name; the brake does not wait for it."""

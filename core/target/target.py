@@ -25,6 +25,7 @@ from core.receipts.evidence import RouterSighting
 from core.receipts.receipt import Draft
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, find_drift
+from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode, due, run_day
 from core.rollout.state import RolloutState
 from core.router.backups import Backups
@@ -121,6 +122,15 @@ class Target:
         """
         brake = self.brake.read()
         return Facts(brake, self.router.settings(), self.journal.state(whole=whole), self.sighting())
+
+    def done_before(self, cause: str | None) -> Refuse | None:
+        """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        seq = None if cause is None else self.journal.find_cause(cause)
+        return None if seq is None else already_done(seq)
 
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the promotions that wait for an answer.
@@ -260,3 +270,8 @@ def observed(site: Target) -> tuple[RouterSettings | None, str | None]:
         return site.router.settings(), None
     except AnrError as error:
         return None, str(error)
+
+
+def already_done(seq: int) -> Refuse:
+    """Refuse what was set off by a cause that had its effect before, in the receipt of that number."""
+    return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")

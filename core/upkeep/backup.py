@@ -87,7 +87,7 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
         return not_allowed("make backups", "operators")
     with operation_lock(site.target.run_dir, "backup", site.clock()):
         now = site.clock()
-        if done := _already(site, cause):
+        if done := site.done_before(cause):
             return done
         try:
             kept, result = _taken(site, now), Result.APPLIED
@@ -110,12 +110,6 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
             deleted=kept.deleted,
         )
         return BackedUp(site.journal.append(draft))
-
-
-def _already(site: Target, cause: str | None) -> Refuse | None:
-    if cause is None or (seq := site.journal.find_cause(cause)) is None:
-        return None
-    return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
 
 
 def _taken(site: Target, now: datetime) -> StateBackup:

@@ -135,7 +135,7 @@ def test_an_intent_without_outcome_is_settled_by_what_is_observed(
         raise KilledError
 
     if written:
-        monkeypatch.setattr("core.operations.apply.Site.await_sighting", die)
+        monkeypatch.setattr("core.operations.apply.Target.await_sighting", die)
     else:
         monkeypatch.setattr("core.router.control.Router.serve", die)
     with pytest.raises(KilledError):
