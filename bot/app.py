@@ -21,6 +21,7 @@ from bot.dispatch.channel import TargetChannel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.http.lane import Lane
 from bot.http.metrics import Metrics, SlackErrors
+from bot.http.refusals import RefusalKeeper
 from bot.http.server import Server
 from bot.http.webhook import AlertWebhook
 from bot.jobs import Jobs
@@ -83,9 +84,9 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         target_channels = [
             await parts.enter_async_context(_target_channel(settings, one, calls, clock)) for one in settings.every_target
         ]
-        webhook = AlertWebhook(
-            settings.alerts, [Lane(target_channel, metrics.counters) for target_channel in target_channels], metrics.counters
-        )
+        lanes = [Lane(target_channel, metrics.counters) for target_channel in target_channels]
+        refusals = RefusalKeeper([target_channel.site for target_channel in target_channels])
+        webhook = AlertWebhook(settings.alerts, lanes, metrics.counters, refusals)
         parts.push_async_callback(webhook.drain)
         server = Server(webhook, metrics, target_channels)
         if identity is not None and not app_token:

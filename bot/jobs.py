@@ -3,10 +3,10 @@
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
 
-Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week, an
-archive in each month.
+Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
+drill, if the settings want it), an archive in each month.
 
-Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/archive.py).
+Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/upkeep/archive.py).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from core.operations.requests import Reexamined
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
-from core.upkeep import archive, backup, prune
+from core.upkeep import archive, backup, drill, prune
 
 log = logger(__name__)
 
@@ -61,6 +61,7 @@ class Jobs:
             self._guard,
             self._backup,
             self._prune,
+            self._drill,
             self._archive,
             self._reexamine,
             self._verify,
@@ -149,6 +150,13 @@ class Jobs:
         """Once per ISO week of local time."""
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
         self._once(f"prune:{year}-W{week:02}", lambda cause: prune.prune(self._site, UPKEEP, cause=cause))
+
+    def _drill(self) -> None:
+        """Once per ISO week of local time, where the settings want it."""
+        if not self._schedule.drill:
+            return
+        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        self._once(f"drill:{year}-W{week:02}", lambda cause: drill.drill(self._site, UPKEEP, cause=cause))
 
     def _archive(self) -> None:
         """Once per month of local time."""

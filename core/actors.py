@@ -70,6 +70,7 @@ class Approvable(StrEnum):
     PROMOTE = "promote"
     UNFREEZE = "unfreeze"
     RESTORE = "restore"
+    RESET = "reset"
     ROLLBACK = "rollback"
     FREEZE = "freeze"
 
@@ -92,10 +93,11 @@ STANDARD_RULES: Mapping[Approvable, ApprovalRule] = {
     Approvable.PROMOTE: ApprovalRule(needed=1),
     Approvable.UNFREEZE: ApprovalRule(needed=0),
     Approvable.RESTORE: ApprovalRule(needed=1),
+    Approvable.RESET: ApprovalRule(needed=1),
     Approvable.ROLLBACK: ApprovalRule(needed=0),
     Approvable.FREEZE: ApprovalRule(needed=0),
 }
-"""What holds where the settings say nothing: a promotion and a restore need one approval, a brake needs none."""
+"""What holds where the settings say nothing: a promotion, a restore and a reset need one approval, a brake needs none."""
 
 
 class AccessPolicy(BaseModel):

@@ -31,6 +31,8 @@ LABELS = {
     GateName.FAST_CAP: "Fast-route cap",
     GateName.SLOTS: "Critical slots",
     GateName.DECISIONS: "Decisions in the window",
+    GateName.READING: "Lines that could not be counted",
+    GateName.SPAN: "Window that the ledger spans",
     GateName.FRESHNESS: "Ledger freshness",
     GateName.ALERT_PATH: "Alert path",
 }

@@ -17,7 +17,7 @@ from bot.commands.looks import Details, Doctor, Help, Next, Receipts, Report, St
 from bot.commands.requests import Approve, Deny
 from bot.commands.rollout import BreakGlass, Drift, Promote, Review
 from bot.commands.schedule import Schedule, Skip
-from bot.commands.upkeep import Backup, Backups, Restore
+from bot.commands.upkeep import Backup, Backups, Drill, ResetState, Restore
 from bot.stories import upkeep as upkeep_stories
 from bot.views import answers, modals, outlook
 from core.actors import Role
@@ -44,6 +44,8 @@ Command = (
     | Backups
     | Backup
     | Restore
+    | ResetState
+    | Drill
     | Details
     | BreakGlass
     | Review
@@ -257,6 +259,24 @@ TABLE: tuple[Row[Any, Any], ...] = (
         help=("restore NAME [reason]", "ask for a backup to be put back; the rollout is then frozen"),
         role=Role.OPERATE,
         may_ask=True,
+    ),
+    Row(
+        kind=ResetState,
+        word="state",
+        parse=upkeep.parse_state,
+        handle=upkeep.reset_state,
+        view=answers.answer,
+        help=("state reset [reason]", "ask for the bandit's state to be removed, the last resort; it is backed up first"),
+        role=Role.OPERATE,
+        may_ask=True,
+    ),
+    Row(
+        kind=Drill,
+        word="drill",
+        handle=upkeep.drill,
+        view=answers.answer,
+        help=("drill", "try out whether backups and journal would hold; nothing live is touched"),
+        role=Role.OPERATE,
     ),
     Row(
         kind=Details,

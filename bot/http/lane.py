@@ -36,11 +36,13 @@ class LaneResult:
     Attributes:
         done: all that it asks for is done and kept.
         problems: what went wrong, each a sentence.
+        held: any alert of it holds the router.
         safe_after_s: seconds from the request to the router's safe settings on disk; None if nothing new froze.
     """
 
     done: bool
     problems: tuple[str, ...] = ()
+    held: bool = False
     safe_after_s: float | None = None
 
 
@@ -84,13 +86,14 @@ class Lane:
         if acted.notes and self._look is None:
             self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
         if acted.held and acted.safe and not acted.shown:
-            return LaneResult(not problems, problems, seconds)
+            return LaneResult(not problems, problems, bool(acted.notes or acted.repeated), seconds)
         try:
             noted: RecordResult = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
         except TimeoutError:
             noted = RecordResult(kept=False, problems=("The journal does not answer.",))
         done = acted.safe and noted.kept and not problems
-        return LaneResult(done, (*problems, *acted.problems, *noted.problems), seconds)
+        problems = (*problems, *acted.problems, *noted.problems)
+        return LaneResult(done, problems, bool(acted.notes or acted.repeated), seconds)
 
     async def drain(self) -> None:
         """Wait for what was begun, then let the threads go."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
@@ -52,6 +52,7 @@ class Counters:
             registry=registry,
         )
         self.slack_errors = Counter("anr_slack_api_errors", "Calls that Slack refused or lost.", ["error"], registry=registry)
+        self.slack_connected = Gauge("anr_slack_connected", "1 while people in Slack reach the bot.", registry=registry)
         self.operations = Counter(
             "anr_operations", "Receipts by action and how it ended.", ["target", "action", "outcome"], registry=registry
         )
@@ -100,6 +101,7 @@ class Metrics(Collector):
         self._read: dict[str, int] = {}
         self._asked: dict[str, Receipt] = {}
         self._daily: dict[str, Receipt] = {}
+        self._begun: dict[str, float] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="anr-measure")
 
     def exposition(self) -> bytes:
@@ -135,6 +137,8 @@ class Metrics(Collector):
     def _journal(self, target: str) -> Iterator[Sample]:
         if target in self._read:
             yield "anr_journal_head", "Number of the newest receipt.", {}, self._read[target]
+        if target in self._begun:
+            yield "anr_begun_timestamp_seconds", "When the journal's first receipt was written.", {}, self._begun[target]
         daily = self._daily.get(target)
         at = daily.ts.timestamp() if daily else 0
         yield "anr_daily_run_timestamp_seconds", "When the last daily run was made; 0 is never.", {}, at
@@ -149,6 +153,7 @@ class Metrics(Collector):
         except AnrError:
             return
         for sealed in news:
+            self._begun.setdefault(name, sealed.receipt.ts.timestamp())
             self._count(name, sealed.receipt)
             self._read[name] = sealed.receipt.seq
 

@@ -3,20 +3,23 @@
 Excluded: when it is measured, and what is counted as it happens (bot/http/metrics.py).
 """
 
+import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from bot.dispatch.channel import TargetChannel
 from core.errors import AnrError
-from core.gates.policy import GateName
+from core.gates.policy import GateName, GatePolicy
 from core.gates.report import Gate, Report, Verdict
 from core.ledger.window import moment_of
 from core.rollout.drift import find_drift
 from core.rollout.schedule import Schedule, begin_of, next_run
 from core.target.alert_path import alert_path
 from core.target.overview import Overview
+from core.target.refusals import refusals, unmatched
 
 Sample = tuple[str, str, dict[str, str], float]
 """Name, help, labels beside the target, value."""
@@ -34,6 +37,13 @@ class Measured:
         unshown: receipts that the channel does not show yet; None if nobody can say.
         watchdog: when the alert that always fires was last heard.
         due: when the newest daily run was due.
+        bounds: by gate, what its figure is held against, in the gate's own unit.
+        parked: messages that Slack refused for good; None if nobody can say.
+        refused: requests that the alert webhook refused in the last hour; None if nobody can say.
+        unmatched: alerts about ANR of the last day that no rule matched; None if nobody can say.
+        state_age: seconds since the router wrote its state; None if there is none that can be seen.
+        ready: the router can be written and the journal be read.
+        still_serving: after a brake the running router was seen to serve live traffic; None if nobody looked.
     """
 
     at: datetime
@@ -44,6 +54,13 @@ class Measured:
     unshown: int | None
     watchdog: datetime | None
     due: datetime
+    bounds: Mapping[GateName, float]
+    parked: int | None
+    refused: int | None
+    unmatched: int | None
+    state_age: float | None
+    ready: bool
+    still_serving: bool | None = None
 
     def samples(self, now: float) -> Iterator[Sample]:
         """Yield what can be told; what cannot is missing, never zero.
@@ -59,6 +76,16 @@ class Measured:
         yield from _optional("anr_outbox_depth", "Receipts that the channel does not show yet.", self.unshown)
         heard = self.watchdog.timestamp() if self.watchdog else 0
         yield "anr_watchdog_heard_timestamp_seconds", "When the Watchdog alert was last heard; 0 is never.", {}, heard
+        yield "anr_ready", "1 if the router can be written and the journal be read.", {}, float(self.ready)
+        yield from _optional("anr_parked_messages", "Messages that Slack refused for good.", self.parked)
+        yield from _optional("anr_webhook_refusals", "Requests that the alert webhook refused in the last hour.", self.refused)
+        unmatched = "Alerts about ANR of the last day that no rule matched."
+        yield from _optional("anr_unmatched_alerts", unmatched, self.unmatched)
+        yield from _optional("anr_state_age_seconds", "Since when the router has not written its state.", self.state_age)
+        serving = "1 while the running router serves live traffic after a brake."
+        yield from _optional("anr_router_still_serving", serving, self.still_serving)
+        for gate, bound in self.bounds.items():
+            yield "anr_gate_bound", "What a gate holds its figure against, in the gate's own unit.", {"gate": gate.value}, bound
         yield from self._rollout()
         if self.overview.report is not None:
             yield from _figures(self.overview.report, now)
@@ -89,13 +116,50 @@ def measure(target_channel: TargetChannel) -> Measured:
         settings = overview.settings
         found = find_drift(overview.state, settings.values, settings.stage, seen)
         drift = found.text if found else None
+    return Measured(
+        at=now,
+        overview=overview,
+        pilot=seen.pilot if seen else None,
+        drift=drift,
+        unshown=_told(target_channel.stories.unshown),
+        watchdog=alert_path(site.target.run_dir).heard,
+        due=_last_due(now, site.target.schedule),
+        bounds=_bounds(site.target.gates),
+        parked=_told(target_channel.stories.parked),
+        refused=_told(lambda: sum(one.count for one in refusals(site.target.run_dir, now))),
+        unmatched=_told(lambda: len(unmatched(site.target.run_dir, now))),
+        state_age=_state_age(site.target.state_file, now),
+        ready=site.router.unwritable() is None and _told(lambda: len(site.journal.receipts(last=1))) is not None,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _told(count: Callable[[], int]) -> int | None:
     try:
-        unshown: int | None = target_channel.stories.unshown()
-    except AnrError:
-        unshown = None
-    heard = alert_path(site.target.run_dir).heard
-    due = _last_due(now, site.target.schedule)
-    return Measured(now, time.monotonic() - begun, overview, seen.pilot if seen else None, drift, unshown, heard, due)
+        return count()
+    except (AnrError, sqlite3.Error):
+        return None
+
+
+def _state_age(state_file: Path, now: datetime) -> float | None:
+    try:
+        return now.timestamp() - state_file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _bounds(policy: GatePolicy) -> dict[GateName, float]:
+    """Return what each gate's figure is held against."""
+    bounds = {
+        GateName.RSI: policy.rsi_min,
+        GateName.ROLLBACKS: policy.rollbacks_per_1k_max,
+        GateName.TRI: policy.tri_median_min,
+        GateName.FAST_CAP: 0.0,
+        GateName.SLOTS: len(policy.critical_slots),
+        GateName.DECISIONS: policy.decisions_min,
+        GateName.FRESHNESS: policy.fresh_minutes,
+    }
+    return bounds if policy.alert_path_minutes is None else {**bounds, GateName.ALERT_PATH: policy.alert_path_minutes}
 
 
 def _last_due(now: datetime, schedule: Schedule) -> datetime:
@@ -106,12 +170,15 @@ def _last_due(now: datetime, schedule: Schedule) -> datetime:
 
 def _figures(report: Report, now: float) -> Iterator[Sample]:
     metrics, figures = report.metrics, report.metrics.figures
-    yield from _optional("anr_rsi", "Route selection index of the window, a share of live decisions.", figures.rsi)
-    yield from _optional("anr_rollbacks_per_1k", "Rollbacks per 1,000 live decisions in the window.", figures.rollbacks_per_1k)
-    yield from _optional("anr_tri_median", "Median normalised TRI change in the window.", figures.tri_median)
+    judged = {gate.name: gate.value for gate in report.gates.gates if gate.verdict is not Verdict.NO_DATA}
+    # what too few entries tell is no figure: an alert on it would page for three decisions
+    rsi, rollbacks, tri = (judged.get(name) for name in (GateName.RSI, GateName.ROLLBACKS, GateName.TRI))
+    yield from _optional("anr_rsi", "Route selection index of the window, a share of live decisions.", rsi)
+    yield from _optional("anr_rollbacks_per_1k", "Rollbacks per 1,000 live decisions in the window.", rollbacks)
+    yield from _optional("anr_tri_median", "Median normalised TRI change in the window.", tri)
     yield from _optional("anr_live_ratio", "Share of the window's decisions that were live.", figures.live_rate)
     breaches = "Decisions of the window above the fast-route cap during an anomaly."
-    yield "anr_fast_cap_breaches", breaches, {}, figures.fast_cap_breaches
+    yield from _optional("anr_fast_cap_breaches", breaches, judged.get(GateName.FAST_CAP))
     yield "anr_window_decisions", "Decisions in the window.", {}, figures.decisions
     yield "anr_window_live_decisions", "Live decisions in the window.", {}, figures.live
     if metrics.newest_us is not None:
@@ -120,17 +187,28 @@ def _figures(report: Report, now: float) -> Iterator[Sample]:
     malformed = metrics.skipped.get("malformed", 0)
     share = malformed / (figures.decisions + malformed) if malformed else 0.0
     yield "anr_ledger_malformed_ratio", "Share of the window's ledger lines that are malformed.", {}, share
+    skipped = "Share of the window's ledger lines that could not be counted: malformed, undated or in the future."
+    yield from _optional("anr_ledger_skipped_ratio", skipped, metrics.skipped_share)
+    spanned = "Share of the window between the ledger's oldest entry in it and its newest."
+    yield from _optional("anr_ledger_span_ratio", spanned, metrics.span_share)
     yield "anr_go", "1 if every gate lets a promotion through.", {}, float(report.gates.go)
+    told = "Share of the entries that the gate judges which tell it anything."
+    for name, share in asdict(figures.coverage).items():
+        if share is not None:
+            yield "anr_coverage_ratio", told, {"gate": name}, share
+    fresh = any(gate.name is GateName.FRESHNESS and gate.passes for gate in report.gates.gates)
     for gate in report.gates.gates:
-        yield from _verdicts(gate)
+        yield from _verdicts(gate, fresh=fresh)
 
 
-def _verdicts(gate: Gate) -> Iterator[Sample]:
+def _verdicts(gate: Gate, *, fresh: bool) -> Iterator[Sample]:
     text = "1 for the verdict that the gate gives, 0 for the others."
     for verdict in Verdict:
         yield "anr_gate_verdict", text, {"gate": gate.name.value, "verdict": verdict.value}, float(gate.verdict is verdict)
     if gate.name is GateName.SLOTS:
         yield from _optional("anr_slots_healthy", "Critical slots that are healthy.", gate.value)
+        up = "1 if the router answers for its health, or has written a fresh ledger entry."
+        yield "anr_router_up", up, {}, float(gate.verdict is not Verdict.NO_DATA or fresh)
         yield "anr_slots_critical", "Slots that have to be healthy.", {}, gate.bound
 
 

@@ -121,6 +121,7 @@ class Server:
                     one.transport.abort()
 
     async def _exposition(self, _: web.Request) -> web.Response:
+        self._metrics.counters.slack_connected.set(await self.slack_problem() is None)
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": _METRICS_TYPE})
 
     async def _alive(self, _: web.Request) -> web.Response:

@@ -59,6 +59,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         backups_dir=folder / "anr_state_backups",
         archive_dir=folder / "anr_ledger_archive",
         observe_timeout_s=3,
+        soak_hours=0,  # a visitor climbs the whole ladder in minutes
         schedule=Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time()),  # not due whenever a visitor looks
     )
     target.settings_file.write_text(
@@ -73,7 +74,10 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         target = target.model_copy(
             update={
                 "health_url": f"{playground.url}/health/slots",
-                "reload_command": (sys.executable, "-m", "bot.playground.router.reload", f"{playground.url}/reload"),
+                **{
+                    f"{word}_command": (sys.executable, "-m", "bot.playground.router.reload", f"{playground.url}/{word}")
+                    for word in ("reload", "stop", "start")
+                },
             },
         )
         slack = SlackSettings(

@@ -7,9 +7,11 @@ channel before it is posted (bot/slack/outbox.py).
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
+
+from core.system.files import close_to_strangers
 
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
@@ -113,6 +115,8 @@ class Deliveries:
                 self._opened.close()
                 self._opened = None
             if self._opened is None:
+                with suppress(OSError):  # SQLite says it in its own words
+                    close_to_strangers(self._file)
                 # whatever thread comes next: the lock lets one in at a time
                 self._opened = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
                 self._opened.executescript(_SCHEMA)

@@ -238,7 +238,7 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
         and approval.status is not ApprovalStatus.APPROVED
         and last.action not in {Action.ROLLBACK, Action.FREEZE}
     ):
-        return f"nothing happens by itself. Ask again with `/anr {approval.action}` when it is time."
+        return f"nothing happens by itself. Ask again with `/anr {approval.asked_with}` when it is time."
     match last.action, last.result:
         case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
             return "make the router safe by hand now, then look at `/anr status`."
@@ -252,7 +252,7 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
             if last.holds_in_force:
                 return "promotions stay held until the other holds are lifted."
             return "nothing is promoted by itself: somebody asks with `/anr promote`."
-        case Action.RESTORE, _:
+        case ((Action.RESTORE | Action.RESET), _):
             return f"look whether the router learns as it should. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
             return "the next daily run reports on it. `/anr rollback` takes it back at once."
@@ -325,8 +325,9 @@ def answer_buttons(approval: Approval) -> Block:
     consequence = (
         f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)
     )
-    if approval.action is Approvable.RESTORE:
-        consequence += ": the router goes to its safe settings, the rollout is frozen, the bandit's state is replaced."
+    if approval.action in {Approvable.RESTORE, Approvable.RESET}:
+        becomes = "replaced" if approval.action is Approvable.RESTORE else "removed, after a backup of it"
+        consequence += f": the router goes to its safe settings and is restarted, the rollout is frozen, its state is {becomes}."
     confirm = {
         "title": {"type": "plain_text", "text": "Promote now?" if promotes else f"{str(approval.action).capitalize()} now?"},
         "text": mrkdwn(bounded(consequence, 300)),

@@ -101,6 +101,7 @@ class Telling:
             zone=target.schedule.zone,
             next_run=next_run(run.ts, target.schedule),
             runbook_url=target.runbook_url,
+            drill=next((one for one in reversed(history) if one.action is Action.DRILL and one.seq < run.seq), None),
             superseded=later,
             details=run.operation in self._opened,
         )

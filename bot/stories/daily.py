@@ -38,7 +38,7 @@ from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.rollout.timeline import Stretch
 from core.text import spoken
 
-_LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.FRESHNESS, GateName.ALERT_PATH})
+_LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.READING, GateName.FRESHNESS, GateName.ALERT_PATH})
 _VERDICTS = {
     Verdict.PASS: "✅ PASS",
     Verdict.FAIL: "❌ FAIL",
@@ -48,6 +48,18 @@ _VERDICTS = {
 _MOST_HOLDS = 10
 _MOST_HOURS = 99
 """Rows that a table takes beside its heading (Slack: 100)."""
+_VALUES = {
+    GateName.RSI: "{:.1%}",
+    GateName.ROLLBACKS: "{:.3g}",
+    GateName.TRI: "{:+.3f}",
+    GateName.FAST_CAP: "{:,.0f} breaches",
+    GateName.SLOTS: "{:.0f} healthy",
+    GateName.DECISIONS: "{:,.0f}",
+    GateName.READING: "{:.2%}",
+    GateName.SPAN: "{:.1%}",
+    GateName.FRESHNESS: "{:.1f} min old",
+    GateName.ALERT_PATH: "heard {:.1f} min ago",
+}
 _HOUR_COLUMNS = ("decisions", "live", "rsi", "rollbacks", "tri_median", "fast_cap_breaches")
 
 
@@ -62,6 +74,7 @@ class ReportedDay:
         zone: IANA name of the zone of the schedule.
         next_run: when the next daily run begins.
         runbook_url: where to read on; empty if nowhere.
+        drill: the newest drill of the safety nets before the run; None if there was none.
         superseded: whether a later report has taken its place, so that nothing can be decided here any more.
         details: whether somebody asked for the details.
     """
@@ -72,6 +85,7 @@ class ReportedDay:
     zone: str
     next_run: datetime
     runbook_url: str = ""
+    drill: Receipt | None = None
     superseded: bool = False
     details: bool = False
 
@@ -91,6 +105,8 @@ def daily_report(day: ReportedDay) -> Post:
     if picture is not None:
         blocks.append(picture_block(picture.title))
     blocks.append(section(_holds(run.holds_in_force, run.ts)))
+    if day.drill is not None:
+        blocks.append(section(_drill(day.drill, run.ts)))
     blocks.append(_buttons(day, run))
     blocks.append(context(" · ".join(mark(one) for one in day.sealed[-4:])))
     details = (_details(run, day.sealed[0].mark),) if day.details and run.metrics else ()
@@ -154,25 +170,7 @@ def trend(gate: Gate, before: Mapping[GateName, Gate]) -> str:
 
 
 def _value(gate: Gate) -> str:
-    if gate.value is None:
-        return "no data"
-    match gate.name:
-        case GateName.RSI:
-            return f"{gate.value:.1%}"
-        case GateName.ROLLBACKS:
-            return f"{gate.value:.3g}"
-        case GateName.TRI:
-            return f"{gate.value:+.3f}"
-        case GateName.FAST_CAP:
-            return f"{gate.value:,.0f} breaches"
-        case GateName.SLOTS:
-            return f"{gate.value:.0f} healthy"
-        case GateName.DECISIONS:
-            return f"{gate.value:,.0f}"
-        case GateName.FRESHNESS:
-            return f"{gate.value:.1f} min old"
-        case GateName.ALERT_PATH:
-            return f"heard {gate.value:.1f} min ago"
+    return "no data" if gate.value is None else _VALUES[gate.name].format(gate.value)
 
 
 def _bound(gate: Gate) -> str:
@@ -189,6 +187,10 @@ def _bound(gate: Gate) -> str:
             return f"all {gate.bound:.0f}"
         case GateName.DECISIONS:
             return f"at least {gate.bound:,.0f}"
+        case GateName.READING:
+            return f"at most {gate.bound:.2%}"
+        case GateName.SPAN:
+            return f"at least {gate.bound:.0%}"
         case GateName.FRESHNESS | GateName.ALERT_PATH:
             return f"at most {gate.bound:g} min"
 
@@ -212,6 +214,11 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
     if len(holds) > _MOST_HOLDS:
         lines.append(f"and {len(holds) - _MOST_HOLDS} more: `/anr status`")
     return "\n".join(lines)
+
+
+def _drill(drill: Receipt, now: datetime) -> str:
+    held = "the safety nets hold" if drill.result is Result.APPLIED else ":rotating_light: not all safety nets hold"
+    return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {prose(drill.note)}"
 
 
 def _picture(day: ReportedDay, run: Receipt) -> Attachment | None:

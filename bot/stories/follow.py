@@ -68,6 +68,10 @@ class Stories:
         newest = self._site.journal.receipts(last=1)
         return max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
 
+    def parked(self) -> int:
+        """Return how many messages Slack refused for good."""
+        return len(self._deliveries.parked())
+
     async def run(self) -> None:
         """Follow the journal until cancelled."""
         while True:

@@ -10,9 +10,12 @@ from bot.blockkit.post import Block
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.router.backups import Backup
 
-UPKEEP = frozenset({Action.BACKUP, Action.RESTORE, Action.PRUNE, Action.ARCHIVE})
+UPKEEP = frozenset({Action.BACKUP, Action.ADOPT, Action.RESTORE, Action.RESET, Action.DRILL, Action.PRUNE, Action.ARCHIVE})
 _TITLES = {
     Action.BACKUP: ("State backed up", "The state could not be backed up"),
+    Action.ADOPT: ("Backup adopted", "The backup could not be adopted"),
+    Action.RESET: ("State reset", "State not reset"),
+    Action.DRILL: ("Drill: the safety nets hold", "Drill: NOT ALL SAFETY NETS HOLD"),
     Action.PRUNE: ("Old receipts pruned", "Old receipts could not be pruned"),
     Action.ARCHIVE: ("Ledger archived", "The ledger could not be archived"),
 }
@@ -23,6 +26,8 @@ _BACKUPS_LISTED, _ARCHIVES_LISTED = 12, 24
 def upkeep_title(receipt: Receipt) -> str:
     """Return the title of a story of upkeep that nobody had to approve."""
     done, failed = _TITLES.get(receipt.action, ("State restored", "State not restored"))
+    if receipt.action is Action.DRILL:
+        return done if receipt.result is Result.APPLIED else failed
     return done if receipt.backup or receipt.checkpoint or receipt.archived else failed
 
 
@@ -31,8 +36,15 @@ def upkeep_outcome(receipt: Receipt) -> str:
     note = f" {escape(receipt.note)}" if receipt.note else ""
     deleted = f" Deleted: {receipt.deleted.count:,} file(s), listed in the receipt." if receipt.deleted else ""
     match receipt.action:
-        case Action.RESTORE:
+        case Action.RESTORE | Action.RESET:
             return _restore(receipt) + note
+        case Action.DRILL:
+            held = receipt.result is Result.APPLIED
+            tried = f" Put back in a scratch folder: `{escape(receipt.restored.name)}`." if receipt.restored else ""
+            said = "Backed up, restored and verified beside the live files." if held else "Not everything would hold."
+            return f"{':ring_buoy:' if held else ':rotating_light:'} {said}{tried}{deleted}{note}"
+        case Action.ADOPT if receipt.backup:
+            return f":floppy_disk: `{escape(receipt.backup.name)}` has its checksum now and can be restored.{note}"
         case Action.BACKUP if receipt.backup:
             return f":floppy_disk: `{escape(receipt.backup.name)}`, {receipt.backup.size:,} bytes.{deleted}{note}"
         case Action.PRUNE if receipt.checkpoint:
@@ -46,10 +58,17 @@ def upkeep_outcome(receipt: Receipt) -> str:
 
 
 def _restore(receipt: Receipt) -> str:
+    resets = receipt.action is Action.RESET
     if receipt.phase is Phase.INTENT:
-        return ":hourglass_flowing_sand: The rollout is frozen; the state is being put back…"
+        doing = "removed" if resets else "put back"
+        return f":hourglass_flowing_sand: The rollout is frozen; the router is stopped, and the state is being {doing}…"
     name = escape(receipt.restored.name) if receipt.restored else "a backup"
     before = f" The state before it is kept as `{escape(receipt.backup.name)}`." if receipt.backup else ""
+    if resets:
+        done = (
+            ":seedling: The state was removed" if receipt.result is Result.APPLIED else ":x: The state is not known to be reset"
+        )
+        return f"{done}; requests from before are void.{before} The rollout is frozen."
     if receipt.result is Result.APPLIED:
         return f":floppy_disk: The state is that of `{name}`; requests from before are void.{before} The rollout is frozen."
     return f":x: The state of `{name}` is not there, or not known to be.{before} The rollout is frozen."

@@ -47,6 +47,7 @@ from core.rollout.refusals import Refuse, not_allowed
 from core.rollout.state import RolloutState
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
+from core.upkeep.drill import Drilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ Answerable = (
     | Unfrozen
     | Scheduled
     | BackedUp
+    | Drilled
     | Restored
     | Skipped
     | Acknowledged
@@ -177,7 +179,7 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
-        case BackedUp(sealed=sealed) | Restored(sealed=sealed):
+        case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
             return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
         case Skipped(day=day, sealed=sealed):
             text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."

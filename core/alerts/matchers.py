@@ -1,20 +1,49 @@
 """Label matchers in Alertmanager's own syntax: `component="anr", severity=~"page|critical"`.
 
-Pure. The grammar is that of Alertmanager's `pkg/labels` (`ParseMatchers`, `ParseMatcher`): braces around the list and quotes
-around a value are optional, a label that an alert does not carry counts as empty, and a regular expression has to match the
-whole value. Python's expressions stand in for RE2; what RE2 does not know (looking around, back references) is refused.
+Pure. Regular expressions are RE2's, which is what Alertmanager's are (Go's `regexp`): they are anchored as Alertmanager
+anchors them (`^(?:…)$`) and take a time that grows with the text, never with its square. A label that an alert does not carry
+counts as empty. Where a label's value is not known, neither is whether it matches: that is the third answer, None.
+
+Excluded: how a list is written (core/alerts/matcher_syntax.py).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any
 
-Operator = Literal["=", "!=", "=~", "!~"]
+import re2
+
+from core.alerts.matcher_syntax import Operator, conditions
+
 MAX_MATCHERS_LENGTH = 2000
-_MATCHER = re.compile(r"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<operator>=~|=|!=|!~)\s*(?P<value>.*?)\s*", re.DOTALL)
-_BEYOND_RE2 = re.compile(r"\(\?(?:<?[=!]|P=|>|\()|(?<!\\)(?:\\\\)*\\[1-9Z]")
+MAX_SEARCHED = 64 << 10
+"""Longest value that an expression is tried on, in bytes; whether it matches a longer one is not known."""
+_MAX_PROGRAM_BYTES = 1 << 20
+_BEYOND_GO = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+_PLAIN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLabels:
+    """What is known of the labels of an alert.
+
+    Attributes:
+        values: by name.
+        unread: names of labels whose value could not be read.
+        whole: the alert carries no other labels.
+    """
+
+    values: Mapping[str, str]
+    unread: frozenset[str] = frozenset()
+    whole: bool = True
+
+    def value(self, name: str) -> str | None:
+        """Return a label's value, empty if the alert does not carry it; None if nobody knows."""
+        if name in self.unread:
+            return None
+        return self.values.get(name, "" if self.whole else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +55,29 @@ class Matcher:
     value: str
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether an alert with these labels meets the condition."""
-        actual = labels.get(self.name, "")
-        if self.operator in {"=", "!="}:
+        """Whether an alert with these labels meets the condition, however long their values are."""
+        return self._is_met(labels.get(self.name, ""))
+
+    def judge(self, labels: KnownLabels) -> bool | None:
+        """Whether an alert meets the condition, as far as its labels are known; None if it may."""
+        actual = labels.value(self.name)
+        if actual is None or (self._searches and len(actual.encode("utf-8", "replace")) > MAX_SEARCHED):
+            return None
+        return self._is_met(actual)
+
+    @property
+    def _searches(self) -> bool:
+        return self.operator in {"=~", "!~"}
+
+    def _is_met(self, actual: str) -> bool:
+        if not self._searches:
             return (actual == self.value) == (self.operator == "=")
-        found = re.fullmatch(self.value, actual, re.ASCII) is not None
+        found = _expression(self.value).search(actual.encode("utf-8", "replace")) is not None
         return found == (self.operator == "=~")
 
     def __str__(self) -> str:
-        value = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.operator}"{value}"'
+        name = self.name if _PLAIN_NAME.fullmatch(self.name) else _in_quotes(self.name)
+        return f"{name}{self.operator}{_in_quotes(self.value)}"
 
 
 @lru_cache
@@ -43,68 +85,59 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """Understand a list of matchers, all of which an alert has to meet.
 
     Raises:
-        ValueError: a matcher is not of Alertmanager's syntax, there is none, or a regular expression cannot be used.
+        ValueError: a matcher is not of Alertmanager's syntax, there is none, or a regular expression cannot be used; the
+            message says where.
     """
     if len(text) > MAX_MATCHERS_LENGTH:
         raise ValueError(f"a list of matchers has at most {MAX_MATCHERS_LENGTH:,} characters")
-    matchers = tuple(_matcher(part) for part in _parts(text.removeprefix("{").removesuffix("}")))
-    if not matchers:
+    found = conditions(text)
+    if not found:
         raise ValueError('there is no matcher; write for example component="anr"')
-    return matchers
+    for one in found:
+        if one.operator in {"=~", "!~"}:
+            try:
+                _expression(one.value)
+            except ValueError as error:
+                raise ValueError(f"column {one.column}: {error}") from error
+    return tuple(Matcher(one.name, one.operator, one.value) for one in found)
 
 
-def all_match(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
+def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
     """Whether an alert with these labels meets every condition."""
     return all(matcher.matches(labels) for matcher in matchers)
 
 
-def _parts(text: str) -> list[str]:
-    """Split at commas that stand outside quotes; a last empty part does not count."""
-    parts, part, quoted, escaped = [], "", False, False
-    for character in text:
-        if character == "," and not quoted:
-            parts.append(part)
-            part = ""
-            continue
-        if character == '"' and not escaped:
-            quoted = not quoted
-        escaped = character == "\\" and not escaped
-        part += character
-    return [*parts, part] if part.strip() else parts
+def judge_all(matchers: Iterable[Matcher], labels: KnownLabels) -> bool | None:
+    """Whether an alert meets every condition, as far as its labels are known; None if it may."""
+    certain: bool | None = True
+    for matcher in matchers:
+        judged = matcher.judge(labels)
+        if judged is False:
+            return False
+        certain = certain if judged else None
+    return certain
 
 
-def _matcher(text: str) -> Matcher:
-    found = _MATCHER.fullmatch(text)
-    if found is None:
-        raise ValueError(f'{text.strip()!r} is not a matcher; write for example component="anr" or severity=~"page|critical"')
-    operator: Operator = found["operator"]  # type: ignore[assignment]  # the expression allows nothing else
-    value = _value(found["value"])
-    if operator in {"=~", "!~"}:
-        if _BEYOND_RE2.search(value):
-            raise ValueError(f"{value!r} uses what Alertmanager's regular expressions (RE2) do not know")
-        try:
-            re.compile(value, re.ASCII)
-        except re.error as error:
-            raise ValueError(f"{value!r} is not a regular expression: {error}") from error
-    return Matcher(found["name"], operator, value)
+def _in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
-def _value(raw: str) -> str:
-    quoted = raw.startswith('"')
-    inner = raw[1:] if quoted else raw
-    value, index, closed = "", 0, not quoted
-    while index < len(inner):
-        character, following = inner[index], inner[index + 1 : index + 2]
-        if character == "\\" and following in {"n", '"', "\\"} and following:
-            value += "\n" if following == "n" else following
-            index += 1
-        elif character == '"':
-            if closed or index < len(inner) - 1:
-                raise ValueError(f'{raw!r} has a double quote inside; write \\" for it')
-            closed = True
-        else:
-            value += character
-        index += 1
-    if not closed:
-        raise ValueError(f"{raw!r} has no closing double quote")
-    return value
+@lru_cache(maxsize=1024)
+def _expression(value: str) -> Any:
+    """Compile as Alertmanager does.
+
+    Raises:
+        ValueError: it is no expression, or one that Alertmanager and this engine do not both know.
+    """
+    if _BEYOND_GO.search(value):
+        raise ValueError(f"{value!r} uses \\C, which Alertmanager's regular expressions do not know")
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = _MAX_PROGRAM_BYTES
+    try:
+        return re2.compile(b"^(?:" + value.encode() + b")$", options)
+    except re2.error as error:
+        said = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"{value!r} is not a regular expression of RE2: {said}") from error

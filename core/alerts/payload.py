@@ -1,28 +1,32 @@
-"""Alertmanager's webhook payload -> what each alert in it asks for: freeze, be shown, or nothing.
+"""Alerts of one payload -> what each of them asks for: freeze, be shown, or nothing.
 
-Pure. Version 4 of the payload is Alertmanager's (`notify/webhook`, `template.Data`); unknown fields are allowed, sizes are
-bounded. One cause is one alert instance: fingerprint and start. Repeats are the same cause; an alert that fires anew has
-another start.
+Pure. Version 4 of the payload is Alertmanager's (`notify/webhook`, `template.Data`). One cause is one alert instance:
+fingerprint and start. Repeats are the same cause; an alert that fires anew has another start. What of an alert could not be
+read counts against safety: a rule that it may meet is met.
 
-Excluded: HTTP (bot/http/webhook.py), and what was done about an instance before (core/brake/respond.py).
+Excluded: bytes (core/alerts/reading.py), HTTP (bot/http/webhook.py), and what was done about an instance before
+(core/brake/respond.py).
 """
 
+import json
+import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from core.alerts.matchers import KnownLabels
 from core.alerts.rules import AlertPolicy, Effect
 from core.canonical import Moment, rfc3339
 from core.text import clean_text
 
-MAX_BODY_BYTES = 1 << 20
-"""Longest payload that is read. A thousand alerts of ordinary size fit; Alertmanager's `max_alerts` keeps below it."""
 MAX_ALERTS = 1000
-MAX_LABELS = 128
+"""Alerts of one payload that are told apart; the others are one cause together."""
+START_UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+"""The start of an alert whose own cannot be read, or is none that a calendar has."""
 _KEPT_LABELS, _KEPT_CHARACTERS, _KEPT_URL = 24, 120, 1000
 
 
@@ -33,53 +37,49 @@ class AlertStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-def _text_only(value: Any) -> Any:
-    # a number would be taken for seconds since 1970
-    if not isinstance(value, str):
-        raise ValueError("a time is an RFC 3339 text")  # noqa: TRY004 - pydantic reports ValueErrors
-    return value
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert of a payload, as far as it could be read.
 
+    Attributes:
+        identity: tells this instance from any other: fingerprint and start.
+        starts: when it began; None if that cannot be read.
+        ends: when it ended; None if it fires or that cannot be read.
+        unread: what could not be read and may matter, each a sentence.
+    """
 
-_Time = Annotated[Moment, BeforeValidator(_text_only)]
-_Labels = Annotated[
-    dict[
-        Annotated[str, StringConstraints(max_length=256)],
-        Annotated[str, StringConstraints(max_length=32 << 10)],
-    ],
-    Field(max_length=MAX_LABELS),
-]
-_Url = Annotated[str, StringConstraints(max_length=16 << 10)]
-
-
-class Alert(BaseModel):
-    """One alert of a payload."""
-
-    model_config = ConfigDict(frozen=True)
-
+    identity: str
     status: AlertStatus
-    labels: _Labels
-    annotations: _Labels = Field(default_factory=dict)
-    startsAt: _Time  # noqa: N815 - Alertmanager's name
-    endsAt: _Time | None = None  # noqa: N815 - as above
-    generatorURL: _Url = ""  # noqa: N815 - as above
-    fingerprint: str = Field(pattern=r"^[0-9a-f]{1,64}$")
+    labels: KnownLabels
+    annotations: Mapping[str, str]
+    starts: datetime | None = None
+    ends: datetime | None = None
+    generator_url: str = ""
+    unread: tuple[str, ...] = ()
 
 
-class Notification(BaseModel):
-    """One payload: a group of alerts as it stands."""
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One payload: a group of alerts as it stands, as far as it could be read.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        digest: of the beginning of its bytes: tells payloads apart that cannot be read.
+        truncated: how many alerts Alertmanager cut off; None if that cannot be read.
+        group_labels: labels that every alert of the group has, also those that were cut off. The labels that a payload calls
+            common are those of the alerts that it shows (`notify/webhook` cuts first), so that they say nothing of the others.
+        unread: what could not be read and may matter, each a sentence.
+        lost: alerts may stand in what could not be read.
+    """
 
-    version: Literal["4"]
-    groupKey: str = Field(min_length=1, max_length=64 << 10)  # noqa: N815 - Alertmanager's name
-    truncatedAlerts: int = Field(0, ge=0, strict=True)  # noqa: N815 - as above
-    status: AlertStatus
-    receiver: str = Field("", max_length=1024)
-    groupLabels: _Labels = Field(default_factory=dict)  # noqa: N815 - as above
-    commonLabels: _Labels = Field(default_factory=dict)  # noqa: N815 - as above
-    commonAnnotations: _Labels = Field(default_factory=dict)  # noqa: N815 - as above
-    externalURL: _Url = ""  # noqa: N815 - as above
-    alerts: tuple[Alert, ...] = Field(max_length=MAX_ALERTS)
+    digest: str
+    alerts: tuple[Alert, ...] = ()
+    status: AlertStatus = AlertStatus.FIRING
+    group_key: str = ""
+    group_labels: Mapping[str, str] = field(default_factory=dict)
+    truncated: int | None = 0
+    external_url: str = ""
+    unread: tuple[str, ...] = ()
+    lost: bool = False
 
 
 class AlertFacts(BaseModel):
@@ -121,31 +121,114 @@ class AlertFacts(BaseModel):
         """Whether this stands for the alerts that Alertmanager cut off."""
         return self.cause.startswith(_UNSEEN)
 
-    def key_after(self, noted: "AlertFacts | None") -> str:
-        """Return the key under which the journal notes this status of the instance once, after what it noted last."""
-        ends = self.ends if self.status is AlertStatus.RESOLVED else noted.ends if noted else None
-        return f"{self.status}:{self.cause}{':' + rfc3339(ends) if ends else ''}"
+    @property
+    def fingerprint(self) -> str:
+        """What all instances of this alert have in common; each has a start of its own."""
+        return self.cause.split(":")[1]
+
+    def is_after(self, other: "AlertFacts") -> bool:
+        """Whether this is a later instance of the same alert, so that the other one is over."""
+        return self.since > other.since > START_UNKNOWN and self.fingerprint == other.fingerprint
+
+    def key_after(self, changes: int) -> str:
+        """Return the key under which the journal notes this status of the instance once.
+
+        Args:
+            changes: how often the journal has noted another status of the instance before.
+        """
+        return f"{self.status}:{self.cause}{f':{changes}' if changes else ''}"
 
 
-_UNSEEN = "alert:unseen-"
+_UNSEEN, _UNREAD = "alert:unseen-", "alert:unread-"
 
 
-def facts_of(notification: Notification, policy: AlertPolicy) -> tuple[AlertFacts, ...]:
-    """Return what each alert of a payload asks for; what was cut off by `max_alerts` is one more, if its group matches.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a payload asks for.
 
-    The labels that the whole group has in common also hold for the alerts that were cut off: if those ask for a freeze,
-    the alerts that nobody sees freeze too.
+    Attributes:
+        facts: its alerts, each cause once; what was cut off or could not be read is a cause, too.
+        unjudged: what nobody can say, each a sentence; what may freeze is among the facts as if it did.
+        unmatched: names of alerts that no rule matches, though they seem to be about ANR.
     """
-    group = sha256(notification.groupKey.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-    found = [_facts(alert, notification, group, policy.effect(alert.labels)) for alert in notification.alerts]
-    if notification.truncatedAlerts:
-        found.append(_unseen(notification, group, policy))
-    return tuple({facts.cause: facts for facts in found}.values())
+
+    facts: tuple[AlertFacts, ...]
+    unjudged: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
-def cause_of(fingerprint: str, starts_at: datetime) -> str:
-    """Return the key of one alert instance."""
-    return f"alert:{fingerprint}:{rfc3339(starts_at)}"
+def judge(notification: Notification, policy: AlertPolicy) -> Judged:
+    """Return what each alert of a payload asks for, and what could not be judged.
+
+    Alerts that Alertmanager cut off (`max_alerts`) are one more cause: what a rule may ask for them, given the labels by which
+    the group was made, is asked for.
+    """
+    key = notification.group_key or json.dumps(dict(notification.group_labels), sort_keys=True)
+    group = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    unjudged = dict.fromkeys(notification.unread)
+    found: dict[str, _Asking] = {}
+    unmatched: dict[str, None] = {}
+    for alert in notification.alerts:
+        effect, certain = policy.judge(alert.labels)
+        unjudged |= dict.fromkeys(alert.unread)
+        if not certain:
+            unjudged["what an alert asks for cannot be told, because labels that a rule asks for could not be read"] = None
+        fires = alert.status is AlertStatus.FIRING
+        if effect is Effect.IGNORE and fires and _is_about_anr(alert.labels.values):
+            unmatched[_name(alert.labels.values)] = None
+        one, before = _Asking(alert, effect), found.get(alert.identity)
+        if before is None or one.urgency >= before.urgency:
+            found[alert.identity] = one  # what is the same instance twice fires if either does, and asks for the graver thing
+    told, rest = _told_apart(tuple(found.values()))
+    facts = [_facts(one.alert, notification, group, one.effect) for one in told]
+    if notification.truncated != 0 or rest:
+        facts.append(_unseen(notification, group, policy, rest))
+    if notification.lost:
+        facts.append(unread(notification.digest, "; ".join(notification.unread), policy))
+    return Judged(tuple(facts), tuple(unjudged), tuple(unmatched))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """An alert and what it asks for."""
+
+    alert: Alert
+    effect: Effect
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """What is urgent comes first: the greater, the more urgent."""
+        return self.alert.status is AlertStatus.FIRING, self.effect.gravity
+
+
+def _told_apart(found: tuple[_Asking, ...]) -> tuple[tuple[_Asking, ...], tuple[_Asking, ...]]:
+    """Return the gravest alerts, those that fire first, and the rest that are more than are told apart."""
+    if len(found) <= MAX_ALERTS:
+        return found, ()
+    ranked = sorted(found, key=lambda one: (one.effect is Effect.WATCHDOG, one.urgency), reverse=True)
+    return tuple(ranked[:MAX_ALERTS]), tuple(one for one in ranked[MAX_ALERTS:] if one.effect.gravity > Effect.IGNORE.gravity)
+
+
+def unread(digest: str, why: str, policy: AlertPolicy) -> AlertFacts:
+    """Return what stands for the alerts of a payload that nobody can read: what any alert may ask for.
+
+    Args:
+        digest: tells such payloads apart, in hexadecimal digits.
+        why: why it cannot be read, for people.
+        policy: what alerts ask for.
+    """
+    effect, _ = policy.judge(KnownLabels({}, whole=False))
+    return AlertFacts(
+        cause=f"{_UNREAD}{digest}",
+        group=digest[:20].ljust(20, "0"),
+        effect=effect,
+        status=AlertStatus.FIRING,
+        name="alerts that could not be read",
+        summary=clean_text(why),
+        labels={},
+        whole=False,
+        since=START_UNKNOWN,
+    )
 
 
 def operation_of(facts: AlertFacts) -> str:
@@ -154,45 +237,68 @@ def operation_of(facts: AlertFacts) -> str:
 
 
 def _facts(alert: Alert, notification: Notification, group: str, effect: Effect) -> AlertFacts:
-    annotations = alert.annotations
-    kept = {clean_text(name, _KEPT_CHARACTERS): clean_text(value, _KEPT_CHARACTERS) for name, value in _first(alert.labels)}
-    resolved = alert.status is AlertStatus.RESOLVED
+    annotations, labels = alert.annotations, alert.labels.values
+    kept = {clean_text(name, _KEPT_CHARACTERS): clean_text(value, _KEPT_CHARACTERS) for name, value in _first(labels)}
+    links = (annotations.get("runbook_url"), annotations.get("runbook"), labels.get("runbook_url"), labels.get("runbook"))
     return AlertFacts(
-        cause=cause_of(alert.fingerprint, alert.startsAt),
+        cause=f"alert:{alert.identity}",
         group=group,
         effect=effect,
         status=alert.status,
-        name=clean_text(alert.labels.get("alertname", "") or "an alert without a name", _KEPT_CHARACTERS),
+        name=_name(labels),
         summary=clean_text(annotations.get("summary") or annotations.get("description") or annotations.get("message") or ""),
         labels=kept,
-        whole=kept == alert.labels,
-        since=alert.startsAt,
-        ends=alert.endsAt if resolved else None,
-        generator_url=_link(alert.generatorURL),
-        runbook_url=_link(annotations.get("runbook_url", "")),
-        alertmanager_url=_link(notification.externalURL),
+        whole=kept == labels and alert.labels.whole and not alert.labels.unread,
+        since=alert.starts or START_UNKNOWN,
+        ends=alert.ends if alert.status is AlertStatus.RESOLVED else None,
+        generator_url=_link(alert.generator_url),
+        runbook_url=next((link for one in links if one and (link := _link(one))), ""),
+        alertmanager_url=_link(notification.external_url),
     )
 
 
-def _unseen(notification: Notification, group: str, policy: AlertPolicy) -> AlertFacts:
-    common = {**notification.commonLabels, **notification.groupLabels}
-    oldest = min((alert.startsAt for alert in notification.alerts), default=None)
-    since = oldest if oldest is not None else datetime.fromisoformat("1970-01-01T00:00:00Z")
-    effect = policy.effect(common)
-    named = {name: common[name] for name in ("alertname", "target", "severity") if name in common}
+def _unseen(notification: Notification, group: str, policy: AlertPolicy, rest: tuple[_Asking, ...]) -> AlertFacts:
+    """Return what stands for the alerts that Alertmanager cut off, and for those that are too many to be told apart."""
+    known, effects, status = notification.group_labels, {one.effect for one in rest}, AlertStatus.RESOLVED
+    if notification.truncated != 0:
+        effects.add(policy.judge(KnownLabels(known, whole=False))[0])
+        status = notification.status
+    if any(one.alert.status is AlertStatus.FIRING for one in rest):
+        status = AlertStatus.FIRING
+    # nobody can see whether what was cut off holds the alert that always fires
+    effect = max((*effects, Effect.IGNORE), key=lambda one: one.gravity)
+    since = min((alert.starts for alert in notification.alerts if alert.starts is not None), default=START_UNKNOWN)
+    named = {name: known[name] for name in ("alertname", "target", "severity") if name in known}
+    cut = notification.truncated
+    parts = (
+        f"{cut:,} more alerts of this group were cut off by Alertmanager's max_alerts" if cut else "",
+        "how many alerts of this group were cut off cannot be read" if cut is None else "",
+        f"{len(rest):,} more alerts of this group are one hold together" if rest else "",
+    )
     return AlertFacts(
         cause=f"{_UNSEEN}{group}:{rfc3339(since)}",
         group=group,
-        # nobody can see whether what was cut off holds the alert that always fires
-        effect=Effect.IGNORE if effect is Effect.WATCHDOG else effect,
-        status=notification.status,
-        name=clean_text(common.get("alertname", "") or "alerts of this group", _KEPT_CHARACTERS),
-        summary=f"{notification.truncatedAlerts:,} more alerts of this group were cut off by Alertmanager's max_alerts",
+        effect=effect,
+        status=status,
+        name=clean_text(known.get("alertname", "") or "alerts of this group", _KEPT_CHARACTERS),
+        summary="; ".join(part for part in parts if part),
         labels={name: clean_text(value, _KEPT_CHARACTERS) for name, value in named.items()},
         whole=False,
         since=since,
-        alertmanager_url=_link(notification.externalURL),
+        alertmanager_url=_link(notification.external_url),
     )
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    return clean_text(labels.get("alertname", "") or "an alert without a name", _KEPT_CHARACTERS)
+
+
+def _is_about_anr(labels: Mapping[str, str]) -> bool:
+    """Whether an alert that no rule matches seems to be one of ANR's: its labels name it, as a word."""
+    return any(_ANR.search(value[:_KEPT_CHARACTERS]) for value in labels.values())
+
+
+_ANR = re.compile(r"(?:^|[^A-Za-z])anr(?![a-z])|Anr(?![a-z])|(?:^|[^A-Z])ANR(?![A-Z])")
 
 
 def _first(labels: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -204,5 +310,5 @@ def _first(labels: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _link(url: str) -> str:
     """Return a link that may be shown: HTTP only, without anything that ends or redirects it; "" for any other."""
-    plain = url.isascii() and url.isprintable() and not set(url) & set(' <>|"\\`')
-    return url if plain and len(url) <= _KEPT_URL and url.startswith(("http://", "https://")) else ""
+    plain = len(url) <= _KEPT_URL and url.isascii() and url.isprintable() and not set(url) & set(' <>|"\\`')
+    return url if plain and url.startswith(("http://", "https://")) else ""

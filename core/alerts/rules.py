@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from core.alerts.matchers import all_match, parse_matchers
+from core.alerts.matchers import KnownLabels, judge_all, parse_matchers
 
 
 class Effect(StrEnum):
@@ -22,6 +22,14 @@ class Effect(StrEnum):
     WATCHDOG = "watchdog"
     """The alert that always fires: the alert path is alive."""
     IGNORE = "ignore"
+
+    @property
+    def gravity(self) -> int:
+        """How much it asks for: the greater, the more."""
+        return _BY_GRAVITY.index(self)
+
+
+_BY_GRAVITY = (Effect.WATCHDOG, Effect.IGNORE, Effect.NOTIFY, Effect.WOULD_FREEZE, Effect.FREEZE)
 
 
 class AlertRule(BaseModel):
@@ -38,10 +46,6 @@ class AlertRule(BaseModel):
     def _is_understood(cls, match: str) -> str:
         parse_matchers(match)
         return match
-
-    def meets(self, labels: Mapping[str, str]) -> bool:
-        """Whether an alert with these labels is one of this rule's."""
-        return all_match(parse_matchers(self.match), labels)
 
     @property
     def effect(self) -> Effect:
@@ -67,7 +71,21 @@ class AlertPolicy(BaseModel):
     watchdog: str = 'alertname="Watchdog"'
 
     def effect(self, labels: Mapping[str, str]) -> Effect:
-        """Return what an alert with these labels asks for."""
-        if all_match(parse_matchers(self.watchdog), labels):
-            return Effect.WATCHDOG
-        return next((rule.effect for rule in self.rules if rule.meets(labels)), Effect.IGNORE)
+        """Return what an alert with exactly these labels asks for."""
+        return self.judge(KnownLabels(labels))[0]
+
+    def judge(self, labels: KnownLabels) -> tuple[Effect, bool]:
+        """Return the gravest thing that an alert may ask for, and whether it is certain that it asks for that."""
+        watchdog = judge_all(parse_matchers(self.watchdog), labels)
+        if watchdog:
+            return Effect.WATCHDOG, True
+        possible: list[Effect] = []
+        for rule in self.rules:
+            met = judge_all(parse_matchers(rule.match), labels)
+            if met is not False:
+                possible.append(rule.effect)
+            if met:
+                break
+        else:
+            possible.append(Effect.IGNORE)
+        return max(possible, key=lambda one: one.gravity), watchdog is False and len(set(possible)) == 1

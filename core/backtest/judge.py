@@ -31,6 +31,9 @@ _BOUNDS = {
     "tri": "tri_median_min",
     "fast_cap": "fast_cap",
     "decisions": "decisions_min",
+    "live": "live_min",
+    "reading": "skipped_max",
+    "span": "span_min",
     "freshness": "fresh_minutes",
 }
 
@@ -130,8 +133,9 @@ def _metrics(past: PastDecisions, window: Window) -> WindowMetrics:
     return WindowMetrics(
         window=window,
         figures=past.figures(window),
+        oldest_us=past.oldest_us(window),
         newest_us=past.newest_us(window),
-        skipped={},
+        skipped=past.skipped(window),
         hours=(),
         span=LedgerSpan(0, ""),
     )

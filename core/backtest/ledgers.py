@@ -26,15 +26,17 @@ _OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".bz2": bz2
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
-def columns_of(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress) -> Iterator[Columns]:
-    """Yield the columns of a ledger; of one that is not compressed only what the window can need.
+def columns_of(
+    path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress, *, rotated: bool = False
+) -> Iterator[Columns]:
+    """Yield the columns of a ledger; of one that is not compressed only what the window can need, with its siblings if asked for.
 
     Raises:
         LedgerUnreadable: it is missing, no regular file, damaged, or cannot be read.
     """
     opener = _OPENERS.get(path.suffix)
     if opener is None:
-        yield from parts(path, window, options, on_progress)
+        yield from parts(path, window, options, on_progress, rotated=rotated)
         return
     try:
         with open_regular(path) as packed, opener(packed) as stream:

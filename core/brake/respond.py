@@ -6,22 +6,23 @@ safe settings (rule 1), unless a brake of this process left them so seconds ago:
 operation, from the first alert until all have ended and their holds are lifted.
 
 What was done about an instance stands in the journal (a cause has one receipt) and in the brake's marks; what is remembered
-(core/brake/memory.py) only saves asking again, at a repeat every second.
+(core/brake/alert_memory.py) only saves asking again, at a repeat every second.
 
 Excluded: what an alert asks for (core/alerts/payload.py), and HTTP (bot/http/webhook.py).
 """
 
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 
 from core.actors import ALERTMANAGER
 from core.alerts.payload import AlertFacts, AlertStatus, operation_of
 from core.alerts.steps import Handled, Step, next_step
 from core.brake import brake
-from core.brake.memory import AlertMemory, Instance
+from core.brake.alert_memory import AlertMemory, Instance
 from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
@@ -100,8 +101,9 @@ class AlertResponder:
         with self._acting:
             now = self._site.clock()
             self._recall(heard)
-            heard = (*heard, *self._seen_again(heard, now))
-            steps = [(facts, self._step(facts)) for facts in heard]
+            newest = self._newest_of(heard)
+            heard = (*heard, *self._seen_again(heard, now), *self._outdated(heard, newest))
+            steps = [(facts, self._step(facts, newest)) for facts in heard]
             fresh = self._story_of_group(heard)
             notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
             if notes:
@@ -164,16 +166,17 @@ class AlertResponder:
         unknown = {facts.cause: facts for facts in heard if self._memory.find(facts.cause) is None}
         if not unknown:
             return
-        keys = {key for facts in unknown.values() for key in (facts.cause, f"firing:{facts.cause}")}
+        keys = {key for cause in unknown for key in (cause, f"firing:{cause}", f"resolved:{cause}")}
+        remembered = self._memory.causes()
         try:
             operations = set(self._glance.operations_of(keys).values())
             strangers = {facts.group for facts in unknown.values()} - self._groups
             newest = (self._glance.newest_operation(group) for group in strangers)
             operations |= {operation for operation in newest if operation is not None}
             for operation in operations:
-                for one in self._glance.of_operation(operation):
-                    receipt = one.receipt
-                    self._remember(operation, receipt.alert, *(hold.id for hold in receipt.holds_added))
+                for receipt in (one.receipt for one in self._glance.of_operation(operation)):
+                    if receipt.alert is not None and receipt.alert.cause not in remembered:
+                        self._remember(operation, receipt.alert, *(hold.id for hold in receipt.holds_added))
             self._groups |= strangers
         except JournalError as error:
             log.warning("whether these alerts were acted on before cannot be read, the brake does not wait", error=str(error))
@@ -194,10 +197,33 @@ class AlertResponder:
         if facts is not None:
             self._memory.remember(operation, facts, hold)
 
-    def _step(self, facts: AlertFacts) -> Step:
+    def _step(self, facts: AlertFacts, newest: Mapping[str, AlertFacts]) -> Step:
         instance = self._memory.find(facts.cause)
         noted = instance.noted.status if instance and instance.noted else None
-        return next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
+        step = next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
+        if noted is not None and facts.status is AlertStatus.FIRING and newest[facts.fingerprint].is_after(facts):
+            return Step(keep=step.keep)  # a late word on an instance that is known to be over
+        return step
+
+    def _newest_of(self, heard: Iterable[AlertFacts]) -> dict[str, AlertFacts]:
+        """Return the newest instance of each alert that was heard of, by fingerprint."""
+        newest: dict[str, AlertFacts] = {}
+        for facts in heard:
+            for one in (facts, *self._memory.of_alert(facts.fingerprint)):
+                if facts.fingerprint not in newest or one.since > newest[facts.fingerprint].since:
+                    newest[facts.fingerprint] = one
+        return newest
+
+    def _outdated(self, heard: Iterable[AlertFacts], newest: Mapping[str, AlertFacts]) -> list[AlertFacts]:
+        """Return the end of each instance that was followed by another: Alertmanager tells of the newest one only."""
+        known = [one for fingerprint in newest for one in self._memory.of_alert(fingerprint)]
+        alerts = [*known, *(facts for facts in heard if self._memory.find(facts.cause) is None)]
+        followed = ((one, newest[one.fingerprint]) for one in alerts if one.status is AlertStatus.FIRING)
+        return [
+            one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": later.since})
+            for one, later in followed
+            if later.is_after(one) and not one.is_unseen
+        ]
 
     def _standing(self, cause: str, instance: Instance | None) -> Handled:
         if instance is None:
@@ -256,15 +282,29 @@ class AlertResponder:
         return firing or self._standing(cause, instance) is Handled.HELD
 
     def _show(self, now: datetime, operation: str, facts: AlertFacts) -> Sealed:
+        """Note the status of an alert.
+
+        Raises:
+            CauseAlreadyRecorded: it is noted already.
+            JournalError: it is not.
+        """
         instance = self._memory.find(facts.cause)
-        noted = instance.noted if instance else None
         draft = self._site.draft(
             operation=operation,
             ts=now,
             action=Action.ALERT,
             phase=Phase.EVENT,
             actor=ALERTMANAGER,
-            cause=facts.key_after(noted),
+            cause=facts.key_after(instance.changes_with(facts) if instance else 0),
             alert=facts,
         )
-        return self._site.journal.append(draft)
+        try:
+            return self._site.journal.append(draft)
+        except CauseAlreadyRecorded:
+            # another process noted changes that are not remembered here
+            noted = [one.receipt.alert for one in self._site.journal.of_operation(operation)]
+            heard = [one for one in noted if one is not None and one.cause == facts.cause]
+            changes = sum(earlier.status is not later.status for earlier, later in pairwise(heard))
+            if not heard or heard[-1].status is facts.status:
+                raise
+            return self._site.journal.append(draft.model_copy(update={"cause": facts.key_after(changes + 1)}))

@@ -96,10 +96,17 @@ FURTHER_COMMANDS: dict[str, Listed] = {
         "Say that you have looked at the last break-glass of somebody else, so that the next one is possible.",
     ),
     "backup": Listed("core.cli.commands.upkeep", "Back the bandit's state up, and delete the backups that are one too many."),
-    "backups": Listed("core.cli.commands.upkeep", "List the backups of the bandit's state, the newest first, each checked."),
+    "backups": Listed(
+        "core.cli.commands.upkeep", "List the backups of the bandit's state, the newest first, each checked; or take one on."
+    ),
     "restore": Listed(
         "core.cli.commands.upkeep",
         "Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it.",
+    ),
+    "state": Listed("core.cli.commands.upkeep", "Reset the bandit's state, the last resort."),
+    "drill": Listed(
+        "core.cli.commands.upkeep",
+        "Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live.",
     ),
     "prune": Listed(
         "core.cli.commands.upkeep",

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from core.cli.output import working
+from core.cli.output import err, working
+from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
 from core.system import logs
 from core.target.target import Target
@@ -28,7 +29,23 @@ VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 @contextmanager
 def operating() -> Iterator[tuple[Settings, Target]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
-    settings = load()
+    with _at(load()) as both:
+        yield both
+
+
+@contextmanager
+def braking() -> Iterator[tuple[Settings, Target, tuple[str, ...]]]:
+    """Yield settings and site for a brake, which runs with broken options, too, and what had to be guessed about the router."""
+    settings, wrong, doubts = load_for_brake(NAMED_TARGET.get())
+    if wrong:
+        err.say(f"{wrong.removesuffix(' Nothing was started.')} The brake runs on what can be understood; correct the rest.")
+        NAMED_TARGET.set(None)  # only the one that is meant was understood
+    with _at(settings) as (_, site):
+        yield settings, site, doubts
+
+
+@contextmanager
+def _at(settings: Settings) -> Iterator[tuple[Settings, Target]]:
     logs.hide(settings.secrets)
     target = settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:

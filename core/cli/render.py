@@ -13,7 +13,7 @@ from core.receipts.chain import Sealed
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse
-from core.upkeep import archive, backup, prune
+from core.upkeep import archive, backup, drill, prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,23 @@ def _upkeep_ending(result: object) -> Ending:
             line = f"Backed up: {copy.name}, {copy.size:,} bytes. {sealed.mark}" if copy else f"No backup was made. {sealed.mark}"
             facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **_receipt(sealed)}
             return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
+        case backup.Adopted(copy=adopted, routes=routes, sealed=sealed):
+            line = (
+                f"Adopted: {adopted.name}, {adopted.size:,} bytes, sha256 {adopted.digest[:12]}, routes {routes}. {sealed.mark}"
+            )
+            return Ending(
+                DONE, (line,), facts={"result": "adopted", "backup": adopted.name, "routes": routes, **_receipt(sealed)}
+            )
+        case drill.Drilled(sealed=sealed, nets=nets, problems=problems):
+            line = f"Drill: {'the safety nets hold' if not problems else 'NOT ALL SAFETY NETS HOLD'}. {sealed.mark}"
+            ages = [f"{net.name}: {net.told}" for net in nets]
+            facts = {
+                "result": "failed" if problems else "held",
+                "nets": {net.name: net.hours for net in nets},
+                "problems": list(problems),
+                **_receipt(sealed),
+            }
+            return Ending(FAILED if problems else DONE, (line, *ages), problems, facts)
         case prune.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
             what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
             line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()
@@ -133,9 +150,11 @@ def _upkeep_ending(result: object) -> Ending:
             return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
         case restore.Restored(sealed=sealed):
             receipt = sealed.receipt
-            line = f"restore: {receipt.result}. The rollout is frozen. {sealed.mark}"
+            line = f"{receipt.action}: {receipt.result}. The rollout is frozen. {sealed.mark}"
+            change = receipt.state_change
             facts = {
                 "result": receipt.result,
+                "state": change.model_dump(mode="json") if change else None,
                 "restored": receipt.restored.name if receipt.restored else None,
                 **_receipt(sealed),
             }

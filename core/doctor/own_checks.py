@@ -18,19 +18,24 @@ from zoneinfo import ZoneInfo
 
 from core.doctor import router_checks
 from core.doctor.check import Check, Examine, Health, examine
+from core.errors import SettingsFileError
 from core.gates.guard import GuardMode
 from core.operations.guard import failing_looks
+from core.receipts.state_content import listed, problem_in, routes_in
 from core.rollout.blockers import codes
 from core.rollout.refusals import Code
 from core.rollout.schedule import due, next_run
-from core.router.backups import MAX_STATE_BYTES
+from core.router.backups import read_state
 from core.router.state_lock import router_lock
 from core.system.files import read_bounded, write_durably
 from core.target.lock import HOLDER, holder_of
 from core.target.overview import look
+from core.target.refusals import refusals, unmatched
 from core.target.target import MAX_OPERATION_SECONDS, Target
 from core.text import spoken
 
+_STATE_PATH = "NOVA_ANR_STATE_PATH"
+"""Where the router keeps its state, in its settings."""
 _STATE_STALE = timedelta(hours=24)
 _SPACE_WARN, _SPACE_FAIL = 1 << 30, 100 << 20
 """Bytes free: below the first there is time to act, below the second a receipt may soon find no room."""
@@ -66,6 +71,7 @@ def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None
         ("zone", _zone),
         ("schedule", _schedule),
         ("promotion", _promotion),
+        ("alert webhook", _alert_webhook),
     )
     return examine(site, examinations)
 
@@ -92,29 +98,66 @@ def _is_readable_by_others(options: Path) -> bool:
 def _state_file(site: Target, now: datetime) -> Iterator[Check]:
     name, path = "state file", site.target.state_file
     remedy = "Look at `anr backups`, then `anr restore NAME`; the router begins anew without its state."
+    yield from _other_state_path(site)
     if not path.exists():
         yield Check(name, Health.WARN, f"{path} does not exist.", f"See whether `state_file` names the right file. {remedy}")
         return
     try:
-        with router_lock(path, wait_s=_LOCK_SECONDS):
-            data = read_bounded(path, MAX_STATE_BYTES)
+        with router_lock(path, wait_s=_LOCK_SECONDS, create=False):
+            data = read_state(path)
     except OSError as error:
         text = f"{path} cannot be read ({error.strerror or error})."
         yield Check(name, Health.FAIL, text, "Let the account that runs anr read it; no backup can be made until then.")
         return
-    try:
-        whole = isinstance(json.loads(data), dict)
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+    if problem_in(data) is not None:
         yield Check(name, Health.FAIL, f"{path} ({len(data):,} bytes) is corrupt: it is not a JSON object.", remedy)
         return
     age = now - datetime.fromtimestamp(path.stat().st_mtime, now.tzinfo)
     told = f"{path} is valid, {len(data):,} bytes, {spoken(age)} old"
+    yield from _other_routes(site, data)
     if age > _STATE_STALE:
         yield Check(name, Health.WARN, f"{told}.", "See whether the router still learns and writes its state.")
     else:
         yield Check(name, Health.OK, f"{told}.")
+
+
+def _other_state_path(site: Target) -> Iterator[Check]:
+    """Whether the router's settings name another state file than ours: then we would back up what nobody learns in."""
+    try:
+        named = site.router.settings().values.get(_STATE_PATH)
+    except SettingsFileError:
+        return  # the check of the settings file says so
+    if not named:
+        return
+    target = site.target
+    file = Path(named)
+    here = file if file.is_absolute() else target.settings_file.parent / file
+    if os.path.normcase(os.path.realpath(here)) == os.path.normcase(os.path.realpath(target.state_file)):
+        return
+    read = (
+        ""
+        if file.is_absolute()
+        else f" (taken from {target.settings_file.parent.resolve()}; its own working folder is not known)"
+    )
+    text = (
+        f"{target.settings_file} says that the router keeps its state in {named}{read}, but `state_file` is {target.state_file}."
+    )
+    remedy = f"Set `state_file` to the file that the router writes, or {_STATE_PATH} to a whole path; no other is backed up."
+    yield Check("state file", Health.FAIL, text, remedy)
+
+
+def _other_routes(site: Target, data: bytes) -> Iterator[Check]:
+    """Whether the state has learned about other routes than it had when it was backed up last."""
+    newest = site.backups.newest_valid()
+    before = None if newest is None else site.backups.routes_of(newest)
+    now = routes_in(data)
+    if newest is None or before is None or now is None or before == now:
+        return
+    text = f"The state has the routes {listed(now)}, but its newest backup {newest.name} has {listed(before)}."
+    remedy = (
+        "See whether the router was changed, or wrote another state; `anr restore` puts the earlier one back if it is wanted."
+    )
+    yield Check("state file", Health.WARN, text, remedy)
 
 
 def _operation_lock(site: Target, now: datetime) -> Iterator[Check]:
@@ -265,6 +308,18 @@ def _promotion(site: Target, _now: datetime) -> Iterator[Check]:
     wrong = any(blocker.code in _FAULTS for blocker in found)
     text = f"In its way: {codes(found)}."
     yield Check(name, Health.WARN if wrong else Health.OK, text, "`why` says whose each is and how to lift it." if wrong else "")
+
+
+def _alert_webhook(site: Target, now: datetime) -> Iterator[Check]:
+    name, refused = "alert webhook", refusals(site.target.run_dir, now)
+    if refused:
+        text = f"In the last hour it refused: {'; '.join(map(str, refused))}"
+        yield Check(name, Health.FAIL, text, "An alert may not have frozen: see Alertmanager's log and its credentials.")
+    else:
+        yield Check(name, Health.OK, "Nobody was refused in the last hour.")
+    if names := unmatched(site.target.run_dir, now):
+        text = f"No rule matches these alerts of the last day, though they name ANR: {', '.join(sorted(names))}."
+        yield Check("unmatched alerts", Health.WARN, text, 'Give them the label component="anr", or a rule in `alerts.rules`.')
 
 
 def _guard(site: Target, now: datetime) -> Check:

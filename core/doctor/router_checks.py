@@ -18,7 +18,8 @@ _MALFORMED_WARN, _MALFORMED_FAIL = 0.001, 0.01
 
 
 def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
-    """Whether the router's settings can be read and understood, and carry the guardrails that the gates assume."""
+    """Whether the router's settings can be read, understood and written, and carry the guardrails that the gates assume."""
+    yield from _settings_written(site)
     name, settings = "settings file", site.router.settings()
     if settings.stage is None:
         text = f"{site.target.settings_file} can be read, but the pilot in it cannot be understood."
@@ -31,6 +32,18 @@ def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")
         return
     yield Check(name, Health.OK, f"{site.target.settings_file} serves {settings.stage} %.")
+
+
+def _settings_written(site: Target) -> Iterator[Check]:
+    """Whether a brake could write the settings so that every router reads them, tried on a file beside theirs."""
+    name, trial = "settings write", site.router.try_settings_file()
+    told = " ".join((*trial.warnings, *trial.remarks))
+    if trial.problem is not None:
+        yield Check(name, Health.FAIL, trial.problem, "A brake could not make the router safe. Repair it now, then try again.")
+    elif trial.warnings:
+        yield Check(name, Health.WARN, told, "docs/configuration.md says how the settings file is written and who reads it.")
+    else:
+        yield Check(name, Health.OK, f"It can be written, and its readers agree on it. {told}".rstrip())
 
 
 def observed_router(site: Target, now: datetime) -> Iterator[Check]:

@@ -4,7 +4,7 @@ Pure. Excluded: reading the ledger, asking the router for its health, and what f
 The gates and their bounds are the runbook's; the decisions floor and freshness are what operators apply by eye today.
 """
 
-from core.gates.policy import GateName, GatePolicy
+from core.gates.policy import COVERAGE_MIN, GateName, GatePolicy
 from core.gates.report import PATH_NOT_ASKED, AlertPath, Gate, GateReport, SlotsHealth, Verdict
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import moment_of
@@ -38,6 +38,8 @@ def evaluate(
         _fast_cap(metrics, policy),
         _slots(slots, policy),
         _decisions(metrics, policy),
+        _reading(metrics, policy),
+        _span(metrics, policy),
         _freshness(metrics, policy),
     ]
     if policy.alert_path_minutes is not None:
@@ -53,54 +55,143 @@ def _without_live_traffic(name: GateName, bound: float, *, leaving_zero: bool) -
     return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
 
 
+def _too_few_live(metrics: WindowMetrics, policy: GatePolicy, name: GateName, bound: float) -> Gate:
+    reason = f"only {metrics.figures.live:,} live decisions in the window; fewer than {policy.live_min:,} prove nothing"
+    return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+
+
 def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
-    name, value, bound = GateName.RSI, metrics.figures.rsi, policy.rsi_min
-    if value is None:
+    name, figures, bound = GateName.RSI, metrics.figures, policy.rsi_min
+    value, interval = figures.rsi, figures.intervals.rsi
+    if value is None or interval is None:
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
+    if figures.live < policy.live_min:
+        return _too_few_live(metrics, policy, name, bound)
+    shares = f"{value:.1%} of {figures.live:,} live decisions ({interval[0]:.1%} to {interval[1]:.1%} at 95 %)"
+    told = f"{shares} took the route that shadow would have taken; at least {bound:.0%} is asked"
     if value >= bound:
-        reason = f"{value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
-        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
-    reason = f"only {value:.1%} of live decisions took the route that shadow would have taken; at least {bound:.0%} is asked"
-    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=told)
+    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=f"only {told}")
 
 
 def _rollbacks(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> Gate:
-    name, value, bound = GateName.ROLLBACKS, metrics.figures.rollbacks_per_1k, policy.rollbacks_per_1k_max
+    """A rate above the bound fails whatever the coverage: what nobody tells can only add to it."""
+    name, figures, bound = GateName.ROLLBACKS, metrics.figures, policy.rollbacks_per_1k_max
+    value, count = figures.rollbacks_per_1k, f"{figures.rollbacks:,} rollback{'' if figures.rollbacks == 1 else 's'}"
     if value is None:
-        if metrics.figures.rollbacks and leaving_zero:
-            reason = f"{metrics.figures.rollbacks} rollbacks were recorded although no decision was live"
+        if figures.rollbacks and leaving_zero:
+            reason = f"{count} recorded although no decision was live"
             return Gate(name=name, verdict=Verdict.FAIL, value=None, bound=bound, reason=reason)
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
-    counted = f"{metrics.figures.rollbacks:,} rollbacks in {metrics.figures.live:,} live decisions"
-    if value <= bound:
-        reason = f"{counted}; at most {bound:g} per 1,000 is allowed"
-        return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
-    reason = f"{counted} is {value:.3g} per 1,000; at most {bound:g} is allowed"
-    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+    if figures.live < policy.live_min:
+        return _too_few_live(metrics, policy, name, bound)
+    counted = f"{count} in {figures.live:,} live decisions{_proven(metrics)}"
+    if value > bound:
+        reason = f"{counted}, {value:.3g} per 1,000; at most {bound:g} is allowed"
+        return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
+    least = policy.coverage_min_of(name)
+    told = f"{figures.known.rollbacks:,} of {figures.live:,} live decisions tell whether they were rolled back"
+    if _share(figures.coverage.rollbacks_per_1k) < least:
+        return _uncovered(name, bound, told, figures.coverage.rollbacks_per_1k, least)
+    reason = f"{counted}; at most {bound:g} per 1,000 is allowed{_accepted(least, told, figures.coverage.rollbacks_per_1k)}"
+    return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
+
+
+def _proven(metrics: WindowMetrics) -> str:
+    """Say what the rollbacks that were counted prove."""
+    figures, interval = metrics.figures, metrics.figures.intervals.rollbacks_per_1k
+    if interval is None:
+        return ""
+    low, high = interval[0] / 1000, interval[1] / 1000
+    if figures.rollbacks == 0:
+        return f" (0 of {figures.known.rollbacks:,}: at most {_percent(high)} at 95 %)"
+    return f" ({_percent(low)} to {_percent(high)} at 95 %)"
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, small ones with two digits that say something."""
+    return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.2g}%"
+
+
+def _share(value: float | None) -> float:
+    return 0.0 if value is None else value
+
+
+def _uncovered(name: GateName, bound: float, told: str, share: float | None, least: float) -> Gate:
+    reason = f"only {told} ({_share(share):.1%}); at least {least:.0%} is asked"
+    return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+
+
+def _accepted(least: float, told: str, share: float | None) -> str:
+    """Say that the policy accepts what is absent, where it is."""
+    return f"; accepted by `coverage_min` = 0: only {told}" if least == 0 and _share(share) < COVERAGE_MIN else ""
 
 
 def _tri(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
-    name, value, bound = GateName.TRI, metrics.figures.tri_median, policy.tri_median_min
+    name, figures, bound = GateName.TRI, metrics.figures, policy.tri_median_min
+    value, least = figures.tri_median, policy.coverage_min_of(name)
     if value is None:
         reason = "no entry in the window carries a TRI figure"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    told = f"{figures.known.tri:,} of {figures.decisions:,} decisions carry a TRI figure"
+    if _share(figures.coverage.tri_median) < least:
+        return _uncovered(name, bound, told, figures.coverage.tri_median, least)
+    accepted = _accepted(least, told, figures.coverage.tri_median)
     if value >= bound:
-        reason = f"the median TRI change is {value:+.4f}; at least {bound:g} is asked"
+        reason = f"the median TRI change is {value:+.4f}; at least {bound:g} is asked{accepted}"
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=reason)
-    reason = f"the median TRI change is {value:+.4f}, below {bound:g}"
+    reason = f"the median TRI change is {value:+.4f}, below {bound:g}{accepted}"
     return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=bound, reason=reason)
 
 
 def _fast_cap(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
-    name, value = GateName.FAST_CAP, metrics.figures.fast_cap_breaches
-    if metrics.figures.decisions == 0:
+    """A breach that was seen fails whatever the coverage."""
+    name, figures, least = GateName.FAST_CAP, metrics.figures, policy.coverage_min_of(GateName.FAST_CAP)
+    value, known = figures.fast_cap_breaches, figures.known
+    if figures.decisions == 0:
         reason = "no decisions in the window, so nobody can say that the cap held"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=0, reason=reason)
-    if value == 0:
-        reason = f"R3 stayed at or below {policy.fast_cap:g} in every anomaly"
-        return Gate(name=name, verdict=Verdict.PASS, value=0, bound=0, reason=reason)
-    reason = f"R3 was above {policy.fast_cap:g} in {value:,} decisions during an anomaly"
-    return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=0, reason=reason)
+    if value > 0:
+        reason = f"R3 was above {policy.fast_cap:g} in {value:,} decisions during an anomaly"
+        return Gate(name=name, verdict=Verdict.FAIL, value=value, bound=0, reason=reason)
+    told = f"{known.anomalies:,} of {figures.decisions:,} decisions tell whether there was an anomaly"
+    share = known.anomalies / figures.decisions
+    if share < least:
+        return _uncovered(name, 0, told, share, least)
+    accepted = _accepted(least, told, share)
+    if known.engaged:
+        told, share = f"{known.r3:,} of {known.engaged:,} decisions during an anomaly tell R3", known.r3 / known.engaged
+        if share < least:
+            return _uncovered(name, 0, told, share, least)
+        accepted += _accepted(least, told, share)
+        reason = f"R3 stayed at or below {policy.fast_cap:g} in each of the {known.r3:,} decisions during an anomaly that tell it"
+    else:
+        reason = f"no anomaly in the {known.anomalies:,} decisions that tell"
+    return Gate(name=name, verdict=Verdict.PASS, value=0, bound=0, reason=f"{reason}{accepted}")
+
+
+def _reading(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, value, bound = GateName.READING, metrics.skipped_share, policy.skipped_max
+    if value is None:
+        reason = "the window holds no line"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    skipped = sum(metrics.skipped.values())
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in metrics.skipped.items() if count)
+    lines = f"{skipped:,} of {metrics.figures.decisions + skipped:,} lines could not be counted"
+    told = f"{lines} ({value:.2%}{f': {kinds}' if kinds else ''}); at most {bound:.2%} is allowed"
+    verdict = Verdict.PASS if value <= bound else Verdict.NO_DATA
+    return Gate(name=name, verdict=verdict, value=value, bound=bound, reason=told)
+
+
+def _span(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
+    name, value, bound = GateName.SPAN, metrics.span_share, policy.span_min
+    if value is None:
+        reason = "the window holds no ledger entry"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    minutes = value * metrics.window.minutes
+    told = f"entries span {minutes:,.0f} of the window's {metrics.window.minutes:,} minutes; at least {bound:.0%} is asked"
+    verdict = Verdict.PASS if value >= bound else Verdict.NO_DATA
+    return Gate(name=name, verdict=verdict, value=value, bound=bound, reason=told)
 
 
 def _slots(slots: SlotsHealth, policy: GatePolicy) -> Gate:

@@ -84,6 +84,9 @@ _RATES = frozenset({GateName.RSI, GateName.ROLLBACKS, GateName.TRI})
 _ENOUGH = frozenset({GateName.DECISIONS, GateName.FRESHNESS})
 """They say whether there is enough to judge rates by; on a short window a quiet hour is no failure."""
 
+_ENOUGH_TO_PASS = _ENOUGH | {GateName.READING, GateName.SPAN}
+"""What could not be read, and what the ledger does not reach back to, clears no failure; nor does it hide one."""
+
 _NOT_THE_ROUTER = frozenset({GateName.ALERT_PATH})
 """A dead alert path refuses promotion; it says nothing of the router that serves."""
 
@@ -92,16 +95,20 @@ def judge(report: GateReport, at: Moment) -> Look:
     """Return what one look at the gates says.
 
     Rates and medians count only if there are decisions enough and the ledger is fresh; a breach of the fast cap and a sick
-    slot count always.
+    slot count always. Nothing passes on a window that could not be read, or that the ledger does not span.
     """
-    enough = all(gate.verdict is Verdict.PASS for gate in report.gates if gate.name in _ENOUGH)
+    passing = {gate.name for gate in report.gates if gate.verdict is Verdict.PASS}
+    asked = {gate.name for gate in report.gates}
+    enough = asked & _ENOUGH <= passing
     counted = [
-        gate for gate in report.gates if gate.name not in _ENOUGH | _NOT_THE_ROUTER and (enough or gate.name not in _RATES)
+        gate
+        for gate in report.gates
+        if gate.name not in _ENOUGH_TO_PASS | _NOT_THE_ROUTER and (enough or gate.name not in _RATES)
     ]
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in counted if gate.verdict is Verdict.FAIL)
     if failing:
         return Look(at=at, verdict=Verdict.FAIL, reasons=failing)
-    if enough and any(gate.verdict is Verdict.PASS for gate in counted):
+    if asked & _ENOUGH_TO_PASS <= passing and any(gate.verdict is Verdict.PASS for gate in counted):
         return Look(at=at, verdict=Verdict.PASS)
     return Look(at=at, verdict=Verdict.NO_DATA)
 

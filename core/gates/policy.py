@@ -3,9 +3,10 @@
 Pure. Excluded: judging by them (core/gates/evaluate.py).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class GateName(StrEnum):
@@ -17,12 +18,18 @@ class GateName(StrEnum):
     FAST_CAP = "fast_cap"
     SLOTS = "slots"
     DECISIONS = "decisions"
+    READING = "reading"
+    SPAN = "span"
     FRESHNESS = "freshness"
     ALERT_PATH = "alert_path"
 
 
 ALWAYS_DEMANDED = frozenset(GateName) - {GateName.ALERT_PATH}
 """The gates that no setting takes away."""
+COVERED = (GateName.ROLLBACKS, GateName.TRI, GateName.FAST_CAP)
+"""The gates that need more of an entry than its routes, so that it matters how many entries tell."""
+COVERAGE_MIN = 0.5
+"""The least share of entries that have to tell what a gate asks, unless the options say another."""
 
 
 class GatePolicy(BaseModel):
@@ -34,6 +41,15 @@ class GatePolicy(BaseModel):
     rollbacks_per_1k_max: float = Field(0.1, ge=0, description="most rollbacks per 1,000 live decisions")
     tri_median_min: float = Field(0.0, description="lowest median of the normalised TRI change")
     fast_cap: float = Field(0.15, ge=0, le=1, description="highest probability of R3 while an anomaly is engaged")
+    live_min: int = Field(30, ge=1, description="fewest live decisions in the window for RSI and rollbacks to be judged")
+    coverage_min: float | Mapping[GateName, float] = Field(
+        COVERAGE_MIN,
+        description="least share of entries that tell what a gate asks; by gate, `{ rollbacks_per_1k = 0 }` accepts that none do",
+    )
+    skipped_max: float = Field(0.01, ge=0, le=1, description="largest share of the window's lines that could not be counted")
+    span_min: float = Field(
+        0.9, ge=0, le=1, description="least share of the window between the ledger's oldest entry in it and its newest"
+    )
     decisions_min: int = Field(100, ge=1, description="fewest decisions in the window")
     fresh_minutes: float = Field(15, gt=0, description="greatest age of the newest ledger entry, in minutes")
     critical_slots: tuple[str, ...] = Field(
@@ -46,6 +62,20 @@ class GatePolicy(BaseModel):
         gt=0,
         description="greatest age of the Watchdog alert, in minutes; unset: as `alerts.watchdog_minutes` once a token is set",
     )
+
+    @field_validator("coverage_min")
+    @classmethod
+    def _are_shares_of_gates(cls, value: float | Mapping[GateName, float]) -> float | Mapping[GateName, float]:
+        named = value if isinstance(value, Mapping) else {}
+        if wrong := [name for name in named if name not in COVERED]:
+            raise ValueError(f"{wrong[0]} has no coverage; the gates that have one are {', '.join(COVERED)}")
+        if not all(0 <= share <= 1 for share in (named.values() if isinstance(value, Mapping) else [value])):
+            raise ValueError("a coverage is a share, from 0 to 1")
+        return value
+
+    def coverage_min_of(self, name: GateName) -> float:
+        """Return the least share of entries that have to tell what a gate asks."""
+        return self.coverage_min.get(name, COVERAGE_MIN) if isinstance(self.coverage_min, Mapping) else self.coverage_min
 
     @property
     def demanded(self) -> frozenset[GateName]:

@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
-from core.journal.verified import ChainBroken, VerifiedChain
-from core.receipts.chain import GENESIS, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
+from core.journal.verified_chain import ChainBroken, VerifiedChain
+from core.receipts.chain import GENESIS, MAX_RECEIPT_BYTES, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
 from core.receipts.evidence import Checkpoint, Deleted
-from core.receipts.receipt import Draft
+from core.receipts.receipt import Draft, number_in_name
 from core.rollout.approvals import Approval, ApprovalStatus
 from core.rollout.state import RolloutState, fold
-from core.system.files import sync_directory, write_durably
+from core.system.files import make_folder, read_bounded, sync_directory, write_durably
 from core.system.logs import logger
 
 if TYPE_CHECKING:
@@ -361,7 +361,7 @@ class Journal:
         if (last := rows.head()) is not None:
             return last
         try:
-            kept = any(path.match("anr_*.json") for path in self._receipts_dir.iterdir())
+            kept = any(number_in_name(path.name) is not None for path in self._receipts_dir.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             kept = False
         if kept:
@@ -389,7 +389,7 @@ class Journal:
     def _flaws_in_file(self, name: str, sealed: Sealed) -> Iterator[Flaw]:
         seq = sealed.receipt.seq
         try:
-            if (self._receipts_dir / name).read_bytes() != sealed.data:
+            if read_bounded(self._receipts_dir / name, MAX_RECEIPT_BYTES) != sealed.data:
                 yield Flaw(seq, f"the file {name} differs from the journal")
         except FileNotFoundError:
             yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again", missing_file=True)
@@ -399,20 +399,20 @@ class Journal:
     def _flaws_in_strays(self, expected: Collection[str], unreadable: set[int], sealed: Sequence[Sealed]) -> Iterator[Flaw]:
         """Name the files that no receipt in the journal accounts for."""
         checkpoint = newest_checkpoint(one.receipt for one in sealed)
-        for path in sorted(self._receipts_dir.glob("anr_*_*_*.json")):
-            number = path.name.split("_")[2]
-            if path.name in expected or not number.isdecimal() or int(number) in unreadable:
+        for path in sorted(self._receipts_dir.glob("anr_*.json")):
+            number = number_in_name(path.name)
+            if path.name in expected or number is None or number in unreadable:
                 continue
-            if checkpoint is not None and int(number) <= checkpoint.last:
-                yield Flaw(int(number), f"the file {path.name} is there, although its receipt was pruned")
-            elif int(number) in {one.receipt.seq for one in sealed}:
-                yield Flaw(int(number), f"the file {path.name} is a second #{int(number)}: the chain was forked")
+            if checkpoint is not None and number <= checkpoint.last:
+                yield Flaw(number, f"the file {path.name} is there, although its receipt was pruned")
+            elif number in {one.receipt.seq for one in sealed}:
+                yield Flaw(number, f"the file {path.name} is a second #{number}: the chain was forked")
             else:
-                yield Flaw(int(number), f"the file {path.name} has no receipt in the journal: its tail was cut off")
+                yield Flaw(number, f"the file {path.name} has no receipt in the journal: its tail was cut off")
 
     def _write_file(self, sealed: Sealed) -> None:
         try:
-            self._receipts_dir.mkdir(parents=True, exist_ok=True)
+            make_folder(self._receipts_dir)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
         except OSError:
             # the row is durable; `verify` names the missing file and the next `recover` writes it

@@ -32,6 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import JournalUnavailable
 from core.journal.connections import connecting
 from core.receipts.chain import Sealed
+from core.system.files import close_to_strangers, make_folder
 
 Row = tuple[int, bytes, str]
 """A receipt's number, bytes and digest."""
@@ -78,7 +79,8 @@ class Database:
         """
         try:
             if not self._ready:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
+                close_to_strangers(self._path)
                 _TABLES.create_all(self.engine)
                 self._ready = True
             with self.engine.connect().execution_options(anr_write=write) as connection, connection.begin():

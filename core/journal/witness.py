@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.canonical import canonical_bytes
 from core.errors import WitnessUnreadable
 from core.receipts.chain import Sealed
-from core.system.files import read_bounded, write_durably
+from core.system.files import make_folder, read_bounded, write_durably
 
 
 class Mark(BaseModel):
@@ -41,7 +41,7 @@ class Witness:
         before = self.newest()
         if before is None or before.seq < sealed.receipt.seq:
             mark = Mark(seq=sealed.receipt.seq, digest=sealed.digest)
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             write_durably(self._file, canonical_bytes(mark.model_dump(mode="json")))
 
     def newest(self) -> Mark | None:

@@ -17,7 +17,7 @@ Bytes = NDArray[np.uint8]
 TIMELESS = np.iinfo(np.int64).min
 """Stands for the time before a line without one where no dated line stands before it in the same columns."""
 _HEAD = struct.Struct("<4sIII")
-_FORMAT = b"anr1"
+_FORMAT = b"anr2"
 
 
 class Flag(IntFlag):
@@ -27,6 +27,8 @@ class Flag(IntFlag):
     MATCHES_SHADOW = 2
     ROLLED_BACK = 4
     ENGAGED = 8
+    ROLLBACK_KNOWN = 16
+    ANOMALY_KNOWN = 32
 
 
 class Kind(IntFlag):
@@ -44,7 +46,8 @@ class Columns:
         t_us: time of each entry, in microseconds since 1970.
         flags: bits of `Flag` of each entry.
         tri: `tri_delta_norm` of each entry; not a number where it carries none.
-        r3: shadow's probability of R3 of each entry with `ENGAGED`, in their order; not a number where it carries none.
+        r3: shadow's probability of R3 of each entry with `ENGAGED`, in their order; 0 where the route was masked, not a number
+            where nothing tells.
         skipped_t_us: of each line that is no entry, the time of the last entry before it, or `TIMELESS`.
         skipped_kind: its `Kind`.
     """

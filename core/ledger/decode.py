@@ -31,12 +31,12 @@ class _Live(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Probs(msgspec.Struct, frozen=True, gc=False):
-    R3: float | None = None
+    R3: float | None = 0.0  # a masked route has no key
 
 
 class _Shadow(msgspec.Struct, frozen=True, gc=False):
     argmax: str | None = None
-    probs: _Probs = _Probs()
+    probs: _Probs = _Probs(None)
 
 
 class _Anomaly(msgspec.Struct, frozen=True, gc=False):
@@ -78,10 +78,10 @@ class _FlagsOf(dict[tuple[Any, ...], int]):
             flags |= Flag.LIVE
             if route == argmax:
                 flags |= Flag.MATCHES_SHADOW
-        if rollback is not None and rollback > 0:
-            flags |= Flag.ROLLED_BACK
-        if engaged is not None and engaged > 0:
-            flags |= Flag.ENGAGED
+        if rollback is not None:
+            flags |= Flag.ROLLBACK_KNOWN | (Flag.ROLLED_BACK if rollback else 0)
+        if engaged is not None:
+            flags |= Flag.ANOMALY_KNOWN | (Flag.ENGAGED if engaged else 0)
         if len(self) < _MAX_COMBINATIONS:
             self[facts] = int(flags)
         return int(flags)

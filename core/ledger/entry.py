@@ -42,7 +42,9 @@ class Entry:
     Attributes:
         t_us: time of the decision, in microseconds since 1970-01-01 UTC.
         t: the same as it was written.
-        r3: probability of the fast route in shadow.
+        rollback: whether it was rolled back: a number other than 0, such as the reward -1.0; None if no number says.
+        engaged: whether an anomaly was engaged: a number other than 0; None if no number says.
+        r3: probability of the fast route in shadow: 0 of a route that was masked, which has no key; None if nothing tells.
         tri: immediate reward `tri_delta_norm`, finite.
         live_pilot: share of live traffic that the router served.
     """
@@ -52,8 +54,8 @@ class Entry:
     id: str | None
     live_route: str | None
     argmax: str | None
-    rollback: bool
-    engaged: bool
+    rollback: bool | None
+    engaged: bool | None
     r3: float | None
     tri: float | None
     live_pilot: float | None
@@ -78,9 +80,9 @@ def read_line(line: bytes) -> Entry | Skip | None:
         id=_text(value, "id"),
         live_route=_text(live, "route"),
         argmax=_text(shadow, "argmax"),
-        rollback=_is_positive(_object(rewards, "deployment").get("rollback")),
-        engaged=_is_positive(_object(value, "anomaly").get("engaged")),
-        r3=_finite(_object(shadow, "probs").get("R3"), also_infinite=True),
+        rollback=_is_not_zero(_object(rewards, "deployment").get("rollback")),
+        engaged=_is_not_zero(_object(value, "anomaly").get("engaged")),
+        r3=_probability_of_r3(shadow.get("probs")),
         tri=_finite(_object(rewards, "immediate").get("tri_delta_norm")),
         live_pilot=_finite(live.get("pilot")),
     )
@@ -158,8 +160,13 @@ def _text(value: dict[str, Any], key: str) -> str | None:
     return text if isinstance(text, str) and text else None
 
 
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and value > 0
+def _is_not_zero(value: Any) -> bool | None:
+    return value != 0 if isinstance(value, (int, float)) else None
+
+
+def _probability_of_r3(probs: Any) -> float | None:
+    """Tell a masked route, which has no key among the probabilities, from probabilities that nobody wrote down."""
+    return _finite(probs.get("R3", 0.0), also_infinite=True) if isinstance(probs, dict) else None
 
 
 def _finite(value: Any, *, also_infinite: bool = False) -> float | None:

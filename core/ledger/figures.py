@@ -5,10 +5,11 @@ columns and is tested against it. Excluded: reading the ledger (core/scan/scan.p
 (core/gates/evaluate.py).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from core.ledger.window import Window, moment_of
+from core.ledger.intervals import Interval, none_of, wilson
+from core.ledger.window import MINUTE_US, Window, moment_of
 
 
 def _written(t_us: int) -> str:
@@ -33,6 +34,54 @@ class LedgerSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """For each gate that needs more of an entry than its route, the share of the entries it judges that tell it anything.
+
+    Attributes:
+        rollbacks_per_1k: live decisions with a numeric `rollback`, among live decisions.
+        tri_median: decisions with a finite TRI, among decisions.
+        fast_cap: decisions with a numeric `engaged`, among decisions; or engaged ones whose R3 is known, among engaged ones, if
+            that is less.
+    """
+
+    rollbacks_per_1k: float | None
+    tri_median: float | None
+    fast_cap: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How many entries tell: the counts that coverage is made of.
+
+    Attributes:
+        rollbacks: live decisions with a numeric `rollback`.
+        tri: decisions with a finite TRI.
+        anomalies: decisions with a numeric `engaged`.
+        engaged: decisions during an anomaly.
+        r3: decisions during an anomaly whose R3 is known.
+    """
+
+    rollbacks: int
+    tri: int
+    anomalies: int
+    engaged: int
+    r3: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Between which rates the true one is, at 95 % (core/ledger/intervals.py); None where nothing tells.
+
+    Attributes:
+        rsi: Wilson's interval.
+        rollbacks_per_1k: of the live decisions that tell; Wilson's interval, or after no rollback at all the rule of three.
+    """
+
+    rsi: Interval | None
+    rollbacks_per_1k: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Counts and shares over some entries. None is N/A: a ratio with a zero denominator, or a median of nothing."""
 
@@ -44,6 +93,9 @@ class Figures:
     rollbacks_per_1k: float | None
     tri_median: float | None
     fast_cap_breaches: int
+    coverage: Coverage
+    intervals: Intervals
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +111,7 @@ class WindowMetrics:
     """The figures of a whole window.
 
     Attributes:
-        newest_us: time of the newest entry inside the window.
+        oldest_us, newest_us: times of the oldest and the newest entry inside the window.
         skipped: lines that were not counted, by kind. A line without a time stands where the last dated line before it stands
             (at the ledger's beginning, the first one after it) and is left out if that is older than the window, so that a
             report which reads only the window's part of a ledger says the same.
@@ -67,10 +119,25 @@ class WindowMetrics:
 
     window: Window
     figures: Figures
+    oldest_us: int | None
     newest_us: int | None
     skipped: dict[str, int]
     hours: tuple[HourMetrics, ...]
     span: LedgerSpan
+
+    @property
+    def skipped_share(self) -> float | None:
+        """The share of the window's lines that could not be counted; None if there is no line."""
+        skipped = sum(self.skipped.values())
+        lines = self.figures.decisions + skipped
+        return skipped / lines if lines else None
+
+    @property
+    def span_share(self) -> float | None:
+        """The share of the window that lies between its oldest and its newest entry; None if there is no entry."""
+        if self.oldest_us is None or self.newest_us is None:
+            return None
+        return (self.newest_us - self.oldest_us) / (self.window.minutes * MINUTE_US)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as the report's JSON has them, without the hours; numbers are not rounded."""
@@ -78,6 +145,7 @@ class WindowMetrics:
             "window_minutes": self.window.minutes,
             "generated_at": _written(self.window.end_us),
             **asdict(self.figures),
+            "oldest": None if self.oldest_us is None else _written(self.oldest_us),
             "newest": None if self.newest_us is None else _written(self.newest_us),
             "skipped": dict(self.skipped),
             "ledger": asdict(self.span),
@@ -96,23 +164,31 @@ class Counts:
     Attributes:
         matching: live decisions that took shadow's route.
         breaches: decisions during an anomaly with R3 above the cap.
+        rollbacks_known: live decisions of which a number tells whether they were rolled back.
+        tri_known: decisions with a finite TRI.
+        anomalies_known: decisions of which a number tells whether there was an anomaly.
+        engaged: decisions during an anomaly.
+        r3_known: decisions during an anomaly whose R3 is known.
     """
 
-    decisions: int
-    live: int
-    matching: int
-    rollbacks: int
-    breaches: int
+    decisions: int = 0
+    live: int = 0
+    matching: int = 0
+    rollbacks: int = 0
+    breaches: int = 0
+    rollbacks_known: int = 0
+    tri_known: int = 0
+    anomalies_known: int = 0
+    engaged: int = 0
+    r3_known: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         """Return the counts over both."""
-        return Counts(
-            self.decisions + other.decisions,
-            self.live + other.live,
-            self.matching + other.matching,
-            self.rollbacks + other.rollbacks,
-            self.breaches + other.breaches,
-        )
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in COUNTED))
+
+
+COUNTED = tuple(one.name for one in fields(Counts))
+"""The names of what is counted, in their order."""
 
 
 def figures_of(counts: Counts, tri_median: float | None) -> Figures:
@@ -120,13 +196,48 @@ def figures_of(counts: Counts, tri_median: float | None) -> Figures:
     return Figures(
         decisions=counts.decisions,
         live=counts.live,
-        live_rate=counts.live / counts.decisions if counts.decisions else None,
-        rsi=counts.matching / counts.live if counts.live else None,
+        live_rate=_share(counts.live, counts.decisions),
+        rsi=_share(counts.matching, counts.live),
         rollbacks=counts.rollbacks,
         rollbacks_per_1k=1000 * counts.rollbacks / counts.live if counts.live else None,
         tri_median=tri_median,
         fast_cap_breaches=counts.breaches,
+        coverage=Coverage(
+            rollbacks_per_1k=_share(counts.rollbacks_known, counts.live),
+            tri_median=_share(counts.tri_known, counts.decisions),
+            fast_cap=_fast_cap_coverage(counts),
+        ),
+        intervals=Intervals(
+            rsi=wilson(counts.matching, counts.live) if counts.live else None,
+            rollbacks_per_1k=_rollbacks_interval(counts),
+        ),
+        known=Known(
+            rollbacks=counts.rollbacks_known,
+            tri=counts.tri_known,
+            anomalies=counts.anomalies_known,
+            engaged=counts.engaged,
+            r3=counts.r3_known,
+        ),
     )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _fast_cap_coverage(counts: Counts) -> float | None:
+    if not counts.decisions:
+        return None
+    told = counts.anomalies_known / counts.decisions
+    return min(told, counts.r3_known / counts.engaged) if counts.engaged else told
+
+
+def _rollbacks_interval(counts: Counts) -> Interval | None:
+    if not counts.rollbacks_known:
+        return None
+    rolled_back = min(counts.rollbacks, counts.rollbacks_known)  # more, if some were not live
+    low, high = wilson(rolled_back, counts.rollbacks_known) if rolled_back else none_of(counts.rollbacks_known)
+    return 1000 * low, 1000 * high
 
 
 def middle(low: float, high: float) -> float:

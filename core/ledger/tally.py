@@ -8,7 +8,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from core.ledger.entry import Entry, Skip
-from core.ledger.figures import Counts, Figures, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
+from core.ledger.figures import COUNTED, Counts, Figures, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
 from core.ledger.window import FUTURE_US, HOUR_US, Window
 
 
@@ -19,6 +19,10 @@ class _Tallied:
     matching: int = 0
     rollbacks: int = 0
     breaches: int = 0
+    rollbacks_known: int = 0
+    anomalies_known: int = 0
+    engaged: int = 0
+    r3_known: int = 0
     tri: "array[float]" = field(default_factory=lambda: array("d"))
 
     def add(self, entry: Entry, fast_cap: float) -> None:
@@ -26,13 +30,22 @@ class _Tallied:
         if entry.live_route is not None:
             self.live += 1
             self.matching += entry.live_route == entry.argmax
-        self.rollbacks += entry.rollback
-        self.breaches += entry.engaged and entry.r3 is not None and entry.r3 > fast_cap
+            self.rollbacks_known += entry.rollback is not None
+        self.rollbacks += entry.rollback is True
+        self.anomalies_known += entry.engaged is not None
+        if entry.engaged:
+            self.engaged += 1
+            self.r3_known += entry.r3 is not None
+            self.breaches += entry.r3 is not None and entry.r3 > fast_cap
         if entry.tri is not None:
             self.tri.append(entry.tri)
 
+    def counts(self) -> Counts:
+        counted = {name: getattr(self, name) for name in COUNTED if name != "tri_known"}
+        return Counts(**counted, tri_known=len(self.tri))
+
     def figures(self) -> Figures:
-        return figures_of(Counts(self.decisions, self.live, self.matching, self.rollbacks, self.breaches), _median(self.tri))
+        return figures_of(self.counts(), _median(self.tri))
 
 
 class Tally:
@@ -43,6 +56,7 @@ class Tally:
         self._fast_cap = fast_cap
         first = window.start_us // HOUR_US
         self._hours = {hour: _Tallied() for hour in range(first, window.end_us // HOUR_US + 1)}
+        self._oldest: int | None = None
         self._newest: int | None = None
         self._within_reach: bool | None = None
         self._before_any_date: list[Skip] = []
@@ -67,6 +81,7 @@ class Tally:
         if read.t_us < self.window.start_us:
             return False
         self._hours[read.t_us // HOUR_US].add(read, self._fast_cap)
+        self._oldest = read.t_us if self._oldest is None else min(self._oldest, read.t_us)
         self._newest = read.t_us if self._newest is None else max(self._newest, read.t_us)
         return True
 
@@ -75,20 +90,17 @@ class Tally:
         skipped = dict(self._skipped)
         for kind in self._before_any_date:
             skipped[kind] += 1
-        whole = _Tallied()
+        counts = sum((hour.counts() for hour in self._hours.values()), Counts())
+        values = array("d")
         for hour in self._hours.values():
-            whole.decisions += hour.decisions
-            whole.live += hour.live
-            whole.matching += hour.matching
-            whole.rollbacks += hour.rollbacks
-            whole.breaches += hour.breaches
-            whole.tri.extend(hour.tri)
+            values.extend(hour.tri)
         return WindowMetrics(
             window=self.window,
-            figures=whole.figures(),
+            figures=figures_of(counts, _median(values)),
+            oldest_us=self._oldest,
             newest_us=self._newest,
             skipped=skipped,
-            hours=tuple(HourMetrics(hour * HOUR_US, counts.figures()) for hour, counts in sorted(self._hours.items())),
+            hours=tuple(HourMetrics(hour * HOUR_US, tallied.figures()) for hour, tallied in sorted(self._hours.items())),
             span=span,
         )
 

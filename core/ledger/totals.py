@@ -13,7 +13,23 @@ from core.system.arrays import np
 
 _LIVE, _MATCHES_SHADOW = int(Flag.LIVE), int(Flag.MATCHES_SHADOW)
 _ROLLED_BACK, _ENGAGED = int(Flag.ROLLED_BACK), int(Flag.ENGAGED)
-_NOTHING = Counts(0, 0, 0, 0, 0)
+_ROLLBACK_KNOWN, _ANOMALY_KNOWN = int(Flag.ROLLBACK_KNOWN), int(Flag.ANOMALY_KNOWN)
+_R3_KNOWN, _BREACHING = 64, 128
+"""Bits that only count here: they depend on the cap, so that no column keeps them."""
+_COMBINATIONS = 256
+_BITS_OF = {
+    "live": _LIVE,
+    "matching": _MATCHES_SHADOW,
+    "rollbacks": _ROLLED_BACK,
+    "breaches": _BREACHING,
+    "rollbacks_known": _LIVE | _ROLLBACK_KNOWN,
+    "anomalies_known": _ANOMALY_KNOWN,
+    "engaged": _ENGAGED,
+    "r3_known": _R3_KNOWN,
+}
+"""Which bits an entry has to have for each count."""
+_HAS = np.array([[flags & bits == bits for flags in range(_COMBINATIONS)] for bits in _BITS_OF.values()], np.int64)
+_NOTHING = Counts()
 _GROWTH = 1 << 16
 
 
@@ -57,6 +73,7 @@ class Totals:
         self._first_hour = window.start_us // HOUR_US
         self._counts = [_NOTHING] * (window.end_us // HOUR_US - self._first_hour + 1)
         self._values = _Values()
+        self._oldest: int | None = None
         self._newest: int | None = None
         self._within_reach: bool | None = None
         self._before_any_date: list[Bytes] = []
@@ -69,7 +86,7 @@ class Totals:
     def add(self, columns: Columns) -> None:
         """Add the next part."""
         start, end = self.window.start_us, self.window.end_us
-        times, flags, tri = columns.t_us, columns.flags, columns.tri
+        times, tri = columns.t_us, columns.tri
         if len(columns.skipped_kind):
             self._add_skipped(columns)
         if not len(times):
@@ -78,33 +95,28 @@ class Totals:
             self._before_any_date.clear()
         self._within_reach = bool(times[-1] >= start)
         self._skipped["future"] += int(np.count_nonzero(times > end + FUTURE_US))
-        breaching = np.zeros(len(times), bool)
-        breaching[np.flatnonzero(flags & _ENGAGED)] = columns.r3 > self._fast_cap
+        flags = with_r3(columns, self._fast_cap)
         if times.min() < start or times.max() > end:
             inside = (times >= start) & (times <= end)
-            times, flags, tri, breaching = times[inside], flags[inside], tri[inside], breaching[inside]
+            times, flags, tri = times[inside], flags[inside], tri[inside]
         if not len(times):
             return
-        newest = int(times.max())
+        oldest, newest = int(times.min()), int(times.max())
+        self._oldest = oldest if self._oldest is None else min(self._oldest, oldest)
         self._newest = newest if self._newest is None else max(self._newest, newest)
         hours = times // HOUR_US - self._first_hour
         first, last = int(hours.min()), int(hours.max())
         if first == last:
-            self._add_hour(first, flags, tri, int(np.count_nonzero(breaching)))
+            self._add_hour(first, flags, tri)
             return
         for hour in range(first, last + 1):
             here = hours == hour
-            self._add_hour(hour, flags[here], tri[here], int(np.count_nonzero(breaching[here])))
+            self._add_hour(hour, flags[here], tri[here])
 
-    def _add_hour(self, hour: int, flags: Bytes, tri: Floats, breaches: int) -> None:
-        self._counts[hour] += Counts(
-            decisions=len(flags),
-            live=int(np.count_nonzero(flags & _LIVE)),
-            matching=int(np.count_nonzero(flags & _MATCHES_SHADOW)),
-            rollbacks=int(np.count_nonzero(flags & _ROLLED_BACK)),
-            breaches=breaches,
-        )
-        self._values.add(tri[~np.isnan(tri)], hour)
+    def _add_hour(self, hour: int, flags: Bytes, tri: Floats) -> None:
+        values = tri[~np.isnan(tri)]
+        self._counts[hour] += counts_of(flags, len(values))
+        self._values.add(values, hour)
 
     def result(self, span: LedgerSpan) -> WindowMetrics:
         """Return the figures of everything that was added. Uses the totals up."""
@@ -115,6 +127,7 @@ class Totals:
         return WindowMetrics(
             window=self.window,
             figures=figures_of(sum(self._counts, _NOTHING), median),
+            oldest_us=self._oldest,
             newest_us=self._newest,
             skipped=dict(self._skipped),
             hours=tuple(
@@ -136,6 +149,22 @@ class Totals:
     def _count_skipped(self, kinds: Bytes) -> None:
         self._skipped["malformed"] += int(np.count_nonzero(kinds == Kind.MALFORMED))
         self._skipped["undated"] += int(np.count_nonzero(kinds == Kind.UNDATED))
+
+
+def with_r3(columns: Columns, fast_cap: float) -> Bytes:
+    """Return the flags of each entry, and for one with an anomaly also what its R3 says against the cap."""
+    if not len(columns.r3):
+        return columns.flags
+    flags = columns.flags.copy()
+    says = np.where(np.isnan(columns.r3), 0, _R3_KNOWN) | np.where(columns.r3 > fast_cap, _BREACHING, 0)
+    flags[np.flatnonzero(flags & _ENGAGED)] |= says.astype(np.uint8)
+    return flags
+
+
+def counts_of(flags: Bytes, tri_known: int) -> Counts:
+    """Return what is counted over entries with these flags, as `with_r3` gives them, of which so many carry a TRI."""
+    counted = _HAS @ np.bincount(flags, minlength=_COMBINATIONS)
+    return Counts(decisions=len(flags), tri_known=tri_known, **dict(zip(_BITS_OF, counted.tolist(), strict=True)))
 
 
 def median_in_place(values: Floats) -> float | None:

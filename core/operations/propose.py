@@ -11,7 +11,7 @@ from core.actors import Actor, Approvable, Role
 from core.brake.lift import Unfrozen, lift
 from core.operations.apply import climb, step_down
 from core.operations.requests import Proposal, ask
-from core.operations.restore import chosen
+from core.operations.restore import chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.receipt import Action, Phase
 from core.rollout.approvals import Approval
@@ -59,6 +59,7 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
             stage_after=stage,
             pilot_after=facts.settings.pilot,
             settings_observed=dict(facts.settings.values),
+            router_seen=site.served_since(stage, now),
         )
         return Moved(site.journal.append(draft))
 
@@ -132,13 +133,14 @@ def unfreeze(
         return lift(site, state, decision, order, now)
 
 
-def restore(site: Target, order: Order, name: str) -> Asked | Refused:
+def restore(site: Target, order: Order, name: str, *, other_routes: bool = False) -> Asked | Refused:
     """Ask for a backup of the bandit's state to be put back. It always waits for somebody else's approval.
 
     Args:
         site: the target.
         order: who asks, why, and what set it off.
         name: of a backup in the list; it is compared, and never becomes a path.
+        other_routes: also if it has other routes than the newest valid backup.
 
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
@@ -152,10 +154,32 @@ def restore(site: Target, order: Order, name: str) -> Asked | Refused:
         facts = site.facts()
         if refusal := may_restore(facts.state):
             return Refused(refusal)
-        backup = chosen(site, name)
+        backup = chosen(site, name, other_routes=other_routes)
         if isinstance(backup, Refuse):
             return Refused(backup)
+        if refusal := router_in_the_way(site):
+            return Refused(refusal)
         return ask(site, facts, Proposal(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
+
+
+def reset_state(site: Target, order: Order) -> Asked | Refused:
+    """Ask for the bandit's state to be removed, so that the router begins anew (the runbook's last resort).
+
+    It always waits for somebody else's approval, and the state is kept as a backup before it goes.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    now = site.clock()
+    if Role.OPERATE not in order.actor.roles:
+        return Refused(not_allowed("ask for a reset of the bandit's state", "operators"))
+    with operation_lock(site.target.run_dir, "state reset", now):
+        if done := site.done_before(order.cause):
+            return Refused(done)
+        facts = site.facts()
+        if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
+            return Refused(refusal)
+        return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)
 
 
 def _standing(site: Target, facts: Facts, now: datetime) -> Preconditions:

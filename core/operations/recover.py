@@ -16,7 +16,7 @@ from core.operations.restore import settle_restore
 from core.receipts.chain import Sealed
 from core.receipts.evidence import RouterSighting
 from core.receipts.receipt import Action, Phase, Result
-from core.rollout.state import UnsettledIntent
+from core.rollout.state import STATE_CHANGES, UnsettledIntent
 from core.router.control import RouterSettings
 from core.router.marks import BrakeNote
 from core.system.logs import logger
@@ -168,7 +168,7 @@ def _settle(site: Target) -> Sealed | None:
     intent = site.journal.state().unsettled
     if intent is None:
         return None
-    if intent.action is Action.RESTORE:
+    if intent.action in STATE_CHANGES:
         return settle_restore(site, intent)
     settings = site.router.settings()
     decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))

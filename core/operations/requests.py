@@ -14,7 +14,7 @@ from core.brake.lift import Unfrozen, lift
 from core.errors import AnrError
 from core.gates.report import Report
 from core.operations.apply import climb
-from core.operations.restore import Restored, carry_out, chosen
+from core.operations.restore import Restored, carry_out, chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Ended, Moved, Refused, Signed
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Signature
@@ -135,7 +135,7 @@ def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | 
         match approval.action:
             case Approvable.PROMOTE:
                 return _approve_promotion(site, facts, approval, actor, now)
-            case Approvable.RESTORE:
+            case Approvable.RESTORE | Approvable.RESET:
                 return _approve_restore(site, facts, approval, actor, now)
             case Approvable.UNFREEZE:
                 signed = approval.signed(actor, now)
@@ -221,11 +221,15 @@ def _approve_promotion(
     return Moved(climb(site, facts, move, order, report, kept, done), report)
 
 
-def _approve_restore(site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime) -> Restored | Signed | Ended:
-    name, digest = approval.subject
-    backup = chosen(site, name, digest)
+def _approve_restore(
+    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime
+) -> Restored | Signed | Ended | Refused:
+    restores = approval.action is Approvable.RESTORE
+    backup = chosen(site, *approval.subject) if restores else nothing_to_reset(site)
     if isinstance(backup, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=backup.text)
+    if refusal := router_in_the_way(site):
+        return Refused(refusal, approval=approval)
     signed = approval.signed(actor, now)
     if signed.missing:
         return _sign(site, signed, now)

@@ -1,26 +1,34 @@
-"""Putting a backup of the bandit's state back, once it was approved, and settling one that died half-way.
+"""Putting a backup of the bandit's state back, or removing the state, once it was approved, and settling one that died half-way.
 
 The system comes up frozen and in a new epoch: from the intent's receipt on there is a hold, and every request from before it
-is void. The router is put in its safe settings first, and once more afterwards, so that it reads the state that was put back.
+is void. A running router keeps its models in memory and writes them over whatever is put in the file's place. So it is put in
+its safe settings, stopped, and started again on what was put there; then the file is looked at: what the router writes next
+tells from which state it goes on.
 
-Excluded: asking for it and approving it (core/operations/propose.py, core/operations/requests.py), and how a state is replaced
-(core/router/backups.py).
+Excluded: asking for it and approving it (core/operations/propose.py, core/operations/requests.py), how a state is replaced
+(core/router/backups.py), and what a state says (core/receipts/state_content.py).
 """
 
+import threading
+import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from core.actors import RECOVERY
-from core.errors import JournalError, StateFileError
+from core.errors import JournalError, ReloadFailed, StateFileError
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold, StateCopy
-from core.receipts.receipt import Action, Phase, Result
+from core.receipts.receipt import Action, Phase, Result, StateChange
+from core.receipts.state_content import StateSeen, listed, seen_after
 from core.rollout.approvals import Approval
 from core.rollout.refusals import Code, Refuse
 from core.rollout.state import UnsettledIntent
 from core.router.backups import Backup
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
+from core.router.presence import signs_of_life
 from core.system.logs import logger
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
@@ -29,16 +37,19 @@ from core.upkeep.backup import copy_of
 
 log = logger(__name__)
 
+_LOOK_SECONDS = 0.02
+"""How often the state file is looked at after the router was started: its first write says most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A restore was carried out or tried; the outcome receipt says how it ended. The rollout is frozen either way."""
+    """A restore or a reset was carried out or tried; the outcome receipt says how it ended. The rollout is frozen either way."""
 
     sealed: Sealed
 
     @property
     def applied(self) -> bool:
-        """Whether the state file is the backup's, also after the router was reloaded."""
+        """Whether the router was started on the state that was put there, and nothing contradicts that it goes on from it."""
         return self.sealed.receipt.result is Result.APPLIED
 
 
@@ -46,11 +57,18 @@ class Restored:
 class _Ending:
     result: Result
     note: str
+    change: StateChange = field(default_factory=StateChange)
     kept: StateCopy | None = None
 
 
-def chosen(site: Target, name: str, digest: str | None = None) -> Backup | Refuse:
+def chosen(site: Target, name: str, digest: str | None = None, *, other_routes: bool = True) -> Backup | Refuse:
     """Return the backup of that name if it can be restored, and if it is still the one with that digest.
+
+    Args:
+        site: the target.
+        name: of a backup in the list.
+        digest: SHA-256 of the bytes that were asked for; None if nobody asked yet.
+        other_routes: whether it may have learned about other routes than the newest valid backup.
 
     Raises:
         StateFileError: the backups cannot be listed.
@@ -63,22 +81,65 @@ def chosen(site: Target, name: str, digest: str | None = None) -> Backup | Refus
     if digest is not None and found.digest != digest:
         text = f"{found.name} is not the file that was asked for: its bytes have changed. Nothing was changed."
         return Refuse(Code.BACKUP_INVALID, text)
+    newest = None if other_routes else site.backups.newest_valid()
+    routes, usual = site.backups.routes_of(found), None if newest is None else site.backups.routes_of(newest)
+    if newest is not None and routes != usual and routes is not None and usual is not None:
+        text = (
+            f"{found.name} has the routes {listed(routes)}, but the newest backup {newest.name} has {listed(usual)}: a router "
+            "with those may not be able to use it. Nothing was changed; say `--other-routes` if it is meant."
+        )
+        return Refuse(Code.OTHER_ROUTES, text)
     return found
 
 
-def carry_out(site: Target, facts: Facts, backup: Backup, order: Order, approval: Approval | None = None) -> Restored:
-    """Put a backup back: freeze, keep the present state, replace it, reload. The caller holds the lock and has decided so.
+def nothing_to_reset(site: Target) -> Refuse | None:
+    """Say that there is no state that could be removed, or None if there is."""
+    if site.target.state_file.exists():
+        return None
+    text = f"There is no state {site.target.state_file}: the router begins anew as it is. Nothing was changed."
+    return Refuse(Code.STATE_MISSING, text)
+
+
+def router_in_the_way(site: Target) -> Refuse | None:
+    """Say why the state cannot be exchanged: the router can neither be stopped from here nor is it seen to be down."""
+    target = site.target
+    if target.stop_command and target.start_command:
+        return None
+    alive = signs_of_life(target)
+    if alive is None:
+        return None
+    text = (
+        "A running router keeps its models in memory and writes them over whatever is put in the state file's place, and "
+        f"`target.stop_command` and `target.start_command` are not both set. It is not seen to be down either: {alive}. Nothing "
+        "was changed; set both commands, or stop the router by hand and ask again after a minute."
+    )
+    return Refuse(Code.ROUTER_RUNS, text)
+
+
+def carry_out(site: Target, facts: Facts, backup: Backup | None, order: Order, approval: Approval | None = None) -> Restored:
+    """Put a backup back, or remove the state: freeze, stop the router, exchange, start it, look.
+
+    The caller holds the lock and has decided so.
+
+    Args:
+        site: the target.
+        facts: what was so when it was decided.
+        backup: what is put back; None if the state is reset.
+        order: who wants it, and why.
+        approval: by whom it was approved.
 
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
     now = site.clock()
-    reason = clean_text(f"state restored from {backup.name}: {order.reason}".removesuffix(": "))
+    action = Action.RESET if backup is None else Action.RESTORE
+    what = "state reset" if backup is None else f"state restored from {backup.name}"
+    reason = clean_text(f"{what}: {order.reason}".removesuffix(": "))
     hold = Hold(id=order.operation, actor=order.actor, reason=reason, since=now)
     intent = site.draft(
         operation=order.operation,
         ts=now,
-        action=Action.RESTORE,
+        action=action,
         phase=Phase.INTENT,
         actor=order.actor,
         reason=clean_text(order.reason),
@@ -90,7 +151,7 @@ def carry_out(site: Target, facts: Facts, backup: Backup, order: Order, approval
         approval_id=approval.id if approval else None,
         approvals=approval.signatures if approval else (),
         settings_written=dict(SAFE_SETTINGS),
-        restored=copy_of(backup),
+        restored=copy_of(backup) if backup else None,
     )
     site.journal.append(intent, approval)
     note = BrakeNote(id=hold.id, action=Action.FREEZE, actor=hold.actor, reason=reason, cause=None, at=now, recorded=True)
@@ -98,36 +159,156 @@ def carry_out(site: Target, facts: Facts, backup: Backup, order: Order, approval
         site.brake.engage(note)
     except OSError:
         log.exception("the mark of hold %s could not be written; recover tries again", hold.id)
-    return Restored(_record(site, intent.operation, order, facts.state.stage, copy_of(backup), _replaced(site, backup)))
+    ending = _exchanged(site, backup)
+    outcome = _Outcome(action, order.operation, facts.state.stage, intent.restored)
+    return Restored(_record(site, outcome, order, ending))
 
 
-def _replaced(site: Target, backup: Backup) -> _Ending:
+def _exchanged(site: Target, backup: Backup | None) -> _Ending:
+    """Make the router safe, stop it, exchange the state, start it, and look; after a stop there is always a start."""
     if problems := site.router.make_safe():
         text = "The router could not be put in its safe settings, so its state was left alone."
         return _Ending(Result.NOT_APPLIED, " ".join((text, *problems)))
+    if refusal := router_in_the_way(site):
+        return _Ending(Result.NOT_APPLIED, refusal.text)
     try:
-        kept = site.backups.put_back(backup, site.clock()).kept
+        first = site.backups.keep_present(site.clock())  # a router that is stopped in the middle of a write leaves half a state
     except StateFileError as error:
         return _Ending(Result.NOT_APPLIED, str(error))
-    return _looked_at(site, copy_of(backup), kept=copy_of(kept) if kept else None)
-
-
-def _looked_at(site: Target, wanted: StateCopy, *, kept: StateCopy | None = None) -> _Ending:
-    """Reload the router in its safe settings, and say whether its state is then the one that was put back."""
-    problems = site.router.make_safe()
+    if not (site.target.stop_command and site.target.start_command):
+        return _exchanged_while_down(site, backup, first)
     try:
-        there = site.backups.state_digest() == wanted.digest
+        site.router.stop()
+        kept = _put(site, backup, first)
+    except ReloadFailed as error:
+        text = f"The router could not be stopped, so its state was left alone. {error}"
+        return _Ending(Result.NOT_APPLIED, " ".join((text, *_started(site))), kept=_copy(first))
     except StateFileError as error:
-        return _Ending(Result.UNKNOWN, str(error), kept)
-    if not there:
-        text = "The state file was written again after it was replaced: the router may have kept its old state. Look at it."
-        return _Ending(Result.UNKNOWN, " ".join((text, *problems)), kept)
-    text = "" if not problems else "The state was replaced, but the router could not be reloaded to read it."
-    return _Ending(Result.UNKNOWN if problems else Result.APPLIED, " ".join((text, *problems)).strip(), kept)
+        return _Ending(Result.NOT_APPLIED, " ".join((str(error), *_started(site))), kept=_copy(first))
+    except BaseException:  # not foreseen; but whatever it is, the router is not left down
+        _started(site)
+        raise
+    return _started_on(site, backup, kept)
+
+
+def _exchanged_while_down(site: Target, backup: Backup | None, first: Backup | None) -> _Ending:
+    try:
+        kept = _put(site, backup, first)
+    except StateFileError as error:
+        return _Ending(Result.NOT_APPLIED, str(error), kept=_copy(first))
+    text = (
+        "The router was seen to be down, and cannot be started from here: it was not seen to read its state. Start it, and see "
+        "with `anr doctor` that it learns."
+    )
+    return _Ending(Result.UNKNOWN, text, StateChange(written=True), _copy(kept))
+
+
+def _put(site: Target, backup: Backup | None, first: Backup | None) -> Backup | None:
+    if backup is None:
+        return site.backups.remove(site.clock(), first).kept
+    return site.backups.put_back(backup, site.clock(), first).kept
+
+
+def _started_on(site: Target, backup: Backup | None, before: Backup | None) -> _Ending:
+    """Start the router on the state that was put there, and say what its file shows then."""
+    put, had = _bytes(site, backup), _bytes(site, before)
+    with _first_write(site, put) as written:
+        problems = _started(site)
+        if problems:
+            text = "The state was exchanged, but the router could not be started on it. Start it by hand."
+            return _Ending(Result.UNKNOWN, " ".join((text, *problems)), StateChange(written=True), _copy(before))
+        written.wait(site.target.observe_timeout_s)
+    try:
+        shown = written.found if written.seen.is_set() else site.backups.present()
+    except StateFileError as error:
+        change = StateChange(written=True, restarted=True, seen=StateSeen.UNCLEAR)
+        return _Ending(Result.UNKNOWN, str(error), change, _copy(before))
+    seen = seen_after(shown, put, had)
+    change = StateChange(written=True, restarted=True, seen=seen)
+    return _Ending(_RESULTS[seen], _TEXTS[seen], change, _copy(before))
+
+
+_RESULTS = {
+    StateSeen.CONTINUED: Result.APPLIED,
+    StateSeen.UNCHANGED: Result.APPLIED,
+    StateSeen.OVERWRITTEN: Result.UNKNOWN,
+    StateSeen.UNCLEAR: Result.UNKNOWN,
+}
+_TEXTS = {
+    StateSeen.CONTINUED: "The router was restarted, and what it has written since goes on from there.",
+    StateSeen.UNCHANGED: "The router was restarted; it has not written its state since, which is as it was put there.",
+    StateSeen.OVERWRITTEN: "The state file was written again after it was replaced, and not from there: the router may have "
+    "kept its old state. See whether `stop_command` really ends it, then ask again.",
+    StateSeen.UNCLEAR: "The state file was written again after it was replaced, and nobody can tell from which state the router "
+    "went on. Look at it.",
+}
+
+
+def _started(site: Target) -> tuple[str, ...]:
+    """Start the router, and say what went wrong."""
+    try:
+        site.router.start()
+    except ReloadFailed as error:
+        return (str(error),)
+    return ()
+
+
+class _FirstWrite:
+    """What the state file said when it first differed from what was put there: later the two states may look alike."""
+
+    def __init__(self) -> None:
+        self.seen = threading.Event()
+        self.over = threading.Event()
+        self.found: bytes | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the first write, so long at most."""
+        self.seen.wait(seconds)
+
+    def watch(self, site: Target, put: bytes | None) -> None:
+        """Look until it differs or the watch is over."""
+        while not self.over.is_set():
+            try:
+                shown = site.backups.present()
+            except StateFileError as error:
+                log.info("the state cannot be looked at now: %s", error)
+            else:
+                if shown is not None and shown != put:
+                    self.found = shown
+                    self.seen.set()
+                    return
+            time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _first_write(site: Target, put: bytes | None) -> Iterator[_FirstWrite]:
+    first = _FirstWrite()
+    watching = threading.Thread(target=first.watch, args=(site, put), name="anr-first-write")
+    watching.start()
+    try:
+        yield first
+    finally:
+        first.over.set()
+        watching.join()
+
+
+def _bytes(site: Target, backup: Backup | None) -> bytes | None:
+    """Return the bytes of a backup; None if there is none, or if they are not those of a state."""
+    try:
+        return None if backup is None else site.backups.bytes_of(backup)
+    except (StateFileError, OSError):
+        return None
+
+
+def _copy(backup: Backup | None) -> StateCopy | None:
+    return None if backup is None else copy_of(backup)
 
 
 def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
-    """Find out how a restore that died half-way ended, and record it. The rollout is frozen since its intent.
+    """Find out how a restore or a reset that died half-way ended, and record it. The rollout is frozen since its intent.
+
+    The router may have been stopped: it is started again, on the state that there is, in its safe settings. Nothing is
+    exchanged any more: an approval must not take effect hours later.
 
     Raises:
         JournalError: it could not be recorded; it still blocks every promotion.
@@ -135,44 +316,95 @@ def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
     wanted = next(
         (one.receipt.restored for one in site.journal.of_operation(intent.operation) if one.receipt.seq == intent.seq), None
     )
-    if wanted is None:
+    if wanted is None and intent.action is Action.RESTORE:
         raise JournalError(f"Receipt #{intent.seq} does not say what was to be restored. Run `anr verify`.")
+    restarted, problems = _restarted(site)
+    ending = _as_found(site, wanted, intent)
+    change = ending.change.model_copy(update={"restarted": restarted})
+    result = Result.UNKNOWN if problems and ending.result is Result.APPLIED else ending.result
+    started = "The router was started again in its safe settings." if restarted else ""
+    note = " ".join(filter(None, (ending.note, started, *problems)))
+    outcome = _Outcome(intent.action, intent.operation, intent.from_stage, wanted)
+    return _record(
+        site, outcome, Order(RECOVERY, operation=intent.operation), replace(ending, result=result, note=note, change=change)
+    )
+
+
+def _restarted(site: Target) -> tuple[bool, tuple[str, ...]]:
+    """Make the router safe and start it anew; say whether it was, and what went wrong."""
     problems = site.router.make_safe()
+    if not (site.target.stop_command and site.target.start_command):
+        return False, problems
     try:
-        there = site.backups.state_digest() == wanted.digest
+        site.router.stop()
+    except ReloadFailed as error:
+        log.warning("the router could not be stopped, perhaps because it was: %s", error)
+    failed = _started(site)
+    return not failed, (*problems, *(f"The router could not be started; start it by hand. {text}" for text in failed))
+
+
+def _as_found(site: Target, wanted: StateCopy | None, intent: UnsettledIntent) -> _Ending:
+    """Say from the state file, and from the copy of the state before, whether a state had been exchanged."""
+    receipts = (one.receipt for one in site.journal.receipts())
+    earlier = {receipt.backup.name for receipt in receipts if receipt.backup and receipt.seq < intent.seq}
+    if wanted is not None:
+        earlier.add(wanted.name)
+    try:
+        shown = site.backups.present()
+        backups = site.backups.found()
     except StateFileError as error:
-        ending = _Ending(Result.UNKNOWN, str(error))
-    else:
-        if there:
-            text = "The state had been replaced; the router was reloaded."
-            ending = _Ending(Result.UNKNOWN if problems else Result.APPLIED, " ".join((text, *problems)))
-        else:
-            text = (
-                "The state file is not the backup's: it was not replaced, or was written again since. Ask again if it is wanted."
-            )
-            ending = _Ending(Result.NOT_APPLIED, " ".join((text, *problems)))
-    return _record(site, intent.operation, Order(RECOVERY, operation=intent.operation), intent.from_stage, wanted, ending)
+        return _Ending(Result.UNKNOWN, str(error))
+    since = intent.since.replace(microsecond=0)  # a backup's name says no more
+    kept = [one for one in backups if one.made_at >= since and one.name not in earlier]
+    before = kept[-1] if kept else None
+    put = _bytes(site, next((one for one in backups if wanted and (one.name, one.digest) == (wanted.name, wanted.digest)), None))
+    copy = _copy(before)
+    if wanted is not None and put is None:
+        return _Ending(Result.UNKNOWN, f"The backup {wanted.name} is no longer what it was; nobody can say what the state is.")
+    had = _bytes(site, before)
+    # without a copy from before nothing was exchanged yet, unless there was no state
+    seen = StateSeen.OVERWRITTEN if shown != put and had is None else seen_after(shown, put, had)
+    there = "The state had been exchanged." if wanted else "The state had been removed."
+    match seen:
+        case StateSeen.UNCHANGED | StateSeen.CONTINUED:
+            return _Ending(Result.APPLIED, there, StateChange(written=True, seen=seen), copy)
+        case StateSeen.OVERWRITTEN:
+            text = "The state file is not what was to be put there: it was not replaced, or was written again since. Ask again."
+            return _Ending(Result.NOT_APPLIED, text, StateChange(seen=seen), copy)
+        case _:
+            return _Ending(Result.UNKNOWN, "Nobody can tell from the state file whether it was exchanged.", kept=copy)
 
 
-def _record(site: Target, operation: str, order: Order, stage_before: int | None, wanted: StateCopy, ending: _Ending) -> Sealed:
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Of which operation an outcome is recorded."""
+
+    action: Action
+    operation: str
+    stage_before: int | None
+    wanted: StateCopy | None
+
+
+def _record(site: Target, outcome: _Outcome, order: Order, ending: _Ending) -> Sealed:
     settings, unreadable = observed(site)
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
     return site.journal.append(
         site.draft(
             id=uuid.uuid4().hex,
-            operation=operation,
+            operation=outcome.operation,
             ts=site.clock(),
-            action=Action.RESTORE,
+            action=outcome.action,
             phase=Phase.OUTCOME,
             actor=order.actor,
             reason=clean_text(order.reason),
             note=clean_text(f"{ending.note} {unreadable or ''}"),
             result=ending.result,
-            stage_before=stage_before,
+            stage_before=outcome.stage_before,
             stage_after=0 if safe else (settings.stage if settings else None),
             pilot_after=settings.pilot if settings else None,
             settings_observed=dict(settings.values) if settings else None,
             backup=ending.kept,
-            restored=wanted,
+            restored=outcome.wanted,
+            state_change=ending.change,
         ),
     )

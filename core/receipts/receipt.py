@@ -4,6 +4,7 @@ Pure. Excluded: where receipts are kept (core/journal/journal.py). The chain is 
 digest of the entry before them: an altered, removed or swapped receipt no longer fits its neighbours.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
@@ -15,6 +16,9 @@ from core.alerts.payload import AlertFacts
 from core.canonical import Moment
 from core.gates.report import Gate
 from core.receipts.evidence import BreakGlass, Checkpoint, Deleted, Hold, LedgerArchive, RouterSighting, Signature, StateCopy
+from core.receipts.state_content import StateSeen
+
+_FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
 
 
 class Action(StrEnum):
@@ -46,6 +50,11 @@ class Action(StrEnum):
     GUARD = "guard"
     BACKUP = "backup"
     RESTORE = "restore"
+    RESET = "reset"
+    """The bandit's state was removed, so that the router begins anew."""
+    ADOPT = "adopt"
+    """A backup that somebody else made was taken on."""
+    DRILL = "drill"
     PRUNE = "prune"
     ARCHIVE = "archive"
     PREFLIGHT = "preflight"
@@ -54,6 +63,15 @@ class Action(StrEnum):
     ALERT = "alert"
     ACKNOWLEDGE = "acknowledge"
     SILENCE = "silence"
+
+
+def number_in_name(file_name: str) -> int | None:
+    """Return the number of the receipt whose file has this name; None if no receipt of ours can have it.
+
+    Sites that ran the old scripts have `anr_YYYYMMDD_HHMMSS.json` in the same folder: those are not ours.
+    """
+    found = _FILE_NAME.fullmatch(file_name)
+    return None if found is None else int(found[1])
 
 
 class Phase(StrEnum):
@@ -74,6 +92,22 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+class StateChange(BaseModel):
+    """What became of a state that was to be put in another's place, as three facts.
+
+    Attributes:
+        written: the state file was replaced or removed, and read back.
+        restarted: the router was stopped before it and started after it.
+        seen: what the state file showed after the start; None if nobody looked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    written: bool = False
+    restarted: bool = False
+    seen: StateSeen | None = None
+
+
 class Draft(BaseModel):
     """What an operation has to say; the journal adds number and predecessor when it is recorded.
 
@@ -91,6 +125,7 @@ class Draft(BaseModel):
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
         backup: the copy of the bandit's state that was made.
         restored: the copy that was put back, or is meant to be.
+        state_change: of a restore or a reset, what became of the state.
         archived: the months that were moved out of the ledger.
         deleted: the files that retention removed.
         checkpoint: what stands for the receipts that were pruned.
@@ -128,6 +163,7 @@ class Draft(BaseModel):
     late: bool = False
     backup: StateCopy | None = None
     restored: StateCopy | None = None
+    state_change: StateChange | None = None
     archived: tuple[LedgerArchive, ...] = ()
     deleted: Deleted | None = None
     checkpoint: Checkpoint | None = None

@@ -76,12 +76,19 @@ class Approval(BaseModel):
             return f"{self.from_stage} → {self.to_stage} % of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
             return f"restore {self.subject[0]} (sha256 {self.subject[1][:12]}…)"
+        if self.action is Approvable.RESET:
+            return "reset the bandit's state: what it has learned is forgotten"
         if self.action is Approvable.UNFREEZE:
             return f"lift {len(self.subject)} hold(s): {', '.join(hold_id[:8] for hold_id in self.subject)}"
         about = ", ".join(self.subject)
         if self.action in BRAKES:
             return f"{'freeze' if self.action is Approvable.FREEZE else 'roll back'}{f' for {about}' if about else ''}"
         return f"{self.action} {about}".rstrip()
+
+    @property
+    def asked_with(self) -> str:
+        """The command with which it is asked for."""
+        return "state reset" if self.action is Approvable.RESET else str(self.action)
 
     @property
     def missing(self) -> int:
@@ -107,7 +114,7 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
         return Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}. Nothing was changed.")
     if now >= approval.expires_at:
         return Refuse(
-            Code.APPROVAL_EXPIRED, f"This request has expired. Nothing was changed; ask again with `{approval.action}`."
+            Code.APPROVAL_EXPIRED, f"This request has expired. Nothing was changed; ask again with `{approval.asked_with}`."
         )
     return None
 
@@ -174,9 +181,9 @@ def still_true(approval: Approval, state: RolloutState, policy_digest: str) -> R
     if state.epoch != approval.epoch:
         return Refuse(
             Code.APPROVAL_STALE,
-            "The bandit's state was restored after this request was made, which voids it. Nothing was done; ask again.",
+            "The bandit's state was reset or restored after this request was made, which voids it. Nothing was done; ask again.",
         )
-    if approval.action is Approvable.RESTORE:
+    if approval.action in {Approvable.RESTORE, Approvable.RESET}:
         return may_restore(state)  # further holds since then are no reason against it: it freezes anyway
     if approval.action is Approvable.UNFREEZE:
         return _still_held(approval, state)

@@ -14,7 +14,6 @@ from core.actors import SCHEDULER, Actor, ActorKind, Role
 from core.canonical import rfc3339
 from core.gates.policy import GateName
 from core.rollout.decisions import Preconditions, obstacles
-from core.rollout.ladder import soak_of
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode
 from core.text import spoken
@@ -106,8 +105,13 @@ def _blockers_of(refuse: Refuse, standing: Preconditions, approvers: frozenset[s
                 text = f"Gate {gate.name} says {gate.verdict}: {gate.reason}"
                 yield Blocker(refuse.code, text, *_GATES[gate.name])
         case Code.SOAKING:
-            soak = soak_of(state, standing.soak_hours)
-            yield Blocker(refuse.code, refuse.text, "time", "wait", soak.ends if soak else None)
+            soak = standing.soak
+            if soak is not None and soak.killed:
+                yield Blocker(
+                    refuse.code, refuse.text, "operators", "let the router observe again: ENABLED=1, PILOT=0.00, KILL=0"
+                )
+            else:
+                yield Blocker(refuse.code, refuse.text, "time", "wait", soak.ends if soak else None)
         case _:
             owner, lift = _owner_and_lift(refuse.code, standing, approvers)
             yield Blocker(refuse.code, refuse.text, owner, lift, scheduled_only=refuse.code in _ONLY_SCHEDULED)
@@ -149,6 +153,8 @@ _GATES: dict[GateName, tuple[str, str]] = {
     GateName.FAST_CAP: ("the router's team", "find out why R3 was above its cap, and wait until that has left the window"),
     GateName.SLOTS: ("whoever runs the slots", "make every critical slot healthy"),
     GateName.DECISIONS: ("the router's traffic", "wait for more decisions"),
+    GateName.READING: ("whoever runs the router", "find out what writes lines that cannot be counted"),
+    GateName.SPAN: ("whoever runs the router", "keep the rotated ledgers beside the ledger, or wait until it reaches back"),
     GateName.FRESHNESS: ("whoever runs the router", "see whether the router runs and writes its ledger"),
     GateName.ALERT_PATH: ("whoever runs Alertmanager", "see why the Watchdog alert does not reach the bot's webhook"),
 }

@@ -11,7 +11,7 @@ from typing import overload
 
 from core.actors import Actor, Role
 from core.gates.report import GateReport
-from core.rollout.ladder import next_stage, soak_of
+from core.rollout.ladder import Soak, next_stage, soak_of
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.rollout.state import RolloutState
 
@@ -128,6 +128,7 @@ class Preconditions:
         drift: how the router differs from the journal, or None if it does not.
         brake_marks: ids of the brakes whose marks are on disk: freezes, and whatever the journal does not have yet.
         soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
+        pilot_untold: whether the running router serves live traffic and its ledger never says how much.
         approvers_set: whether the settings name anybody who could approve.
         schedule_promotes: whether the settings let the scheduled run promote or ask.
         veto: who skipped the scheduled run that this is about; None if nobody did.
@@ -141,11 +142,17 @@ class Preconditions:
     drift: str | None = None
     brake_marks: Sequence[str] = ()
     soak_hours: Mapping[int, float] = field(default_factory=dict)
+    pilot_untold: bool = False
     approvers_set: bool = True
     schedule_promotes: bool = True
     veto: Veto | None = None
     waiting: Sequence[str] = ()
     gates: GateReport | None = None
+
+    @property
+    def soak(self) -> Soak | None:
+        """The soak of the present stage; None where no stage is known."""
+        return soak_of(self.state, self.soak_hours, pilot_untold=self.pilot_untold)
 
 
 def obstacles(standing: Preconditions, actor: Actor) -> tuple[Refuse, ...]:
@@ -260,20 +267,23 @@ def _skipped(veto: Veto) -> Refuse:
 
 
 def _soaking(standing: Preconditions) -> Iterator[Refuse]:
-    soak = soak_of(standing.state, standing.soak_hours)
+    soak = standing.soak
     if soak is None or soak.is_over(standing.now) or next_stage(soak.stage, standing.stages) is None:
         return
     asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
-    if soak.ends is None:
+    if soak.killed:
+        text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; the soak begins once KILL is lifted."
+    elif soak.ends is None:
         text = f"{asked}, and the running router was not seen to serve it yet. Nothing was changed; the soak begins when it is."
     else:
         left = (soak.ends - standing.now).total_seconds() / 3600
-        text = f"{asked}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
+        since = ", counted from when it was written, for the ledger does not say the pilot" if soak.from_write else ""
+        text = f"{asked}{since}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
     yield Refuse(Code.SOAKING, text)
 
 
 def may_restore(state: RolloutState) -> Refuse | None:
-    """Say why the bandit's state may not be put back now, or None if it may: also while the rollout is frozen."""
+    """Say why the bandit's state may not be put back or reset now, or None if it may: also while the rollout is frozen."""
     if state.unsettled:
         text = f"Operation #{state.unsettled.seq} has no known outcome. Nothing was changed; `anr recover` settles it."
         return Refuse(Code.UNSETTLED, text)

@@ -23,11 +23,15 @@ class Soak:
         stage: percent of live traffic.
         hours: how long.
         begun: when the running router was first seen to serve the stage; None if it was not seen yet.
+        from_write: whether it is counted from when the stage was written, because the ledger does not say the pilot.
+        killed: whether KILL stands, under which nothing counts.
     """
 
     stage: int
     hours: float
     begun: datetime | None
+    from_write: bool = False
+    killed: bool = False
 
     @property
     def ends(self) -> datetime | None:
@@ -39,13 +43,26 @@ class Soak:
         return self.hours == 0 or (self.ends is not None and now >= self.ends)
 
 
-def soak_of(state: RolloutState, soak_hours: Mapping[int, float]) -> Soak | None:
+def soak_of(state: RolloutState, soak_hours: Mapping[int, float], *, pilot_untold: bool = False) -> Soak | None:
     """Return the soak of the present stage; None where no stage is known.
 
-    It is counted from the observed start. At stage 0 no decision is live, so that nothing can be observed: there it is
-    counted from the receipt.
+    It is counted from the observed start. Where the ledger does not say the pilot it is counted from the receipt: from when the
+    stage was written and the router restarted. So it is at stage 0, where no decision is live, or from what the ledger showed
+    before the journal began; what was learned under KILL does not count there.
+
+    Args:
+        state: what the receipts add up to.
+        soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
+        pilot_untold: whether the running router serves live traffic and its ledger never says how much.
     """
     if state.stage is None:
         return None
-    begun = state.since if state.stage == 0 else state.observed_since
-    return Soak(state.stage, soak_hours.get(state.stage, 0), begun)
+    hours = soak_hours.get(state.stage, 0)
+    if state.stage == 0:
+        begun = min((at for at in (state.since, state.observed_since) if at is not None), default=None)
+        if begun is not None and state.unkilled is not None:
+            begun = max(begun, state.unkilled)
+        return Soak(0, hours, None if state.killed else begun, killed=state.killed)
+    if state.observed_since is None and pilot_untold:
+        return Soak(state.stage, hours, state.since, from_write=True)
+    return Soak(state.stage, hours, state.observed_since)

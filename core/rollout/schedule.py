@@ -32,6 +32,10 @@ class Schedule(BaseModel):
         le=720,
         description="how long before the daily run it is announced what the run will do, in minutes; 0 for never",
     )
+    drill: bool = Field(
+        default=False,
+        description="whether the safety nets are tried out once in each week, as `anr drill` does",
+    )
     promotion: PromotionMode = Field(
         PromotionMode.AUTO,
         description="what the daily run does with a GO: `auto` promotes, `approve` asks for an approval, `off` only reports",

@@ -4,7 +4,7 @@ Pure. Excluded: where receipts are kept, and what the router really has (core/ro
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -78,6 +78,7 @@ class RolloutState(BaseModel):
         drift: the difference between router and journal that was alarmed; None if there is none.
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
         unreviewed: the last break-glass, until somebody else has reviewed it.
+        unkilled: when KILL was lifted last; what was learned before, under KILL, does not count.
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
     """
 
@@ -97,6 +98,12 @@ class RolloutState(BaseModel):
     epoch: int = 0
     unreviewed: BrokenGlass | None = None
     resolved: tuple[str, ...] = ()
+    unkilled: Moment | None = None
+
+    @property
+    def killed(self) -> bool:
+        """Whether KILL stands in the router's settings, so that only R4 learns."""
+        return _kills(self.settings)
 
     @property
     def frozen(self) -> bool:
@@ -128,7 +135,10 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
     return current
 
 
-_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER, Action.RESTORE})
+_BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
+STATE_CHANGES = frozenset({Action.RESTORE, Action.RESET})
+"""What puts another state, or none, in the place of the bandit's."""
+_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER}) | STATE_CHANGES
 _AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT})
 """They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
 comes after the brake no longer counts."""
@@ -142,6 +152,8 @@ _WITHOUT_EFFECT = frozenset(
         Action.DAILY,
         Action.GUARD,
         Action.BACKUP,
+        Action.ADOPT,
+        Action.DRILL,
         Action.PRUNE,
         Action.ARCHIVE,
         Action.PREFLIGHT,
@@ -163,13 +175,13 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
         return state.model_copy(update=_begun(state, receipt))
     change: dict[str, object] = {"revision": receipt.seq}
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
-    restoring = state.unsettled is not None and state.unsettled.action is Action.RESTORE
+    restoring = state.unsettled is not None and state.unsettled.action in STATE_CHANGES
     if own_intent or receipt.action in _AT_ONCE:
-        change["settings"] = _read_back(receipt, state.settings)
+        change |= _settings_after(receipt, state)
         if own_intent or not restoring:  # a brake says nothing about the bandit's state
             change["unsettled"] = None
         if receipt.stage_after != state.stage or receipt.action in _AT_ONCE | {Action.REAPPLY}:
-            observed = _observed_since(receipt, state.unsettled.since if state.unsettled else receipt.ts)
+            observed = _observed_since(receipt, _earliest_sighting(receipt, state))
             change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
             change["observed_since"] = observed
     lifted = set(receipt.holds_lifted)
@@ -189,7 +201,7 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
 
 def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
     begun: dict[str, object] = {"revision": receipt.seq, "unsettled": _intent(receipt)}
-    if receipt.action is Action.RESTORE:  # frozen, and in its new epoch, from its intent on: it may die at any moment
+    if receipt.action in STATE_CHANGES:  # frozen, and in its new epoch, from its intent on: it may die at any moment
         added = {hold.id for hold in receipt.holds_added}
         kept = (hold for hold in state.holds if hold.id not in added)
         begun |= {"epoch": state.epoch + 1, "holds": (*kept, *receipt.holds_added), "person_required": True}
@@ -218,6 +230,13 @@ def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
             return {"drift": None}
 
 
+def _earliest_sighting(receipt: Receipt, state: RolloutState) -> datetime:
+    """From when on a sighting counts: what the ledger shows before the journal begins was served by the same router."""
+    if receipt.action is Action.INIT:
+        return _BEFORE_EVERYTHING
+    return state.unsettled.since if state.unsettled else receipt.ts
+
+
 def _observed_since(receipt: Receipt, begun: datetime) -> datetime | None:
     seen = receipt.router_seen
     shows = seen is not None and receipt.stage_after is not None and seen.shows(receipt.stage_after)
@@ -230,6 +249,16 @@ def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[st
         return before
     braked = receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result is Result.APPLIED
     return {**receipt.settings_observed, **((receipt.settings_written or {}) if braked else {})}
+
+
+def _settings_after(receipt: Receipt, state: RolloutState) -> dict[str, object]:
+    settings = _read_back(receipt, state.settings)
+    lifted = state.killed and not _kills(settings)
+    return {"settings": settings, "unkilled": receipt.ts if lifted else state.unkilled}
+
+
+def _kills(settings: Mapping[str, str] | None) -> bool:
+    return settings is not None and settings.get("NOVA_ANR_KILL", "0") != "0"
 
 
 def _broken(receipt: Receipt) -> BrokenGlass:

@@ -17,11 +17,12 @@ from typing import IO
 
 from core.errors import AnrError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.gates.report import SlotsHealth
-from core.router.envfile import settings_in, with_settings
+from core.router.access import Rehearsal, may_read, owner_of, rehearse, rewrite
+from core.router.envfile import decoded, misread, refused_by_docker, settings_in, with_settings
 from core.router.health import slots_of
 from core.router.marks import Brake, BrakeReading
 from core.settings.target import TargetSettings
-from core.system.files import WrittenUnsynced, read_bounded, write_durably
+from core.system.files import WrittenUnsynced, create_durably, make_folder, read_bounded
 from core.system.logs import logger
 from core.text import clean_text
 
@@ -29,6 +30,7 @@ log = logger(__name__)
 
 SAFE_SETTINGS: Mapping[str, str] = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
 """What a rollback writes: the guardrail route R4 is forced, ANR is off (runbook: `anr-pilot.ps1 -Rollback`)."""
+_OURS = "NOVA_ANR_"
 _SAFE_WRITES = 3
 """How often the safe settings are written when they do not stand: a promotion that looked before the brake writes once."""
 _MAX_SETTINGS_BYTES = 1 << 20
@@ -48,7 +50,7 @@ def settings_for(stage: int, fast_cap: float) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RouterSettings:
-    """The `NOVA_…` settings as the file has them."""
+    """The `NOVA_ANR_…` settings as the file has them: no other, which may be secrets, gets into receipts."""
 
     values: Mapping[str, str]
 
@@ -80,6 +82,21 @@ class RouterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsTrial:
+    """What came of trying beforehand whether the settings can be written, and read by whoever reads them.
+
+    Attributes:
+        problem: why they could not, a sentence; None if they could.
+        warnings: what somebody should see to although they could, each a sentence.
+        remarks: what is worth knowing, each a sentence.
+    """
+
+    problem: str | None
+    warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What came of writing settings: what the file says now, and whether a brake came in between."""
 
@@ -93,6 +110,7 @@ class Router:
     def __init__(self, target: TargetSettings, brake: Brake) -> None:
         self._target = target
         self._brake = brake
+        self._remarks: tuple[str, ...] = ()
         self._left: tuple[int, ...] | None = None
         self._left_at = 0.0
 
@@ -102,10 +120,7 @@ class Router:
         Raises:
             SettingsFileError: it is missing, unreadable, too long or not a dotenv file.
         """
-        return self._understood(self._text())
-
-    def _understood(self, text: str) -> RouterSettings:
-        values, wrong = settings_in(text)
+        values, wrong = settings_in(self._text())
         if wrong is not None:
             raise SettingsFileError(
                 f"Line {wrong} of {self._target.settings_file} is not KEY=value. Nothing was changed; correct the file.",
@@ -126,10 +141,12 @@ class Router:
         wanted = settings_for(stage, self._target.gates.fast_cap)
         if self._brake.read() != since:
             return Written(self.settings(), overtaken=True)
-        text = self._text()
-        self._understood(text)  # a file that cannot be understood is not written beside
+        self.settings()  # a file that cannot be understood is not written beside
         self._refuse_read_only()
-        self._write(with_settings(text, wanted), wanted)
+        text = with_settings(self._text(), wanted)
+        if (misreading := misread(text, wanted)) is not None:
+            raise SettingsFileError(f"{self._misread(misreading)} Nothing was changed.")
+        self._write(text)
         try:
             if self._brake.read() == since:
                 came_of_it = self._reload_and_look(wanted)
@@ -144,34 +161,57 @@ class Router:
         return Written(self.settings(), overtaken=True)
 
     def unwritable(self) -> str | None:
-        """Say why the settings could not be written, without writing; None if nothing speaks against it."""
-        folder = self._file.parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            return f"{folder} cannot be written, so the router's settings cannot be replaced"
+        """Say why the settings could not be written, trying it on a file beside theirs; None if nothing speaks against it."""
+        return self.try_settings_file().problem
+
+    def try_settings_file(self) -> SettingsTrial:
+        """Try on a file beside the settings file what a brake will do: write it, keep its readers, be read alike by all."""
+        path = self._target.settings_file
         try:
+            text = self._text()
             self.settings()
+            rehearsal: Rehearsal = rehearse(self._file)
         except SettingsFileError as error:
-            return str(error)
-        return None
+            return SettingsTrial(str(error))
+        except OSError as error:
+            return SettingsTrial(f"{path} cannot be looked at ({error.strerror or error}).")
+        if rehearsal.problem is not None:
+            return SettingsTrial(f"{path} could not be written: {rehearsal.problem}. {self._who_can()}")
+        if (misreading := misread(with_settings(text, SAFE_SETTINGS), SAFE_SETTINGS)) is not None:
+            return SettingsTrial(self._misread(misreading))
+        unreadable, remarks = self._seen_by_router()
+        warnings = []
+        if unreadable is not None:
+            return SettingsTrial(unreadable)
+        if rehearsal.in_place:
+            warnings.append(f"{path} is written in place, a power cut in between may leave a mixture: {rehearsal.in_place}.")
+        ours = {name: value for name, value in settings_in(text)[0].items() if name.startswith(_OURS)}
+        if (misreading := misread(text, ours)) is not None:
+            warnings.append(f"Its readers do not agree on it: {misreading}. The next command that writes it cures that.")
+        if (line := refused_by_docker(text)) is not None:
+            remarks.append(f"docker's --env-file would refuse it for line {line}: a name with a space in it, or none.")
+        return SettingsTrial(None, tuple(warnings), tuple(remarks))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the last brake of this process noticed although nothing failed, each a sentence."""
+        return self._remarks
 
     def make_safe(self) -> tuple[str, ...]:
         """Put the router in its safe settings, doing as much as can be done; return what went wrong, empty if nothing did.
 
-        The file is written even if it cannot be understood or read; then what it was is kept beside it. The reload command
-        runs even if the file could not be written, with the safe settings in its environment.
+        A file that does not exist is not made: no router reads it. One that cannot be read is not replaced, because its other
+        settings would be lost. One in another encoding is kept beside itself and becomes UTF-8, which every reader reads. The
+        reload command runs even if the file could not be written, with the safe settings in its environment.
         """
-        problems = []
+        problems: list[str] = []
         self._left = written = None
         try:
-            before = self._text(errors="surrogateescape")
-        except SettingsFileError:
-            before = ""
-            self._keep_aside()
-        try:
-            if any(self._wrote_safe(before) for _ in range(_SAFE_WRITES)):
-                written = self._identity()  # before the reload: whoever writes after this makes it another file
-            else:
-                problems.append(self._not_what_was_written())
+            unsafe = self._write_safe()
+            written = self._identity()  # before the reload: whoever writes after this makes it another file
+            unreadable, remarks = self._seen_by_router()
+            self._remarks = (*self._remarks, *remarks)
+            problems.extend(problem for problem in (unsafe, unreadable) if problem is not None)
         except SettingsFileError as error:
             problems.append(str(error))
         try:
@@ -193,7 +233,7 @@ class Router:
         if within_s is not None and time.monotonic() - self._left_at > within_s:
             return False
         try:
-            return self.settings().carries(SAFE_SETTINGS)
+            return misread(self._text(), SAFE_SETTINGS) is None
         except SettingsFileError:
             return False
 
@@ -204,11 +244,25 @@ class Router:
             return None
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
-    def _wrote_safe(self, before: str) -> bool:
-        """Write the safe settings, and say whether they stand in the file."""
-        self._write(with_settings(before, SAFE_SETTINGS), SAFE_SETTINGS)
-        values, _ = settings_in(self._text(errors="surrogateescape"))
-        return _routers_own(values).carries(SAFE_SETTINGS)
+    def _write_safe(self) -> str | None:
+        """Write the safe settings, and say why not every reader of the file gets them, or None if all do.
+
+        Raises:
+            SettingsFileError: the file is not there, or cannot be read or written; it is as it was.
+        """
+        self._remarks, now, why = (), "", ""
+        for _ in range(_SAFE_WRITES):
+            text, encoding = self._understood()
+            if encoding != "utf-8":
+                self._keep_aside(encoding)
+            self._write(with_settings(text, SAFE_SETTINGS))
+            now, encoding = self._understood()
+            why = (misread(now, SAFE_SETTINGS) or "") if encoding == "utf-8" else f"it is {encoding} again"
+            if not why:
+                return None
+        if settings_in(now)[0].items() >= SAFE_SETTINGS.items():
+            return f"The safe settings were written, but not every router would read them. {self._misread(why)}"
+        return self._not_what_was_written()
 
     def reload_as_it_is(self, since: BrakeReading) -> None:
         """Reload the router with the settings that its file has; with the safe ones if a brake is engaged or comes meanwhile.
@@ -232,6 +286,22 @@ class Router:
             raise
         self.make_safe()
 
+    def stop(self) -> None:
+        """Stop the router, by the settings' `stop_command`.
+
+        Raises:
+            ReloadFailed: the command failed; the router may run or not.
+        """
+        self._reload(SAFE_SETTINGS, self._target.stop_command, "stop")
+
+    def start(self) -> None:
+        """Start the router, by the settings' `start_command`: it reads its settings file, and its state.
+
+        Raises:
+            ReloadFailed: the command failed; the router may run or not.
+        """
+        self._reload(SAFE_SETTINGS, self._target.start_command, "start")
+
     def slots(self) -> SlotsHealth:
         """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""
         return slots_of(self._target)
@@ -240,21 +310,64 @@ class Router:
     def _file(self) -> Path:
         # a link is followed: the rename would replace it, and the router would go on reading the file behind it
         path = self._target.settings_file
-        return Path(os.path.realpath(path)) if path.is_symlink() else path
+        return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - it never raises
 
-    def _text(self, *, errors: str = "strict") -> str:
+    def _text(self) -> str:
+        text, encoding = self._understood()
+        if encoding != "utf-8":
+            raise SettingsFileError(
+                f"The router's settings file {self._target.settings_file} cannot be read (it is not UTF-8, it looks like "
+                f"{encoding}), not by its readers either. Nothing was changed; save it as UTF-8. `rollback` and `freeze` do that "
+                "and keep a copy.",
+            )
+        return text
+
+    def _understood(self) -> tuple[str, str]:
+        """Return the text of the file and its encoding."""
         path = self._target.settings_file
         try:
-            return read_bounded(self._file, _MAX_SETTINGS_BYTES).decode("utf-8", errors)
+            return decoded(read_bounded(self._file, _MAX_SETTINGS_BYTES))
         except FileNotFoundError:
             raise SettingsFileError(
-                f"The router's settings file {path} does not exist. Nothing was changed; set `settings_file` to the right one.",
+                f"The router's settings file {path} does not exist. Nothing was changed, and no file was made, because no router "
+                "would read it; set `settings_file` to the one that the router reads.",
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except PermissionError as error:
+            raise SettingsFileError(
+                f"The router's settings file {path} cannot be read ({error.strerror}). Nothing was changed: what else stands in "
+                f"it would be lost. {self._who_can()}",
+            ) from error
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise SettingsFileError(
                 f"The router's settings file {path} cannot be read ({reason}). Nothing was changed."
             ) from error
+
+    def _who_can(self) -> str:
+        owner = owner_of(self._file)
+        if not owner:
+            return "Give the command as the account that the file belongs to."
+        return f"It belongs to {owner}: `sudo -u {owner} anr rollback` can do it, and so can root."
+
+    def _misread(self, why: str) -> str:
+        return (
+            f"Not every reader of {self._target.settings_file} would get the same: {why}. Repair the lines that stand around the "
+            "NOVA_ANR_ settings (an open quote, a line that goes on on the next), then try again."
+        )
+
+    def _seen_by_router(self) -> tuple[str | None, list[str]]:
+        """Say why the router's account may not read the file, or None; and what cannot be told."""
+        account = self._target.router_account
+        allowed = may_read(self._file, account) if account else None
+        if allowed is False:
+            return (
+                f"The router's account {account} may not read {self._target.settings_file}. Let it read the file and search the "
+                "folders above it, then try again."
+            ), []
+        if allowed is None:
+            why = f"nobody here knows {account}" if account else "`target.router_account` is not set"
+            return None, [f"Whether the router's account can read the settings file cannot be told: {why}."]
+        return None, []
 
     def _refuse_read_only(self) -> None:
         # the rename of a durable write would replace it all the same: whoever made it read-only meant otherwise
@@ -264,25 +377,40 @@ class Router:
                 "it was; make it writable, then try again. `rollback` and `freeze` replace it all the same.",
             )
 
-    def _write(self, text: str, wanted: Mapping[str, str]) -> None:
+    def _write(self, text: str) -> None:
         try:
-            write_durably(self._file, text.encode("utf-8", "surrogateescape"))
+            rewrite(self._file, text.encode())
         except WrittenUnsynced as error:
             raise SettingsFileError(
                 f"The router's settings file {self._target.settings_file} was written, but its directory cannot be synced "
                 f"({error.strerror or error}): a power cut may bring the old settings back. See to the disk, then try again.",
             ) from error
         except OSError as error:
+            who = f" {self._who_can()}" if isinstance(error, PermissionError) else ""
             raise SettingsFileError(
                 f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
-                "it is as it was. Free the disk or repair the permissions, then try again.",
+                f"it is as it was. Free the disk or repair the permissions, then try again.{who}",
             ) from error
-        log.info("settings written", file=str(self._file), pilot=wanted.get("NOVA_ANR_PILOT"))
+        pilot = settings_in(text)[0].get("NOVA_ANR_PILOT")
+        log.info("settings written", file=str(self._file), pilot=pilot)
 
-    def _keep_aside(self) -> None:
-        """Keep a file that the brake is about to replace unread, under a second name; the brake does not wait for it."""
-        with contextlib.suppress(OSError):
-            os.link(self._file, f"{self._file}.before-{time.time_ns()}")
+    def _keep_aside(self, encoding: str) -> None:
+        """Keep the bytes of a file that becomes UTF-8, for the eyes of this account only: beside it, else in the run folder."""
+        data, name = read_bounded(self._file, _MAX_SETTINGS_BYTES), f"{self._file.name}.before-{time.time_ns()}"
+        refused: OSError | None = None
+        for folder in (self._file.parent, self._target.run_dir):
+            try:
+                make_folder(folder)
+                create_durably(folder / name, data)
+            except OSError as error:
+                refused = error
+            else:
+                self._remarks = (f"{self._target.settings_file} was {encoding} and is UTF-8 now; {folder / name} is as it was.",)
+                return
+        raise SettingsFileError(
+            f"The router's settings file {self._target.settings_file} is not UTF-8 (it looks like {encoding}), and no copy of it "
+            f"could be kept ({refused}). Nothing was changed; make room, or save it as UTF-8, then try again.",
+        )
 
     def _not_what_was_written(self) -> str:
         return f"{self._target.settings_file} does not say what was written to it. Something else writes it; find out what."
@@ -294,10 +422,13 @@ class Router:
             shown = self.settings()
         except (ReloadFailed, SettingsFileError) as error:
             return error
-        return shown if shown.carries(wanted) else SettingsFileError(self._not_what_was_written())
+        if not shown.carries(wanted):
+            return SettingsFileError(self._not_what_was_written())
+        misreading = misread(self._text(), wanted)
+        return shown if misreading is None else SettingsFileError(self._misread(misreading))
 
-    def _reload(self, settings: Mapping[str, str]) -> None:
-        command = self._target.reload_command
+    def _reload(self, settings: Mapping[str, str], command: tuple[str, ...] | None = None, name: str = "reload") -> None:
+        command = self._target.reload_command if command is None else command
         if not command:
             return
         begun = time.monotonic()
@@ -315,21 +446,21 @@ class Router:
                 )
             except subprocess.TimeoutExpired:
                 raise ReloadFailed(
-                    f"The reload command took longer than {self._target.reload_timeout_s:g} s and was stopped. "
+                    f"The {name} command took longer than {self._target.reload_timeout_s:g} s and was stopped. "
                     "The router may still run its old settings.",
                 ) from None
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise ReloadFailed(
-                    f"The reload command cannot be started ({reason}). The router runs its old settings."
+                    f"The {name} command cannot be started ({reason}). The router runs its old settings."
                 ) from error
             if done.returncode != 0:
                 _log_tail(output)
                 raise ReloadFailed(
-                    f"The reload command ended with {done.returncode}; the log has its output. "
+                    f"The {name} command ended with {done.returncode}; the log has its output. "
                     "The router may still run its old settings."
                 )
-        log.info("router reloaded", command=command[0], took_s=round(time.monotonic() - begun, 3))
+        log.info("router command ended", what=name, command=command[0], took_s=round(time.monotonic() - begun, 3))
 
 
 @contextlib.contextmanager
@@ -350,4 +481,4 @@ def _log_tail(output: IO[bytes] | int) -> None:
 
 
 def _routers_own(values: Mapping[str, str]) -> RouterSettings:
-    return RouterSettings({name: value for name, value in values.items() if name.startswith("NOVA_")})
+    return RouterSettings({name: value for name, value in values.items() if name.startswith(_OURS)})

@@ -23,7 +23,7 @@ from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.receipts.evidence import BreakGlass
 from core.receipts.receipt import Action
-from core.system.files import read_bounded, replace_unsynced, sync_directory, write_durably
+from core.system.files import make_folder, read_bounded, replace_unsynced, sync_directory, write_durably
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -100,7 +100,7 @@ class Brake:
         first: OSError | None = None
         for directory in self._directories:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
+                make_folder(directory)
                 _write(directory, note)
                 # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
                 replace_unsynced(directory / "token", note.id.encode() + b"\n")

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from core.ledger.columns import Columns
 from core.scan.segments import LedgerFile
 from core.scan.workers import Decoded
+from core.system.files import close_to_strangers, make_folder
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -32,7 +33,7 @@ log = logger(__name__)
 INDEX_FILE = "ledger_index.sqlite"
 """In `run_dir`, with SQLite's own files beside it."""
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""
 _HEAD_BYTES = 4096
 _BATCH = 16
@@ -83,7 +84,8 @@ class LedgerIndex:
         for _ in range(2):
             connection = None
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
+                close_to_strangers(self._path)
                 connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
                 connection.execute("PRAGMA synchronous=OFF")  # what a power failure spoils has a wrong checksum
                 form = connection.execute("PRAGMA user_version").fetchone()[0]

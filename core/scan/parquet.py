@@ -34,16 +34,19 @@ SCHEMA = pa.schema(
         pa.field("t", pa.string()),
         pa.field("live_route", pa.string()),
         pa.field("shadow_argmax", pa.string()),
-        pa.field("rollback", pa.bool_()),
-        pa.field("engaged", pa.bool_()),
+        pa.field("rolled_back", pa.bool_()),
+        pa.field("anomaly_engaged", pa.bool_()),
         pa.field("r3", pa.float64()),
         pa.field("tri_delta_norm", pa.float64()),
         pa.field("pilot", pa.float64()),
     ]
 )
 """Columns of the files. `kind` is entry, malformed or undated; `t_us` are microseconds since 1970, of a line that is no entry
-those of the last entry before it."""
+those of the last entry before it. `rolled_back` and `anomaly_engaged` are null where no number tells; `r3` is 0 where the route
+was masked and null where nothing tells."""
 BATCH_SEGMENTS = 16
+_FORM = 2
+"""Raised whenever a column changes its meaning or its name."""
 _STATE = "_anr_export.json"
 _MAX_STATE_BYTES = 64 << 10
 _HEAD_BYTES = 4096
@@ -54,6 +57,7 @@ class _State(BaseModel):
     """How far it went.
 
     Attributes:
+        form: the `_FORM` of the files; the first one had no number.
         head: digest of the ledger's first bytes, which tells one ledger from the next.
         begin: where in this ledger it began; what stands before it was exported from the ledger before.
         batch: the first batch that is not complete.
@@ -63,6 +67,7 @@ class _State(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    form: int = 1
     head_bytes: int
     head: str
     begin: int = 0
@@ -123,10 +128,16 @@ def _read_state(folder: Path) -> _State | None:
     if not path.exists():
         return None
     try:
-        return _State.model_validate_json(read_bounded(path, _MAX_STATE_BYTES))
+        state = _State.model_validate_json(read_bounded(path, _MAX_STATE_BYTES))
     except ValidationError as error:
         text = f"{path} is not the state of an export. Nothing was exported; export into another folder, or remove it."
         raise ConfigurationError(text) from error
+    if state.form != _FORM:
+        text = (
+            f"{folder} holds files of another version of anr, which say less. Nothing was exported; export into another folder."
+        )
+        raise ConfigurationError(text)
+    return state
 
 
 def _state_for(ledger: LedgerFile, before: _State | None) -> _State:
@@ -135,7 +146,10 @@ def _state_for(ledger: LedgerFile, before: _State | None) -> _State:
         return before
     head_bytes = min(_HEAD_BYTES, ledger.size)
     return _State(
-        head_bytes=head_bytes, head=_head(ledger, head_bytes), begin=_end_of(ledger, before.last_line if before else "")
+        form=_FORM,
+        head_bytes=head_bytes,
+        head=_head(ledger, head_bytes),
+        begin=_end_of(ledger, before.last_line if before else ""),
     )
 
 

@@ -5,12 +5,14 @@ ledger's bytes and the window alone. Excluded: the meaning of a line (core/ledge
 """
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from core.errors import LedgerUnreadable
 from core.ledger.columns import Columns
 from core.ledger.decode import decode
 from core.ledger.entry import Entry, read_line
@@ -18,6 +20,7 @@ from core.ledger.figures import LedgerSpan, WindowMetrics
 from core.ledger.seek import Place, seek
 from core.ledger.totals import Totals
 from core.ledger.window import MINUTE_US, Window
+from core.scan.family import LedgerFamily, LedgerMoved, siblings_of
 from core.scan.index import IndexPlace, IndexView, LedgerIndex
 from core.scan.segments import LedgerFile
 from core.scan.workers import Decoded, all_decoded
@@ -43,19 +46,62 @@ def scan(
     """Measure a window.
 
     Args:
-        path: the ledger; it may grow while it is read, and is taken at the size that it had at first.
+        path: the ledger, with its rotated siblings beside it (core/scan/family.py); it may grow while it is read, and is taken
+            at the size that it had at first. If it is rotated meanwhile it is read again.
         window: the span of time.
         fast_cap: highest probability of R3 while an anomaly is engaged.
         options: how far out of order lines may be, and when other processes help.
         index: where to keep what was read for the next time.
-        on_entry: is given each entry inside the window, in the order of the file; then the index is of no help.
+        on_entry: is given each entry inside the window, in the order of the file, once all is read; the index is of no help.
         on_progress: is given bytes read and bytes in all now and then; may raise to stop the reading.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
     options = options or LedgerOptions()
-    with LedgerFile(path) as ledger, _index_at(index.path).opened(ledger) if index is not None else nullcontext() as view:
+    for wait_s in (*_WAITS_S, None):
+        try:
+            with LedgerFamily(path, window.start_us, others=options.other_ledgers, rotated=options.rotated) as ledger:
+                taken: list[Entry] = []
+                found = _scanned(ledger, window, fast_cap, options, index, taken.append if on_entry else None, on_progress)
+                settled = ledger.is_settled()
+        except LedgerUnreadable as error:
+            if wait_s is None or not _may_be_moving(error, path, options):
+                raise
+        else:
+            if settled:
+                if on_entry is not None:
+                    for entry in taken:
+                        on_entry(entry)
+                return found
+        if wait_s is not None:
+            time.sleep(wait_s)
+    raise LedgerUnreadable(
+        f"The ledger {path} was rotated each time that it was read. Nothing was measured; ask again when that is over."
+    )
+
+
+_WAITS_S = (0.05, 0.1, 0.2, 0.4)
+"""How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less."""
+
+
+def _may_be_moving(error: LedgerUnreadable, path: Path, options: LedgerOptions) -> bool:
+    """Whether the ledger may only be missing for the moment in which it is rotated, or was rotated just now."""
+    if isinstance(error, LedgerMoved):
+        return True
+    return options.rotated and not path.exists() and bool(siblings_of(path, options.other_ledgers))
+
+
+def _scanned(
+    ledger: LedgerFamily,
+    window: Window,
+    fast_cap: float,
+    options: LedgerOptions,
+    index: IndexPlace | None,
+    on_entry: Callable[[Entry], None] | None,
+    on_progress: OnProgress | None,
+) -> WindowMetrics:
+    with _index_at(index.path).opened(ledger) if index is not None else nullcontext() as view:
         probes = _Probes(ledger, view)
         place = probes.seek(window, options)
         reading = _Reading(ledger, view, place.first, options, on_progress)
@@ -77,17 +123,19 @@ def scan(
         return totals.result(LedgerSpan(size, digest.hexdigest(), place.first * ledger.segment_bytes, place.in_order))
 
 
-def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress) -> Iterator[Columns]:
-    """Yield the columns of a ledger's part that a window can need, in the order of the ledger.
+def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress, *, rotated: bool) -> Iterator[Columns]:
+    """Yield the columns of a ledger's part that a window can need, in the order of the ledger; with its siblings, if asked for.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
+    with LedgerFamily(path, window.start_us, others=options.other_ledgers, rotated=rotated and options.rotated) as ledger:
         place = _Probes(ledger, None).seek(window, options)
         with closing(_Reading(ledger, None, place.first, options, on_progress).segments()) as segments:
             for segment in segments:
                 yield segment.columns
+        if not ledger.is_settled():
+            raise LedgerMoved(f"The ledger {path} was rotated while it was read. Nothing was measured; ask again in a moment.")
 
 
 @cache
@@ -156,7 +204,7 @@ class _Reading:
             yield self._counted(Decoded(number, segment.end, segment.whole, segment.sha256, segment.beyond, columns))
 
     def _helpers(self, unread: int) -> int:
-        if unread * self._ledger.segment_bytes <= self._options.parallel_mb << 20:
+        if not self._ledger.alone or unread * self._ledger.segment_bytes <= self._options.parallel_mb << 20:
             return 0
         return (self._options.processes or os.cpu_count() or 1) - 1
 

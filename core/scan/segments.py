@@ -50,7 +50,13 @@ class Segment:
 
 
 class LedgerFile:
-    """A ledger that is open for reading, at the size that it had when it was opened. Not for several threads at once."""
+    """A ledger that is open for reading, at the size that it had when it was opened. Not for several threads at once.
+
+    Attributes:
+        alone: whether another process that opens `path` finds the same bytes.
+    """
+
+    alone = True
 
     def __init__(self, path: Path, *, size: int | None = None, segment_bytes: int | None = None) -> None:
         """Open the ledger; `size` takes fewer bytes than there are.

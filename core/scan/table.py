@@ -22,7 +22,7 @@ import ibis.expr.types as ir
 
 from core.canonical import canonical_bytes
 from core.errors import LedgerUnreadable
-from core.ledger.figures import Counts, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
+from core.ledger.figures import COUNTED, Counts, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
 from core.ledger.window import FUTURE_US, HOUR_US, Window, moment_of
 
 
@@ -91,16 +91,17 @@ def _measured(table: ir.Table, window: Window, fast_cap: float) -> WindowMetrics
     median = _middles(_rows(_around_the_middle(total))).get(0)
     lost = near.filter(near.t_us >= window.start_us, (near.kind != "entry") | (near.t_us > window.end_us + FUTURE_US))
     by_kind = {row["kind"]: int(row["n"]) for row in _rows(lost.group_by("kind").agg(n=lambda t: t.count()))}
-    counts, series = Counts(0, 0, 0, 0, 0), []
+    counts, series = Counts(), []
     for number in range(window.start_us // HOUR_US, window.end_us // HOUR_US + 1):
         name = _hour(number * HOUR_US)
         row = hours.get(name, {})
-        of_hour = Counts(*(int(row.get(one, 0)) for one in ("decisions", "live", "matching", "rollbacks", "breaches")))
+        of_hour = Counts(*(int(row.get(one, 0)) for one in COUNTED))
         counts += of_hour
         series.append(HourMetrics(number * HOUR_US, figures_of(of_hour, by_hour.get(name))))
     return WindowMetrics(
         window=window,
         figures=figures_of(counts, median),
+        oldest_us=min((int(row["oldest"]) for row in hours.values()), default=None),
         newest_us=max((int(row["newest"]) for row in hours.values()), default=None),
         skipped={name: by_kind.get(kind, 0) for name, kind in (("malformed",) * 2, ("undated",) * 2, ("future", "entry"))},
         hours=tuple(series),
@@ -120,8 +121,14 @@ def _counted(inside: ir.Table, fast_cap: float) -> ir.Table:
         decisions=inside.count(),
         live=inside.count(where=live),
         matching=inside.count(where=live & (inside.live_route == inside.shadow_argmax)),
-        rollbacks=inside.count(where=inside.rollback),
-        breaches=inside.count(where=inside.engaged & (inside.r3 > fast_cap)),
+        rollbacks=inside.count(where=inside.rolled_back),
+        breaches=inside.count(where=inside.anomaly_engaged & (inside.r3 > fast_cap)),
+        rollbacks_known=inside.count(where=live & inside.rolled_back.notnull()),
+        tri_known=inside.count(where=inside.tri_delta_norm.notnull()),
+        anomalies_known=inside.count(where=inside.anomaly_engaged.notnull()),
+        engaged=inside.count(where=inside.anomaly_engaged),
+        r3_known=inside.count(where=inside.anomaly_engaged & inside.r3.notnull()),
+        oldest=inside.t_us.min(),
         newest=inside.t_us.max(),
     )
 

@@ -1,21 +1,35 @@
 """Every option, with its unit, default and help: the only place that reads the environment.
 
-Options come from `anr.toml` (or the file that ANR_CONFIG names) and from variables `ANR_…`, which win; nested options are
-joined by two underscores: `ANR_TARGET__LEDGER`.
+Options come from `anr.toml` (where it is looked for: core/settings/options.py) and from variables `ANR_…`, which win; nested
+options are joined by two underscores: `ANR_TARGET__LEDGER`. What is no option is an error, in the file as in a variable.
 """
 
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.errors import ConfigurationError
+from core.settings.options import (
+    PREFIX,
+    Search,
+    described,
+    find_options,
+    not_json,
+    options_in,
+    placed,
+    text_of,
+    unknown_options,
+    unknown_variables,
+    variable_of,
+)
 from core.settings.target import TargetSettings
 
 if sys.platform != "win32":
@@ -24,8 +38,9 @@ from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
 
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
-_NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE)
+_NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE, Approvable.RESET)
 _OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
+_OF_THE_FILE: ContextVar[Mapping[str, Any]] = ContextVar("options of the file", default={})  # noqa: B039 - never changed
 
 
 class Settings(BaseSettings):
@@ -66,8 +81,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let variables win over the file."""
         del dotenv_settings, file_secret_settings
-        file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(_OF_THE_FILE.get()))
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +106,15 @@ class Settings(BaseSettings):
     @property
     def every_target(self) -> tuple[TargetSettings, ...]:
         """The routers that are operated, in the order of the settings; at least one."""
-        return tuple(self._watched(target) for target in self.targets.values() or (self.target,))
+        return tuple(self._watched(self._among_others(target)) for target in self.targets.values() or (self.target,))
+
+    def _among_others(self, target: TargetSettings) -> TargetSettings:
+        """Tell a target whose ledgers stand beside its own: what rotation leaves of them is not its own."""
+        others = tuple(one.ledger for one in self.targets.values() if one.ledger != target.ledger)
+        if not others:
+            return target
+        reading = target.reading.model_copy(update={"other_ledgers": (*target.reading.other_ledgers, *others)})
+        return target.model_copy(update={"reading": reading})
 
     def _watched(self, target: TargetSettings) -> TargetSettings:
         """Demand a living alert path of every target once there is one, unless its own gates say otherwise."""
@@ -187,8 +209,10 @@ def _named(name: str, options: Any) -> Any:
 
 def options_file() -> Path | None:
     """Return the file from which the options are read, or None if there is none."""
-    file = Path(os.environ.get("ANR_CONFIG") or "anr.toml")
-    return file if file.is_file() else None
+    try:
+        return find_options(os.environ).file
+    except ConfigurationError:
+        return None
 
 
 def stray_router_settings() -> tuple[str, ...]:
@@ -196,21 +220,70 @@ def stray_router_settings() -> tuple[str, ...]:
     return tuple(sorted(name for name in os.environ if name.startswith("NOVA_ANR_")))
 
 
-def load() -> Settings:
+def load(*, required: bool = True) -> Settings:
     """Read all options.
 
+    Args:
+        required: whether there have to be some: a file, or a variable about a router; else nobody knows which is meant.
+
     Raises:
-        ConfigurationError: an option is wrong, or the file is missing or not TOML; nothing was started.
+        ConfigurationError: there are none, an option is wrong or none of ours, or the file cannot be read; nothing was started.
     """
-    named = os.environ.get("ANR_CONFIG")
+    found = find_options(os.environ)
+    options = options_in(found.file) if found.file is not None else {}
+    wrong = unknown_variables(os.environ, Settings)
+    if found.file is not None:
+        wrong = (*unknown_options(options, Settings, found.file), *wrong)
+        options = in_place(options, found.file.parent)
+    reading = _OF_THE_FILE.set(options)
     try:
-        if named and not Path(named).is_file():
-            raise ConfigurationError(f"ANR_CONFIG names {named}, which is not a file. Nothing was started.")
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)
+        told = [one for one in error.errors(include_input=False) if one["type"] != "extra_forbidden"]
+        paths = [tuple(str(part) for part in one["loc"]) for one in told]
+        values = [described(path, one["msg"], Settings, os.environ, found.file) for path, one in zip(paths, told, strict=True)]
+        raise _unusable((*wrong, *values)) from None
+    except SettingsError as error:
+        raise _unusable((*wrong, *(not_json(os.environ, Settings) or (str(error),)))) from None
+    finally:
+        _OF_THE_FILE.reset(reading)
+    if wrong:
+        raise _unusable(wrong)
+    if required:
+        _refuse_nothing(found)
+    return settings
+
+
+def as_written() -> tuple[str, Path | None, dict[str, str]]:
+    """Return the options as they are written, whatever is wrong with them: text and place of the file, and our variables.
+
+    Raises:
+        ConfigurationError: there are none, or the file cannot be read.
+    """
+    found = find_options(os.environ)
+    _refuse_nothing(found)
+    variables = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    return text_of(found.file) if found.file is not None else "", found.file, variables
+
+
+def _refuse_nothing(found: Search) -> None:
+    about_a_router = variable_of("target")
+    if found.file is None and not any(name.upper().startswith(about_a_router) for name in os.environ):
+        raise ConfigurationError(
+            f"No options were found. Looked for {', '.join(found.looked)}. Name the file with ANR_CONFIG, or go to the site's "
+            "folder. Nothing was started.",
         )
-        raise ConfigurationError(f"The settings cannot be used ({wrong}). Nothing was started.") from None
-    except (ValueError, OSError) as error:
-        raise ConfigurationError(f"The settings cannot be read ({error}). Nothing was started.") from error
+
+
+def _unusable(wrong: tuple[str, ...]) -> ConfigurationError:
+    return ConfigurationError(f"The options cannot be used ({'; '.join(wrong)}). Nothing was started.")
+
+
+def in_place(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of a file in which every path of its routers, given or by default, begins at the file's folder."""
+    several = options.get("targets")
+    if isinstance(several, dict) and several:
+        return {**options, "targets": {name: placed(_named(name, one), folder) for name, one in several.items()}}
+    if "target" not in options and any(name.upper().startswith(variable_of("targets")) for name in os.environ):
+        return dict(options)
+    return {**options, "target": placed(options.get("target", {}), folder)}

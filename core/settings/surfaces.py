@@ -6,7 +6,7 @@ Excluded: reading them (core/settings/settings.py).
 import sys
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from core.alerts.matchers import parse_matchers
 from core.alerts.rules import RUNBOOK_RULES, AlertPolicy, AlertRule
@@ -58,6 +58,12 @@ class AlertSettings(BaseModel):
     watchdog_minutes: float = Field(
         5, ge=0, description="silence of the Watchdog after which promotion is refused, in minutes; 0 does not ask for it"
     )
+
+    @field_validator("token", "password")
+    @classmethod
+    def _has_no_space_around(cls, secret: SecretStr) -> SecretStr:
+        # a secret that was kept in a file has a line feed behind it, which nobody sends
+        return SecretStr(secret.get_secret_value().strip())
 
     @model_validator(mode="after")
     def _watchdog_is_understood(self) -> Self:

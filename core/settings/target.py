@@ -32,6 +32,10 @@ LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
 
 
+SOAK_HOURS = 23.0
+"""How long a stage soaks if nothing else is said: an hour less than a day, so that a daily run finds it over."""
+
+
 class LedgerOptions(BaseModel):
     """How the ledger is read; none of this changes a figure as long as the slack is true."""
 
@@ -39,6 +43,12 @@ class LedgerOptions(BaseModel):
 
     slack_minutes: int = Field(
         15, ge=0, le=1440, description="how much older than a line before it a ledger line may be, in minutes"
+    )
+    rotated: bool = Field(
+        default=True, description="whether rotated ledgers beside the ledger are read where the window reaches into them"
+    )
+    other_ledgers: tuple[Path, ...] = Field(
+        (), description="ledgers in the same folder that belong to routers which are not among `targets`"
     )
     index: bool = Field(default=True, description="whether what was read of the ledger is kept for the next report, in `run_dir`")
     parallel_mb: int = Field(48, ge=1, description="from how many unread megabytes on other processes help to read the ledger")
@@ -64,6 +74,11 @@ class TargetSettings(BaseModel):
         description="a table to take the figures from instead, by its URL; a URL that is given as `ledger` is this",
     )
     settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
+    router_account: str = Field(
+        "",
+        pattern=r"^[^\s:]{0,60}$",
+        description="account under which the router runs, by name or number: whether it may read its settings file is looked at",
+    )
     health_url: str = Field(
         "http://127.0.0.1:8000/health/slots",
         pattern=r"^https?://",
@@ -80,6 +95,15 @@ class TargetSettings(BaseModel):
         description="argument list that makes the router read its settings file; empty if it does so by itself",
     )
     reload_timeout_s: float = Field(20.0, gt=0, le=600, description="time limit for the reload command, in seconds")
+    stop_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that stops the router and waits until it has ended; a restore and a reset need it",
+    )
+    start_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that starts the router with its settings file, and does nothing if it runs; for "
+        "a restore and a reset, within `reload_timeout_s` as `stop_command`",
+    )
     observe_timeout_s: float = Field(
         5.0,
         ge=0,
@@ -90,9 +114,10 @@ class TargetSettings(BaseModel):
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
-    soak_hours: Mapping[int, float] = Field(
-        default_factory=dict,
-        description="how long a stage has to be served before the next step up, in hours by stage: `{ 10 = 48, 25 = 72 }`",
+    soak_hours: float | Mapping[int, float] = Field(
+        SOAK_HOURS,
+        description="how long a stage has to be served before the next step up, in hours (0: not at all); or by stage, "
+        "`{ 10 = 48, 25 = 72 }`, where 23 is asked of each that is not named",
     )
     window_minutes: int = Field(1440, ge=1, le=44640, description="length of the window that the gates look at, in minutes")
     approval_minutes: int = Field(60, ge=1, le=1440, description="how long an approval may be given, in minutes")
@@ -125,7 +150,8 @@ class TargetSettings(BaseModel):
 
     @model_validator(mode="after")
     def _soaks_are_of_stages(self) -> Self:
-        if wrong := [stage for stage, hours in self.soak_hours.items() if stage not in self.stages or not 0 <= hours <= 8760]:
+        named = self.soak_hours if isinstance(self.soak_hours, Mapping) else dict.fromkeys(self.stages, self.soak_hours)
+        if wrong := [stage for stage, hours in named.items() if stage not in self.stages or not 0 <= hours <= 8760]:
             raise ValueError(f"soak_hours.{wrong[0]}: a soak belongs to one of the stages, and lasts 0 to 8760 hours")
         return self
 
@@ -142,12 +168,19 @@ class TargetSettings(BaseModel):
         return self
 
     @property
+    def soaks(self) -> Mapping[int, float]:
+        """How long each stage has to be served before the next step up, in hours."""
+        if isinstance(self.soak_hours, Mapping):
+            return {stage: self.soak_hours.get(stage, SOAK_HOURS) for stage in self.stages}
+        return dict.fromkeys(self.stages, self.soak_hours)
+
+    @property
     def policy_digest(self) -> str:
         """Digest of the rules by which a promotion is judged; an approval is bound to it."""
         rules = {
             "gates": self.gates.model_dump(mode="json"),
             "stages": self.stages,
             "window_minutes": self.window_minutes,
-            "soak_hours": {str(stage): hours for stage, hours in sorted(self.soak_hours.items())},
+            "soak_hours": {str(stage): hours for stage, hours in sorted(self.soaks.items())},
         }
         return sha256(canonical_bytes(rules)).hexdigest()

@@ -4,11 +4,14 @@ Excluded: what the files mean.
 """
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
 from typing import IO
+
+_FOLDER_MODE = 0o750
 
 
 class WrittenUnsynced(OSError):
@@ -105,29 +108,82 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
-    """Open a regular file for reading, and nothing else: a FIFO that stands in its place must not hang the reader.
+def open_regular(path: Path, *, buffering: int = -1, writable: bool = False, follow: bool = True) -> IO[bytes]:
+    """Open a regular file, and nothing else, without waiting: what stands in its place must not hang whoever looks at it.
 
-    `buffering` is that of `open`: 0 for none.
+    A FIFO would wait for its writer, a terminal for its user; some devices act when they are opened, so that they are not.
+
+    Args:
+        path: the file; it must exist.
+        buffering: that of `open`; 0 for none.
+        writable: open it for writing, too, as it is.
+        follow: whether a link is followed to the file that it points to; Windows always follows.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if not stat.S_ISREG(path.stat(follow_symlinks=follow).st_mode):
+        raise _not_regular(path)
+    kind = os.O_RDWR if writable else os.O_RDONLY
+    flags = ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
+    for name in flags:
+        kind |= getattr(os, name, 0)
+    descriptor = os.open(path, kind)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was put there in between
         os.close(descriptor)
-        raise OSError("it is not a regular file")
-    return os.fdopen(descriptor, "rb", buffering)
+        raise _not_regular(path)
+    return os.fdopen(descriptor, "r+b" if writable else "rb", buffering)
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_bounded(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        OSError: it cannot be read, or is longer than `limit` bytes.
+        OSError: it cannot be read, is no regular file (or a link, unless those are followed), or is longer than `limit` bytes.
     """
-    with open_regular(path) as stream:
+    with open_regular(path, follow=follow) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise OSError(f"{path} is longer than the {limit} bytes that it may have")
     return data
+
+
+def close_to_strangers(path: Path) -> None:
+    """Make an empty file for this account and its group if there is none, and take others' rights from one that is ours.
+
+    For files that a library opens with whatever the umask says: a database takes an empty file for a new one.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):  # somebody else was quicker, and closed it
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+        return
+    if os.name == "posix" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o007:
+        with contextlib.suppress(OSError):  # somebody else's is theirs to close
+            path.chmod(stat.S_IMODE(found.st_mode) & ~0o007)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing: closed to strangers, whatever the umask says.
+
+    Raises:
+        OSError: it cannot be made, or something else has its name.
+    """
+    try:
+        path.mkdir(_FOLDER_MODE)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_folder(path.parent)
+        path.mkdir(_FOLDER_MODE, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.canonical import parse_moment, rfc3339
 from core.errors import AnrError
 from core.gates.report import AlertPath
-from core.system.files import read_bounded, write_durably
+from core.system.files import make_folder, read_bounded, write_durably
 
 _FILE = "watchdog"
 
@@ -25,7 +25,7 @@ def heard(run_dir: Path, at: datetime) -> None:
         WatchdogUnwritable: it could not be kept.
     """
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(run_dir)
         write_durably(run_dir / _FILE, f"{rfc3339(at)}\n".encode())
     except OSError as error:
         raise WatchdogUnwritable(

@@ -1,6 +1,8 @@
 """The operation lock: one operation at a time on one target, across threads and processes of one machine.
 
 The kernel frees it when its holder dies, so that it can never be stranded. Brakes do not take it (core/brake/brake.py).
+Whoever can open its file can hold it, a reader too: folder and file are closed to all but their owner and group. What remains: an
+account of that group, and a stranger who opened the file before it was closed to them, for as long as their process lives.
 Excluded: machines that share a file system; file locks do not exclude there.
 """
 
@@ -17,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from core.canonical import canonical_bytes, rfc3339
 from core.errors import LockUnavailable, OperationBusy
-from core.system.files import read_bounded, write_durably
+from core.system.files import close_to_strangers, make_folder, read_bounded, write_durably
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -37,8 +39,7 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
     """
     holder = run_dir / HOLDER
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run_dir / _LOCK)
+        lock = _lock_in(run_dir)
         lock.acquire(timeout=wait_s)
     except Timeout:
         raise OperationBusy(
@@ -70,14 +71,20 @@ def holder_of(run_dir: Path) -> str | None:
     """
     if not run_dir.is_dir():
         return None
-    lock = FileLock(run_dir / _LOCK)
     try:
+        lock = _lock_in(run_dir)
         with lock.acquire(timeout=0):
             return None
     except Timeout:
         return _described(run_dir / HOLDER)
     except (OSError, NotImplementedError) as error:
         raise LockUnavailable(f"The operation lock in {run_dir} cannot be looked at ({error}).") from error
+
+
+def _lock_in(run_dir: Path) -> FileLock:
+    make_folder(run_dir)
+    close_to_strangers(run_dir / _LOCK)
+    return FileLock(run_dir / _LOCK)  # it follows no link
 
 
 def _described(holder: Path) -> str:

@@ -10,17 +10,16 @@ measured, and the next look starts another. Excluded: what is seen (core/target/
 
 import logging
 import os
-import pickle
 import signal
-import subprocess
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import IO, Any
+from multiprocessing.connection import Connection
+from typing import Any
 
 from core.actors import AccessPolicy
 from core.errors import AnrError, LedgerUnreadable
@@ -33,6 +32,7 @@ from core.system import logs
 from core.system.logs import logger
 from core.system.progress import OnProgress
 from core.system.single_flight import SingleFlight
+from core.system.worker import Worker, WorkerLost
 from core.target.overview import Overview, look
 from core.target.target import MAX_OPERATION_SECONDS, Target
 
@@ -97,15 +97,19 @@ class Observer:
         self._watching: list[_Watcher] = []
         self._turn = threading.Lock()
         self._starting = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._worker: Worker | None = None
         self._closed = False
 
     def close(self) -> None:
         """End the process; a look under way fails."""
         with self._starting:
             self._closed = True
-            if self._process is not None:
-                _end(self._process)
+            if self._worker is not None:
+                self._worker.kill()
+        with self._turn:  # whoever waited for an answer was just told that none will come
+            if self._worker is not None:
+                self._worker.end()
+                self._worker = None
 
     def measure(self, target: TargetSettings, window: Window, on_progress: OnProgress) -> WindowMetrics:
         """Measure a window of the router's ledger; it ends a little later than asked if somebody else asked later for it.
@@ -166,77 +170,47 @@ class Observer:
             AnrError: what went wrong over there, or that nobody is there any more.
         """
         with self._turn:
-            process = self._started()
+            worker = self._started()
             try:
-                answer = self._answer(process, order())
-            except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:  # ValueError: its pipes were just closed
+                answer = self._answer(worker, order())
+            except WorkerLost as error:
+                self._worker = None
                 raise LedgerUnreadable(
-                    f"The process that reads the ledger ended half-way ({_end(process)}). Nothing was measured; the next report "
+                    f"The process that reads the ledger ended half-way ({worker.end()}). Nothing was measured; the next report "
                     "starts another. If that ends too, see whether the machine is out of memory, or the ledger's disk hangs.",
                 ) from error
         if isinstance(answer, AnrError):
             raise answer
         return answer
 
-    def _answer(self, process: "subprocess.Popen[bytes]", order: _Order) -> Any:
+    def _answer(self, worker: Worker, order: _Order) -> Any:
         table = bool(order.target.ledger_table.get_secret_value())
         patience = MAX_OPERATION_SECONDS if table else _SILENT_SECONDS
-        answers = _pipe(process.stdout)
-        _send(_pipe(process.stdin), order)
-        while True:
-            silent = threading.Timer(patience, process.kill)
-            silent.daemon = True
-            silent.start()
-            try:
-                answer = pickle.load(answers)  # noqa: S301 - from a process of our own
-            finally:
-                silent.cancel()
-            if not isinstance(answer, tuple):
-                return answer
+        worker.send(order)
+        while isinstance(answer := worker.receive(patience), tuple):
             watching = tuple(self._watching)
             for one in watching:
                 one.tell(*answer)
             if watching and all(one.enough is not None for one in watching):
-                process.kill()  # nobody wants it any more: the reading ends with its process
+                worker.kill()  # nobody wants it any more: the reading ends with its process
+        return answer
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def _started(self) -> Worker:
         with self._starting:
             if self._closed:
                 raise LedgerUnreadable("anr is being stopped. Nothing was measured.")
-            if self._process is not None and self._process.poll() is not None:
-                _end(self._process)
-                self._process = None
-            if self._process is None:
+            if self._worker is not None and not self._worker.is_running:
+                self._worker.end()
+                self._worker = None
+            if self._worker is None:
                 try:
-                    # not `-m`: its module would be another one than that of the orders
-                    command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()"]
-                    self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-                except OSError as error:
+                    self._worker = Worker(f"{__name__}:serve", quiet=False)
+                except (OSError, WorkerLost) as error:
+                    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
                     raise LedgerUnreadable(
-                        f"The process that reads the ledger cannot be started ({error.strerror or error}). Nothing was measured.",
+                        f"The process that reads the ledger cannot be started ({reason}). Nothing was measured.",
                     ) from error
-            return self._process
-
-
-def _end(process: "subprocess.Popen[bytes]") -> str:
-    """End the process, and say how it ended."""
-    process.kill()
-    code = process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with suppress(OSError):  # what could not be written to a process that is gone
-            _pipe(pipe).close()
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise TypeError("it was started with pipes")
-    return pipe
-
-
-def _send(stream: IO[bytes], value: object) -> None:
-    pickle.dump(value, stream)
-    stream.flush()
+            return self._worker
 
 
 def _seen(site: Target, order: _Look, on_progress: OnProgress) -> Overview:
@@ -244,28 +218,26 @@ def _seen(site: Target, order: _Look, on_progress: OnProgress) -> Overview:
     return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
 
 
-def main() -> None:
+def serve(connection: Connection) -> None:
     """Do what is ordered, until no more comes."""
     if sys.platform != "win32":
         os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; whoever asked ends this one
     logs.configure(verbose=False, quiet_level=logging.WARNING)
-    orders, answers, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr  # nothing else may write among the answers
     site: Target | None = None
 
     def on_progress(read: int, size: int) -> None:
-        _send(answers, (read, size))
+        connection.send((read, size))
 
-    with suppress(EOFError, BrokenPipeError):
-        while True:
-            order = pickle.load(orders)  # noqa: S301 - from the process that started this one
-            logs.hide([order.target.ledger_table.get_secret_value()])
-            try:
-                if isinstance(order, _Look):
-                    site = site or Target.at(order.target, order.access)  # it is always the same router
-                    answer: object = _seen(site, order, on_progress)
-                else:
-                    answer = measure(order.target, order.window, on_progress)
-            except AnrError as error:
-                answer = error
-            _send(answers, answer)
+    while True:
+        order: _Order = connection.recv()
+        logs.hide([order.target.ledger_table.get_secret_value()])
+        try:
+            if isinstance(order, _Look):
+                site = site or Target.at(order.target, order.access)  # it is always the same router
+                answer: object = _seen(site, order, on_progress)
+            else:
+                answer = measure(order.target, order.window, on_progress)
+        except AnrError as error:
+            answer = error
+        connection.send(answer)

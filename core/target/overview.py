@@ -19,6 +19,7 @@ from core.rollout.schedule import run_day
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
 from core.router.marks import BrakeReading
+from core.target.refusals import refusals
 from core.target.target import Facts, Target
 
 _Read = TypeVar("_Read")
@@ -94,7 +95,12 @@ def look(site: Target) -> Overview:
         standing = replace(standing, veto=veto)
     approvers = site.access.rule(Approvable.PROMOTE).approvers
     question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
-    problems = (*question.unreadable, *_problems(state, brake, drift))
+    refused = read(lambda: refusals(site.target.run_dir, now)) or ()
+    problems = (
+        *dict.fromkeys(unreadable),
+        *_problems(state, brake, drift),
+        *(f"The alert webhook refused in the last hour: {one}" for one in refused),
+    )
     found = blockers(question)
     return Overview(site.target.name, state, pending, settings, report, problems, now, question, found, difference, sighting)
 

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +31,7 @@ from core.rollout.state import RolloutState
 from core.router.backups import Backups
 from core.router.control import Router, RouterSettings
 from core.router.marks import Brake, BrakeReading
-from core.scan.tail import newest_pilot
+from core.scan.tail import is_pilot_untold, newest_pilot, served_since
 from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
@@ -177,12 +177,22 @@ class Target:
             now=now,
             drift=drift,
             brake_marks=(*marks.frozen_by, *marks.waiting),
-            soak_hours=self.target.soak_hours,
+            soak_hours=self.target.soaks,
+            pilot_untold=self._pilot_untold(state),
             approvers_set=bool(self.access.rule(Approvable.PROMOTE).approvers),
             schedule_promotes=self.target.schedule.promotion is not PromotionMode.OFF,
             waiting=waiting,
             gates=report.gates if report else None,
         )
+
+    def _pilot_untold(self, state: RolloutState) -> bool:
+        """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
+        if state.since is None:
+            return False
+        try:
+            return is_pilot_untold(self.target.ledger, state.since)
+        except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
+            return bool(self.target.ledger_table.get_secret_value())
 
     @property
     def _reading_seconds(self) -> float:
@@ -246,6 +256,17 @@ class Target:
         except LedgerUnreadable:
             return None
         return None if seen is None else RouterSighting(pilot=seen.pilot, at=moment_of(seen.t_us))
+
+    def served_since(self, stage: int, now: datetime) -> RouterSighting | None:
+        """Return since when the ledger shows this stage and no other, as far back as a soak asks; None if it does not."""
+        hours = self.target.soaks.get(stage, 0)
+        if not hours:
+            return None
+        try:
+            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1))
+        except LedgerUnreadable:
+            return None
+        return None if since is None else RouterSighting(pilot=stage / 100, at=since)
 
     def await_sighting(self, stage: int, since: datetime) -> RouterSighting | None:
         """Wait a bounded time until the running router shows the pilot of `stage`; return what it showed last."""

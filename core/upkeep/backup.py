@@ -13,6 +13,7 @@ from core.errors import StateFileError, StateFileMissing
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Deleted, StateCopy
 from core.receipts.receipt import Action, Phase, Result
+from core.receipts.state_content import listed
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.router.backups import Backup
 from core.system.logs import logger
@@ -50,6 +51,19 @@ class BackedUp:
         return self.sealed.receipt.backup is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A backup that anr did not make, or not to its end, was validated and given its checksum.
+
+    Attributes:
+        routes: the routes that it has learned about, for people.
+    """
+
+    copy: StateCopy
+    routes: str
+    sealed: Sealed
+
+
 def copy_of(backup: Backup) -> StateCopy:
     """Return a backup as receipts name it."""
     return StateCopy(name=backup.name, size=backup.size, digest=backup.digest)
@@ -62,7 +76,7 @@ def keep_state(site: Target, now: datetime) -> StateBackup | Refuse:
     backed up refuses the promotion, and so does one that is gone although it was backed up before.
     """
     try:
-        return _taken(site, now)
+        return take_backup(site, now)
     except StateFileMissing as error:
         try:
             earlier = site.backups.found()
@@ -90,7 +104,7 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
         if done := site.done_before(cause):
             return done
         try:
-            kept, result = _taken(site, now), Result.APPLIED
+            kept, result = take_backup(site, now), Result.APPLIED
         except StateFileError as error:
             if actor.is_person:
                 raise
@@ -112,7 +126,46 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
         return BackedUp(site.journal.append(draft))
 
 
-def _taken(site: Target, now: datetime) -> StateBackup:
+def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
+    """Take on a backup that has no checksum: validate it, and write its checksum beside it. From then on it counts.
+
+    Raises:
+        StateFileError: the backups cannot be listed, or the checksum cannot be written.
+        OperationBusy, JournalError: nothing was done, or the checksum was written but not recorded.
+    """
+    if Role.OPERATE not in actor.roles:
+        return not_allowed("adopt backups", "operators")
+    with operation_lock(site.target.run_dir, "adopt", site.clock()):
+        found = site.backups.find(name)
+        if found is None:
+            return Refuse(Code.BACKUP_UNKNOWN, "There is no backup of this name. Nothing was changed; `backups` lists them.")
+        if not found.without_checksum:
+            standing = "is valid as it is" if found.valid else f"has a checksum, and {found.problem}"
+            return Refuse(Code.BACKUP_INVALID, f"{found.name} {standing}. Nothing was changed.")
+        adopted = site.backups.adopt(found)
+        if adopted.problem is not None:
+            raise StateFileError(f"{adopted.name} got its checksum, but is not valid: {adopted.problem}.")
+        routes = site.backups.routes_of(adopted)
+        shown = "that cannot be told" if routes is None else listed(routes)
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=site.clock(),
+            action=Action.ADOPT,
+            phase=Phase.EVENT,
+            actor=actor,
+            note=clean_text(f"It is one JSON object with routes {shown}."),
+            result=Result.APPLIED,
+            backup=copy_of(adopted),
+        )
+        return Adopted(copy_of(adopted), shown, site.journal.append(draft))
+
+
+def take_backup(site: Target, now: datetime) -> StateBackup:
+    """Back the state up, and delete the backups that are one too many. The caller holds the operation lock.
+
+    Raises:
+        StateFileError: no backup was made.
+    """
     backups = site.backups
     copy = copy_of(backups.take(now))
     deleted, note = discard(site)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.jobs import Jobs
+from core.operations import propose
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
 from core.target.target import Target
@@ -153,3 +154,18 @@ def test_two_bots_make_one_run(rig: Rig) -> None:  # noqa: F811
         for one in (first, second):
             live_through(one, [moment])
     assert [made for made, _ in live_through(first, [])] == ["2025-10-01"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_drill_is_held_once_a_week_where_the_settings_want_it(rig: Rig, *, wanted: bool) -> None:  # noqa: F811
+    """Off by default; on, once in each ISO week of local time, whoever restarts the bot."""
+    assert Schedule().drill is False
+    target = rig.target.model_copy(update={"schedule": Schedule(drill=wanted)})
+    site = Target.at(target, rig.site.access, rig.clock)
+    propose.init(site, rig.people["olivia"], "begin")
+    target.state_file.write_text('{"R1": 1}', encoding="utf-8")
+    for _ in range(15):
+        Jobs(site, lambda: None, lambda _found: None)._drill()
+        rig.clock.pass_(days=1)
+    causes = [one.receipt.cause for one in site.journal.receipts() if one.receipt.action is Action.DRILL]
+    assert causes == (["drill:2025-W40", "drill:2025-W41", "drill:2025-W42"] if wanted else [])

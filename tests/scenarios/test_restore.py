@@ -60,3 +60,35 @@ async def test_the_bot_backs_the_state_up_once_a_day(scene: Played) -> None:
     (backup,) = Target.at(settings.target, settings.access).backups.found()
     assert backup.valid
     assert json.loads((settings.target.backups_dir / backup.name).read_bytes())["model"] == "linucb"
+
+
+async def test_a_state_is_reset_after_an_approval_and_the_router_begins_anew(scene: Played) -> None:
+    """The card says what is lost; the router is stopped and started around it, and what it was is a backup."""
+    playground, settings = scene
+    target = settings.target
+    before = json.loads(target.state_file.read_bytes())
+    async with running(never(settings)):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "state reset nothing else helps")
+        await playground.wait_for(lambda: cards(playground, "Approval wanted: reset"), WAIT)
+        card = cards(playground, "Approval wanted: reset")[0]
+        assert "what it has learned is forgotten" in said(card)
+        await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+        await playground.wait_for(lambda: cards(playground, "Done: reset"), WAIT)
+        assert "The state was removed" in said(cards(playground, "Done: reset")[0])
+    site = Target.at(target, settings.access)
+    state = site.journal.state()
+    assert (state.frozen, state.epoch, state.stage) == (True, 1, 0)
+    kept = json.loads((target.backups_dir / site.backups.found()[0].name).read_bytes())
+    now = json.loads(target.state_file.read_bytes())
+    pulls = {name: one["arms"]["R2"]["A"][0][0] for name, one in (("before", before), ("kept", kept), ("now", now))}
+    assert pulls["now"] < pulls["before"] <= pulls["kept"]
+
+
+async def test_a_drill_is_seen_in_the_channel_and_by_whoever_asked(scene: Played) -> None:
+    """Its message says that the safety nets hold, and how old each was."""
+    playground, settings = scene
+    async with running(never(settings)):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "drill")
+        await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "restored and verified beside the live files"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Drill: the safety nets hold"), WAIT)
+    assert "newest valid backup: none" in said(cards(playground, "Drill: the safety nets hold")[0])

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from core.alerts.payload import AlertFacts, Notification, facts_of
+from core.alerts.payload import AlertFacts, Judged, Notification, judge
+from core.alerts.reading import read_notification
 from core.alerts.rules import AlertPolicy
 
 PAGE = {"alertname": "AnrRsiLow", "component": "anr", "severity": "page"}
@@ -49,9 +50,14 @@ def payload(*alerts: dict[str, Any], group: str = '{}:{alertname="AnrRsiLow"}', 
 
 
 def parsed(body: dict[str, Any]) -> Notification:
-    return Notification.model_validate_json(json.dumps(body))
+    return read_notification(json.dumps(body).encode())
+
+
+def judged(body: dict[str, Any], policy: AlertPolicy | None = None) -> Judged:
+    """What the policy (the runbook's, unless another is given) makes of a payload."""
+    return judge(parsed(body), policy or AlertPolicy())
 
 
 def heard(*alerts: dict[str, Any], policy: AlertPolicy | None = None, **changed: Any) -> tuple[AlertFacts, ...]:
     """What the policy (the runbook's, unless another is given) makes of a payload with these alerts."""
-    return facts_of(parsed(payload(*alerts, **changed)), policy or AlertPolicy())
+    return judged(payload(*alerts, **changed), policy).facts

@@ -39,9 +39,13 @@ def decision_text(rng: random.Random, at: datetime) -> str:
         "anomaly": {"engaged": rng.choice([0, 0, 0, 1, True, False])},
         "rewards": {
             "immediate": {"tri_delta_norm": round(rng.gauss(0.1, 0.2), 3), "latency_norm": 0.3},
-            "deployment": {"slo_ok": 1, "rollback": rng.choice([0, 0, 0, 0, 1, True, False]), "error_rate": 0.0},
+            "deployment": {"slo_ok": 1, "rollback": rng.choice([0, 0, 0, 0, 1, True, False, -1.0]), "error_rate": 0.0},
         },
     }
+    if rng.random() < 0.1:
+        del entry["shadow"]["probs"]["R3"]
+    if rng.random() < 0.1:
+        del entry["shadow"]["probs"]
     for part in ("live", "anomaly", "rewards", "id"):
         if rng.random() < 0.1:
             del entry[part]

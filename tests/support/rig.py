@@ -46,7 +46,7 @@ class Rig:
         served = self.site.router.settings().stage or 0
         shown = {**decision(self.clock.now), "live": {"route": "R2", "pilot": served / 100}}
         lines = [
-            json.dumps({**shown, "t": written(self.clock.now - timedelta(minutes=4 * number)), **change})
+            json.dumps({**shown, "t": written(self.clock.now - timedelta(minutes=4.75 * number)), **change})
             for number in range(count)
         ]
         self.target.ledger.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
@@ -108,6 +108,9 @@ def rig(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> Rig:
         backups_dir=tmp_path / "backups",
         archive_dir=tmp_path / "archive",
         observe_timeout_s=0,
+        soak_hours=0,
+        stop_command=("true",),
+        start_command=("true",),
     )
     target.settings_file.write_text("# ours\nOTHER='a b'\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
     access = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))

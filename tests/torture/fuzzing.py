@@ -5,6 +5,7 @@ python -m tests.torture.fuzzing settings_file CORPUS -runs=20000 -seed=1     # a
 
 import atexit
 import contextlib
+import json
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,7 @@ except ImportError:  # atheris is for Linux and not for every Python; Hypothesis
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(include=["bot.commands.parse", "core", "dotenv"]):
         from bot.commands import command, parse
+        from core.alerts import payload, reading, rules
         from core.ledger import decode, entry, window
         from core.receipts import chain, receipt
         from core.router import control, envfile
@@ -27,6 +29,7 @@ if atheris is not None and __name__ == "__main__":
         from core.settings import target
 else:
     from bot.commands import command, parse
+    from core.alerts import payload, reading, rules
     from core.ledger import decode, entry, window
     from core.receipts import chain, receipt
     from core.router import control, envfile
@@ -36,6 +39,7 @@ else:
 
 from core.canonical import parse_moment
 from core.errors import LedgerUnreadable, SettingsFileError
+from tests.torture.alerts import pages, real
 
 NOW = parse_moment("2025-10-01T09:05:00Z")
 _FOLDER = Path(tempfile.mkdtemp(prefix="fuzzing-"))
@@ -69,24 +73,43 @@ def receipts_verifier(data: bytes) -> None:
 
 
 def settings_file(data: bytes) -> None:
-    """Read settings, and put the router in its safe ones: only SettingsFileError may come out, and the safe ones stand then."""
-    text = data.decode("utf-8", "surrogateescape")
-    envfile.settings_in(text)
+    """Read settings, and put the router in its safe ones: only SettingsFileError may come out.
+
+    Without a problem every reader of the file gets the safe settings; what is no text is as it was, and a problem.
+    """
+    envfile.settings_in(data.decode("utf-8", "surrogateescape"))
     _SETTINGS.write_bytes(data)
     site = control.Router(
         target.TargetSettings(settings_file=_SETTINGS), brake_marks.Brake(_FOLDER / "run" / "brake", _FOLDER / "spare")
     )
     with contextlib.suppress(SettingsFileError):
         _ = site.settings().stage
-    assert site.make_safe() == ()
-    values, _ = envfile.settings_in(_SETTINGS.read_bytes().decode("utf-8", "surrogateescape"))
-    assert {name: values.get(name) for name in control.SAFE_SETTINGS} == control.SAFE_SETTINGS
+    problems = site.make_safe()
+    for kept in _SETTINGS.parent.glob(f"{_SETTINGS.name}.before-*"):
+        assert kept.read_bytes() == data
+        kept.unlink()
+    written = _SETTINGS.read_bytes()
+    if written == data and problems:
+        return
+    misreading = envfile.misread(written.decode(), control.SAFE_SETTINGS)
+    assert (misreading is None) == (problems == ()), (misreading, problems)
 
 
 def command_parser(data: bytes) -> None:
     """Understand a command: nothing may come out but a command or an explanation."""
     understood = parse.parse(data.decode("utf-8", "replace"), ("production", "staging"))
     assert isinstance(understood, (command.Addressed, command.Misunderstood))
+
+
+def alert_payloads(data: bytes) -> None:
+    """Read a payload: only NoJsonObject may come out; a page that plain `json` finds freezes, or is not called judged."""
+    try:
+        found = payload.judge(reading.read_notification(data), rules.AlertPolicy())
+    except reading.NoJsonObject:
+        assert not pages(data), "a page in what is called no object"
+        return
+    freezes = any(one.effect == "freeze" and one.status == "firing" for one in found.facts)
+    assert freezes or found.unjudged or not pages(data), "a page that is not braked"
 
 
 _LINE = (
@@ -128,6 +151,11 @@ TARGETS: Mapping[Callable[[bytes], None], tuple[bytes, ...]] = {
         b"freeze staging 2h <@U1> `x`",
         b"approve abc",
         b"verify 12:0c6082f58fd0",
+    ),
+    alert_payloads: (
+        json.dumps(real()).encode(),
+        json.dumps(real(severity="warning")).encode(),
+        b'{"alerts": [{"status": "firing", "labels": {"component": "anr", "severity": "page"}}, null], "x": [{"a": "\\"]"}]}',
     ),
 }
 """Each function, with examples from which bytes are varied."""

@@ -108,7 +108,8 @@ def test_a_file_cannot_be_written(
         failed += ended.failed
         fates[fate(yard, work, ended)] += 1
     if file != "holder":
-        assert fates[SILENT] == 0 or not failed
+        in_place = file == "settings-before-the-rename"  # where nothing may be put beside the file it is written itself: EACCES
+        assert fates[SILENT] <= in_place or not failed
     if failed:
         figure(f"{work.__name__} while {file} fails with {', '.join(errno.errorcode[one] for one in ERRORS)}: {told(fates)}")
 
@@ -136,9 +137,13 @@ def is_harmless(boundary: str) -> bool:
     """Whether a failure may pass in silence.
 
     Who holds the lock is told only for others to read, and a brake needs no lock; what is committed moves out of SQLite's
-    log some other time; a folder that is there is not made; an owner is given as far as this account may.
+    log some other time; a folder that is there is not made; an owner is given as far as this account may; settings that may not
+    be put beside their file, or not in its place, are written in place.
     """
-    return re.search(r"operation\.(holder|lock)|/run$|^sqlite |^os\.(mkdir|chown) ", boundary) is not None
+    return (
+        re.search(r"operation\.(holder|lock)|/\.anr\.env\.|^os\.rename .*/anr\.env$|/run$|^sqlite |^os\.(mkdir|chown) ", boundary)
+        is not None
+    )
 
 
 def told(fates: Counter[str]) -> str:

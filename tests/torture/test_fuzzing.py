@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from tests.torture.fuzzing import TARGETS
 
-RUNS = {"ledger_reader": 2500, "receipts_verifier": 12000, "settings_file": 2000, "command_parser": 40000}
+RUNS = {
+    "ledger_reader": 2500,
+    "receipts_verifier": 12000,
+    "settings_file": 2000,
+    "command_parser": 40000,
+    "alert_payloads": 20000,
+}
 """How often atheris calls each: a few seconds."""
 LONGEST_SECONDS = 120
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from core.actors import AccessPolicy, Actor, ActorKind
+from core.actors import RECOVERY, AccessPolicy, Actor, ActorKind, Approvable
 from core.brake import brake
 from core.errors import AnrError
 from core.operations import propose, recover, requests, results
 from core.receipts.receipt import Action, Phase, Result
+from core.rollout.state import STATE_CHANGES
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
 from core.target.order import Order
@@ -27,6 +28,7 @@ from core.upkeep import archive as archiving
 from core.upkeep import backup as backing_up
 from core.upkeep import cut, months
 from core.upkeep import prune as pruning
+from tests.core.doctor.test_own_checks import changed
 from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
 from tests.support.rig import Rig, decision
 from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
@@ -34,6 +36,7 @@ from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 GOOD, BAD = {"count": 1}, {"count": 666}
 OLD, NOW = "2025-07-15T12:00:00Z", "2025-10-01T09:00:00Z"
+CALLS = "router.calls"
 RANDOM_DEATHS = 5
 """For each of three operations."""
 
@@ -48,6 +51,12 @@ def site_of(target: TargetSettings, now: datetime) -> Target:
 
 def restore(target: TargetSettings, now: datetime, request: str) -> object:
     return requests.approve(site_of(target, now), actor("UAARON"), request)
+
+
+def reset(target: TargetSettings, now: datetime, _request: str) -> object:
+    site = site_of(target, now)
+    waiting = next((one.id for one in site.journal.pending() if one.action is Approvable.RESET), "over")
+    return requests.approve(site, actor("UAARON"), waiting)
 
 
 def prune(target: TargetSettings, now: datetime, _request: str) -> object:
@@ -85,7 +94,13 @@ class Yard:
 
 @pytest.fixture
 def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
-    """Receipts from 91 days ago and from today, a good backup and a bad state, a request to restore, a ledger with old months."""
+    """Old receipts and new ones, a good backup and a bad state, requests to restore and to reset, a ledger with old months.
+
+    The router's stops and starts leave a trace.
+    """
+    folder = rig.target.journal.parent
+    trace = {f"{word}_command": ("sh", "-c", f"echo {word} >> '{folder}/{CALLS}'") for word in ("stop", "start")}
+    rig = changed(rig, **trace)
     olivia, site, target = rig.people["olivia"], rig.site, rig.target
     rig.clock.pass_(days=-91)
     propose.init(site, olivia, "begin")
@@ -98,6 +113,7 @@ def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
     (found,) = site.backups.found()
     asked = propose.restore(site, Order(olivia), found.name)
     assert isinstance(asked, results.Asked)
+    assert isinstance(propose.reset_state(site, Order(olivia)), results.Asked)
     entries = [{**decision(rig.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in range(40)]
     target.ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     site.journal.close()
@@ -129,26 +145,31 @@ def settled(yard: Yard, ended: Ended) -> str:
 
 
 def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
-    """What the receipts say of the state is so, and it is one of the two, whole."""
-    state = json.loads(yard.rig.target.state_file.read_bytes())
-    begun = count[Action.RESTORE, Phase.INTENT]
-    assert count[Action.RESTORE, Phase.OUTCOME] == begun, where
-    assert site.journal.state().epoch == begun, where
+    """What the receipts say of the state is so, it is one of two, whole, and a router that was stopped was started again."""
+    target = yard.rig.target
+    state = json.loads(target.state_file.read_bytes()) if target.state_file.exists() else None
+    calls = target.journal.parent / CALLS
+    called = calls.read_text(encoding="utf-8").split() if calls.exists() else []
+    assert called[-1:] in ([], ["start"]), where
+    begun = [action for action in STATE_CHANGES if count[action, Phase.INTENT]]
+    assert site.journal.state().epoch == len(begun), where
     assert site.journal.state().frozen == bool(begun), where
     if not begun:
-        assert state == BAD, where
+        assert (state, called) == (BAD, []), where
         return "nothing restored"
+    (action,) = begun
+    assert count[action, Phase.OUTCOME] == count[action, Phase.INTENT] == 1, where
     assert site.router.settings().carries(SAFE_SETTINGS), where
-    result = next(
-        one.receipt.result for one in site.journal.receipts() if one.receipt.action is Action.RESTORE and one.receipt.result
-    )
-    says = {Result.APPLIED: [GOOD], Result.NOT_APPLIED: [BAD], Result.UNKNOWN: [GOOD, BAD]}
-    assert result is not None
-    assert state in says[result], (where, result)
-    approval = site.journal.approval(yard.request)
-    assert approval is not None
+    receipt = next(one.receipt for one in site.journal.receipts() if one.receipt.action is action and one.receipt.result)
+    if receipt.actor.is_same_as(RECOVERY):
+        assert called, where
+        assert "The router was started again in its safe settings." in receipt.note, where
+    wanted = GOOD if action is Action.RESTORE else None
+    says: dict[Result | None, list[dict[str, int] | None]] = {Result.APPLIED: [wanted], Result.NOT_APPLIED: [BAD]}
+    assert state in says.get(receipt.result, [wanted, BAD]), (where, receipt.result)
+    approval = next(one for one in (site.journal.approval(receipt.operation),) if one is not None)
     assert approval.status == "approved", where
-    return f"restore {result}"
+    return f"{action} {receipt.result}"
 
 
 def pruned_so(site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
@@ -177,15 +198,15 @@ def again(yard: Yard, work: Work, where: str) -> None:
     begun = bool(first.journal.state().epoch)
     work(yard.rig.target, yard.now, yard.request)
     became = settled(yard, Ended(False, (where,)))  # noqa: FBT003 - as it ended
-    if work is restore:
-        assert begun or "restore applied" in became, where
+    if work in {restore, reset}:
+        assert begun or f"{work.__name__} applied" in became, where
     elif work is prune:
         assert ", pruned" in became, where
     elif work is archive:
         assert ", archived" in became, where
 
 
-@pytest.mark.parametrize("work", [restore, prune, archive, backup], ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", [restore, reset, prune, archive, backup], ids=lambda work: work.__name__)
 def test_killed_at_every_write_the_next_start_settles_upkeep(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
     """Whichever write dies: journal, files, state, ledger and marks agree after `recover`, and doing it again completes it."""
     deaths, became = 0, Counter[str]()
@@ -199,7 +220,7 @@ def test_killed_at_every_write_the_next_start_settles_upkeep(yard: Yard, work: W
     figure(f"{work.__name__}: killed at each of {deaths} writes; after recover {dict(became)}")
 
 
-@pytest.mark.parametrize("work", [restore, prune, archive], ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", [restore, reset, prune, archive], ids=lambda work: work.__name__)
 def test_killed_at_random_times_the_next_start_settles_upkeep(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
     """Between the writes, too."""
     dice = random.Random(work.__name__)
@@ -220,7 +241,7 @@ def failing_everywhere(yard: Yard, work: Work) -> Iterator[Ended]:
         yield run(work, *yard.again(), fault=Failing(code, at=number))
 
 
-@pytest.mark.parametrize("work", [restore, prune, archive, backup], ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", [restore, reset, prune, archive, backup], ids=lambda work: work.__name__)
 def test_a_disk_that_fails_at_any_write_of_upkeep_loses_nothing(yard: Yard, work: Work, figure: Callable[[str], None]) -> None:
     """Whichever write fails: an error of ours or a receipt that says so, and after `recover` everything agrees."""
     failures, errors, became = 0, 0, Counter[str]()

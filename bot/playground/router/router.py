@@ -466,6 +466,15 @@ class SimulatedRouter:
                 _unlock(lock.fileno())
         return True
 
+    def load_state(self) -> None:
+        """Take what was learned from the state file, as a router does when its process starts; nothing if it has none."""
+        self._pulls = dict.fromkeys(ROUTES, 0)
+        self._rewards = dict.fromkeys(ROUTES, 0.0)
+        with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):
+            arms = json.loads(self._state.read_bytes())["arms"]
+            self._pulls = {route: int(arms[route]["A"][0][0]) - 1 for route in ROUTES}
+            self._rewards = {route: float(arms[route]["b"][0]) for route in ROUTES}
+
     # -- HTTP
 
     def routes(self) -> list[web.RouteDef]:
@@ -473,6 +482,8 @@ class SimulatedRouter:
         return [
             web.get("/health/slots", self._get_health),
             web.post("/reload", self._post_reload),
+            web.post("/stop", self._post_stop),
+            web.post("/start", self._post_start),
             web.get("/router/state", self._get_state),
             web.post("/router/misbehave", self._post_misbehave),
             web.post("/router/heal", self._post_heal),
@@ -493,6 +504,27 @@ class SimulatedRouter:
         except SettingsRejectedError as error:
             return web.json_response({"ok": False, "error": str(error)}, status=500)
         return web.json_response({"ok": True, "settings": self.settings.texts})
+
+    async def _post_stop(self, request: web.Request) -> web.Response:
+        _refuse_strangers(request)
+        try:
+            await self.stop()
+        except OSError as error:
+            return _not_written(error)
+        return web.json_response({"ok": True})
+
+    async def _post_start(self, request: web.Request) -> web.Response:
+        _refuse_strangers(request)
+        if self._loop is not None:
+            return web.json_response({"ok": True})
+        try:
+            await asyncio.to_thread(self.load_state)
+            await self.start()
+        except SettingsRejectedError as error:
+            return web.json_response({"ok": False, "error": str(error)}, status=500)
+        except OSError as error:
+            return _not_written(error)
+        return web.json_response({"ok": True})
 
     async def _get_state(self, request: web.Request) -> web.Response:
         _refuse_strangers(request)

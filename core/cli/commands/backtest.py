@@ -16,6 +16,7 @@ from core.backtest.ledgers import columns_of
 from core.cli.context import NAMED_TARGET, AsJson
 from core.cli.output import out, print_json, working
 from core.errors import ConfigurationError
+from core.scan.family import siblings_of
 from core.settings.settings import load
 from core.settings.target import TargetSettings
 from core.system.files import write_durably
@@ -39,7 +40,7 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Judge past days by the gates: which would have been GO, and on which the guard would have frozen."""
-    target = load().target_named(NAMED_TARGET.get())
+    target = load(required=not ledgers).target_named(NAMED_TARGET.get())
     begin, end = _days(first, last)
     policy = target.gates
     for text in gate or ():
@@ -52,7 +53,10 @@ def backtest(
     rules = Rules(policy, target.guard, target.schedule, target.window_minutes)
     span = span_of(begin, end, rules)
     with working() as on_progress:
-        parts = chain.from_iterable(columns_of(path, span, target.reading, on_progress) for path in ledgers or _all_of(target))
+        parts = chain.from_iterable(
+            columns_of(path, span, target.reading, on_progress, rotated=not ledgers and path == target.ledger)
+            for path in ledgers or _all_of(target)
+        )
         days = list(judge_days(PastDecisions(parts, span.start_us, span.end_us, policy.fast_cap), begin, end, rules))
     if png is not None:
         from core.backtest.chart import draw  # noqa: PLC0415 - matplotlib is slow to import
@@ -90,7 +94,8 @@ def _days(first: str, last: str) -> tuple[date, date]:
 
 
 def _all_of(target: TargetSettings) -> list[Path]:
-    archives = sorted(path for path in target.archive_dir.glob("*.ndjson*") if path.is_file())
+    beside = {target.ledger, *siblings_of(target.ledger, target.reading.other_ledgers)}  # they are read with the ledger
+    archives = sorted(path for path in target.archive_dir.glob("*.ndjson*") if path.is_file() and path not in beside)
     return [*archives, target.ledger]
 
 

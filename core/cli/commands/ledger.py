@@ -32,7 +32,7 @@ def export(
         text = f"Parquet needs {error.name}: `pip install anr[warehouse]`. Nothing was exported."
         raise ConfigurationError(text) from error
 
-    target = load().target_named(NAMED_TARGET.get())
+    target = load(required=ledger is None).target_named(NAMED_TARGET.get())
     with working() as on_progress:
         done = export_new(ledger or target.ledger, parquet, on_progress)
     if as_json:

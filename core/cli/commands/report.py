@@ -34,7 +34,7 @@ def report(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write the window's entries to this file.")] = None,
 ) -> None:
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
-    settings = load()
+    settings = load(required=ledger is None)
     target = settings.target_named(NAMED_TARGET.get())
     if csv_file is not None and ledger is None and target.ledger_table.get_secret_value():
         raise ConfigurationError("A table has no CSV of its own: name a ledger file with --ledger. Nothing was measured.")

@@ -1,4 +1,6 @@
-"""`anr backup`, `backups`, `restore` and `prune`."""
+"""`anr backup`, `backups`, `restore`, `state`, `drill` and `prune`."""
+
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -12,8 +14,13 @@ from core.router.backups import Backup
 from core.target.order import Order
 from core.upkeep import backup as backing_up
 from core.upkeep import prune as pruning
+from core.upkeep.drill import drill as hold_drill
 
 commands = typer.Typer()
+_backups = typer.Typer(help="List the backups of the bandit's state, the newest first, each checked; or take one on.")
+_state = typer.Typer(no_args_is_help=True, help="Reset the bandit's state, the last resort.")
+commands.add_typer(_backups, name="backups")
+commands.add_typer(_state, name="state")
 
 
 @commands.command()
@@ -24,9 +31,11 @@ def backup(*, as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@commands.command()
-def backups(*, as_json: AsJson = False) -> None:
-    """List the backups of the bandit's state, the newest first, each checked."""
+@_backups.callback(invoke_without_command=True)
+def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the backups of the bandit's state, the newest first, each checked; or take one on."""
+    if context.invoked_subcommand is not None:
+        return
     with operating() as (_, site):
         found, now = site.backups.found(), site.clock()
     if as_json:
@@ -40,11 +49,48 @@ def backups(*, as_json: AsJson = False) -> None:
     out.print(table)
 
 
+@_backups.command()
+def adopt(name: str, *, as_json: AsJson = False) -> None:
+    """Take on a backup that has no checksum: validate it and write its checksum. From then on it counts and can be restored."""
+    with operating() as (settings, site):
+        result = backing_up.adopt(site, settings.terminal_actor(), name)
+    finish(result, as_json=as_json)
+
+
 @commands.command()
-def restore(name: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
+def restore(
+    name: str,
+    *,
+    reason: Reason = "",
+    other_routes: Annotated[
+        bool, typer.Option("--other-routes", help="Also if the backup has other routes than the newest valid one.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it."""
     with operating() as (settings, site):
-        result = propose.restore(site, Order(settings.terminal_actor(), reason), name)
+        result = propose.restore(site, Order(settings.terminal_actor(), reason), name, other_routes=other_routes)
+    finish(result, as_json=as_json)
+
+
+@_state.callback()
+def state() -> None:
+    """Reset the bandit's state, the last resort."""
+
+
+@_state.command()
+def reset(*, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Ask for the state to be removed, so that the router begins anew. It is backed up first; somebody else has to approve."""
+    with operating() as (settings, site):
+        result = propose.reset_state(site, Order(settings.terminal_actor(), reason))
+    finish(result, as_json=as_json)
+
+
+@commands.command()
+def drill(*, as_json: AsJson = False) -> None:
+    """Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live."""
+    with operating() as (settings, site):
+        result = hold_drill(site, settings.terminal_actor())
     finish(result, as_json=as_json)
 
 

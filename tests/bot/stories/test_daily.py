@@ -219,3 +219,18 @@ def test_the_file_has_every_hour_in_full() -> None:
 def test_without_somebody_asking_the_thread_has_no_table() -> None:
     """Details come when somebody wants them."""
     assert report().replies == ()
+
+
+@pytest.mark.parametrize(
+    ("result", "told"), [(Result.APPLIED, "the safety nets hold"), (Result.NOT_APPLIED, "not all safety nets hold")]
+)
+def test_the_newest_drill_has_its_line(result: Result, told: str) -> None:
+    """Whether the safety nets hold, since when that is known, and how old each was; without a drill there is no line."""
+    note = "Before it: newest valid backup: 1 d old; last drill: 7 d old."
+    drill = sealed(Action.DRILL, 7, ts=NOW - timedelta(days=2), result=result, note=note).receipt
+    post = report(drill=drill)
+    showable(post)
+    assert f"*Drill:* {told}" in str(post.blocks).replace(":rotating_light: ", "")
+    assert "2 d ago (#7)" in str(post.blocks)
+    assert "newest valid backup: 1 d old" in str(post.blocks)
+    assert "*Drill:*" not in str(report().blocks)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alerts.matchers import Matcher, all_match, parse_matchers
+from core.alerts.matchers import MAX_SEARCHED, KnownLabels, Matcher, all_match, judge_all, parse_matchers
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_list_of_matchers_is_read_as_alertmanager_reads_it(text: str, expected
         pytest.param("", id="nothing"),
         pytest.param("{}", id="nothing-in-braces"),
         pytest.param("foo", id="no-operator"),
-        pytest.param("5foo=bar", id="bad-name"),
+        pytest.param("foo bar=baz", id="bad-name"),
         pytest.param("foo=bar,,dings=bums", id="empty-part"),
         pytest.param('foo="bar', id="open-quote"),
         pytest.param('foo=b"ar', id="quote-inside"),
@@ -57,6 +57,63 @@ def test_what_alertmanager_would_refuse_is_refused(text: str) -> None:
     """A rule that cannot be understood is an error at the start, not a rule that never matches."""
     with pytest.raises(ValueError, match=r"\S"):
         parse_matchers(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("component='anr'", "column 11", id="single-quotes"),
+        pytest.param("a=b, component = `anr`", "column 18", id="back-quotes"),
+        pytest.param("component=“anr”", "column 11", id="curly-quotes"),
+        pytest.param('{"a"="b", "c"=d e}', "column 17", id="two-words"),
+        pytest.param('a="x", b=~"("', "column 11", id="the-expression-that-is-none"),
+        pytest.param('a=~"\\C"', "\\C", id="what-only-the-engine-here-knows"),
+        pytest.param("a=\ud800", "column 3", id="a-lone-surrogate"),
+    ],
+)
+def test_a_refusal_says_where(text: str, said: str) -> None:
+    """Quotes that can never match, and everything else that is refused at the start, come with the place."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        parse_matchers(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "actual", "expected"),
+    [
+        pytest.param("[[:alpha:]]+", "page", True, id="posix-class"),
+        pytest.param("(?i)PAGE", "page", True, id="flag"),
+        pytest.param("^page$", "page", True, id="anchors"),
+        pytest.param("page", "page\n", False, id="nothing-before-a-last-line-feed"),
+        pytest.param("a.b", "a\nb", False, id="a-dot-is-no-line-feed"),
+        pytest.param("(?s)a.b", "a\nb", True, id="unless-it-is-asked-for"),
+        pytest.param("x)|(?:y", "xz", True, id="whoever-closes-the-group-loosens-the-anchors"),
+        pytest.param(r"\pL+", "größe", True, id="unicode-class"),
+        pytest.param(r"\d", "٣", False, id="digits-are-ascii"),
+        pytest.param("(a*)*b", "a" * 50_000, False, id="nothing-is-tried-again-and-again"),
+    ],
+)
+def test_an_expression_means_what_it_means_to_alertmanager(value: str, actual: str, *, expected: bool) -> None:
+    """RE2's dialect, anchored by `^(?:…)$`, in a time that grows with the text."""
+    assert Matcher("a", "=~", value).matches({"a": actual}) is expected
+
+
+EQUAL, MORE = Matcher("a", "=", "x"), Matcher("b", "=~", "x|y")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(KnownLabels({"a": "x", "b": "y"}), True, id="both"),
+        pytest.param(KnownLabels({"a": "x"}), False, id="absent-is-empty"),
+        pytest.param(KnownLabels({"a": "x"}, whole=False), None, id="absent-may-be-anything"),
+        pytest.param(KnownLabels({"a": "z"}, whole=False), False, id="one-that-fails-decides"),
+        pytest.param(KnownLabels({"a": "x", "b": ""}, frozenset({"b"})), None, id="unread"),
+        pytest.param(KnownLabels({"a": "x", "b": "y" * (MAX_SEARCHED + 1)}), None, id="too-long-to-search"),
+    ],
+)
+def test_what_is_not_known_may_match(known: KnownLabels, *, expected: bool | None) -> None:
+    """Three answers: yes, no, and nobody knows."""
+    assert judge_all((EQUAL, MORE), known) is expected
 
 
 def test_an_expression_has_to_match_the_whole_value() -> None:

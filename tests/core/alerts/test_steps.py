@@ -5,9 +5,7 @@ import pytest
 from core.alerts.payload import AlertStatus
 from core.alerts.rules import Effect
 from core.alerts.steps import Handled, Step, next_step
-
-FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
-
+from tests.core.alerts.test_payload import FIRING
 
 STEPS = {
     # effect, status, standing, last: freeze, keep, show

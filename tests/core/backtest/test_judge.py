@@ -77,7 +77,8 @@ def test_a_bad_hour_freezes_at_its_third_look_and_blocks_only_its_day() -> None:
 def test_days_without_decisions_are_no_go_and_freeze_nothing() -> None:
     """N/A never passes, and silence is no failure."""
     days = days_of([line for line in good_days() if not line["t"].startswith(("2025-10-03T", "2025-10-04T"))])
-    assert [day.go for day in days] == [True, False, False, True]
+    assert [day.go for day in days] == [True, False, False, False]
+    assert [gate.name for gate in days[3].blocking] == [GateName.SPAN]  # nine hours of a day
     assert all(day.trip is None for day in days)
 
 
@@ -94,7 +95,7 @@ def test_any_window_of_past_decisions_has_the_figures_of_the_definition(seed: in
     half = data.find(b"\n", len(data) // 2) + 1
     past = PastDecisions([decode(data[half:]), decode(data[:half])], window.start_us - 10**9, window.end_us + 10**9, 0.15)
     assert past.figures(window) == expected.figures
-    assert past.newest_us(window) == expected.newest_us
+    assert (past.oldest_us(window), past.newest_us(window)) == (expected.oldest_us, expected.newest_us)
 
 
 Pack = Callable[[bytes], bytes]

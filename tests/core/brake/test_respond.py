@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.actors import AccessPolicy
 from core.alerts.payload import AlertFacts
 from core.brake.lift import Unfrozen
 from core.brake.respond import AlertResponder, BrakeResult, RecordResult
@@ -18,6 +19,7 @@ from core.operations import propose, recover
 from core.receipts.receipt import Action, Receipt, Result
 from core.rollout.state import RolloutState
 from core.router.control import SAFE_SETTINGS
+from core.settings.target import TargetSettings
 from core.target.order import Order
 from core.target.target import Target
 from tests.support.alert_payloads import alert, heard
@@ -159,6 +161,40 @@ def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: Ri
     assert len(state(begun).holds) == 1
     assert state(begun).firing == ()
     assert [one.alert.status for one in receipts(begun) if one.alert] == ["firing", "resolved", "firing", "resolved"]
+
+
+def test_firing_resolved_firing_resolved_with_one_end_is_resolved(begun: Rig, responder: AlertResponder) -> None:
+    """A late replica tells it all again with the same `endsAt`: the last word is resolved, also for a bot started in between."""
+    end = {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
+    for one in (responder, AlertResponder(begun.site)):
+        take(one, heard(alert()))
+        assert len(state(begun).firing) == 1
+        take(one, heard(alert(**end)))
+        assert state(begun).firing == ()
+    assert [one.alert.status for one in receipts(begun) if one.alert] == ["firing", "resolved", "firing", "resolved"]
+    assert isinstance(propose.unfreeze(begun.site, Order(begun.people["olivia"], "over"), while_firing=False), Unfrozen)
+
+
+def test_a_process_whose_memory_is_old_notes_its_word_after_that_of_another(begun: Rig, responder: AlertResponder) -> None:
+    """Two bots hear the same alert in turn: neither swallows what the other does not remember."""
+    other, end = AlertResponder(begun.site), {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
+    take(responder, heard(alert()))
+    take(other, heard(alert()))
+    take(responder, heard(alert(**end)))
+    take(responder, heard(alert()))
+    take(other, heard(alert(**end)))
+    assert state(begun).firing == ()
+
+
+def test_an_instance_is_over_when_the_next_one_of_the_same_alert_is_heard(begun: Rig, responder: AlertResponder) -> None:
+    """Alertmanager tells of the newest instance only; a late word on the old one freezes once if it is new, and fires no more."""
+    first, second, third = (heard(alert("a", start=f"2026-11-24T0{hour}:00:00Z")) for hour in (7, 8, 9))
+    take(responder, second)
+    take(responder, third)
+    take(responder, second)
+    take(responder, first)
+    assert [hold.cause for hold in state(begun).firing] == [third[0].cause]
+    assert {hold.cause for hold in state(begun).holds} == {facts[0].cause for facts in (first, second, third)}
 
 
 def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(begun: Rig, responder: AlertResponder) -> None:
@@ -354,6 +390,19 @@ def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew
     assert state(begun).stage == 0
 
 
+def site_in(folder: Path) -> Target:
+    """A router at 10 % whose journal has not begun."""
+    target = TargetSettings(
+        ledger=folder / "l",
+        settings_file=folder / "anr.env",
+        journal=folder / "j.sqlite",
+        receipts_dir=folder / "logs",
+        run_dir=folder / "run",
+    )
+    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    return Target.at(target, AccessPolicy())
+
+
 deliveries = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["firing", "resolved"]), st.sampled_from(["page", "warning"])),
     min_size=1,
@@ -367,19 +416,7 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, str, str]], restarts: set[int]
 ) -> None:
     """The holds are exactly the causes that ever paged, and each has one; restarts in between change nothing."""
-    from core.actors import AccessPolicy  # noqa: PLC0415 - beside its only use
-    from core.settings.target import TargetSettings  # noqa: PLC0415 - as above
-
-    folder = tmp_path_factory.mktemp("orders")
-    target = TargetSettings(
-        ledger=folder / "l",
-        settings_file=folder / "anr.env",
-        journal=folder / "j.sqlite",
-        receipts_dir=folder / "logs",
-        run_dir=folder / "run",
-    )
-    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
-    site = Target.at(target, AccessPolicy())
+    site = site_in(tmp_path_factory.mktemp("orders"))
     responder = AlertResponder(site)
     for step, (name, status, severity) in enumerate(order):
         if step in restarts:
@@ -391,5 +428,46 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
     assert {hold.cause for hold in site.journal.state().holds} == paged
     assert len(site.journal.state().holds) == len(paged)
     assert site.router.settings().carries(SAFE_SETTINGS) == bool(paged)
+    responder.close()
+    site.journal.close()
+
+
+@st.composite
+def interleaved(draw: st.DrawFn) -> tuple[list[tuple[int, str]], tuple[int, str]]:
+    """What two replicas deliver of one alert, mixed, and the last word: each tells in order, may leave out, and ends with it."""
+    words = [(start, status) for start in range(draw(st.integers(1, 3))) for status in draw(st.sampled_from(STATUSES))]
+    replicas = [[*(word for word in words[:-1] if draw(st.booleans())), words[-1]] for _ in range(2)]
+    mixed = []
+    while replicas[0] or replicas[1]:
+        turn = draw(st.sampled_from([one for one in replicas if one]))
+        mixed.append(turn.pop(0))
+    return mixed, words[-1]
+
+
+STATUSES = (["firing"], ["firing", "resolved"], ["firing", "resolved", "firing"], ["firing", "resolved", "firing", "resolved"])
+
+
+@settings(max_examples=40)
+@given(told=interleaved(), restarts=st.sets(st.integers(0, 20)))
+def test_however_two_replicas_interleave_the_last_word_is_right(
+    tmp_path_factory: pytest.TempPathFactory, told: tuple[list[tuple[int, str]], tuple[int, str]], restarts: set[int]
+) -> None:
+    """Exactly the newest instance fires, if its last word says so; every instance that was heard firing has one hold."""
+    site = site_in(tmp_path_factory.mktemp("replicas"))
+    responder = AlertResponder(site)
+    words, (newest, status) = told
+    for place, (start, said) in enumerate(words):
+        if place in restarts:
+            responder.close()
+            responder = AlertResponder(site)
+        end = {"end": f"2026-11-24T0{start}:30:00Z"} if said == "resolved" else {}
+        take(responder, heard(alert(status=said, start=f"2026-11-24T0{start}:00:00Z", **end)))
+    causes = {start: f"alert:0123456789abcdef:2026-11-24T0{start}:00:00.000000Z" for start, _ in words}
+    firing = {hold.cause for hold in site.journal.state().firing}
+    assert firing == ({causes[newest]} if status == "firing" else set())
+    # an instance that was over before anybody heard it fire has no hold
+    assert len(site.journal.state().holds) == len({hold.cause for hold in site.journal.state().holds})
+    last = {one.receipt.alert.cause: one.receipt.alert for one in site.journal.receipts() if one.receipt.alert}
+    assert {cause for cause, facts in last.items() if facts.status == "firing"} == firing
     responder.close()
     site.journal.close()

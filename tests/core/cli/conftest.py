@@ -19,6 +19,9 @@ def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Anr:
     for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
+    monkeypatch.setenv("ANR_TARGET__SOAK_HOURS", "0")
+    for word in ("STOP", "START"):
+        monkeypatch.setenv(f"ANR_TARGET__{word}_COMMAND", '["true"]')
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
     monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON", "os:somebody-else"]))
     return lambda *words: CliRunner().invoke(app, list(words))

@@ -65,3 +65,39 @@ def test_what_nobody_foresaw_is_a_failure_and_no_refusal(
     assert ended.value.code == FAILED
     assert "Look at `anr status`" in " ".join(capsys.readouterr().err.split())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_old_backup_is_adopted_at_the_terminal(anr: Anr, rig: Rig) -> None:
+    """The list says how, and the answer shows what was validated."""
+    anr("init")
+    name = "anr_state_20250101_090000.json"
+    rig.target.backups_dir.mkdir(exist_ok=True)
+    (rig.target.backups_dir / name).write_text('{"R1": 1}', encoding="utf-8")
+    assert "anr backups adopt" in json.loads(anr("backups", "--json").stdout)[0]["problem"]
+    adopted = json.loads(anr("backups", "adopt", name, "--json").stdout)
+    assert (adopted["result"], adopted["backup"], adopted["routes"]) == ("adopted", name, "R1")
+    assert json.loads(anr("backups", "--json").stdout)[0]["problem"] is None
+    assert anr("backups", "adopt", "../../etc/passwd").exit_code == REFUSED
+
+
+def test_a_reset_is_asked_for_at_the_terminal(anr: Anr, rig: Rig) -> None:
+    """It waits for somebody else, and the request says what is lost."""
+    anr("init")
+    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    asked = json.loads(anr("state", "reset", "--reason", "it learned nonsense", "--json").stdout)
+    assert asked["result"] == "asked"
+    assert anr("approve", asked["request"]).exit_code == REFUSED
+    assert rig.target.state_file.exists()
+    assert anr("state").exit_code == USAGE
+
+
+def test_a_drill_tells_its_nets_at_the_terminal(anr: Anr, rig: Rig) -> None:
+    """Sentences for people, figures for scripts, and an exit code that fails if a net would not hold."""
+    anr("init")
+    failed = anr("drill")
+    assert failed.exit_code == FAILED
+    assert "no valid backup that could be restored" in " ".join(failed.stderr.split())
+    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    held = json.loads(anr("drill", "--json").stdout)
+    assert (held["result"], held["exit_code"], held["problems"]) == ("held", 0, [])
+    assert set(held["nets"]) == {"newest valid backup", "newest archive of the ledger", "last drill"}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core.actors import UPKEEP
 from core.doctor.check import Check, Health, examine
 from core.doctor.own_checks import check_up
 from core.gates.guard import GuardMode, GuardPolicy, Look, Series
@@ -26,6 +27,7 @@ from core.rollout.schedule import PromotionMode, Schedule
 from core.router.marks import BrakeNote
 from core.target.order import Order
 from core.target.target import Target
+from core.upkeep import backup
 from tests.core.system.test_files import denied, nobodys_folder
 from tests.support.rig import Rig
 
@@ -70,7 +72,7 @@ def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
     assert [(one.name, one.text) for one in check_up(rig.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(rig.site)}) == 16
+    assert len({one.name for one in check_up(rig.site)}) == 17
 
 
 Break = Callable[[Rig], Any]
@@ -354,3 +356,52 @@ def test_a_guard_that_is_off_is_told(begun: Rig) -> None:
     """Nobody should believe to be guarded."""
     rig = changed(begun, guard=GuardPolicy(mode=GuardMode.OFF))
     assert found(rig, "guard").health is Health.WARN
+
+
+def named(rig: Rig, state_path: str) -> Check:
+    """What the doctor says of the state file if the router's settings name this path."""
+    well(rig)
+    with rig.target.settings_file.open("a", encoding="utf-8") as stream:
+        stream.write(f"NOVA_ANR_STATE_PATH={state_path}\n")
+    return found(rig, "state file")
+
+
+@pytest.mark.parametrize(
+    "path", ["{folder}/anr_state.json", "anr_state.json", "./run/../anr_state.json", "{folder}/./anr_state.json"]
+)
+def test_settings_that_name_our_state_file_are_in_order(rig: Rig, tmp_path: Path, path: str) -> None:
+    """A whole path, or one that is ours from the folder of the settings file."""
+    (tmp_path / "run").mkdir()
+    assert named(rig, path.format(folder=tmp_path)).health is Health.OK
+
+
+@pytest.mark.parametrize("path", ["{folder}/other.json", "./state/anr_linucb.json", "/srv/nova/run/anr_state.json"])
+def test_settings_that_name_another_state_file_fail(rig: Rig, tmp_path: Path, path: str) -> None:
+    """We would back up, and restore, a file in which nobody learns: both are named, and how a relative path was taken."""
+    check = named(rig, path.format(folder=tmp_path))
+    assert check.health is Health.FAIL
+    assert path.format(folder=tmp_path) in check.text
+    assert str(rig.target.state_file) in check.text
+    assert ("working folder is not known" in check.text) == path.startswith(".")
+    assert "NOVA_ANR_STATE_PATH" in check.remedy
+
+
+def test_a_link_to_our_state_file_is_our_state_file(rig: Rig, tmp_path: Path) -> None:
+    """Paths are compared behind their links."""
+    (tmp_path / "link.json").symlink_to(rig.target.state_file)
+    assert named(rig, f"{tmp_path}/link.json").health is Health.OK
+
+
+def test_a_state_with_other_routes_than_its_newest_backup_is_a_warning(rig: Rig) -> None:
+    """Somebody changed the router, or it wrote another state: both lists are named."""
+    well(rig)
+    rig.target.state_file.write_text('{"R1": 1, "R2": 1}', encoding="utf-8")
+    backup.back_up(rig.site, UPKEEP)
+    stamp = rig.clock.now.timestamp()
+    os.utime(rig.target.state_file, (stamp, stamp))
+    assert found(rig, "state file").health is Health.OK
+    rig.target.state_file.write_text('{"R1": 1, "R2": 1, "R6": 1}', encoding="utf-8")
+    check = found(rig, "state file")
+    assert check.health is Health.WARN
+    assert "R1, R2, R6" in check.text
+    assert "has R1, R2." in check.text

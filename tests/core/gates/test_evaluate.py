@@ -1,15 +1,15 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.gates.evaluate import evaluate
-from core.gates.policy import ALWAYS_DEMANDED, GateName, GatePolicy
+from core.gates.policy import ALWAYS_DEMANDED, COVERED, GateName, GatePolicy
 from core.gates.report import NOT_ASKED, PATH_NOT_ASKED, AlertPath, Gate, GateReport, SlotsHealth, Verdict
-from core.ledger.figures import Figures, LedgerSpan, WindowMetrics
+from core.ledger.figures import Counts, LedgerSpan, WindowMetrics, figures_of
 from core.ledger.window import MINUTE_US, Window
 from tests.support.rig import NOW
 
@@ -38,29 +38,46 @@ class Day:
     live: int = 10_000
     matching: int = 10_000
     rollbacks: int = 0
+    told: int | None = None
+    """Live decisions that tell whether they were rolled back; None for all."""
     tri: float | None = 0.5
+    tri_known: int | None = None
     breaches: int = 0
+    anomalies_known: int | None = None
+    engaged: int | None = None
+    r3_known: int | None = None
     age_us: int | None = 0
+    span_us: int = 1430 * MINUTE_US
+    skipped: int = 0
     health: SlotsHealth = slots()  # noqa: RUF009 - a frozen value
     leaving_zero: bool = False
 
     def metrics(self) -> WindowMetrics:
         window = Window.ending(NOW, 1440)
-        figures = Figures(
+
+        def known(value: int | None, otherwise: int) -> int:
+            return otherwise if value is None else value
+
+        engaged = known(self.engaged, self.breaches)
+        counts = Counts(
             decisions=self.decisions,
             live=self.live,
-            live_rate=self.live / self.decisions if self.decisions else None,
-            rsi=self.matching / self.live if self.live else None,
+            matching=self.matching,
             rollbacks=self.rollbacks,
-            rollbacks_per_1k=1000 * self.rollbacks / self.live if self.live else None,
-            tri_median=self.tri,
-            fast_cap_breaches=self.breaches,
+            breaches=self.breaches,
+            rollbacks_known=known(self.told, self.live),
+            tri_known=known(self.tri_known, 0 if self.tri is None else self.decisions),
+            anomalies_known=known(self.anomalies_known, self.decisions),
+            engaged=engaged,
+            r3_known=known(self.r3_known, engaged),
         )
+        newest = None if self.age_us is None else window.end_us - self.age_us
         return WindowMetrics(
             window=window,
-            figures=figures,
-            newest_us=None if self.age_us is None else window.end_us - self.age_us,
-            skipped={},
+            figures=figures_of(counts, self.tri),
+            oldest_us=None if newest is None else newest - self.span_us,
+            newest_us=newest,
+            skipped={"malformed": self.skipped, "undated": 0, "future": 0},
             hours=(),
             span=LedgerSpan(0, ""),
         )
@@ -90,14 +107,28 @@ RSI = [
     pytest.param(EMPTY, Verdict.NO_DATA, None, "no live decisions", id="no-entries"),
     pytest.param(leaving_zero(SILENT), Verdict.NOT_APPLICABLE, None, "stage 0", id="no-live-traffic-leaving-zero"),
     pytest.param(leaving_zero(Day(live=1000, matching=850)), Verdict.PASS, 0.85, "85.0%", id="at-the-bound-leaving-zero"),
-    pytest.param(leaving_zero(Day(live=1, matching=0)), Verdict.FAIL, 0.0, "only 0.0%", id="one-bad-route-leaving-zero"),
+    pytest.param(leaving_zero(Day(live=30, matching=0)), Verdict.FAIL, 0.0, "only 0.0%", id="bad-routes-leaving-zero"),
+    pytest.param(Day(live=29, matching=29), Verdict.NO_DATA, None, "only 29 live decisions", id="too-few-to-say"),
+    pytest.param(Day(live=3, matching=0), Verdict.NO_DATA, None, "only 3 live decisions", id="three-bad-routes"),
+    pytest.param(Day(live=30, matching=30), Verdict.PASS, 1.0, "(88.6% to 100.0% at 95 %)", id="just-enough"),
+    pytest.param(leaving_zero(Day(live=3, matching=3)), Verdict.NO_DATA, None, "only 3", id="too-few-leaving-zero"),
 ]
 ROLLBACKS = [
     pytest.param(Day(rollbacks=0), Verdict.PASS, 0.0, "0 rollbacks in 10,000", id="none"),
-    pytest.param(Day(live=10_001, rollbacks=1), Verdict.PASS, 1000 / 10_001, "1 rollbacks in 10,001", id="just-below"),
-    pytest.param(Day(live=10_000, rollbacks=1), Verdict.PASS, 0.1, "1 rollbacks in 10,000", id="at-the-bound"),
     pytest.param(
-        Day(live=9_999, matching=9_999, rollbacks=1), Verdict.FAIL, 1000 / 9_999, "1 rollbacks in 9,999", id="just-above"
+        Day(live=291, matching=291), Verdict.PASS, 0.0, "(0 of 291: at most 1.0% at 95 %)", id="what-none-of-a-few-proves"
+    ),
+    pytest.param(Day(live=29, matching=29, rollbacks=29), Verdict.NO_DATA, None, "only 29 live", id="too-few-to-say"),
+    pytest.param(Day(told=5_000), Verdict.PASS, 0.0, "0 of 5,000", id="half-of-them-tell"),
+    pytest.param(Day(told=4_999), Verdict.NO_DATA, None, "only 4,999 of 10,000", id="fewer-than-half-of-them-tell"),
+    pytest.param(Day(told=0), Verdict.NO_DATA, None, "(0.0%); at least 50% is asked", id="nothing-tells"),
+    pytest.param(
+        Day(told=100, rollbacks=50), Verdict.FAIL, 5.0, "50 rollbacks", id="what-was-seen-is-not-cleared-by-what-is-unknown"
+    ),
+    pytest.param(Day(live=10_001, rollbacks=1), Verdict.PASS, 1000 / 10_001, "1 rollback in 10,001", id="just-below"),
+    pytest.param(Day(live=10_000, rollbacks=1), Verdict.PASS, 0.1, "1 rollback in 10,000", id="at-the-bound"),
+    pytest.param(
+        Day(live=9_999, matching=9_999, rollbacks=1), Verdict.FAIL, 1000 / 9_999, "1 rollback in 9,999", id="just-above"
     ),
     pytest.param(SILENT, Verdict.NO_DATA, None, "no live decisions", id="no-live-traffic"),
     pytest.param(EMPTY, Verdict.NO_DATA, None, "no live decisions", id="no-entries"),
@@ -114,7 +145,7 @@ ROLLBACKS = [
         leaving_zero(Day(live=9_999, matching=9_999, rollbacks=1)),
         Verdict.FAIL,
         1000 / 9_999,
-        "1 rollbacks in 9,999",
+        "1 rollback in 9,999",
         id="just-above-leaving-zero",
     ),
 ]
@@ -123,11 +154,19 @@ TRI = [
     pytest.param(Day(tri=0.0), Verdict.PASS, 0.0, "+0.0000", id="at-the-bound"),
     pytest.param(Day(tri=1e-9), Verdict.PASS, 1e-9, "+0.0000", id="just-above"),
     pytest.param(Day(tri=None), Verdict.NO_DATA, None, "no entry", id="no-entry-carries-one"),
+    pytest.param(Day(tri_known=10_000), Verdict.PASS, 0.5, "+0.5000", id="half-of-them-carry-one"),
+    pytest.param(Day(tri_known=9_999), Verdict.NO_DATA, None, "only 9,999 of 20,000", id="fewer-than-half-carry-one"),
+    pytest.param(Day(decisions=500, live=500, matching=500, tri_known=1), Verdict.NO_DATA, None, "(0.2%)", id="one-of-500"),
     pytest.param(leaving_zero(Day(tri=None)), Verdict.NO_DATA, None, "no entry", id="no-entry-carries-one-leaving-zero"),
     pytest.param(leaving_zero(Day(tri=-0.5)), Verdict.FAIL, -0.5, "-0.5000", id="below-leaving-zero"),
 ]
 FAST_CAP = [
-    pytest.param(Day(breaches=0), Verdict.PASS, 0.0, "at or below 0.15", id="none"),
+    pytest.param(Day(breaches=0), Verdict.PASS, 0.0, "no anomaly in the 20,000", id="no-anomaly"),
+    pytest.param(Day(engaged=7), Verdict.PASS, 0.0, "at or below 0.15 in each of the 7", id="none"),
+    pytest.param(Day(engaged=7, r3_known=3), Verdict.NO_DATA, None, "only 3 of 7", id="R3-of-few-is-known"),
+    pytest.param(Day(engaged=7, r3_known=0), Verdict.NO_DATA, None, "only 0 of 7", id="R3-of-none-is-known"),
+    pytest.param(Day(anomalies_known=9_999), Verdict.NO_DATA, None, "only 9,999 of 20,000", id="few-tell-of-anomalies"),
+    pytest.param(Day(anomalies_known=1, breaches=1), Verdict.FAIL, 1.0, "above 0.15", id="one-breach-is-one"),
     pytest.param(Day(breaches=1), Verdict.FAIL, 1.0, "above 0.15 in 1 decisions", id="one"),
     pytest.param(EMPTY, Verdict.NO_DATA, None, "no decisions", id="no-entries"),
     pytest.param(leaving_zero(EMPTY), Verdict.NO_DATA, None, "no decisions", id="no-entries-leaving-zero"),
@@ -166,6 +205,22 @@ DECISIONS = [
     pytest.param(EMPTY, Verdict.NO_DATA, 0.0, "only 0 decisions", id="no-entries"),
     pytest.param(leaving_zero(EMPTY), Verdict.NO_DATA, 0.0, "only 0 decisions", id="no-entries-leaving-zero"),
     pytest.param(leaving_zero(replace(SILENT, decisions=99)), Verdict.FAIL, 99.0, "only 99", id="just-below-leaving-zero"),
+]
+READING = [
+    pytest.param(Day(decisions=990, live=990, matching=990, skipped=10), Verdict.PASS, 0.01, "10 of 1,000", id="at-the-bound"),
+    pytest.param(Day(decisions=989, live=989, matching=989, skipped=11), Verdict.NO_DATA, 0.011, "11 malformed", id="just-above"),
+    pytest.param(EMPTY, Verdict.NO_DATA, None, "no line", id="no-lines"),
+    pytest.param(replace(EMPTY, skipped=3), Verdict.NO_DATA, 1.0, "3 of 3 lines", id="nothing-but-broken-lines"),
+    pytest.param(leaving_zero(Day(skipped=20_000)), Verdict.NO_DATA, 0.5, "50.00%", id="half-leaving-zero"),
+]
+SPAN = [
+    pytest.param(Day(span_us=1296 * MINUTE_US), Verdict.PASS, 0.9, "span 1,296 of the window's 1,440", id="at-the-bound"),
+    pytest.param(
+        Day(span_us=1296 * MINUTE_US - 1), Verdict.NO_DATA, (1296 - 1 / MINUTE_US) / 1440, "at least 90%", id="just-below"
+    ),
+    pytest.param(Day(span_us=30 * MINUTE_US), Verdict.NO_DATA, 30 / 1440, "span 30 of", id="rotated-half-an-hour-ago"),
+    pytest.param(EMPTY, Verdict.NO_DATA, None, "no ledger entry", id="no-entries"),
+    pytest.param(leaving_zero(Day(span_us=0)), Verdict.NO_DATA, 0.0, "span 0", id="one-moment-leaving-zero"),
 ]
 BOUND_US = 15 * MINUTE_US
 FRESHNESS = [
@@ -225,6 +280,18 @@ def test_decisions_pass_from_their_floor_upwards(day: Day, verdict: Verdict, val
     assert_row(day, GateName.DECISIONS, 100.0, (verdict, value, says))
 
 
+@pytest.mark.parametrize(("day", "verdict", "value", "says"), READING)
+def test_too_many_lines_that_could_not_be_counted_are_no_data(day: Day, verdict: Verdict, value: float | None, says: str) -> None:
+    """What could not be read may have been the bad ones: more than one line in a hundred, and nobody can say."""
+    assert_row(day, GateName.READING, 0.01, (verdict, value, says))
+
+
+@pytest.mark.parametrize(("day", "verdict", "value", "says"), SPAN)
+def test_a_ledger_that_does_not_reach_back_is_no_data(day: Day, verdict: Verdict, value: float | None, says: str) -> None:
+    """A good half-hour is no good day."""
+    assert_row(day, GateName.SPAN, 0.9, (verdict, value, says))
+
+
 @pytest.mark.parametrize(("day", "verdict", "value", "says"), FRESHNESS)
 def test_freshness_passes_up_to_its_bound(day: Day, verdict: Verdict, value: float | None, says: str) -> None:
     """The newest entry is at most 15 minutes older than the end of the window, to the microsecond."""
@@ -250,6 +317,18 @@ def test_an_ill_slot_is_named_and_a_healthy_one_is_not() -> None:
         pytest.param(replace(SILENT, decisions=1), GateName.DECISIONS, {"decisions_min": 1}, Verdict.PASS, id="decisions-laxer"),
         pytest.param(Day(age_us=BOUND_US), GateName.FRESHNESS, {"fresh_minutes": 14.9}, Verdict.FAIL, id="freshness-stricter"),
         pytest.param(Day(age_us=BOUND_US + 1), GateName.FRESHNESS, {"fresh_minutes": 16}, Verdict.PASS, id="freshness-laxer"),
+        pytest.param(Day(skipped=200), GateName.READING, {"skipped_max": 0.001}, Verdict.NO_DATA, id="reading-stricter"),
+        pytest.param(Day(skipped=2_000), GateName.READING, {"skipped_max": 0.5}, Verdict.PASS, id="reading-laxer"),
+        pytest.param(Day(), GateName.SPAN, {"span_min": 1}, Verdict.NO_DATA, id="span-stricter"),
+        pytest.param(Day(span_us=MINUTE_US), GateName.SPAN, {"span_min": 0}, Verdict.PASS, id="span-laxer"),
+        pytest.param(Day(told=9_000), GateName.ROLLBACKS, {"coverage_min": 0.95}, Verdict.NO_DATA, id="coverage-stricter"),
+        pytest.param(
+            Day(told=0), GateName.ROLLBACKS, {"coverage_min": {"rollbacks_per_1k": 0}}, Verdict.PASS, id="no-feedback-accepted"
+        ),
+        pytest.param(
+            Day(anomalies_known=0), GateName.FAST_CAP, {"coverage_min": {"fast_cap": 0}}, Verdict.PASS, id="no-anomalies-accepted"
+        ),
+        pytest.param(Day(tri_known=1), GateName.TRI, {"coverage_min": {"tri_median": 0}}, Verdict.PASS, id="one-value-accepted"),
         pytest.param(Day(), GateName.SLOTS, {"critical_slots": ("slot04", "slot99")}, Verdict.FAIL, id="slots-another"),
         pytest.param(
             Day(health=slots(slot09="ill")), GateName.SLOTS, {"critical_slots": ("slot04",)}, Verdict.PASS, id="slots-fewer"
@@ -268,13 +347,14 @@ def test_every_bound_is_that_of_the_policy(day: Day, name: GateName, changed: di
 def days(draw: st.DrawFn) -> Day:
     """Good days, most with a fact or two at, near or beyond its bound; possible ones only: no figures without entries."""
     facts = ["decisions", "live", "misses", "rollbacks", "tri", "breaches", "age_us", "health"]
+    facts += ["told", "tri_known", "anomalies_known", "r3_known", "skipped", "span_us"]
     odd = draw(st.sets(st.sampled_from(facts), max_size=2))
 
     def fact(name: str, usual: Fact, others: st.SearchStrategy[Fact]) -> Fact:
         return draw(others) if name in odd else usual
 
     decisions = fact("decisions", 20_000, st.sampled_from([0, 1, 99, 100, 101]))
-    live = fact("live", decisions, st.sampled_from([0, decisions // 2]))
+    live = fact("live", decisions, st.sampled_from([0, min(29, decisions), min(30, decisions), decisions // 2]))
     misses = fact("misses", 0, st.sampled_from([live // 10, live * 15 // 100, live // 5, live]))
     rollbacks = fact("rollbacks", 0, st.sampled_from([1, 2, 3, 300]))
     tri = fact("tri", 0.5, st.none() | st.sampled_from([0.0, 0.1, -1e-9]))
@@ -285,7 +365,15 @@ def days(draw: st.DrawFn) -> Day:
         matching=live - misses,
         rollbacks=min(rollbacks, decisions),
         tri=tri if decisions else None,
-        breaches=min(fact("breaches", 0, st.just(1)), decisions),
+        told=fact("told", live, st.sampled_from([0, live // 2, (live + 1) // 2, live - live // 2 - 1 if live else 0])),
+        tri_known=None if tri is None else fact("tri_known", decisions, st.sampled_from([min(1, decisions), decisions // 2])),
+        breaches=(breaches := min(fact("breaches", 0, st.just(1)), decisions)),
+        anomalies_known=fact("anomalies_known", decisions, st.sampled_from([breaches, decisions // 2, decisions * 4 // 10])),
+        engaged=(engaged := min(decisions, 10 if "r3_known" in odd else breaches)),
+        r3_known=fact("r3_known", engaged, st.sampled_from(sorted({breaches, max(breaches, engaged // 2)}))),
+        skipped=fact("skipped", 0, st.sampled_from([1, decisions // 99, decisions // 98, 10**6])),
+        span_us=fact("span_us", 1430 * MINUTE_US, st.sampled_from([0, 30, 1295, 1296]))
+        * (1 if "span_us" not in odd else MINUTE_US),
         age_us=age_us if decisions else None,
         health=fact("health", slots(), st.sampled_from([NOT_ASKED, TIMED_OUT, without("slot04"), SlotsHealth()]) | told_slots),
         leaving_zero=draw(st.booleans()),
@@ -303,6 +391,10 @@ policies = st.just(POLICY) | st.builds(
     rollbacks_per_1k_max=st.sampled_from([0, 0.1, 20]),
     tri_median_min=st.sampled_from([-1, 0, 0.1]),
     decisions_min=st.sampled_from([1, 100, 101]),
+    live_min=st.sampled_from([1, 30]),
+    coverage_min=st.sampled_from([0, 0.5, 1, {"rollbacks_per_1k": 0}, {"fast_cap": 0}]),
+    skipped_max=st.sampled_from([0, 0.01, 1]),
+    span_min=st.sampled_from([0, 0.9]),
     fresh_minutes=st.sampled_from([1, 15, 30]),
     critical_slots=st.sampled_from([("slot04",), POLICY.critical_slots]),
 )
@@ -310,8 +402,12 @@ policies = st.just(POLICY) | st.builds(
 
 def may_go(day: Day, policy: GatePolicy) -> bool:
     """The domain's go/no-go once more, in the plainest way: N/A never passes, and the step from 0 asks for no live traffic."""
+    counts = day.metrics().figures.known
+    coverage: Any = policy.coverage_min
+    least: dict[GateName, float] = {name: coverage.get(name, 0.5) if isinstance(coverage, dict) else coverage for name in COVERED}
     if day.live:
         on_live = day.matching >= policy.rsi_min * day.live and 1000 * day.rollbacks <= policy.rollbacks_per_1k_max * day.live
+        on_live &= day.live >= policy.live_min and counts.rollbacks >= least[GateName.ROLLBACKS] * day.live
     else:
         on_live = day.leaving_zero and day.rollbacks == 0
     asked = [day.health.statuses.get(slot) for slot in policy.critical_slots]
@@ -321,6 +417,11 @@ def may_go(day: Day, policy: GatePolicy) -> bool:
         and day.tri >= policy.tri_median_min
         and day.decisions >= policy.decisions_min
         and day.breaches == 0
+        and counts.tri >= least[GateName.TRI] * day.decisions
+        and counts.anomalies >= least[GateName.FAST_CAP] * day.decisions
+        and counts.r3 >= least[GateName.FAST_CAP] * counts.engaged
+        and day.skipped <= policy.skipped_max * (day.skipped + day.decisions)
+        and day.span_us >= policy.span_min * 1440 * MINUTE_US
         and day.health.error is None
         and asked == ["healthy"] * len(asked)
         and day.age_us is not None

@@ -39,7 +39,8 @@ def by_the_definition(data: bytes) -> dict[str, list[object]]:
         last = read.t_us
         live = read.live_route is not None
         flags = Flag.LIVE * live | Flag.MATCHES_SHADOW * (live and read.live_route == read.argmax)
-        flags |= Flag.ROLLED_BACK * read.rollback | Flag.ENGAGED * read.engaged
+        flags |= Flag.ROLLED_BACK * (read.rollback is True) | Flag.ROLLBACK_KNOWN * (read.rollback is not None)
+        flags |= Flag.ENGAGED * (read.engaged is True) | Flag.ANOMALY_KNOWN * (read.engaged is not None)
         found["t_us"].append(read.t_us)
         found["flags"].append(int(flags))
         found["tri"].append(None if read.tri is None else repr(read.tri))
@@ -79,6 +80,17 @@ def test_every_odd_value_in_every_place_is_the_same_to_both(field: str, value: s
     good = decision_text(random.Random(1), START)
     line = (good[:-1] + f',"{field}":{value}' + "}").encode("utf-8", "surrogatepass")
     for data in (line, b"\n".join([good.encode()] * 50 + [line] + [good.encode()] * 50) + b"\n"):
+        assert as_lists(decode(data)) == by_the_definition(data)
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+@pytest.mark.parametrize("place", ['"probs":{"R3":%s}', '"probs":%s', '"probs":{"R1":%s}', '"x":%s'])
+def test_every_odd_probability_of_an_engaged_entry_is_the_same_to_both(place: str, value: str) -> None:
+    """Known, masked, or unknown: a key that is missing from probabilities is not the same as probabilities that are missing."""
+    line = ('{"t":"2025-09-30T09:00:00Z","anomaly":{"engaged":1},"shadow":{' + place.replace("%s", value) + "}}").encode(
+        "utf-8", "surrogatepass"
+    )
+    for data in (line, (line + b"\n") * 50):
         assert as_lists(decode(data)) == by_the_definition(data)
 
 

@@ -58,12 +58,36 @@ def test_times_that_mean_the_same(text: str, same_as: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "counts"),
-    [(1, True), (True, True), (0.5, True), (0, False), (False, False), ("1", False), (None, False), ([1], False), (-1, False)],
-)
-def test_a_rollback_is_a_positive_number_or_true(value: object, counts: bool) -> None:  # noqa: FBT001 - a table's column
-    """A string is never a number."""
+    [
+        (1, True), (True, True), (0.5, True), (-1, True), (-1.0, True), (1e-300, True),
+        (0, False), (False, False), (0.0, False), (-0.0, False),
+        ("1", None), ("-1.0", None), (None, None), ([1], None), ({}, None),
+    ],
+)  # fmt: skip
+def test_a_rollback_is_a_number_other_than_zero(value: object, counts: bool | None) -> None:  # noqa: FBT001 - a table's column
+    """The router's own reward of -1.0 is one; true is 1; a string is never a number, so that nothing is known."""
     assert entry(rewards={"deployment": {"rollback": value}}).rollback is counts
     assert entry(anomaly={"engaged": value}).engaged is counts
+
+
+@pytest.mark.parametrize(
+    ("shadow", "r3"),
+    [
+        pytest.param({"probs": {"R3": 0.2}}, 0.2, id="told"),
+        pytest.param({"probs": {"R2": 0.7, "R4": 0.3}}, 0.0, id="masked"),
+        pytest.param({"probs": {}}, 0.0, id="all-masked"),
+        pytest.param({}, None, id="without-probs"),
+        pytest.param({"probs": None}, None, id="probs-are-null"),
+        pytest.param({"probs": [0.1, 0.2]}, None, id="probs-are-a-list"),
+        pytest.param({"probs": {"R3": None}}, None, id="null"),
+        pytest.param({"probs": {"R3": "0.1"}}, None, id="a-string"),
+        pytest.param({"probs": {"R3": True}}, None, id="true"),
+        pytest.param(None, None, id="without-shadow"),
+    ],
+)
+def test_a_masked_route_has_no_probability_and_missing_ones_are_unknown(shadow: object, r3: float | None) -> None:
+    """R3 without a key among the probabilities is 0; without probabilities, or with something else, nobody knows it."""
+    assert entry(shadow=shadow).r3 == r3
 
 
 @pytest.mark.parametrize(("value", "tri"), [(0.5, 0.5), (-1, -1.0), (True, None), ("0.5", None), (10**400, None), (None, None)])

@@ -42,7 +42,7 @@ def test_it_is_said_beforehand_what_the_run_will_do(begun: Rig, mode: PromotionM
     promoted_by_people(begun)
     receipt = foreseen(begun, mode).receipt
     assert receipt.note.startswith(said)
-    assert (receipt.action, receipt.go, len(receipt.gates)) == (Action.PREFLIGHT, True, 7)
+    assert (receipt.action, receipt.go, len(receipt.gates)) == (Action.PREFLIGHT, True, 9)
     assert daily.preflight(begun.site, DAY, mode) is None
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
 

@@ -305,12 +305,13 @@ def test_a_folder_that_cannot_be_written_promotes_nothing_and_says_so(unprivileg
     unprivileged.site = Target.at(
         unprivileged.target.model_copy(update={"settings_file": moved}), unprivileged.site.access, unprivileged.clock
     )
+    moved.chmod(0o444)
     folder.chmod(0o500)
     result = requests.approve(unprivileged.site, unprivileged.people["aaron"], request.approval.id)
     folder.chmod(0o700)
     assert isinstance(result, operation_results.Moved)
     assert result.sealed.receipt.result is Result.NOT_APPLIED
-    assert "could not be written (Permission denied)" in result.sealed.receipt.note
+    assert "is read-only for the account that runs anr" in result.sealed.receipt.note
     assert "NOVA_ANR_PILOT=0.10" in moved.read_text(encoding="utf-8")
     state = unprivileged.site.journal.state()
     assert (state.stage, state.unsettled) == (10, None)
@@ -367,7 +368,7 @@ def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: Rig
         assert one["ts"].endswith("Z")
         assert len(one["ts"]) == len("2025-10-01T09:05:00.000000Z")
         assert {"id", "cause", "runbook_url"} <= set(one)
-    assert [gate["verdict"] for gate in intent["gates"]] == ["PASS"] * 7
+    assert [gate["verdict"] for gate in intent["gates"]] == ["PASS"] * 9
     assert len(intent["metrics"]["ledger"]["sha256"]) == 64
     assert intent["approvals"] == [
         {"actor": {"kind": "slack", "id": "UAARON"}, "at": intent["approvals"][0]["at"], "decision": "approved"}

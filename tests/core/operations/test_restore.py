@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core.actors import UPKEEP
+from core.actors import UPKEEP, AccessPolicy, Approvable, ApprovalRule
 from core.brake import brake
 from core.operations import propose, recover, requests
 from core.operations import results as operation_results
 from core.operations.restore import Restored
 from core.receipts.receipt import Action, Phase, Result
+from core.receipts.state_content import StateSeen
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Code
 from core.rollout.state import fold
@@ -21,6 +22,8 @@ from core.router.control import SAFE_SETTINGS
 from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import backup
+from tests.core.doctor.test_own_checks import changed
+from tests.core.router.test_presence import closed_port, quiet
 from tests.support.rig import Rig
 
 
@@ -165,10 +168,10 @@ def test_a_router_that_cannot_be_made_safe_keeps_its_state(kept: Rig, tmp_path: 
 
 
 def test_a_router_that_writes_its_old_state_back_is_not_called_restored(kept: Rig) -> None:
-    """The reload makes the router write what it had in memory: the outcome is unknown, and says to look."""
+    """Its stop was none, and it writes what it had in memory: the outcome is unknown, and says to look."""
     request = asked(kept)
     code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('{\"count\": 667}')"
-    target = kept.target.model_copy(update={"reload_command": (sys.executable, "-c", code, str(kept.target.state_file))})
+    target = kept.target.model_copy(update={"start_command": (sys.executable, "-c", code, str(kept.target.state_file))})
     done = requests.approve(Target.at(target, kept.site.access, kept.clock), kept.people["aaron"], request)
     assert isinstance(done, Restored)
     assert done.sealed.receipt.result is Result.UNKNOWN
@@ -232,3 +235,175 @@ def test_an_approval_that_waited_too_long_restores_nothing(kept: Rig) -> None:
     assert ended.approval.status is ApprovalStatus.EXPIRED
     assert state_of(kept) == {"count": 666}
     assert recover.recover(kept.site).settled is None
+
+
+def recorded(folder: Path, word: str, *, code: int = 0) -> tuple[str, ...]:
+    """A command that notes that it was called, and what the state was then."""
+    script = f'echo "{word} $(cat "{folder}/anr_state.json" 2>/dev/null)" >> "{folder}/calls"; exit {code}'
+    return ("sh", "-c", script)
+
+
+def calls(folder: Path) -> list[str]:
+    return (folder / "calls").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_router_is_stopped_before_and_started_after(kept: Rig, tmp_path: Path) -> None:
+    """Safe settings, stop, replace, start, look: and the receipt says written, restarted and seen, each by itself."""
+    site = changed(kept, stop_command=recorded(tmp_path, "stop"), start_command=recorded(tmp_path, "start")).site
+    request = asked(kept)
+    done = requests.approve(site, kept.people["aaron"], request)
+    assert isinstance(done, Restored)
+    assert calls(tmp_path) == ['stop {"count": 666}', 'start {"count": 1}']
+    change = done.sealed.receipt.state_change
+    assert change is not None
+    assert (change.written, change.restarted, change.seen) == (True, True, StateSeen.UNCHANGED)
+    assert "has not written its state since" in done.sealed.receipt.note
+
+
+def test_a_reset_removes_the_state_with_the_router_stopped_after_a_backup(kept: Rig, tmp_path: Path) -> None:
+    """Asked by an operator, approved by somebody else; frozen, in a new epoch, and what was there is a backup."""
+    site = changed(kept, stop_command=recorded(tmp_path, "stop"), start_command=recorded(tmp_path, "start")).site
+    request = propose.reset_state(site, Order(kept.people["olivia"], "nothing else helps"))
+    assert isinstance(request, operation_results.Asked), request
+    assert request.approval.what == "reset the bandit's state: what it has learned is forgotten"
+    refused = requests.approve(site, kept.people["olivia"], request.approval.id)
+    assert isinstance(refused, operation_results.Refused)
+    assert refused.refusal.code is Code.SELF_APPROVAL
+    done = requests.approve(site, kept.people["aaron"], request.approval.id)
+    assert isinstance(done, Restored)
+    receipt = done.sealed.receipt
+    assert (receipt.action, receipt.result, receipt.restored) == (Action.RESET, Result.APPLIED, None)
+    assert not site.target.state_file.exists()
+    assert calls(tmp_path) == ['stop {"count": 666}', "start "]
+    assert receipt.backup is not None
+    assert json.loads((site.target.backups_dir / receipt.backup.name).read_bytes()) == {"count": 666}
+    state = site.journal.state()
+    assert (state.stage, state.epoch, state.unsettled, len(state.holds)) == (0, 1, None, 1)
+    assert site.router.settings().carries(SAFE_SETTINGS)
+    assert site.journal.verify()[1] == ()
+
+
+@pytest.mark.parametrize("person", ["max"])
+def test_a_member_resets_nothing(kept: Rig, person: str) -> None:
+    """It is for operators to ask."""
+    refused = propose.reset_state(kept.site, Order(kept.people[person]))
+    assert isinstance(refused, operation_results.Refused)
+    assert refused.refusal.code is Code.NOT_ALLOWED
+
+
+def test_nobody_sets_the_approval_of_a_reset_to_none() -> None:
+    """The settings are refused, as for a restore."""
+    rule = AccessPolicy().rule(Approvable.RESET)
+    assert rule == ApprovalRule(needed=1)
+
+
+def test_without_a_state_there_is_nothing_to_reset(begun: Rig) -> None:
+    """The router begins anew as it is."""
+    refused = propose.reset_state(begun.site, Order(begun.people["olivia"]))
+    assert isinstance(refused, operation_results.Refused)
+    assert refused.refusal.code is Code.STATE_MISSING
+
+
+@pytest.mark.parametrize("commands", [{"stop_command": ()}, {"start_command": ()}, {"stop_command": (), "start_command": ()}])
+def test_a_router_that_cannot_be_stopped_and_is_not_down_keeps_its_state(kept: Rig, commands: dict[str, object]) -> None:
+    """Asked or approved: refused with the reason, and which options to set; nothing was changed."""
+    site = changed(kept, **commands).site
+    olivia = Order(kept.people["olivia"])
+    for result in (propose.restore(site, olivia, NAME), propose.reset_state(site, olivia)):
+        assert isinstance(result, operation_results.Refused)
+        assert result.refusal.code is Code.ROUTER_RUNS
+        assert "target.stop_command" in result.refusal.text
+        assert "something answers at" in result.refusal.text
+    request = asked(kept)
+    late = requests.approve(site, kept.people["aaron"], request)
+    assert isinstance(late, operation_results.Refused)
+    assert late.refusal.code is Code.ROUTER_RUNS
+    assert state_of(kept) == {"count": 666}
+    assert not site.journal.state().frozen
+
+
+def test_a_router_that_is_down_needs_no_commands_and_is_not_called_restored(kept: Rig) -> None:
+    """The state is exchanged under a router that is seen to be down, and the receipt says that nobody saw it read."""
+    site = changed(kept, stop_command=(), start_command=(), health_url=closed_port()).site
+    quiet(site.target)
+    request = propose.restore(site, Order(kept.people["olivia"]), NAME)
+    assert isinstance(request, operation_results.Asked), request
+    done = requests.approve(site, kept.people["aaron"], request.approval.id)
+    assert isinstance(done, Restored)
+    receipt = done.sealed.receipt
+    assert state_of(kept) == {"count": 1}
+    assert receipt.result is Result.UNKNOWN
+    assert receipt.state_change is not None
+    assert (receipt.state_change.written, receipt.state_change.restarted, receipt.state_change.seen) == (True, False, None)
+    assert "Start it" in receipt.note
+
+
+def test_a_router_that_cannot_be_stopped_is_started_and_keeps_its_state(kept: Rig, tmp_path: Path) -> None:
+    """Half a stop must not leave it down."""
+    stop, start = recorded(tmp_path, "stop", code=1), recorded(tmp_path, "start")
+    site = changed(kept, stop_command=stop, start_command=start).site
+    done = requests.approve(site, kept.people["aaron"], asked(kept))
+    assert isinstance(done, Restored)
+    assert done.sealed.receipt.result is Result.NOT_APPLIED
+    assert "The stop command ended with 1" in done.sealed.receipt.note
+    assert calls(tmp_path) == ['stop {"count": 666}', 'start {"count": 666}']
+    assert state_of(kept) == {"count": 666}
+
+
+def test_a_state_that_cannot_be_exchanged_leaves_the_router_running(kept: Rig, tmp_path: Path) -> None:
+    """Whatever fails between stop and start, the router is started, on the state that it had."""
+    spoil = f'echo "stop" >> "{tmp_path}/calls"; echo "x" >> "{kept.target.backups_dir}/{NAME}"'
+    site = changed(kept, stop_command=("sh", "-c", spoil), start_command=recorded(tmp_path, "start")).site
+    done = requests.approve(site, kept.people["aaron"], asked(kept))
+    assert isinstance(done, Restored)
+    assert done.sealed.receipt.result is Result.NOT_APPLIED
+    assert "cannot be used" in done.sealed.receipt.note
+    assert calls(tmp_path) == ["stop", 'start {"count": 666}']
+
+
+def test_a_router_that_does_not_start_again_is_said(kept: Rig, tmp_path: Path) -> None:
+    """The state is exchanged, and the router is down: not applied for a router that loaded it, and what to do."""
+    site = changed(kept, start_command=recorded(tmp_path, "start", code=3)).site
+    done = requests.approve(site, kept.people["aaron"], asked(kept))
+    assert isinstance(done, Restored)
+    receipt = done.sealed.receipt
+    assert receipt.result is Result.UNKNOWN
+    assert "Start it by hand" in receipt.note
+    assert "The start command ended with 3" in receipt.note
+    assert receipt.state_change is not None
+    assert (receipt.state_change.written, receipt.state_change.restarted) == (True, False)
+
+
+def test_a_router_that_begins_anew_instead_of_reading_the_backup_is_not_called_restored(kept: Rig) -> None:
+    """It was started, and wrote a fresh state over the one that was put there."""
+    good = {"count": 500, "A": {"R1": [[90.5, 3.25], [3.25, 70.0]]}}
+    kept.target.state_file.write_text(json.dumps(good), encoding="utf-8")
+    made = backup.back_up(kept.site, UPKEEP)
+    assert isinstance(made, backup.BackedUp)
+    assert made.sealed.receipt.backup is not None
+    fresh = json.dumps({"count": 1, "A": {"R1": [[1.5, 0.1], [0.1, 1.2]]}})
+    start = ("sh", "-c", f"printf '%s' '{fresh}' > '{kept.target.state_file}'")
+    site = changed(kept, start_command=start).site
+    done = requests.approve(site, kept.people["aaron"], asked(kept, made.sealed.receipt.backup.name))
+    assert isinstance(done, Restored)
+    assert done.sealed.receipt.result is Result.UNKNOWN
+    change = done.sealed.receipt.state_change
+    assert change is not None
+    assert change.seen is StateSeen.OVERWRITTEN
+
+
+def test_a_backup_with_other_routes_is_not_put_back_unasked(kept: Rig) -> None:
+    """Another router's state, or one from before it was changed: refused with both lists, unless it is said to be meant."""
+    for routes in ({"R1": 1, "R2": 1}, {"R1": 1, "R2": 1, "R6": 1}):
+        kept.clock.pass_(minutes=1)
+        kept.target.state_file.write_text(json.dumps(routes), encoding="utf-8")
+        backup.back_up(kept.site, UPKEEP)
+    newest, older, _ = kept.site.backups.found()
+    olivia = Order(kept.people["olivia"])
+    refused = propose.restore(kept.site, olivia, older.name)
+    assert isinstance(refused, operation_results.Refused)
+    assert refused.refusal.code is Code.OTHER_ROUTES
+    assert "has the routes R1, R2, but" in refused.refusal.text
+    assert "has R1, R2, R6" in refused.refusal.text
+    assert isinstance(propose.restore(kept.site, olivia, older.name, other_routes=True), operation_results.Asked)
+    assert newest.valid

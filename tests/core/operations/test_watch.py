@@ -9,6 +9,7 @@ from core.operations.watch import watch
 from core.receipts.receipt import Action
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
+from core.settings.target import TargetSettings
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target
@@ -30,7 +31,7 @@ def set_by_hand(rig: Rig, **settings: str) -> None:
 def soaking(rig: Rig, **hours: float) -> Rig:
     """The same house with a soak, stage by stage (`s10=48`)."""
     soak = {int(stage[1:]): lasts for stage, lasts in hours.items()}
-    target = rig.target.model_copy(update={"soak_hours": soak})
+    target = rig.target.model_copy(update={"soak_hours": {**rig.target.soaks, **soak}})
     return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
@@ -183,3 +184,47 @@ def test_a_hold_ends_by_itself_and_nothing_is_promoted(begun: Rig) -> None:
     assert not begun.site.journal.state().frozen
     assert begun.site.journal.state().person_required
     assert begun.setting("NOVA_ANR_KILL") == "1"
+
+
+def unpiloted(rig: Rig) -> None:
+    """A good day of a router that never writes its pilot down."""
+    rig.write_ledger(live={"route": "R2"})
+
+
+def test_a_ledger_without_pilot_does_not_make_a_soak_wait_for_ever(rig: Rig) -> None:
+    """From the write and the restart on: refused with its end while it lasts, and over after 23 hours."""
+    rig = soaking(rig, s10=0, s25=23)
+    unpiloted(rig)
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    promoted(rig)
+    written_at = rig.clock.now
+    rig.clock.pass_(hours=22)
+    unpiloted(rig)
+    waits = propose.propose(rig.site, Order(rig.people["olivia"]))
+    assert isinstance(waits, Refused)
+    assert waits.refusal.code is Code.SOAKING
+    assert "counted from when it was written" in waits.refusal.text
+    assert f"{written_at + timedelta(hours=23):%Y-%m-%d %H:%M} UTC" in waits.refusal.text
+    rig.clock.pass_(hours=1)
+    unpiloted(rig)
+    promoted(rig)
+    assert rig.setting("NOVA_ANR_PILOT") == "0.50"
+
+
+def test_a_stage_soaks_for_23_hours_unless_something_else_is_said(rig: Rig) -> None:
+    """Of a router that was at 10 % for a day before anybody used anr, that day counts; the next stage has to be served anew."""
+    target = rig.target.model_copy(update={"soak_hours": TargetSettings().soak_hours})
+    rig = Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    promoted(rig)
+    rig.clock.pass_(minutes=1)
+    rig.write_ledger()
+    watch(rig.site)
+    seen_at = rig.clock.now
+    for hours, over in ((22.9, False), (23, True)):
+        rig.clock.now = seen_at + timedelta(hours=hours)
+        rig.write_ledger()
+        asked = propose.propose(rig.site, Order(rig.people["olivia"]))
+        assert isinstance(asked, Refused) is not over, hours
+        if isinstance(asked, Refused):
+            assert asked.refusal.code is Code.SOAKING

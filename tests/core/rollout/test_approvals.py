@@ -405,4 +405,4 @@ def test_an_expired_request_says_how_to_ask_again_for_the_same(action: Approvabl
     """Not for a promotion where a hold was to be lifted."""
     refused = still_open(request(action=action), "abc", EXPIRY)
     assert refused is not None
-    assert f"ask again with `{action}`" in refused.text
+    assert f"ask again with `{'state reset' if action is Approvable.RESET else action}`" in refused.text

@@ -90,6 +90,9 @@ def served(hours: float | None) -> RolloutState:
     return at(10).model_copy(update={"observed_since": seen_at})
 
 
+WRITTEN = at(10).model_copy(update={"since": NOW - timedelta(hours=1)})
+
+
 def standing(state: RolloutState, **facts: object) -> Preconditions:
     return Preconditions(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
 
@@ -107,6 +110,8 @@ STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("soaking-stops-the-scheduler-too", standing(served(47.9), soak_hours=SOAKED), SCHEDULER, [Code.SOAKING]),
     ("soaked", standing(served(48), soak_hours=SOAKED), OPERATOR, []),
     ("never-seen-to-soak", standing(served(None), soak_hours=SOAKED), OPERATOR, [Code.SOAKING]),
+    ("without-pilot-from-the-write", standing(WRITTEN, soak_hours={10: 1.0}, pilot_untold=True), OPERATOR, []),
+    ("without-pilot-not-yet", standing(WRITTEN, soak_hours=SOAKED, pilot_untold=True), OPERATOR, [Code.SOAKING]),
     ("no-soak-asked", standing(served(None), soak_hours={25: 72.0}), OPERATOR, []),
     ("no-soak-at-the-top", standing(at(100), soak_hours={100: 72.0}), OPERATOR, [Code.TOP_OF_LADDER]),
     ("a-brake-without-its-receipt", standing(at(10), brake_marks=("h1",)), OPERATOR, [Code.BRAKE_ENGAGED]),

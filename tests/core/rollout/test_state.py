@@ -10,6 +10,7 @@ from core.actors import RECOVERY, SCHEDULER, Actor, ActorKind
 from core.receipts.chain import GENESIS
 from core.receipts.evidence import Hold, RouterSighting
 from core.receipts.receipt import Action, Phase, Receipt, Result
+from core.rollout.ladder import soak_of
 from core.rollout.state import RolloutState, fold
 from core.settings.target import LADDER
 from tests.support.rig import NOW
@@ -416,3 +417,41 @@ def test_what_a_brake_wrote_counts_more_than_what_showed_for_a_moment() -> None:
     )
     assert fold([INIT, braked]).settings == {**shown, **safe}
     assert fold([INIT, braked.model_copy(update={"settings_observed": None})]).settings is None
+
+
+def test_without_a_pilot_in_the_ledger_the_soak_is_counted_from_the_write() -> None:
+    """What never shows cannot be waited for; once it is seen, that is what counts."""
+    state = fold([INIT, BEGUN, APPLIED])
+    untold = soak_of(state, {25: 23}, pilot_untold=True)
+    assert untold is not None
+    assert (untold.begun, untold.from_write) == (state.since, True)
+    told = soak_of(fold([INIT, BEGUN, APPLIED, sighting(4, seen(9))]), {25: 23}, pilot_untold=True)
+    assert told is not None
+    assert (told.begun, told.from_write) == (NOW + 9 * MINUTE, False)
+
+
+def test_what_the_ledger_showed_before_the_journal_began_counts() -> None:
+    """The first receipt brings its evidence along; no later receipt takes what came before it."""
+    early = RouterSighting(pilot=0.1, at=NOW - timedelta(hours=30))
+    begun = soak_of(fold([INIT.model_copy(update={"router_seen": early})]), {10: 23})
+    assert begun is not None
+    assert begun.is_over(NOW)
+    moved = soak_of(fold([INIT, BEGUN, APPLIED.model_copy(update={"router_seen": early})]), {25: 23})
+    assert moved is not None
+    assert moved.begun is None
+
+
+KILLED = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
+OBSERVING = {"NOVA_ANR_ENABLED": "1", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "0"}
+
+
+def test_what_was_learned_under_kill_does_not_count() -> None:
+    """While KILL stands no soak of stage 0 begins; it begins when the settings were read back without it."""
+    braked = receipt(2, Action.ROLLBACK, Phase.OUTCOME, "r", stage_after=0, settings_observed=KILLED)
+    soak = soak_of(fold([INIT, braked]), {0: 23})
+    assert soak is not None
+    assert (soak.begun, soak.killed, soak.is_over(NOW + timedelta(days=9))) == (None, True, False)
+    accepted = receipt(7, Action.ACCEPT, Phase.EVENT, "a", stage_after=0, settings_observed=OBSERVING)
+    lifted = soak_of(fold([INIT, braked, accepted]), {0: 23})
+    assert lifted is not None
+    assert (lifted.begun, lifted.killed) == (NOW + 7 * MINUTE, False)

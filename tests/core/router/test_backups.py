@@ -1,8 +1,11 @@
 import errno
+import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -10,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import StateFileError, StateFileMissing
-from core.router.backups import Backups
+from core.router import backups as core_backups
+from core.router.backups import Backups, read_state
+from core.router.state_lock import router_lock
 from tests.core.router.conftest import backups
-from tests.core.system.test_files import denied, nobodys_folder
+from tests.core.system.test_files import NOBODY, denied, nobodys_folder
 
 NOW = datetime(2026, 11, 24, 9, 5, 7, tzinfo=UTC)
 STATE = b'{"count": 1}'
@@ -265,3 +270,187 @@ def test_a_folder_that_may_not_be_written_is_named() -> None:
         with denied(folder, 0o555), pytest.raises(StateFileError, match=r"No backup could be written to .*backups"):
             backups(folder).take(NOW)
         assert state.read_text(encoding="utf-8") == "{}"
+
+
+def test_a_state_that_is_torn_is_read_again_until_it_is_whole(kept: Backups, tmp_path: Path) -> None:
+    """A writer without a lock has emptied the file and goes on: what is taken is what it wrote."""
+    state = tmp_path / "anr_state.json"
+    state.write_bytes(b"")
+    ends = threading.Timer(0.1, lambda: state.write_bytes(b'{"count": 2}'))
+    ends.start()
+    taken = kept.take(NOW)
+    ends.join()
+    assert (tmp_path / "backups" / taken.name).read_bytes() == b'{"count": 2}'
+
+
+def test_halves_of_two_states_are_never_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that begins in one state and ends in the next can be whole JSON; only what reads twice the same is a state."""
+    reads = iter([b'{"a": 1, "b": 2}', b'{"a": 2, "b": 2}', b'{"a": 2, "b": 2}'])
+    monkeypatch.setattr(core_backups, "read_bounded", lambda *_: next(reads))
+    assert read_state(tmp_path / "anr_state.json") == b'{"a": 2, "b": 2}'
+
+
+def test_a_state_that_never_stands_still_is_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can say that it ever stood in the file: an error, and no backup."""
+    numbers = iter(range(1 << 30))
+    monkeypatch.setattr(core_backups, "TORN_SECONDS", 0.05)
+    monkeypatch.setattr(core_backups, "read_bounded", lambda *_: b'{"count": %d}' % next(numbers))
+    with pytest.raises(OSError, match="rewritten so fast"):
+        read_state(tmp_path / "anr_state.json")
+
+
+OWNERS = [pytest.param(0o640, id="group-may-read"), pytest.param(0o666, id="all-may-write"), pytest.param(0o400, id="read-only")]
+
+
+@pytest.mark.parametrize("mode", OWNERS)
+def test_a_lock_that_a_backup_makes_is_as_the_router_would_make_it(mode: int) -> None:
+    """It has the owner, the group and the mode of the state, whatever our umask says, and its owner may append to it."""
+    before = os.umask(0o077)
+    try:
+        with nobodys_folder() as folder:
+            state = folder / "anr_state.json"
+            state.write_bytes(STATE)
+            if os.geteuid() == 0:
+                os.chown(state, NOBODY, NOBODY)
+            state.chmod(mode)
+            backups(folder).take(NOW)
+            lock, of_state = Path(f"{state}.lock").stat(), state.stat()
+            assert (lock.st_uid, lock.st_gid) == (of_state.st_uid, of_state.st_gid)
+            assert stat.S_IMODE(lock.st_mode) == mode | 0o200
+            assert lock.st_size == 0
+            state.chmod(0o600)
+            with denied(folder, 0o700), Path(f"{state}.lock").open("a") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.umask(before)
+
+
+def test_a_lock_that_could_not_be_the_routers_is_not_made() -> None:
+    """An account that may read the state and not give a file to its owner backs it up without leaving a lock."""
+    with nobodys_folder() as folder:
+        state = folder / "anr_state.json"
+        state.write_bytes(STATE)  # root's, in a folder of nobody's: an account that may give nothing away
+        state.chmod(0o644)
+        is_ours = os.geteuid() != 0  # who cannot change accounts owns the state, and may make its lock
+        with denied(folder, 0o700):
+            assert backups(folder).take(NOW).valid
+        assert Path(f"{state}.lock").exists() == is_ours
+        assert list(folder.glob(".*")) == []
+
+
+class StandIn:
+    """The calls of `msvcrt` as Windows has them: a lock on a byte range belongs to a descriptor, and excludes all others."""
+
+    LK_NBLCK, LK_UNLCK = 2, 0
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[int, int], int] = {}
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        assert count == 1
+        place = (os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR))
+        if mode == self.LK_UNLCK:
+            assert self.held.pop(place) == descriptor
+            return
+        assert mode == self.LK_NBLCK
+        if place in self.held:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        self.held[place] = descriptor
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Everything that asks for the system hears Windows, and `msvcrt` is there."""
+    stand_in = StandIn()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", stand_in)
+    monkeypatch.delattr(core_backups, "fcntl")
+    return stand_in
+
+
+def test_on_windows_the_lock_is_msvcrts_on_the_first_byte(windows: StandIn, kept: Backups, tmp_path: Path) -> None:
+    """As the router takes it: one byte at the beginning, let go of afterwards; backups, restores and resets work."""
+    taken = kept.take(NOW)
+    with router_lock(tmp_path / "anr_state.json"):
+        lock = Path(f"{tmp_path / 'anr_state.json'}.lock")
+        assert list(windows.held) == [(lock.stat().st_ino, 0)]
+    assert windows.held == {}
+    (tmp_path / "anr_state.json").write_text('{"count": 5}', encoding="utf-8")
+    kept.put_back(taken, NOW)
+    assert (tmp_path / "anr_state.json").read_bytes() == STATE
+    kept.remove(NOW)
+    assert not (tmp_path / "anr_state.json").exists()
+    assert windows.held == {}
+
+
+def test_on_windows_a_lock_that_the_router_holds_is_waited_for(windows: StandIn, kept: Backups, tmp_path: Path) -> None:
+    """And not for ever: then nothing was read."""
+    with (
+        router_lock(tmp_path / "anr_state.json"),
+        pytest.raises(StateFileError, match="was held for more than"),
+        router_lock(tmp_path / "anr_state.json", wait_s=0.05),
+    ):
+        raise AssertionError("the lock was taken from its holder")
+
+
+def test_a_backup_of_the_old_scripts_is_adopted(kept: Backups, tmp_path: Path) -> None:
+    """It has no checksum and cannot be restored; adopted, it has the one that `sha256sum -c` reads, and can."""
+    old = tmp_path / "backups" / "anr_state_20250101_090000.json"
+    old.parent.mkdir()
+    old.write_bytes(STATE)
+    (found,) = kept.found()
+    assert (found.valid, found.without_checksum) == (False, True)
+    assert "anr backups adopt" in (found.problem or "")
+    assert kept.adopt(found).valid
+    subprocess.run(
+        ("/usr/bin/env", "sha256sum", "-c", f"{old.name}.sha256"), cwd=old.parent, check=True, stdout=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]"], ids=["empty", "torn", "a list"])
+def test_what_is_no_state_is_not_adopted(kept: Backups, tmp_path: Path, data: bytes) -> None:
+    """It stays as it is, without a checksum."""
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "anr_state_20250101_090000.json").write_bytes(data)
+    with pytest.raises(StateFileError, match="cannot be adopted"):
+        kept.adopt(kept.found()[0])
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["anr_state_20250101_090000.json"]
+
+
+def test_backups_without_a_checksum_are_neither_counted_nor_deleted(tmp_path: Path) -> None:
+    """However old they are: somebody else made them, and nobody asked us to delete them."""
+    few = backups(tmp_path, keep=1)
+    (tmp_path / "anr_state.json").write_bytes(STATE)
+    (tmp_path / "backups").mkdir()
+    old = [f"anr_state_202{year}0101_090000.json" for year in range(4)]
+    for name in old:
+        (tmp_path / "backups" / name).write_bytes(STATE)
+    names = [few.take(NOW + timedelta(seconds=second)).name for second in range(3)]
+    assert few.surplus() == (names[1], names[0])
+    few.delete(few.surplus())
+    assert [one.name for one in few.found()] == [names[2], *reversed(old)]
+
+
+def test_a_state_that_was_cut_off_by_the_stop_is_kept_as_it_was_before(kept: Backups, tmp_path: Path) -> None:
+    """A router that is killed in the middle of a write leaves half a state; the copy from just before is the one that counts."""
+    taken = kept.take(NOW)
+    (tmp_path / "anr_state.json").write_text('{"count": 7}', encoding="utf-8")
+    before = kept.keep_present(NOW + timedelta(minutes=1))
+    assert before is not None
+    (tmp_path / "anr_state.json").write_bytes(b'{"cou')
+    replaced = kept.put_back(taken, NOW + timedelta(minutes=1), before)
+    assert replaced.kept == before
+    assert (tmp_path / "anr_state.json").read_bytes() == STATE
+
+
+def test_what_was_learned_until_the_stop_is_kept_instead_of_the_copy_before_it(kept: Backups, tmp_path: Path) -> None:
+    """One copy of the state before, and it is the last one."""
+    taken = kept.take(NOW)
+    (tmp_path / "anr_state.json").write_text('{"count": 7}', encoding="utf-8")
+    before = kept.keep_present(NOW + timedelta(minutes=1))
+    (tmp_path / "anr_state.json").write_text('{"count": 8}', encoding="utf-8")
+    replaced = kept.remove(NOW + timedelta(minutes=1), before)
+    assert replaced.kept is not None
+    assert (tmp_path / "backups" / replaced.kept.name).read_bytes() == b'{"count": 8}'
+    assert {one.name for one in kept.found()} == {taken.name, replaced.kept.name}
+    assert not (tmp_path / "anr_state.json").exists()

@@ -17,7 +17,7 @@ from core.ledger.figures import LedgerSpan, WindowMetrics
 from core.ledger.tally import Tally
 from core.ledger.window import Window
 from core.scan.scan import scan
-from core.scan.tail import newest_pilot
+from core.scan.tail import is_pilot_untold, newest_pilot, served_since
 from tests.core.system.test_files import denied, nobodys_folder
 from tests.support.rig import NOW, decision
 
@@ -42,10 +42,15 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
     for minutes in draw(st.lists(st.integers(-20, 1500), max_size=40)):
         one = decision(NOW - timedelta(minutes=minutes))
         one["live"]["route"] = draw(st.sampled_from(["R1", "R2", ""]))
-        one["rewards"]["deployment"]["rollback"] = draw(st.sampled_from([0, 1, True, "1"]))
+        one["rewards"]["deployment"]["rollback"] = draw(st.sampled_from([0, 1, True, "1", -1.0, None]))
         one["rewards"]["immediate"]["tri_delta_norm"] = draw(st.sampled_from([0.5, -0.25, 3, True, None]))
-        one["anomaly"]["engaged"] = draw(st.sampled_from([0, 1]))
-        one["shadow"]["probs"]["R3"] = draw(st.sampled_from([0.1, 0.15, 0.2]))
+        one["anomaly"]["engaged"] = draw(st.sampled_from([0, 1, -1, "1"]))
+        one["shadow"]["probs"]["R3"] = draw(st.sampled_from([0.1, 0.15, 0.2, None]))
+        match draw(st.integers(0, 5)):
+            case 0:
+                del one["shadow"]["probs"]["R3"]
+            case 1:
+                del one["shadow"]["probs"]
         if draw(st.booleans()):
             del one[draw(st.sampled_from(["live", "rewards", "anomaly"]))]
         entries.append(one)
@@ -63,17 +68,35 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
         if isinstance(value := one.get("rewards", {}).get("immediate", {}).get("tri_delta_norm"), (int, float))
         and not isinstance(value, bool)
     ]
-    rollbacks = sum(one.get("rewards", {}).get("deployment", {}).get("rollback") == 1 for one in inside)
+
+    def share(part: int, whole: int) -> float | None:
+        return part / whole if whole else None
+
+    def feedback(one: dict[str, Any]) -> Any:
+        return one.get("rewards", {}).get("deployment", {}).get("rollback")
+
+    rollbacks = sum(feedback(one) in (1, -1) for one in inside)
+    told = [one.get("anomaly", {}).get("engaged") for one in inside]
+    engaged = [one for one, says in zip(inside, told, strict=True) if says in (1, -1)]
+    probs = [one["shadow"]["probs"] for one in engaged if "probs" in one["shadow"]]
+    r3 = [value for one in probs if (value := one.get("R3", 0)) is not None]
+    heard = share(sum(isinstance(one, int) for one in told), len(inside))
+    known = share(len(r3), len(engaged))
     return {
+        "coverage": {
+            "rollbacks_per_1k": share(sum(isinstance(feedback(one), (int, float)) for one in live), len(live)),
+            "tri_median": share(len(tri), len(inside)),
+            "fast_cap": heard if known is None or heard is None else min(heard, known),
+        },
+        "oldest": min((one["t"] for one in inside), default=None),
+        "newest": max((one["t"] for one in inside), default=None),
         "decisions": len(inside),
         "live": len(live),
         "rsi": sum(one["live"]["route"] == one["shadow"]["argmax"] for one in live) / len(live) if live else None,
         "rollbacks": rollbacks,
         "rollbacks_per_1k": 1000 * rollbacks / len(live) if live else None,
         "tri_median": median(tri) if tri else None,
-        "fast_cap_breaches": sum(
-            one.get("anomaly", {}).get("engaged", 0) > 0 and one["shadow"]["probs"]["R3"] > 0.15 for one in inside
-        ),
+        "fast_cap_breaches": sum(value > 0.15 for value in r3),
     }
 
 
@@ -213,3 +236,62 @@ def test_the_digest_of_a_report_is_that_of_the_bytes_it_read(tmp_path: Path, mon
     read = path.read_bytes()[span.start : span.start + span.size]
     pieces = [read[at : at + 1000] for at in range(0, len(read), 1000)]
     assert span.sha256 == sha256(b"".join(sha256(piece).digest() for piece in pieces)).hexdigest()
+
+
+def shown(minutes: int, pilot: float | None = None, argmax: str = "R2") -> dict[str, Any]:
+    """A decision so many minutes ago: live with this pilot, or in shadow."""
+    one = decision(NOW - timedelta(minutes=minutes))
+    one["live"] = {"route": "R2", "pilot": pilot}
+    one["shadow"]["argmax"] = argmax
+    if pilot is None:
+        del one["live"]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("stage", "lines", "minutes"),
+    [
+        pytest.param(10, [shown(90, 0.1), shown(60, 0.1), shown(5, 0.1)], 90, id="one-stage-all-the-time"),
+        pytest.param(10, [shown(90, 0.25), shown(60, 0.1), shown(5, 0.1)], 60, id="after-another-stage"),
+        pytest.param(10, [shown(90, 0.1), shown(60, 0.25), shown(61, 0.1), shown(5, 0.1)], 5, id="another-one-in-between"),
+        pytest.param(10, [shown(5, 0.1), shown(60, 0.1), shown(90, 0.1)], 90, id="out-of-order"),
+        pytest.param(10, [shown(60, 0.1), shown(1, 0.25)], None, id="another-one-now"),
+        pytest.param(10, [shown(60), shown(5)], None, id="shadow-only"),
+        pytest.param(10, [shown(200, 0.1), shown(5, 0.1)], 5, id="beyond-reach"),
+        pytest.param(10, [shown(-60, 0.25), shown(5, 0.1)], 5, id="the-future-says-nothing"),
+        pytest.param(0, [shown(90), shown(5)], 90, id="shadow"),
+        pytest.param(0, [shown(90), shown(60, 0.1), shown(5)], 5, id="shadow-after-live"),
+        pytest.param(0, [shown(90), *[shown(70 - n, None, "R4") for n in range(30)], shown(5)], 5, id="shadow-after-kill"),
+        pytest.param(0, [shown(90), *[shown(70 - n, None, "R4") for n in range(29)], shown(5)], 90, id="R4-by-chance"),
+        pytest.param(0, [], None, id="nothing"),
+    ],
+)
+def test_since_when_a_stage_is_served_is_what_the_ledger_shows(
+    tmp_path: Path, stage: int, lines: list[dict[str, Any]], minutes: int | None
+) -> None:
+    """As far back as nothing speaks against it, and no further than was asked."""
+    path = tmp_path / "ledger.ndjson"
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    found = served_since(path, stage, NOW, timedelta(minutes=120))
+    assert found == (None if minutes is None else NOW - timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("lines", "untold"),
+    [
+        pytest.param([shown(5, 0.1)], False, id="told"),
+        pytest.param([{**shown(5, 0.1), "live": {"route": "R2"}}], True, id="untold"),
+        pytest.param([{**shown(5, 0.1), "live": {"route": "R2"}}, shown(90, 0.1)], False, id="told-once"),
+        pytest.param([{**shown(90, 0.1), "live": {"route": "R2"}}], False, id="nothing-live-since"),
+        pytest.param([shown(5)], False, id="shadow-only"),
+    ],
+)
+def test_a_pilot_is_untold_only_while_live_decisions_go_without_it(
+    tmp_path: Path,
+    lines: list[dict[str, Any]],
+    untold: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """A router that serves nothing live is waited for; one that serves and never says how much is not."""
+    path = tmp_path / "ledger.ndjson"
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    assert is_pilot_untold(path, NOW - timedelta(minutes=60)) is untold

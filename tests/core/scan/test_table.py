@@ -32,6 +32,17 @@ def exported(ledger: Path, folder: Path) -> Exported:
     return export(ledger, folder, lambda _read, _size: None)
 
 
+def test_an_export_of_an_older_version_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Its files do not tell what was unknown: beside newer ones they would say that nothing was rolled back."""
+    ledger = tmp_path / "ledger.ndjson"
+    ledger.write_bytes(some_lines(random.Random(5), 5, 0))
+    exported(ledger, tmp_path / "export")
+    state = tmp_path / "export" / "_anr_export.json"
+    state.write_text(json.dumps({**json.loads(state.read_text(encoding="utf-8")), "form": 1}), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="another folder"):
+        exported(ledger, tmp_path / "export")
+
+
 def report_of(folder: Path, ledger: str, minutes: int) -> dict[str, Any]:
     """The report of the real command line, in a process of its own."""
     options = {"LEDGER": ledger, "RUN_DIR": str(folder / "run"), "READING__PARALLEL_MB": "1000"}
@@ -123,7 +134,7 @@ for _ in range(30):
     file = scan(Path(sys.argv[1]), window, 0.15)
     table = measure_table(sys.argv[2], window, 0.15)
     assert (file.figures, file.hours) == (table.figures, table.hours)
-    assert (file.skipped, file.newest_us) == (table.skipped, table.newest_us)
+    assert (file.skipped, file.oldest_us, file.newest_us) == (table.skipped, table.oldest_us, table.newest_us)
 print("30 windows")
 """
 

@@ -1,6 +1,7 @@
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -35,17 +36,21 @@ def test_a_process_that_dies_while_it_helps_costs_nothing_but_time(tmp_path: Pat
     path, python = ledger_of(tmp_path, 2000), sys.executable
     with LedgerFile(path, segment_bytes=10_000) as ledger:
         alone = plain(list(all_decoded(ledger, range(ledger.segments), 0, lambda: None)))
-        one = next(iter(all_decoded(ledger, [0], 0, lambda: None))).packed()
         given = tmp_path / "given"
-        first_then_gone = (
-            f"import sys, pathlib; print({ledger.identity!r}, flush=True); sys.stdin.readline()\n"
-            f"pathlib.Path({str(given)!r}).touch(); sys.stdout.buffer.write({one[:-3]!r})"
+        connects = (
+            "import os, pathlib, sys; from multiprocessing.connection import Client\n"
+            "connection = Client(sys.argv[-1], authkey=sys.stdin.buffer.read()); connection.recv()\n"
         )
-        for code in ("raise SystemExit(1)", "print('nonsense')", first_then_gone):
+        nonsense = f"{connects}connection.send('nonsense'); connection.recv()"
+        first_then_gone = (
+            f"{connects}connection.send({ledger.identity!r}); connection.recv()\n"
+            f"pathlib.Path({str(given)!r}).touch(); os._exit(1)"
+        )
+        for code in ("raise SystemExit(1)", nonsense, first_then_gone):
             script = tmp_path / "python"
             script.write_text(f"#!{python}\n{code}\n", encoding="utf-8")
             script.chmod(0o755)
-            monkeypatch.setattr("core.scan.workers.sys.executable", str(script))
+            monkeypatch.setattr("core.system.worker.sys.executable", str(script))
             patience = time.monotonic() + 20 if code is first_then_gone else 0
 
             def until_it_was_given_one(patience: float = patience) -> None:
@@ -54,27 +59,27 @@ def test_a_process_that_dies_while_it_helps_costs_nothing_but_time(tmp_path: Pat
 
             assert plain(list(all_decoded(ledger, range(ledger.segments), 2, until_it_was_given_one))) == alone
         assert given.exists()
-        monkeypatch.setattr("core.scan.workers.sys.executable", str(tmp_path / "missing"))
+        monkeypatch.setattr("core.system.worker.sys.executable", str(tmp_path / "missing"))
         assert plain(list(all_decoded(ledger, range(ledger.segments), 1, lambda: None))) == alone
 
 
 def test_no_process_is_left_when_reading_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever stops in the middle, because time is up, leaves nobody working."""
     started: list[subprocess.Popen[bytes]] = []
+    both = threading.Event()
 
     class Watched(subprocess.Popen[bytes]):
         def __init__(self, *args: object, **options: object) -> None:
             super().__init__(*args, **options)  # type: ignore[call-overload]
             started.append(self)
+            if len(started) == 2:
+                both.set()
 
-    monkeypatch.setattr("core.scan.workers.subprocess.Popen", Watched)
-    calls = 0
+    monkeypatch.setattr("core.system.worker.subprocess.Popen", Watched)
 
     def stop() -> None:
-        nonlocal calls
-        calls += 1
-        if calls > 3:
-            raise TimeoutError
+        assert both.wait(60)
+        raise TimeoutError
 
     with LedgerFile(ledger_of(tmp_path, 2000), segment_bytes=10_000) as ledger, pytest.raises(TimeoutError):
         list(all_decoded(ledger, range(ledger.segments), 2, stop))

@@ -36,7 +36,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_file_and_variables_the_defaults_hold() -> None:
     """The defaults are the runbook's, nobody holds a role, and Slack is off."""
-    found = load()
+    found = load(required=False)
     assert found.target == TargetSettings()
     assert (found.target.stages, found.target.window_minutes, found.target.gates.decisions_min) == (LADDER, 1440, 100)
     assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
@@ -75,7 +75,11 @@ def test_the_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
     )
     found = load()
     assert (found.operators, found.approvers) == (frozenset({"UOLIVIA", "os:olivia"}), frozenset({"WAARON"}))
-    assert (found.target.name, found.target.ledger, found.target.stages) == ("staging", Path("var/ledger.ndjson"), (0, 5, 100))
+    assert (found.target.name, found.target.ledger, found.target.stages) == (
+        "staging",
+        tmp_path / "var/ledger.ndjson",
+        (0, 5, 100),
+    )
     assert (found.target.reload_command, found.target.gates.rsi_min) == (("systemctl", "reload", "nova router"), 0.9)
     assert (found.target.schedule.zone, found.target.schedule.at.isoformat(), found.target.schedule.promotion) == (
         "Europe/Zurich",
@@ -141,20 +145,20 @@ def test_who_sits_at_the_terminal_is_who_the_file_says(monkeypatch: pytest.Monke
     user = operating_system_user()
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
     monkeypatch.setenv("ANR_APPROVERS", '["UAARON"]')
-    own = load().terminal_actor()
+    own = load(required=False).terminal_actor()
     assert (own.kind, own.id, own.roles) == (ActorKind.OS, user, frozenset({Role.BRAKE, Role.OPERATE}))
     monkeypatch.setenv("ANR_PEOPLE", json.dumps({user: "UAARON"}))
-    mapped = load().terminal_actor()
+    mapped = load(required=False).terminal_actor()
     assert (mapped.kind, mapped.id, mapped.roles) == (ActorKind.SLACK, "UAARON", frozenset(Role))
 
 
 @pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"])
 def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """Who asked under their own name cannot approve under another one by setting a variable."""
-    own = load().terminal_actor()
+    own = load(required=False).terminal_actor()
     monkeypatch.setenv(variable, "aaron")
     monkeypatch.setenv("ANR_APPROVERS", '["os:aaron"]')
-    found = load().terminal_actor()
+    found = load(required=False).terminal_actor()
     assert (found.id, found.roles) == (own.id, frozenset({Role.BRAKE}))
 
 
@@ -185,7 +189,7 @@ def test_a_named_file_that_is_not_there_is_an_error(config: Path, place: str) ->
         pytest.param(b"[target]\nname = 'x'\n[target]\n", "at line 3", id="a-table-twice"),
         pytest.param("name = 'Zürich'\n".encode("latin-1"), "can't decode byte 0xfc", id="not-utf-8"),
         pytest.param(b"target = 'production'\n", "target: Input should be", id="a-text-for-a-table"),
-        pytest.param(b"[target]\nlegder = 'x'\n", "target.legder: Extra inputs are not permitted", id="misspelt-option"),
+        pytest.param(b"[target]\nlegder = 'x'\n", "did you mean target.ledger?", id="misspelt-option"),
         pytest.param(b"[target]\nname = 'Production 1'\n", "target.name: String should match", id="name-with-capitals"),
         pytest.param(b"[target]\nstages = [10, 25]\n", "stages must begin with 0", id="ladder-without-zero"),
         pytest.param(b"[target]\nstages = [0, 50, 25]\n", "stages must begin with 0", id="ladder-that-falls"),
@@ -250,10 +254,18 @@ def test_a_file_that_cannot_be_used_is_an_error(config: Path, content: bytes, pr
     ("variable", "value", "problem"),
     [
         pytest.param("ANR_TARGET__SCHEDULE__ZONE", "Mars/Olympus", "'Mars/Olympus' is not an IANA time zone", id="unknown-zone"),
-        pytest.param("ANR_OPERATORS", "UOLIVIA", 'error parsing value for field "operators"', id="not-json"),
+        pytest.param(
+            "ANR_OPERATORS",
+            "UOLIVIA",
+            'operators: the value is not JSON (variable ANR_OPERATORS; for example ["U012',
+            id="not-json",
+        ),
         pytest.param("ANR_OPERATORS", '["olivia"]', "olivia: people are named by Slack user id", id="a-name-for-an-id"),
         pytest.param(
-            "ANR_TARGET__RELOAD_COMMAND", "systemctl reload", 'error parsing value for field "target"', id="command-as-text"
+            "ANR_TARGET__RELOAD_COMMAND",
+            "systemctl reload",
+            "target.reload_command: the value is not JSON (variable ANR_TARGET__RELOAD_COMMAND; for",
+            id="command-as-text",
         ),
         pytest.param("ANR_TARGET__WINDOW_MINUTES", "a day", "target.window_minutes: Input should be", id="not-a-number"),
         pytest.param("ANR_BRAKE_OPEN_TO_MEMBERS", "perhaps", "brake_open_to_members: Input should be", id="neither-yes-nor-no"),
@@ -316,7 +328,7 @@ def test_no_text_of_the_settings_tells_a_secret(monkeypatch: pytest.MonkeyPatch)
     """Printed, logged or put in JSON, the settings show stars, while the code that asks gets the token."""
     for name in ("BOT_TOKEN", "APP_TOKEN", "SIGNING_SECRET"):
         monkeypatch.setenv(f"ANR_SLACK__{name}", SECRET)
-    found = load()
+    found = load(required=False)
     for told in (repr(found), str(found), repr(found.slack), str(found.slack), found.model_dump_json(), str(found.model_dump())):
         assert "**********" in told
         assert SECRET not in told
@@ -349,8 +361,12 @@ def test_several_routers_are_named_and_their_files_kept_apart(config: Path) -> N
     assert (production.name, staging.name, staging.channel) == ("production", "staging", "C0STAGING")
     assert (production.gates.rsi_min, staging.gates.rsi_min) == (0.85, 0.7)
     assert (production.schedule.zone, staging.schedule.zone) == ("UTC", "Europe/Zurich")
-    assert (production.run_dir, staging.run_dir) == (Path("run/anr/production"), Path("run/anr/staging"))
-    assert (production.receipts_dir, staging.receipts_dir) == (Path("ops/logs/production"), Path("ops/logs/staging"))
+    places = [(one.run_dir, one.receipts_dir) for one in (production, staging)]
+    here = config.parent
+    assert places == [
+        (here / "run/anr/production", here / "ops/logs/production"),
+        (here / "run/anr/staging", here / "ops/logs/staging"),
+    ]
 
 
 def test_of_several_routers_one_must_be_named(config: Path) -> None:
@@ -387,3 +403,31 @@ def test_routers_and_approvals_that_cannot_be_told_apart_or_trusted_are_errors(c
     with pytest.raises(ConfigurationError) as error:
         load()
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "soaks"),
+    [
+        pytest.param("", dict.fromkeys(LADDER, 23.0), id="nothing-said"),
+        pytest.param("soak_hours = 0", dict.fromkeys(LADDER, 0.0), id="switched-off"),
+        pytest.param("soak_hours = { 10 = 48, 25 = 0 }", {0: 23, 10: 48, 25: 0, 50: 23, 75: 23, 100: 23}, id="by-stage"),
+    ],
+)
+def test_every_stage_soaks_unless_something_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, soaks: dict[int, float]
+) -> None:
+    """One number is for every stage; a table names stages, and the others soak as always."""
+    (tmp_path / "anr.toml").write_text(f"[target]\n{given}\n", encoding="utf-8")
+    monkeypatch.setenv("ANR_CONFIG", str(tmp_path / "anr.toml"))
+    assert load().target.soaks == soaks
+
+
+@pytest.mark.parametrize(
+    "wrong", ["soak_hours = -1", "soak_hours = { 30 = 5 }", "gates.coverage_min = 2", "gates.coverage_min = { rsi = 0.5 }"]
+)
+def test_a_soak_or_a_coverage_that_makes_no_sense_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    """A stage that is not on the ladder, a share above 1, or a gate without coverage: nothing starts on it."""
+    (tmp_path / "anr.toml").write_text(f"[target]\n{wrong}\n", encoding="utf-8")
+    monkeypatch.setenv("ANR_CONFIG", str(tmp_path / "anr.toml"))
+    with pytest.raises(ConfigurationError):
+        load()

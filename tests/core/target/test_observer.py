@@ -24,14 +24,14 @@ DAY = Window.ending(NOW, 1440)
 DIES_WITH_US = """
 import sys, time
 from pathlib import Path
-from core.target.observer import Lookout
-from core.ledger.figures import Window
-from core.settings.target import Target
+from core.target.observer import Observer
+from core.ledger.window import Window
+from core.settings.target import TargetSettings
 
-lookout = Lookout()
-target = Target(ledger=Path(sys.argv[1]) / "ledger.ndjson", run_dir=Path(sys.argv[1]) / "run")
-lookout.measure(target, Window(0, 1440), lambda read, size: None)
-print(lookout._process.pid, flush=True)
+observer = Observer()
+target = TargetSettings(ledger=Path(sys.argv[1]) / "ledger.ndjson", run_dir=Path(sys.argv[1]) / "run")
+observer.measure(target, Window(0, 1440), lambda read, size: None)
+print(observer._worker.pid, flush=True)
 sys.stdin.readline()
 """
 
@@ -47,9 +47,9 @@ def ignored(_read: int, _size: int) -> None:
 
 
 def process_of(observer: Observer) -> int:
-    assert observer._process is not None
-    assert observer._process.poll() is None
-    return observer._process.pid
+    assert observer._worker is not None
+    assert observer._worker.is_running
+    return observer._worker.pid
 
 
 def test_another_process_measures_the_same(rig: Rig, observer: Observer) -> None:

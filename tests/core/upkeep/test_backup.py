@@ -5,14 +5,16 @@ import pytest
 
 from core.actors import UPKEEP
 from core.brake import brake
-from core.errors import StateFileError, StateFileMissing
+from core.errors import JournalCorrupt, StateFileError, StateFileMissing
 from core.operations import daily, propose, requests, results
-from core.receipts.receipt import Result
+from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode
 from core.target.order import Order
+from core.target.target import Target
+from core.upkeep import archive, prune
 from core.upkeep import backup as backing_up
-from core.upkeep import prune
+from tests.core.router.test_backups import StandIn, windows  # noqa: F401 - a fixture
 from tests.support.rig import Rig
 
 
@@ -157,3 +159,82 @@ def test_a_brake_does_not_wait_for_a_backup(learned: Rig) -> None:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("anr_*.json")}
+
+
+OLD_RECEIPTS = ("anr_20250930_090500.json", "anr_20250930_090500_2.json", "anr_20250701_090501.json", "anr_notes.json")
+
+
+def test_a_site_that_ran_the_old_scripts_begins_and_keeps_what_they_left(rig: Rig) -> None:
+    """`init` works beside their receipts, backups and archives; nothing of theirs is counted, pruned, deleted or a flaw."""
+    target, olivia = rig.target, rig.people["olivia"]
+    left = {target.receipts_dir / name: b'{"stage": 10}' for name in OLD_RECEIPTS}
+    left |= {target.backups_dir / f"anr_state_2025010{day}_090000.json": b'{"R1": 1}' for day in range(1, 10)}
+    left |= {target.archive_dir / f"anr_ledger_20200{month}.ndjson.zip": b"PK" for month in range(1, 10)}
+    for path, data in left.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    rig.clock.pass_(days=-400)
+    begun = propose.init(rig.site, olivia, "begin")
+    assert isinstance(begun, results.Moved), begun
+    assert rig.site.journal.verify()[1] == ()
+    target.state_file.write_text('{"R1": 2}', encoding="utf-8")
+    for _ in range(12):
+        backing_up.back_up(rig.site, UPKEEP)
+        rig.clock.pass_(days=1)
+    rig.clock.pass_(days=400)
+    pruned = prune.prune(rig.site, olivia)
+    assert isinstance(pruned, prune.Pruning)
+    assert pruned.count == 13
+    archive.archive(rig.site, olivia)
+    assert {path: path.read_bytes() for path in left} == left
+    assert len([one for one in rig.site.backups.found() if one.valid]) == target.retention.backups
+    assert rig.site.journal.verify()[1] == ()
+
+
+def test_a_journal_that_was_lost_is_still_told_from_a_new_site(begun: Rig) -> None:
+    """One receipt of ours beside theirs, and no journal: it was lost or moved, and nothing begins anew."""
+    (begun.target.receipts_dir / OLD_RECEIPTS[0]).write_text("{}", encoding="utf-8")
+    begun.site.journal.close()
+    begun.target.journal.unlink()
+    with pytest.raises(JournalCorrupt, match="was lost or moved"):
+        propose.init(Target.at(begun.target, begun.site.access, begun.clock), begun.people["olivia"], "again")
+
+
+def test_an_old_backup_is_adopted_with_a_receipt(learned: Rig) -> None:
+    """Validated, shown with its routes, recorded; from then on it can be restored."""
+    name = "anr_state_20250101_090000.json"
+    learned.target.backups_dir.mkdir()
+    (learned.target.backups_dir / name).write_text('{"version": 1, "arms": ["R1", "R2"]}', encoding="utf-8")
+    olivia = learned.people["olivia"]
+    refused = propose.restore(learned.site, Order(olivia), name)
+    assert isinstance(refused, results.Refused)
+    assert "anr backups adopt" in refused.refusal.text
+    adopted = backing_up.adopt(learned.site, olivia, name)
+    assert isinstance(adopted, backing_up.Adopted), adopted
+    receipt = adopted.sealed.receipt
+    assert (receipt.action, receipt.backup, adopted.routes) == (Action.ADOPT, adopted.copy, "R1, R2")
+    assert "routes R1, R2" in receipt.note
+    assert isinstance(propose.restore(learned.site, Order(olivia), name, other_routes=True), results.Asked)
+    again = backing_up.adopt(learned.site, olivia, name)
+    assert isinstance(again, Refuse)
+    assert again.code is Code.BACKUP_INVALID
+
+
+@pytest.mark.parametrize("name", ["../anr_state.json", "anr_state_20200101_000000.json", ""])
+def test_only_a_backup_in_the_list_is_adopted(learned: Rig, name: str) -> None:
+    """A name is compared, and never becomes a path; a member adopts none."""
+    refused = backing_up.adopt(learned.site, learned.people["olivia"], name)
+    assert isinstance(refused, Refuse)
+    assert refused.code is Code.BACKUP_UNKNOWN
+    not_allowed = backing_up.adopt(learned.site, learned.people["max"], name)
+    assert isinstance(not_allowed, Refuse)
+    assert not_allowed.code is Code.NOT_ALLOWED
+
+
+def test_on_windows_a_promotion_goes_on_with_a_backup(learned: Rig, windows: StandIn) -> None:  # noqa: F811 - the fixture's name
+    """The router's lock is taken as the router takes it there, and let go of."""
+    moved = promoted(learned)
+    assert moved.applied
+    (backup,) = learned.site.backups.found()
+    assert backup.valid
+    assert windows.held == {}

@@ -12,6 +12,7 @@ from core.receipts.receipt import Action
 from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import prune
+from tests.core.router.test_backups import StandIn, windows  # noqa: F401 - a fixture
 from tests.core.upkeep.test_backup import names, promoted
 from tests.support.rig import Rig
 

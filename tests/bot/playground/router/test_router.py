@@ -380,6 +380,18 @@ async def test_the_reload_command_makes_the_router_read_its_file(
     assert "has read its settings" in capsys.readouterr().out
 
 
+async def test_a_router_that_is_stopped_and_started_goes_on_from_the_state_that_it_finds(client: Client, state: Path) -> None:
+    """What was put there while it was down, or a fresh one if there is none; a start of a router that runs does nothing."""
+    arms = {route: {"A": [[301.0, 0.0], [0.0, 1.0]], "b": [4.0, 0.0]} for route in ("R1", "R2", "R3", "R4", "R5")}
+    for left, pulls in ((json.dumps({"arms": arms}), 301.0), (None, 1.0)):
+        assert (await client.post("/stop")).status == 200
+        await asyncio.to_thread(state.unlink) if left is None else write(state, left)
+        for _ in range(2):
+            assert (await client.post("/start")).status == 200
+        assert json.loads(await asyncio.to_thread(state.read_bytes))["arms"]["R1"]["A"][0][0] == pulls
+    assert (await client.post("/stop")).status == 200
+
+
 async def test_the_reload_command_passes_on_a_refusal(client: Client, settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1 and the router's own reason."""
     write(settings, "NOVA_ANR_PILOT=often\n")

@@ -24,6 +24,7 @@ def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Anr:
     for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file"):
         monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
     monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
+    monkeypatch.setenv("ANR_TARGET__SOAK_HOURS", "0")
     monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
     monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
     rig.clock.now = datetime.now(UTC)

@@ -24,13 +24,19 @@ class Instance:
         operation: the story that it belongs to.
         hold: id of its hold and of its mark; empty if it never froze.
         noted: the facts that its story shows, or will show from its mark.
+        changes: how often its story shows another status than before.
         lifted: a person lifted its hold.
     """
 
     operation: str
     hold: str = ""
     noted: AlertFacts | None = None
+    changes: int = 0
     lifted: bool = False
+
+    def changes_with(self, facts: AlertFacts) -> int:
+        """How often the status will have changed once these facts are noted."""
+        return self.changes + int(self.noted is not None and self.noted.status is not facts.status)
 
 
 class AlertMemory:
@@ -41,11 +47,17 @@ class AlertMemory:
         self._lock = threading.Lock()
         self._instances: dict[str, Instance] = {}
         self._unseen: set[str] = set()
+        self._causes: dict[str, set[str]] = {}
 
     def find(self, cause: str) -> Instance | None:
         """Return what is remembered of an instance, or None."""
         with self._lock:
             return self._instances.get(cause)
+
+    def causes(self) -> frozenset[str]:
+        """Return the causes of all instances that are remembered at this moment."""
+        with self._lock:
+            return frozenset(self._instances)
 
     def remember(self, operation: str, facts: AlertFacts, hold: str = "") -> None:
         """Note what an instance's story shows; it keeps the story and the hold that it has.
@@ -57,11 +69,11 @@ class AlertMemory:
         """
         with self._lock:
             while len(self._instances) >= self._max_instances:
-                oldest = next(iter(self._instances))
-                del self._instances[oldest]
-                self._unseen.discard(oldest)
+                self._forget(next(iter(self._instances)))
             known = self._instances.get(facts.cause, Instance(operation))
-            self._instances[facts.cause] = replace(known, noted=facts, hold=hold or known.hold)
+            changes = known.changes_with(facts)
+            self._instances[facts.cause] = replace(known, noted=facts, changes=changes, hold=hold or known.hold)
+            self._causes.setdefault(facts.fingerprint, set()).add(facts.cause)
             (self._unseen.add if facts.is_unseen else self._unseen.discard)(facts.cause)
 
     def lift(self, cause: str, hold: str) -> None:
@@ -70,6 +82,12 @@ class AlertMemory:
             known = self._instances.get(cause)
             if known is not None and known.hold == hold:
                 self._instances[cause] = replace(known, lifted=True)
+
+    def of_alert(self, fingerprint: str) -> tuple[AlertFacts, ...]:
+        """Return what was noted of each instance of one alert."""
+        with self._lock:
+            noted = [self._instances[cause].noted for cause in self._causes.get(fingerprint, ())]
+        return tuple(one for one in noted if one is not None)
 
     def of_group(self, group: str) -> Iterator[tuple[str, Instance]]:
         """Yield cause and memory of each instance whose story is one of this group's, as of this moment, the newest first."""
@@ -82,3 +100,12 @@ class AlertMemory:
         with self._lock:
             noted = [self._instances[cause].noted for cause in self._unseen if cause not in heard]
         return tuple(one for one in noted if one and one.group in groups and one.status is AlertStatus.FIRING)
+
+    def _forget(self, cause: str) -> None:
+        instance = self._instances.pop(cause)
+        self._unseen.discard(cause)
+        if instance.noted is not None:
+            causes = self._causes[instance.noted.fingerprint]
+            causes.discard(cause)
+            if not causes:
+                del self._causes[instance.noted.fingerprint]

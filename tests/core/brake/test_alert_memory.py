@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from core.alerts.payload import AlertFacts, AlertStatus
-from core.brake.memory import AlertMemory, Instance
+from core.brake.alert_memory import AlertMemory, Instance
 from core.brake.respond import AlertResponder, RecordResult
 from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS

@@ -1,0 +1,310 @@
+"""The options as people write them: where their file is found, what its relative paths mean, and what in them is no option.
+
+Who asks passes the environment in; only core/settings/settings.py reads it. Excluded: what the options are
+(core/settings/settings.py and core/settings/target.py), and what a brake makes of options that are wrong
+(core/settings/broken_options.py).
+"""
+
+import difflib
+import json
+import os
+import stat
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from core.errors import ConfigurationError
+from core.settings.target import TargetSettings
+from core.system.files import read_bounded
+
+FILE_NAME = "anr.toml"
+PREFIX = "ANR_"
+CONFIG = "ANR_CONFIG"
+_MAX_BYTES = 1 << 20
+_EXAMPLES = {
+    "reload_command": ["systemctl", "restart", "nova-router"],
+    "operators": ["U012ABCDEF", "os:olivia"],
+    "approvers": ["U012ABCDEF", "os:aaron"],
+    "people": {"olivia": "U012ABCDEF"},
+    "soak_hours": {"10": 48},
+    "allowed_channels": ["C012ABCDEF"],
+    "alertmanager_url": "http://127.0.0.1:9093",
+    "runbook_url": "https://wiki.example.org/anr",
+    "router_account": "nova",
+}
+"""An example for each option whose default is nothing; its name alone tells it."""
+
+
+_TABLES = (dict, Mapping)
+_OF_MANY = (*_TABLES, tuple, list, set, frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where options were looked for.
+
+    Attributes:
+        file: the options file; None if there is none.
+        looked: every place that was looked at, in order, and why a file there was not taken.
+    """
+
+    file: Path | None
+    looked: tuple[str, ...]
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def find_options(environment: Mapping[str, str]) -> Search:
+    """Look for the options file: where `ANR_CONFIG` says, else in the working folder and those above it, in the user's
+    configuration folder (`XDG_CONFIG_HOME`, `%APPDATA%`), and in `/etc/anr`.
+
+    A file that anybody could have put there is not taken: they would say which command reloads the router.
+
+    Raises:
+        ConfigurationError: `ANR_CONFIG` names what is not a file.
+    """  # noqa: D205 - one sentence
+    if named := environment.get(CONFIG):
+        file = Path(named).absolute()
+        if not _is_there(file) or not os.path.isfile(file):  # noqa: PTH113 - it never raises
+            raise ConfigurationError(f"{CONFIG} names {named}, which is not a file. Nothing was started.")
+        return Search(file, (str(file),))
+    looked = []
+    for file in _places(environment):
+        if not _is_there(file):
+            looked.append(str(file))
+        elif (why := _not_trusted(file)) is not None:
+            looked.append(f"{file} ({why})")
+        else:
+            return Search(file, (*looked, str(file)))
+    return Search(None, tuple(looked))
+
+
+def _places(environment: Mapping[str, str]) -> Iterator[Path]:
+    try:
+        here = Path.cwd()
+    except OSError:  # the working folder was removed
+        pass
+    else:
+        for folder in (here, *here.parents):
+            yield folder / FILE_NAME
+    for variable in ("XDG_CONFIG_HOME", "APPDATA"):
+        if (base := environment.get(variable)) and Path(base).is_absolute():
+            yield Path(base, "anr", FILE_NAME)
+    if sys.platform != "win32":
+        if not environment.get("XDG_CONFIG_HOME") and (home := environment.get("HOME")):
+            yield Path(home, ".config", "anr", FILE_NAME)
+        yield Path("/etc/anr", FILE_NAME)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _not_trusted(file: Path) -> str | None:
+    """Say why a file may be anybody's, or None: it, or the folder that it lies in, can be written by everybody."""
+    if sys.platform == "win32":
+        return None
+    found, folder = file.stat(), file.parent.stat()
+    if found.st_mode & stat.S_IWOTH:
+        return "left aside: everybody may write it"
+    if folder.st_mode & stat.S_IWOTH and found.st_uid not in {0, os.geteuid()}:
+        return "left aside: everybody may put a file there, and this one belongs to somebody else"
+    return None
+
+
+def text_of(file: Path) -> str:
+    """Return the text of an options file; a byte order mark is none of it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return read_bounded(file, _MAX_BYTES).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"The options file {file} cannot be read ({reason}). Nothing was started.") from error
+
+
+def options_in(file: Path) -> dict[str, Any]:
+    """Return the options of a file as they stand there.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(text_of(file))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"The options file {file} is not TOML ({error}). Nothing was started.") from None
+
+
+def placed(target: Any, folder: Path) -> Any:
+    """Return a target's options in which every path is absolute: relative ones, and defaults, begin at the options' folder.
+
+    A command that is named by a relative path with a folder in it (`./restart.sh`) begins there, too.
+    """
+    if not isinstance(target, dict):
+        return target
+    found = dict(target)
+    for name, field in TargetSettings.model_fields.items():
+        value = found.get(name, field.default if field.annotation is Path else None)
+        if field.annotation is Path and isinstance(value, str | Path) and "://" not in str(value):
+            found[name] = str(folder / value)
+        elif name.endswith("_command") and isinstance(value, list) and value and isinstance(value[0], str):
+            in_a_folder = any(sign in value[0] for sign in (os.sep, os.altsep) if sign)
+            if in_a_folder and not Path(value[0]).is_absolute():
+                found[name] = [str(folder / value[0]), *value[1:]]
+    return found
+
+
+# --- what is no option ------------------------------------------------------------------------------------------------
+
+
+def unknown_options(options: Mapping[str, Any], model: type[BaseModel], file: Path) -> tuple[str, ...]:
+    """Name what stands in a file and is no option, each with the nearest one."""
+    return tuple(
+        f"{name}: no such option (in {file}{_did_you_mean(nearest(name, list(_names(model))))})"
+        for name in _strangers(options, model, "")
+    )
+
+
+def _strangers(options: Mapping[str, Any], model: type[BaseModel], before: str) -> Iterator[str]:
+    for name, value in options.items():
+        field = model.model_fields.get(name)
+        if field is None:
+            yield before + name
+            continue
+        inner, many = _model_of(field)
+        if inner is None or not isinstance(value, dict):
+            continue
+        if not many:
+            yield from _strangers(value, inner, f"{before}{name}.")
+            continue
+        for key, one in value.items():
+            if isinstance(one, dict):
+                yield from _strangers(one, inner, f"{before}{name}.{key}.")
+
+
+def unknown_variables(environment: Mapping[str, str], model: type[BaseModel]) -> tuple[str, ...]:
+    """Name the variables that begin like ours and are no option, each with the nearest one."""
+    known = list(_names(model))
+    wrong = [
+        name
+        for name in sorted(environment)
+        if name.upper().startswith(PREFIX) and name.upper() != CONFIG and field_of(_path_of(name), model) is None
+    ]
+    meant = {name: nearest(".".join(_path_of(name)), known) for name in wrong}
+    return tuple(f"{name}: no such option (a variable{_did_you_mean(one and variable_of(one))})" for name, one in meant.items())
+
+
+def variable_of(name: str) -> str:
+    """Return the variable of an option, `ANR_TARGET__LEDGER` for `target.ledger`."""
+    return PREFIX + name.upper().replace(".", "__")
+
+
+def _path_of(variable: str) -> tuple[str, ...]:
+    return tuple(variable[len(PREFIX) :].lower().split("__"))
+
+
+def field_of(path: tuple[str, ...], model: type[BaseModel]) -> FieldInfo | None:
+    """Return the option that a path of names leads to, or None; below a table of anything everything is one."""
+    field = model.model_fields.get(path[0])
+    if field is None or len(path) == 1:
+        return field
+    inner, many = _model_of(field)
+    rest = path[2:] if many else path[1:]
+    if inner is not None:
+        return field_of(rest, inner) if rest else field
+    return field if get_origin(field.annotation) in _TABLES else None
+
+
+def _model_of(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
+    """Return the model of an option that is a table, and whether it is a table of such tables by name."""
+    annotation = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    values = get_args(annotation)[1:] if get_origin(annotation) is dict else ()
+    if values and isinstance(values[0], type) and issubclass(values[0], BaseModel):
+        return values[0], True
+    return None, False
+
+
+def _names(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner, many = _model_of(field)
+        if inner is None or many:
+            yield before + name
+        else:
+            yield from _names(inner, f"{before}{name}.")
+
+
+def nearest(name: str, known: list[str]) -> str | None:
+    """Return the option that somebody may have meant: spelt alike, or of the same name at another place."""
+    last = name.rpartition(".")[2]
+    elsewhere = [one for one in known if one.rpartition(".")[2] == last]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    return next(iter([*close, *elsewhere]), None)
+
+
+def _did_you_mean(meant: str | None) -> str:
+    return f"; did you mean {meant}?" if meant else "; docs/configuration.md names them all"
+
+
+# --- what is wrong with an option -------------------------------------------------------------------------------------
+
+
+def described(
+    path: tuple[str, ...], problem: str, model: type[BaseModel], environment: Mapping[str, str], file: Path | None
+) -> str:
+    """Return a sentence about a wrong value: the option, what is wrong, which file or variable it is in, and an example."""
+    name = ".".join(path)
+    where = next(
+        (
+            f"variable {variable}"
+            for length in range(len(path), 0, -1)
+            for variable in environment
+            if variable.upper() == variable_of(".".join(path[:length]))
+        ),
+        f"in {file}" if file else "",
+    )
+    example = _example(path, model)
+    told = "; ".join(part for part in (where, f"for example {example}" if example else "") if part)
+    return f"{name}: {problem}{f' ({told})' if told else ''}" if name else f"{problem}{f' ({where})' if where else ''}"
+
+
+def _example(path: tuple[str, ...], model: type[BaseModel]) -> str:
+    field = field_of(path, model) if path else None
+    if field is None or _model_of(field)[0] is not None:
+        return ""
+    default = _EXAMPLES.get(path[-1]) or _EXAMPLES.get(path[0]) or field.get_default(call_default_factory=True)
+    if not default and default != 0:
+        return ""
+    try:
+        return json.dumps(sorted(default) if isinstance(default, frozenset) else default, default=str)
+    except TypeError:
+        return ""
+
+
+def not_json(environment: Mapping[str, str], model: type[BaseModel]) -> tuple[str, ...]:
+    """Name the variables of lists and tables whose value is not JSON; the values are told to nobody."""
+    wrong = []
+    for variable, value in sorted(environment.items()):
+        path = _path_of(variable)
+        if not variable.upper().startswith(PREFIX) or (field := field_of(path, model)) is None:
+            continue
+        if get_origin(field.annotation) not in _OF_MANY and _model_of(field)[0] is None:
+            continue
+        try:
+            json.loads(value)
+        except ValueError:
+            wrong.append(described(path, "the value is not JSON", model, environment, None))
+    return tuple(wrong)

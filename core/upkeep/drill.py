@@ -1,0 +1,188 @@
+"""The drill: whether the safety nets would hold, tried out without touching anything live.
+
+The state is backed up; its newest backup is put back in a scratch folder by the same code that a restore uses, and read; the
+journal is verified, and a copy of it, as whoever backs it up would have it. Beside it stands how old each net was before.
+
+Excluded: when a drill is due (the bot's jobs) and a real restore (core/operations/restore.py).
+"""
+
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from core.actors import Actor, Role
+from core.errors import AnrError, JournalError, StateFileError
+from core.journal.journal import Journal
+from core.receipts.chain import Sealed
+from core.receipts.receipt import Action, Phase, Result
+from core.receipts.state_content import problem_in
+from core.rollout.refusals import Refuse, not_allowed
+from core.router.backups import Backup, Backups
+from core.target.lock import operation_lock
+from core.target.target import Target
+from core.text import clean_text, spoken
+from core.upkeep.archive_names import archived_month
+from core.upkeep.backup import StateBackup, copy_of, take_backup
+
+_BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyNet:
+    """Something that a loss would be made good from.
+
+    Attributes:
+        hours: how old it was when the drill began; None if there is none.
+        told: the same for people.
+    """
+
+    name: str
+    hours: float | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """What a drill found; the receipt says it, too.
+
+    Attributes:
+        problems: what would not hold, each a sentence; empty if all would.
+    """
+
+    sealed: Sealed
+    nets: tuple[SafetyNet, ...]
+    problems: tuple[str, ...]
+
+
+def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | Refuse:
+    """Try the safety nets out, and record what was found.
+
+    Raises:
+        OperationBusy, JournalError: nothing was recorded.
+    """
+    if actor.is_person and Role.OPERATE not in actor.roles:
+        return not_allowed("hold a drill", "operators")
+    with operation_lock(site.target.run_dir, "drill", site.clock()):
+        now = site.clock()
+        if done := site.done_before(cause):
+            return done
+        nets = tuple(_nets(site, now))
+        problems: list[str] = []
+        kept, newest = _backed_up(site, now, problems)
+        with tempfile.TemporaryDirectory(prefix="anr-drill-") as folder:
+            if newest is not None:
+                problems.extend(_wrong_with_restore(site, newest, Path(folder), now))
+            problems.extend(_wrong_with_journal(site, Path(folder)))
+        ages = "; ".join(f"{net.name}: {net.told}" for net in nets)
+        stoppable = site.target.stop_command and site.target.start_command
+        hint = "" if stoppable else "A restore is refused while the router runs: `stop_command` and `start_command` are not set."
+        draft = site.draft(
+            operation=uuid.uuid4().hex,
+            ts=now,
+            action=Action.DRILL,
+            phase=Phase.EVENT,
+            actor=actor,
+            cause=cause,
+            note=clean_text(" ".join(filter(None, (*problems, f"Before it: {ages}.", hint)))),
+            result=Result.NOT_APPLIED if problems else Result.APPLIED,
+            backup=kept.copy,
+            deleted=kept.deleted,
+            restored=copy_of(newest) if newest else None,
+        )
+        return Drilled(site.journal.append(draft), nets, tuple(problems))
+
+
+def _nets(site: Target, now: datetime) -> Iterator[SafetyNet]:
+    newest = site.backups.newest_valid()
+    yield _net("newest valid backup", newest.made_at if newest else None, now)
+    yield _net("newest archive of the ledger", _newest_archive(site.target.archive_dir), now)
+    try:
+        receipts = [one.receipt for one in site.journal.receipts()]
+    except JournalError:
+        yield SafetyNet("last drill", None, "not known")  # verifying the journal says why
+    else:
+        yield _net("last drill", max((one.ts for one in receipts if one.action is Action.DRILL), default=None), now)
+
+
+def _net(name: str, at: datetime | None, now: datetime) -> SafetyNet:
+    if at is None:
+        return SafetyNet(name, None, "none")
+    return SafetyNet(name, round(max(0.0, (now - at).total_seconds()) / 3600, 2), f"{spoken(now - at)} old")
+
+
+def _newest_archive(folder: Path) -> datetime | None:
+    try:
+        ours = [path for path in folder.iterdir() if archived_month(path.name) is not None and path.is_file()]
+        newest = max((path.stat().st_mtime for path in ours), default=None)
+    except OSError:
+        return None
+    return None if newest is None else datetime.fromtimestamp(newest).astimezone()
+
+
+def _backed_up(site: Target, now: datetime, problems: list[str]) -> tuple[StateBackup, Backup | None]:
+    kept = StateBackup(None)
+    try:
+        kept = take_backup(site, now)
+    except StateFileError as error:
+        problems.append(str(error))
+    try:
+        newest = site.backups.newest_valid()
+    except StateFileError as error:
+        problems.append(str(error))
+        return kept, None
+    if newest is None:
+        problems.append("There is no valid backup that could be restored.")
+    return kept, newest
+
+
+def _wrong_with_restore(site: Target, backup: Backup, folder: Path, now: datetime) -> Iterator[str]:
+    """Put a backup back where no router reads, and say what is wrong with what stands there then."""
+    scratch = Backups(folder / "anr_state.json", folder / "backups", 1)
+    try:
+        (folder / "backups").mkdir()
+        for name in (backup.name, f"{backup.name}.sha256"):
+            shutil.copyfile(site.target.backups_dir / name, folder / "backups" / name)
+        copied = scratch.find(backup.name)
+        if copied is None or copied.digest != backup.digest:
+            yield f"The backup {backup.name} does not read twice as the same."
+            return
+        scratch.put_back(copied, now)
+        restored = scratch.present()
+    except (OSError, StateFileError) as error:
+        yield f"The backup {backup.name} could not be put back in a scratch folder: {error}"
+        return
+    if restored is None or sha256(restored).hexdigest() != backup.digest or problem_in(restored) is not None:
+        yield f"What was put back of {backup.name} in a scratch folder is not what was backed up."
+
+
+def _wrong_with_journal(site: Target, folder: Path) -> Iterator[str]:
+    try:
+        if damage := site.journal.damage():
+            yield f"{damage}."
+        sealed, flaws = site.journal.verify()
+        if flaws:
+            yield f"The journal does not verify: {flaws[0].problem}."
+        copy = folder / "journal.sqlite"
+        _copy_database(site.target.journal, copy)
+        again = Journal(copy, target=site.target.name, receipts_dir=site.target.receipts_dir)
+        try:
+            copied, flaws_of_copy = again.verify()
+        finally:
+            again.close()
+        if [one.digest for one in copied] != [one.digest for one in sealed] or flaws_of_copy != flaws:
+            yield "A copy of the journal does not say what the journal says."
+    except (AnrError, OSError, sqlite3.Error) as error:
+        yield f"The journal, or a copy of it, cannot be verified: {error}"
+
+
+def _copy_database(journal: Path, copy: Path) -> None:
+    address = f"{journal.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
