@@ -184,7 +184,9 @@ async def _in_slack(folder: Path) -> tuple[Walk, Walk]:
 
 def _rolled_back(folder: Path) -> Walk:
     """Roll back as `anr rollback` does, from the call of the operation on; the second time is counted: all is imported then."""
-    target = TargetSettings(settings_file=folder / "anr.env", journal=folder / "journal.sqlite", run_dir=folder / "run")
+    target = TargetSettings(
+        settings_file=folder / "anr.env", journal=folder / "journal.sqlite", run_dir=folder / "run", receipts_dir=folder / "logs"
+    )
     target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
     actor = Actor(kind=ActorKind.OS, id="olivia", roles=frozenset({Role.BRAKE}))
     walk = Walk()

@@ -6,12 +6,11 @@ Excluded: the window's figures (core/scan/scan.py).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from core.ledger.entry import Entry, read_line
-from core.scan.segments import LedgerFile
+from core.ledger.entry import Entry, entries_in
+from core.scan.segments import LedgerFile, tail_of
 
 _TAIL_BYTES = 64 << 10
 _DISORDER = timedelta(minutes=15)
@@ -35,18 +34,9 @@ def newest_pilot(path: Path) -> PilotSeen | None:
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
-        tail = ledger.bytes_at(max(0, ledger.size - _TAIL_BYTES), _TAIL_BYTES)
-    seen = [found for line in tail.split(b"\n") if (found := _pilot_in(line)) is not None]
-    return max(seen, key=lambda one: (one.t_us, one.pilot), default=None)
-
-
-@lru_cache(maxsize=512)  # from look to look the tail moves by a few lines
-def _pilot_in(line: bytes) -> PilotSeen | None:
-    entry = read_line(line)
-    if not isinstance(entry, Entry) or entry.live_pilot is None:
-        return None
-    return PilotSeen(entry.live_pilot, entry.t_us)
+    entries = (entry for entry in entries_in(tail_of(path, _TAIL_BYTES)) if entry.live_pilot is not None)
+    newest = max(entries, key=lambda entry: (entry.t_us, entry.live_pilot or 0.0), default=None)
+    return None if newest is None or newest.live_pilot is None else PilotSeen(newest.live_pilot, newest.t_us)
 
 
 def is_pilot_untold(path: Path, since: datetime) -> bool:
@@ -55,9 +45,7 @@ def is_pilot_untold(path: Path, since: datetime) -> bool:
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
-        tail = ledger.bytes_at(max(0, ledger.size - _TAIL_BYTES), _TAIL_BYTES)
-    live = [entry for entry in _entries(tail) if entry.live_route is not None]
+    live = [entry for entry in entries_in(tail_of(path, _TAIL_BYTES)) if entry.live_route is not None]
     return any(entry.t_us >= _micros(since) for entry in live) and all(entry.live_pilot is None for entry in live)
 
 
@@ -106,17 +94,10 @@ def _killed(entries: Iterable[Entry]) -> Iterator[int]:
 def _reaching_back(ledger: LedgerFile, start_us: int, end_us: int) -> Iterator[Entry]:
     """Yield the entries of a span, read from the ledger's end backwards."""
     for number in range(ledger.segments - 1, -1, -1):
-        entries = list(_entries(ledger.segment(number).lines))
+        entries = list(entries_in(ledger.segment(number).lines))
         yield from (entry for entry in entries if start_us <= entry.t_us <= end_us)
         if entries and max(entry.t_us for entry in entries) < start_us - _DISORDER // timedelta(microseconds=1):
             return
-
-
-def _entries(data: bytes) -> Iterator[Entry]:
-    for line in data.split(b"\n"):
-        entry = read_line(line)
-        if isinstance(entry, Entry):
-            yield entry
 
 
 def _micros(moment: datetime) -> int:

@@ -187,8 +187,8 @@ class Target:
 
     def _pilot_untold(self, state: RolloutState) -> bool:
         """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
-        if state.since is None:
-            return False
+        if state.since is None or not state.stage or state.observed_since is not None:
+            return False  # no soak asks
         try:
             return is_pilot_untold(self.target.ledger, state.since)
         except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
