@@ -27,10 +27,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bot.playground.demo import CHANNEL, OPERATOR, stage
+from bot.app import running
+from bot.playground.demo import CHANNEL, OPERATOR, scenery
 from bot.stories.compose import Telling
 from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
 from core.operations.approved_brake import brake
+from core.settings.settings import Settings
 from core.settings.target import TargetSettings
 from core.target.order import Order
 from core.target.target import Target
@@ -152,9 +154,14 @@ def _composing(call: Callable[..., Any]) -> Callable[..., Any]:
     return composed
 
 
+def _at_once(settings: Settings) -> Settings:
+    """Let nobody wait for the running router: how often it is looked at meanwhile is a matter of time, not of the walk."""
+    return settings.model_copy(update={"target": settings.target.model_copy(update={"observe_timeout_s": 0})})
+
+
 async def _in_slack(folder: Path) -> tuple[Walk, Walk]:
     """Ask for 25 % in the playground, and approve it; return both walks."""
-    async with stage(folder) as (playground, _):
+    async with scenery(folder) as (playground, settings), running(_at_once(settings)):
 
         def cards(words: str) -> list[dict[str, Any]]:
             return [one for one in playground.messages(CHANNEL) if words in str(one)]

@@ -104,7 +104,8 @@ def propose(
             if isinstance(kept, Refuse):
                 return Refused(kept, report)
             return Moved(climb(site, facts, move, order, report, kept), report)
-        return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+        intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
+        return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
 
 
 def unfreeze(

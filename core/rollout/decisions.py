@@ -175,7 +175,7 @@ def _obstacles(standing: Preconditions, actor: Actor, wanted: int | None = None)
     yield from _impossible(standing, wanted)
     if scheduled and not standing.schedule_promotes:
         yield Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
-    yield from _not_to_be_asked(actor, state, approvers_set=standing.approvers_set)
+    yield from _not_to_be_asked(actor, state, scheduled=scheduled, approvers_set=standing.approvers_set)
     yield from _soaking(standing)
     if standing.waiting:
         text = f"Request {standing.waiting[0]} already waits for an answer. Nothing was asked again; approve or deny that one."
@@ -296,13 +296,13 @@ def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
     return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
 
 
-def _not_to_be_asked(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Iterator[Refuse]:
+def _not_to_be_asked(actor: Actor, state: RolloutState, *, scheduled: bool, approvers_set: bool) -> Iterator[Refuse]:
     if not approvers_set:
         yield Refuse(
             Code.NO_APPROVERS,
             "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
         )
-    if actor.is_person:
+    if not scheduled:
         if Role.OPERATE not in actor.roles:
             yield not_allowed("ask for a promotion", "operators")
         return
