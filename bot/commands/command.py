@@ -12,9 +12,11 @@ from bot.blockkit.post import Block
 from bot.views.modals import About, Form, View, Wrong
 from core.actors import Actor, Role
 from core.doctor.check import Check
+from core.operations.results import Moved
 from core.target.order import Order
 from core.target.overview import Overview
 from core.target.target import Target
+from core.watch.observe import followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,10 @@ class Addressed:
 
     target: str | None = None
     operation: str = ""
+
+
+C = TypeVar("C", bound=Addressed)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,13 @@ class Call:
     examine: Callable[[], tuple[Check, ...]]
     add_details: Callable[[str], None]
 
+    def followed(self, result: R) -> R:
+        """Wait a few seconds to see what came of a move, so that its answer says it. A brake is answered at once."""
+        return followed(self.site, result) if isinstance(result, Moved) else result
+
     def order(self, reason: str = "") -> Order:
         """Return the order that this is to core."""
         return Order(self.actor, reason, self.cause)
-
-
-C = TypeVar("C", bound=Addressed)
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)

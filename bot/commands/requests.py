@@ -34,7 +34,7 @@ class Deny(Addressed):
 
 def approve(call: Call, command: Approve) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out."""
-    return requests.approve(call.site, call.actor, command.operation)
+    return call.followed(requests.approve(call.site, call.actor, command.operation))
 
 
 def deny(call: Call, command: Deny) -> Ended | Refused:

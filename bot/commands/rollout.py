@@ -1,6 +1,6 @@
 """Commands that move the router on its ladder, or end a difference between router and journal.
 
-Promote, break the glass, review that, end a drift. Excluded: the brake (bot/commands/brake.py).
+Promote, break the glass, review that, go back to observing in shadow, end a drift. Excluded: the brake (bot/commands/brake.py).
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,11 @@ from core.actors import Actor, Approvable, Role
 from core.operations import break_glass as glass_operations
 from core.operations import drift as drift_operations
 from core.operations import propose
+from core.operations import shadow as shadow_operations
 from core.operations.break_glass import Reviewed
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.rollout import break_glass as glass
+from core.rollout.decisions import decide_shadow
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code
 from core.target.overview import look
@@ -58,6 +60,13 @@ class Review(Addressed):
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow(Addressed):
+    """A router that was rolled back learns again, and serves nothing."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Drift(Addressed):
     """A difference between router and journal is ended: put the journal's settings back, or accept the router's."""
 
@@ -67,7 +76,8 @@ class Drift(Addressed):
 
 def promote(call: Call, command: Promote) -> Asked | Moved | WouldMove | Refused | GlassOffered:
     """Ask for a move; an approver whom only failing gates stand in the way of is offered to promote alone."""
-    result = propose.propose(call.site, call.order(command.reason), wanted=command.stage, dry_run=command.dry_run)
+    asked = propose.propose(call.site, call.order(command.reason), wanted=command.stage, dry_run=command.dry_run)
+    result = call.followed(asked)
     if not isinstance(result, Refused) or result.refusal.code is not Code.GATES_NOT_PASSED or result.report is None:
         return result
     blind = any(gate.blind for gate in result.report.gates.blocking)
@@ -77,7 +87,7 @@ def promote(call: Call, command: Promote) -> Asked | Moved | WouldMove | Refused
 
 def break_glass(call: Call, command: BreakGlass) -> Moved | Refused:
     """Promote alone."""
-    return glass_operations.break_glass(call.site, call.order(command.reason))
+    return call.followed(glass_operations.break_glass(call.site, call.order(command.reason)))
 
 
 def review(call: Call, command: Review) -> Reviewed | Refused:
@@ -88,7 +98,12 @@ def review(call: Call, command: Review) -> Reviewed | Refused:
 def drift(call: Call, command: Drift) -> Moved | Refused:
     """End a drift."""
     end = drift_operations.reapply if command.end == "reapply" else drift_operations.accept
-    return end(call.site, call.order(command.reason), command.operation)
+    return call.followed(end(call.site, call.order(command.reason), command.operation))
+
+
+def shadow(call: Call, command: Shadow) -> Moved | Refused:
+    """Let the router observe again."""
+    return call.followed(shadow_operations.shadow(call.site, call.order(command.reason)))
 
 
 def parse_promote(rest: str) -> Promote | Misunderstood:
@@ -117,6 +132,11 @@ def parse_drift(rest: str) -> Drift | Misunderstood:
     if word.lower() not in {"reapply", "accept"}:
         return Misunderstood("`drift` needs one of `drift reapply`, `drift accept`.")
     return Drift(cast("DriftEnd", word.lower()), plain(reason))
+
+
+def parse_shadow(rest: str) -> Shadow:
+    """Understand `shadow [reason]`."""
+    return Shadow(plain(rest))
 
 
 def ask_promote(site: Target, actor: Actor, about: About) -> View:
@@ -171,3 +191,19 @@ def read_review(values: Mapping[str, Any], about: About) -> Review | Wrong:
     """Return the review, if it says what was found."""
     reason = written(values, "reason")
     return Review(reason, operation=about.argument, target=about.target or None) if reason else dict(modals.WHY_IN_RECEIPT)
+
+
+def ask_shadow(site: Target, actor: Actor, about: About) -> View:
+    """Return what observing means, and the question what was found."""
+    if refusal := decide_shadow(site.journal.state(), actor, site.brake.read().frozen_by, None):
+        return modals.told(modals.SHADOW, about, answers.answer(refusal))
+    text = (
+        "The router learns in shadow again, at every route; it serves no live traffic. What it learned under KILL does not count."
+    )
+    return modals.reason_for(modals.SHADOW, About(site.target.name, "", about.response_url), text, "What was found")
+
+
+def read_shadow(values: Mapping[str, Any], about: About) -> Shadow | Wrong:
+    """Return the return to shadow, if it says what was found."""
+    reason = written(values, "reason")
+    return Shadow(reason, operation=about.argument, target=about.target or None) if reason else dict(modals.WHY_IN_RECEIPT)

@@ -15,7 +15,7 @@ from bot.commands.brake import Freeze, Hold, Rollback, Unfreeze
 from bot.commands.command import Addressed, Misunderstood, Modal, Row
 from bot.commands.looks import Details, Doctor, Help, Next, Receipts, Report, Status, Verify, Why
 from bot.commands.requests import Approve, Deny
-from bot.commands.rollout import BreakGlass, Drift, Promote, Review
+from bot.commands.rollout import BreakGlass, Drift, Promote, Review, Shadow
 from bot.commands.schedule import Schedule, Skip
 from bot.commands.upkeep import Backup, Backups, Drill, ResetState, Restore
 from bot.stories import upkeep as upkeep_stories
@@ -35,6 +35,7 @@ Command = (
     | Freeze
     | Hold
     | Unfreeze
+    | Shadow
     | Schedule
     | Skip
     | Drift
@@ -178,6 +179,16 @@ TABLE: tuple[Row[Any, Any], ...] = (
         help=("unfreeze [hold …] [what was found]", "lift the holds that are named, or all; the stage stays as it is"),
         role=Role.OPERATE,
         may_ask=True,
+    ),
+    Row(
+        kind=Shadow,
+        word="shadow",
+        parse=rollout.parse_shadow,
+        handle=rollout.shadow,
+        view=answers.answer,
+        modal=Modal(modals.SHADOW, rollout.ask_shadow, rollout.read_shadow),
+        help=("shadow [reason]", "let a router that was rolled back learn again; it serves nothing"),
+        role=Role.OPERATE,
     ),
     Row(
         kind=Schedule,

@@ -20,6 +20,7 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     stage_kept,
     verdict,
     when,
@@ -39,12 +40,13 @@ from core.operations.daily import Scheduled, Skipped
 from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.receipts.chain import Sealed
+from core.receipts.observation import acted
 from core.receipts.receipt import Action
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse, not_allowed
-from core.rollout.state import RolloutState
+from core.rollout.state import RolloutState, learning_of, not_counted
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
 from core.upkeep.drill import Drilled
@@ -161,7 +163,8 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
             line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
-            return [section(outcome(sealed.receipt)), context(mark(sealed))]
+            receipt = sealed.receipt.model_copy(update={"observation": result.seen})
+            return [section(outcome(receipt)), context(mark(sealed))]
         case Signed(approval=approval):
             line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
             return [section(line)]
@@ -173,9 +176,10 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
             line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
             return [section(line), context(mark(sealed))]
         case Unfrozen(sealed=sealed, lifted=lifted, left=left):
-            stays = f" The router stays at {percent(sealed.receipt.stage_after)}; ask for a promotion when you are ready."
+            stays = f" The router's settings stay as they are: {percent(sealed.receipt.stage_after)}; nothing learns but R4."
             more = f" {len(left)} still in force." if left else stays
-            return [section(f":unlock: {len(lifted)} hold(s) lifted.{more}")]
+            lines = section(f":unlock: {len(lifted)} hold(s) lifted.{more}")
+            return [lines] if left else [lines, actions(button("Observe in shadow…", "ask_shadow"))]
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
@@ -196,7 +200,10 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
 def _braked(result: Braked) -> list[Block]:
     done = "Frozen" if result.note.action is Action.FREEZE else "Rolled back"
     if result.safe:
-        blocks = [section(f":octagonal_sign: *{done}.* The router's settings are safe: ANR off, pilot 0.00, R4 forced.")]
+        seen = result.observation
+        what_was_done = acted(seen) if seen is not None else "The safe settings were written."
+        blocks = [section(f":octagonal_sign: *{done}.* {what_was_done} ANR off, pilot 0.00, R4 forced.")]
+        blocks.extend([section(f"{sight(seen)} The card in the channel says it as soon as it is.")] if seen is not None else [])
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
@@ -211,7 +218,7 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     for one in reversed(sealed):
         receipt = one.receipt
         stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
-        ended = f" · {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+        ended = f" · {receipt.ended}" if receipt.ended else ""
         lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
     if not lines:
         return [section("There are no receipts yet.")]
@@ -247,6 +254,8 @@ def status(seen: Overview) -> list[Block]:
             lines.append(f"*Schedule:* paused by {who(state.paused.actor)}, {when(state.paused.since)}")
         if state.unsettled:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
+    if seen.observation is not None:
+        lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
@@ -267,7 +276,9 @@ def report(seen: Overview) -> list[Block]:
     if found is None:
         return failure(" ".join(seen.question.unreadable))
     headline = section(f"{verdict(found)} over the last {found.metrics.window.minutes / 60:g} hours")
-    return [headline, *gate_table(found.gates.gates), evidence(found.metrics.summary())]
+    does_not_count = not_counted(learning_of(seen.state), seen.now) if seen.state else ""
+    counts = [section(f":information_source: {prose(does_not_count)}")] if does_not_count else []
+    return [headline, *counts, *gate_table(found.gates.gates), evidence(found.metrics.summary())]
 
 
 def details(_: None) -> list[Block]:

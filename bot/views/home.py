@@ -22,6 +22,7 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     verdict,
     when,
     who,
@@ -107,6 +108,8 @@ def _state_lines(glance: Glance) -> list[str]:
         lines.append(f"*Stage:* {percent(state.stage)} of live traffic" + (f", since {when(state.since)}" if state.since else ""))
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
+    if seen.observation is not None:
+        lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.sighting is not None:
         shown = f"{round(seen.sighting.pilot * 100)} % of live traffic, {when(seen.sighting.at)}"
         lines.append(f"*Running router last showed:* {shown}")

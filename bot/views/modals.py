@@ -52,6 +52,7 @@ SILENCE = Form("silence", "Silence", "Silence")
 SKIP = Form("skip", "Skip today's run", "Skip")
 BREAK_GLASS = Form("break_glass", "Break the glass", "Promote alone, now")
 REVIEW = Form("review", "Review a break-glass", "Reviewed")
+SHADOW = Form("shadow", "Observe in shadow", "Observe")
 SILENCES = {30: "30 minutes", 60: "1 hour", 120: "2 hours", 240: "4 hours", 480: "8 hours", 1440: "1 day"}
 """How long a silence may last, in minutes."""
 _MOST_CHOICES = 10

@@ -54,11 +54,16 @@ COMMANDS: dict[str, Listed] = {
     ),
     "approve": Listed("core.cli.commands.rollout", "Approve a request and carry it out, after checking everything again."),
     "deny": Listed("core.cli.commands.rollout", "End a request with a no."),
-    "rollback": Listed("core.cli.commands.brake", "Put the router in its safe settings at once."),
+    "rollback": Listed(
+        "core.cli.commands.brake", "Write the safe settings and restart the router at once, then look whether it follows."
+    ),
     "freeze": Listed(
         "core.cli.commands.brake", "Roll back at once, and hold every promotion until the hold is lifted or its time is over."
     ),
-    "unfreeze": Listed("core.cli.commands.rollout", "Lift holds; the router stays at 0 %."),
+    "unfreeze": Listed(
+        "core.cli.commands.rollout", "Lift holds; the router stays as it is, unless it is to observe in shadow again."
+    ),
+    "shadow": Listed("core.cli.commands.rollout", "Let a router that was rolled back learn in shadow again; it serves nothing."),
     "receipts": Listed("core.cli.commands.records", "Print the last receipts."),
     "verify": Listed(
         "core.cli.commands.records", "Check that no receipt was altered, removed or swapped, in the journal and in the files."

@@ -1,7 +1,7 @@
 """Ending a drift: an approver puts the journal's settings back, or adopts what the router shows.
 
 Whichever of the two leaves more live traffic than the other needs passing gates, as a promotion does; whichever leaves less
-needs none. Excluded: finding a drift (core/rollout/drift.py) and alarming it (core/operations/watch.py).
+needs none. Excluded: finding a drift (core/rollout/drift.py) and alarming it (core/watch/watch.py).
 """
 
 from core.actors import Approvable

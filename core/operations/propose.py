@@ -1,7 +1,7 @@
 """The way up and down the ladder: begin, propose, unfreeze, the daily run. Each gathers, decides and applies under the lock.
 
 Excluded: answering a request (core/operations/requests.py), carrying a move out (core/operations/apply.py), the brake
-(core/brake/brake.py) and settling what died half-way (core/operations/recover.py).
+(core/brake/brake.py) and settling what died half-way (core/watch/recover.py).
 """
 
 import uuid

@@ -13,7 +13,7 @@ from core.actors import Actor, Role
 from core.gates.report import GateReport
 from core.rollout.ladder import Soak, next_stage, soak_of
 from core.rollout.refusals import Code, Refuse, not_allowed
-from core.rollout.state import RolloutState
+from core.rollout.state import RolloutState, learning_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +288,29 @@ def may_restore(state: RolloutState) -> Refuse | None:
         text = f"Operation #{state.unsettled.seq} has no known outcome. Nothing was changed; `anr recover` settles it."
         return Refuse(Code.UNSETTLED, text)
     return _nothing_known(state) if state.stage is None else None
+
+
+def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift: str | None) -> Refuse | None:
+    """Say why the router may not go back to observing in shadow, or None if it may: it serves nothing, so no gate is asked.
+
+    Args:
+        state: what the receipts add up to.
+        actor: who asks.
+        marks: ids of the freezes whose marks are on disk.
+        drift: how the router differs from the state, or None if it does not.
+    """
+    if Role.OPERATE not in actor.roles:
+        return not_allowed("let the router observe", "operators")
+    if refusal := next(_out_of_order(state, drift), None) or brake_engaged(state, marks):
+        return refusal
+    if state.stage is None:
+        return _nothing_known(state)
+    if state.stage:
+        text = f"The router serves {state.stage} % and learns with it. Nothing was changed; `rollback` comes before `shadow`."
+        return Refuse(Code.NOT_AT_ZERO, text)
+    if not learning_of(state).killed:
+        return Refuse(Code.ALREADY_THERE, "The router observes in shadow already. Nothing was changed.")
+    return None
 
 
 def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:

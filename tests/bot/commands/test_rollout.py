@@ -3,7 +3,7 @@
 import pytest
 
 from bot.commands.parse import parse
-from bot.commands.rollout import Drift, Promote
+from bot.commands.rollout import Drift, Promote, Shadow
 from bot.commands.table import Command
 
 
@@ -16,6 +16,7 @@ from bot.commands.table import Command
         pytest.param("promote --dry-run 50", Promote(50, dry_run=True), id="dry-run"),
         pytest.param("promote —dry-run", Promote(dry_run=True), id="a-phone-writes-a-dash"),
         pytest.param("promote 100 requests failed", Promote(100, "requests failed"), id="first-number-is-the-stage"),
+        pytest.param("shadow the model was retrained", Shadow("the model was retrained"), id="shadow"),
         pytest.param("drift Reapply", Drift("reapply"), id="drift"),
         pytest.param("promote to 25 percent, looks fine", Promote(25, "looks fine"), id="as-a-sentence"),
         pytest.param("promote stage 50", Promote(50), id="the-word-stage"),

@@ -37,6 +37,8 @@ from core.target.target import Target
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))
 Figure = Callable[[str], None]
+PATIENCE = 300.0
+"""Seconds after which an answer counts as one that waited for Slack or a worker: both are silent for longer."""
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def site(tmp_path: Path) -> Target:
 @asynccontextmanager
 async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     """A desk whose Slack is at this address."""
-    client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
+    client = AsyncWebClient(token="xoxb-1", base_url=slack_url, timeout=int(2 * PATIENCE))
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
     stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
     dispatcher = Dispatcher([TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, "T1"))
@@ -97,7 +99,7 @@ async def unanswered(**_answer: object) -> None:
 async def braked(dispatcher: Dispatcher, site: Target, text: str, fault: str, figure: Figure) -> None:
     """Type a brake, and check that the router is safe when it has been carried out."""
     before = time.monotonic()
-    await asyncio.wait_for(typed(dispatcher, body(text), unanswered), 15)
+    await asyncio.wait_for(typed(dispatcher, body(text), unanswered), PATIENCE)
     assert site.router.settings().carries(SAFE_SETTINGS)
     figure(f"/anr {text} while {fault}: safe and over after {(time.monotonic() - before) * 1000:.0f} ms")
 
@@ -131,7 +133,7 @@ async def test_reports_are_being_computed_by_every_worker(site: Target, figure: 
         reports = [asyncio.get_running_loop().run_in_executor(dispatcher._work, _report, busy) for _ in range(8)]
         try:
             for _ in range(4):
-                assert await asyncio.to_thread(begun.acquire, timeout=15)
+                assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
             await braked(dispatcher, site, "rollback", "reports are being computed by every worker", figure)
             assert not any(report.done() for report in reports)
         finally:
@@ -151,7 +153,7 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
         stuck = [asyncio.get_running_loop().run_in_executor(dispatcher._work, over.wait) for _ in range(8)]
         try:
             approve = Approve(operation="abcdefghjk")
-            await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), 30)
+            await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), PATIENCE)
         finally:
             over.set()
         await asyncio.gather(*stuck)

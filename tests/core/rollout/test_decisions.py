@@ -23,6 +23,7 @@ from core.rollout.decisions import (
     decide_approved,
     decide_move,
     decide_on_gates,
+    decide_shadow,
     decide_step_up,
     decide_unfreeze,
     obstacles,
@@ -243,6 +244,20 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("while-its-alert-fires", ALERTED, OPERATOR, frozenset(), Code.STILL_FIRING),
     ("one-whose-alert-has-ended", ALERTED, OPERATOR, frozenset({"h2"}), ("h2",)),
 ]
+KILLED = at(0).model_copy(update={"settings": {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}})
+SHADOWS: list[tuple[str, RolloutState, Actor, tuple[str, ...], str | None, Code | None]] = [
+    ("a-router-that-was-rolled-back", KILLED, OPERATOR, (), None, None),
+    ("at-the-terminal", KILLED, TERMINAL, (), None, None),
+    ("while-it-serves", at(10), OPERATOR, (), None, Code.NOT_AT_ZERO),
+    ("while-it-observes", at(0), OPERATOR, (), None, Code.ALREADY_THERE),
+    ("while-it-is-frozen", KILLED.model_copy(update={"holds": (hold("h1"),)}), OPERATOR, (), None, Code.FROZEN),
+    ("while-a-mark-is-on-disk", KILLED, OPERATOR, ("h9",), None, Code.BRAKE_ENGAGED),
+    ("while-it-drifts", KILLED, OPERATOR, (), DRIFTED, Code.DRIFT),
+    ("while-an-operation-is-open", KILLED.model_copy(update={"unsettled": UNSETTLED}), OPERATOR, (), None, Code.UNSETTLED),
+    ("while-the-stage-is-unknown", at(None), OPERATOR, (), None, Code.STAGE_UNKNOWN),
+    ("by-a-member-who-may-brake", KILLED, person(Role.BRAKE), (), None, Code.NOT_ALLOWED),
+    ("by-the-scheduler", KILLED, SCHEDULER, (), None, Code.NOT_ALLOWED),
+]
 OVERRIDES: list[tuple[str, str, bool, Code | tuple[str, ...]]] = [
     ("said-and-explained", "it is the probe", True, ("h1", "h2")),
     ("said-without-a-reason", "", True, Code.STILL_FIRING),
@@ -321,6 +336,15 @@ def test_decide_unfreeze_lifts_what_is_held_and_named(
     assert (decision.code if isinstance(decision, Refuse) else decision) == expected
 
 
+@pytest.mark.parametrize(("state", "actor", "marks", "drift", "code"), [pytest.param(*row, id=name) for name, *row in SHADOWS])
+def test_decide_shadow_lets_an_operator_go_back_to_observing(
+    state: RolloutState, actor: Actor, marks: tuple[str, ...], drift: str | None, code: Code | None
+) -> None:
+    """Without gates and approval, once no hold is left: nothing is served by it."""
+    refusal = decide_shadow(state, actor, marks, drift)
+    assert (refusal.code if refusal else None) is code
+
+
 @pytest.mark.parametrize(("reason", "while_firing", "expected"), [pytest.param(*row, id=name) for name, *row in OVERRIDES])
 def test_a_hold_whose_alert_fires_is_lifted_only_on_purpose_and_with_a_reason(
     reason: str,
@@ -341,7 +365,7 @@ def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
     }
-    rows = [row[-1] for row in (*PLANS, *ASKS, *LIFTS, *APPROVED)] + [code for row in STANDS for code in row[-1]]
+    rows = [row[-1] for row in (*PLANS, *ASKS, *LIFTS, *APPROVED, *SHADOWS)] + [code for row in STANDS for code in row[-1]]
     assert {code for code in rows if isinstance(code, Code)} == written
 
 

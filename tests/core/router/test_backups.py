@@ -210,6 +210,7 @@ def test_the_oldest_go_when_there_are_too_many(kept: Backups, tmp_path: Path) ->
     assert len(list((tmp_path / "backups").iterdir())) == 4
 
 
+@pytest.mark.torture
 def test_no_backup_is_torn_while_the_router_writes(kept: Backups, tmp_path: Path) -> None:
     """With a router that writes its state as fast as it can, each of 30 backups is one whole state."""
     router = started(ROUTER, tmp_path / "anr_state.json")
