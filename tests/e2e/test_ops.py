@@ -26,7 +26,7 @@ def run(*command: str) -> str:
 
 def known_metrics() -> set[str]:
     """Every name that the bot's code can expose, with the endings that prometheus-client adds."""
-    code = "".join((ROOT / "bot" / name).read_text(encoding="utf-8") for name in ("metrics.py", "measuring.py"))
+    code = "".join((ROOT / "bot" / "http" / name).read_text(encoding="utf-8") for name in ("metrics.py", "samples.py"))
     names = set(re.findall(r'"(anr_[a-z0-9_]+)"', code))
     return names | {name + end for name in names for end in ("_total", "_bucket", "_sum", "_count", "_info")}
 
