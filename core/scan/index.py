@@ -30,9 +30,6 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
-INDEX_FILE = "ledger_index.sqlite"
-"""In `run_dir`, with SQLite's own files beside it."""
-
 _FORMAT = 2
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""
 _HEAD_BYTES = 4096

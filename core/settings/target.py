@@ -275,6 +275,11 @@ class TargetSettings(BaseModel):
         return self
 
     @property
+    def ledger_index(self) -> Path:
+        """What was read of the ledger, kept for the next report: a SQLite database, with SQLite's own files beside it."""
+        return self.run_dir / "ledger_index.sqlite"
+
+    @property
     def soaks(self) -> Mapping[int, float]:
         """How long each stage has to be served before the next step up, in hours."""
         if isinstance(self.soak_hours, Mapping):

@@ -20,7 +20,6 @@ from core.receipts.chain import Sealed
 from core.receipts.evidence import Deleted, LedgerArchive
 from core.receipts.receipt import Action, Phase, Result
 from core.rollout.refusals import Code, Refuse, not_allowed
-from core.scan.index import INDEX_FILE
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.target import Target
@@ -206,6 +205,7 @@ def _seal(site: Target, cut: Cut) -> None:
 
 def _forget_index(site: Target) -> None:
     """What was read of the ledger before its late lines came is not kept: they stand before what came later."""
-    for path in site.target.run_dir.glob(f"{INDEX_FILE}*"):
+    index = site.target.ledger_index
+    for path in index.parent.glob(f"{index.name}*"):
         with contextlib.suppress(OSError):
             path.unlink()
