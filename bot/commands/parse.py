@@ -11,8 +11,8 @@ from datetime import timedelta
 from difflib import get_close_matches
 
 from bot.commands.command import WORDS, Command, Misunderstood
-from bot.commands.phrases import leading_duration, leading_stage, named_person, plain
-from core.text import parse_span
+from bot.commands.phrases import leading_stage, named_person, plain
+from core.text import leading_span, parse_span
 
 _SYNONYMS = {
     "": "help",
@@ -110,7 +110,7 @@ def _rollback(word: str, rest: str) -> Command:
 def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
     """Return how long, from `for two hours`, `--for 2h` or a plain `2h`, and what follows."""
     if head.lower() == "for" or _option(head) == "for":
-        return leading_duration(tail)
+        return leading_span(tail)
     span = parse_span(head)
     return None if span is None else (span, tail)
 

@@ -13,7 +13,6 @@ from bot.blockkit.blocks import context, escape, gate_summary, hold_line, percen
 from bot.blockkit.fields import chosen, entry, option, reason_entry, written
 from bot.blockkit.post import Block
 from bot.commands.command import Command
-from bot.commands.phrases import duration
 from bot.stories.card import what
 from core.alerts.payload import AlertFacts
 from core.receipts.evidence import Hold
@@ -22,7 +21,7 @@ from core.rollout.break_glass import SHORTEST_REASON
 from core.rollout.ladder import next_stage
 from core.router.backups import Backup
 from core.target.overview import Overview
-from core.text import clean_text
+from core.text import clean_text, parse_span
 
 View = dict[str, Any]
 Wrong = dict[str, str]
@@ -258,7 +257,7 @@ def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - o
             return Command(word, stage=int(stage), reason=reason, target=about.target)
         case "freeze":
             lasts = written(values, "lasts")
-            span = duration(lasts)
+            span = parse_span(lasts)
             if lasts and span is None:
                 return {"lasts": "Write a length of time, for example 4h, 90 min or 2 days: a minute to 30 days."}
             target = about.target or chosen(values, "router")
