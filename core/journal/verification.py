@@ -13,7 +13,12 @@ from core.receipts.chain import Flaw, Sealed, newest_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The receipts that can be read, and everything that does not hold."""
+    """The receipts that can be read, and everything that does not hold.
+
+    Attributes:
+        sealed: the receipts that can be read, in order of number.
+        flaws: what does not hold; empty if all is well.
+    """
 
     sealed: tuple[Sealed, ...]
     flaws: tuple[Flaw, ...]

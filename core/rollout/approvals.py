@@ -100,7 +100,14 @@ class Approval(BaseModel):
         return self.model_copy(update={"signatures": (*self.signatures, Signature(actor=by, at=at, decision="approved"))})
 
     def ended(self, status: ApprovalStatus, at: datetime, *, by: Actor | None = None, note: str = "") -> "Approval":
-        """Return this request in a final status."""
+        """Return this request in a final status.
+
+        Args:
+            status: a status that is final.
+            at: when it ended.
+            by: who ended it; None if its time was over or the world had changed.
+            note: why, as a sentence; empty if the status says it all.
+        """
         return self.model_copy(update={"status": status, "decided_by": by, "decided_at": at, "note": note})
 
 

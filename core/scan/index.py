@@ -48,7 +48,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where an index is, and for windows of how many minutes it keeps what it has."""
+    """Where an index is, and for windows of how many minutes it keeps what it has.
+
+    Attributes:
+        path: its SQLite database.
+        minutes: it keeps what a window of this length needs, in minutes.
+    """
 
     path: Path
     minutes: int

@@ -78,7 +78,12 @@ class _State(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did: rows written, among them those written again, and the files that hold them."""
+    """What an export did: rows written, among them those written again, and the files that hold them.
+
+    Attributes:
+        rows: how many were written, among them those written again.
+        files: how many files hold them.
+    """
 
     rows: int
     files: int

@@ -126,6 +126,13 @@ def _scanned(
 def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress, *, rotated: bool) -> Iterator[Columns]:
     """Yield the columns of a ledger's part that a window can need, in the order of the ledger; with its siblings, if asked for.
 
+    Args:
+        path: the ledger.
+        window: the span that is wanted.
+        options: how the ledger is read.
+        on_progress: told how many bytes of how many were read.
+        rotated: whether its rotated siblings are read with it.
+
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """

@@ -80,6 +80,12 @@ class _Run:
 def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
     """Move whole past months that are older than the settings keep them out of the ledger, and delete archives that are too old.
 
+    Args:
+        site: the target.
+        actor: who asks; a person needs the role OPERATE.
+        cause: key of the scheduled run, which archives once; None if somebody asked.
+        dry_run: only say what would be archived.
+
     Raises:
         ArchiveError: it could not be done (somebody asked for it; of a scheduled run the receipt says so); no line was lost.
         OperationBusy, OperationTimedOut, JournalError: the same.
