@@ -136,7 +136,7 @@ def hold_line(hold: Hold) -> str:
     ends = f", ends by itself {when(hold.expires_at)}" if hold.expires_at else ""
     kept = ", stage kept" if hold.keeps_stage else ""
     words = escape(hold.reason or "no reason given")
-    return f":snowflake: {words} — by {who(hold.actor)}, since {when(hold.since)}{ends}{kept} · hold `{hold.id[:8]}`"
+    return f":snowflake: {words} — by {who(hold.actor)}, since {when(hold.since)}{ends}{kept} · hold `{hold.short_id}`"
 
 
 def stage_kept(receipt: Receipt) -> str:

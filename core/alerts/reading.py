@@ -25,6 +25,9 @@ _MAX_TEXT = 16 << 10
 """How much is read of any other text, in characters."""
 _MAX_PLAIN = 100
 _TOLD_APART_BYTES = 64 << 10
+_PAYLOAD_DIGITS, _SHORT_DIGITS = 32, 16
+"""Hex digits of a SHA-256 that tell payloads apart, and alerts without a fingerprint of their own."""
+_MICROSECOND_DIGITS = 6
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,40}))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{1,64}")
 _STATUSES = {one.value: one for one in AlertStatus}
@@ -40,7 +43,7 @@ class _Broken(Exception):
 
 def digest_of(body: bytes) -> str:
     """Return what tells payloads apart that cannot be read, from their beginning."""
-    return sha256(body[:_TOLD_APART_BYTES]).hexdigest()[:32]
+    return sha256(body[:_TOLD_APART_BYTES]).hexdigest()[:_PAYLOAD_DIGITS]
 
 
 def read_notification(body: bytes) -> Notification:
@@ -197,13 +200,15 @@ def _moment(raw: str) -> datetime | None:
         return None
     day, clock, fraction, offset = found.groups()
     try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{offset or '+00:00'}").astimezone(UTC)
+        return datetime.fromisoformat(
+            f"{day}T{clock}.{(fraction or '')[:_MICROSECOND_DIGITS]:0<6}{offset or '+00:00'}"
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _short(told: str) -> str:
-    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_SHORT_DIGITS]
 
 
 def _decoded(body: bytes) -> str:

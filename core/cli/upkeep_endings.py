@@ -5,6 +5,7 @@ Excluded: every other result (core/cli/render.py), which is told without loading
 
 from typing import Any
 
+from core.canonical import MARK_DIGITS
 from core.cli.output import DONE, FAILED
 from core.cli.render import Ending, recorded
 from core.upkeep import archive, backup, drill, prune
@@ -24,9 +25,8 @@ def upkeep_ending(result: object) -> Ending:
             facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **recorded(sealed)}
             return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
         case backup.Adopted(copy=adopted, routes=routes, sealed=sealed):
-            line = (
-                f"Adopted: {adopted.name}, {adopted.size:,} bytes, sha256 {adopted.digest[:12]}, routes {routes}. {sealed.mark}"
-            )
+            size, digest = f"{adopted.size:,} bytes", f"sha256 {adopted.digest[:MARK_DIGITS]}"
+            line = f"Adopted: {adopted.name}, {size}, {digest}, routes {routes}. {sealed.mark}"
             return Ending(
                 DONE, (line,), facts={"result": "adopted", "backup": adopted.name, "routes": routes, **recorded(sealed)}
             )

@@ -82,7 +82,11 @@ def scan(
 
 
 _WAITS_S = (0.05, 0.1, 0.2, 0.4)
-"""How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less."""
+"""How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less.
+
+Not stamina's retries: what is tried again is also a reading that raised nothing (`is_settled`), and stamina would import
+structlog for every report, whose time is mostly imports.
+"""
 
 
 def _may_be_moving(error: LedgerUnreadable, path: Path, options: LedgerOptions) -> bool:

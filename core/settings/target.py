@@ -31,7 +31,7 @@ class Retention(BaseModel):
 
 LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
-_PATH_CHARACTERS_MAX = 300
+_PATH_CHARACTERS_MAX, _PATH_CHARACTERS_SHOWN = 300, 60
 
 
 SOAK_HOURS = 23.0
@@ -87,7 +87,7 @@ class HealthOptions(BaseModel):
                 jmespath.compile(path[:_PATH_CHARACTERS_MAX])
             except (JMESPathError, RecursionError) as error:
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise ValueError(f"{slot}: {path[:60]!r} is no JMESPath expression ({said})") from error
+                raise ValueError(f"{slot}: {path[:_PATH_CHARACTERS_SHOWN]!r} is no JMESPath expression ({said})") from error
             if len(path) > _PATH_CHARACTERS_MAX:
                 raise ValueError(f"{slot}: a JMESPath expression has at most {_PATH_CHARACTERS_MAX} characters")
         return slots

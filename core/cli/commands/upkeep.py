@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from core.canonical import MARK_DIGITS
 from core.cli.context import AsJson, DryRun, Reason, operating
 from core.cli.output import out, print_json
 from core.cli.render import finish
@@ -45,7 +46,7 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
     for one in found:
         age = f"{max(0.0, (now - one.made_at).total_seconds()) / 3600:.1f} h"
         valid = "yes" if one.valid else f"no: {one.problem}"
-        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:12], valid)))
+        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:MARK_DIGITS], valid)))
     out.print(table)
 
 
