@@ -6,9 +6,10 @@ file and `sha256sum` with `jq .prev` can follow the chain.
 
 import json
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
 MARK_DIGITS = 12
 """How many hex digits of a SHA-256 messages show: 48 bits, which nobody meets by chance among the receipts of a journal."""
@@ -41,11 +42,9 @@ def parse_moment(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs an offset")
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
-"""A point in time in UTC; in JSON always with microseconds."""
+Moment = Annotated[
+    AwareDatetime,
+    AfterValidator(methodcaller("astimezone", UTC)),  # in C: a receipt has several, and a journal thousands of receipts
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+"""A point in time in UTC, read with its offset and never without; in JSON always with microseconds."""

@@ -1,4 +1,4 @@
-"""Stages and people, as they are typed in a hurry.
+"""Stages, options and people, as they are typed in a hurry.
 
 Pure. What is not plainly one of them is none, so that it stays part of a reason. Excluded: lengths of time (core/text.py).
 """
@@ -45,3 +45,20 @@ def leading_stage(text: str) -> tuple[int | None, str] | None:
         return None
     number = found[1]
     return (round(float(number) * 100) if "." in number else int(number)), text[found.end() :].strip()
+
+
+def cut(text: str) -> tuple[str, str]:
+    """Return the first word and what follows it."""
+    words = text.strip().split(maxsplit=1)
+    return (words[0] if words else "", words[1].strip() if len(words) > 1 else "")
+
+
+def without(text: str, fillers: set[str]) -> str:
+    """Return the text without a first word that only makes it a sentence."""
+    head, tail = cut(text)
+    return tail if head.lower() in fillers else text
+
+
+def option(word: str) -> str:
+    """Return the name of an option, or "" if the word is none. Phones write two hyphens as a dash."""
+    return word.lstrip("-—–").lower() if word[:1] in {"-", "—", "–"} else ""

@@ -19,7 +19,7 @@ from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFil
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Deleted, LedgerArchive
 from core.receipts.receipt import Action, Phase, Result
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Refuse, not_allowed
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.target import Target
@@ -94,8 +94,8 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
         return not_allowed("archive the ledger", "operators")
     with operation_lock(site.target.run_dir, "archive", site.clock()):
         run = _Run(site, actor, cause, site.clock())
-        if not dry_run and cause is not None and (seq := site.journal.find_cause(cause)) is not None:
-            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        if not dry_run and (done := site.done_before(cause)):
+            return done
         try:
             expired = tuple(archives_to_delete(run.archives.names(), run.now, site.target.retention.archives_months))
             if dry_run:
