@@ -191,9 +191,9 @@ def test_every_module_has_its_test_beside_its_twin() -> None:
     assert WITHOUT_A_TEST_OF_THEIR_OWN - without == set(), "these have a test now, or are gone: take them out of the table"
 
 
-WITHOUT_ARGUMENTS_STATED = {"core": 12, "bot": 20}
+WITHOUT_ARGUMENTS_STATED = {"core": 12, "bot": 15}
 """How many public functions with four parameters or more do not state them, so far: these numbers may only become smaller."""
-WITHOUT_ATTRIBUTES_STATED = {"core": 14, "bot": 17}
+WITHOUT_ATTRIBUTES_STATED = {"core": 14, "bot": 15}
 """How many public dataclasses with two attributes or more do not state them, so far: as above."""
 
 

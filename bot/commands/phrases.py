@@ -6,6 +6,8 @@ Pure. What is not plainly one of them is none, so that it stays part of a reason
 import re
 from html import unescape
 
+LONGEST_QUOTED = 40
+"""How much of a word that was not understood is repeated, in characters."""
 _ENTITY = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>|([UW][A-Z0-9]{6,20})")
 _NUMBER = r"([01]?\.\d{1,2}(?!\d)|\d{1,6}(?![\d.]\d|\d))\s*(?:%|percent\b|per cent\b|pct\b)?"
