@@ -59,11 +59,11 @@ _TRANSIENT = frozenset(
 
 
 def _tell(details: RetryDetails) -> None:
-    """Log a retry without what was called with: a message's texts are in no log."""
+    """Log a retry, without what was called."""
     log.info("Slack is still processing a picture; the message is tried again in %.1f s", details.wait_for)
 
 
-set_on_retry_hooks([_tell])  # left to itself, stamina prints every argument past our log
+set_on_retry_hooks([_tell])  # left to itself, stamina prints past our log
 
 
 class Outbox:
