@@ -150,6 +150,9 @@ def _refusals(what: str) -> Iterator[None]:
 async def _patiently(ask: Callable[[], Awaitable[T]], what: str) -> T:
     """Ask Slack until it answers.
 
+    Not stamina's retries: they are for what ends. This is asked at an even pace for as long as Slack is away, and each time is
+    logged with what else runs meanwhile; at the bot's end the task is cancelled in its pause.
+
     Raises:
         ConfigurationError: the answer is a refusal.
     """

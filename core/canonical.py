@@ -11,6 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
+MARK_DIGITS = 12
+"""How many hex digits of a SHA-256 messages show: 48 bits, which nobody meets by chance among the receipts of a journal."""
+
 
 def canonical_bytes(value: Any) -> bytes:
     """Return the canonical form of a JSON value.

@@ -11,7 +11,12 @@ MAX_REASON = 500
 
 
 MAX_SPAN = timedelta(days=30)
-_SPAN = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,3})h)?(?:(\d{1,5})m)?", re.ASCII)
+_COUNT_AND_UNIT = re.compile(
+    r"(an?|\d{1,5}(?:[.,]\d{1,2})?)\s*(d|days?|h|hrs?|hours?|m|mins?|minutes?)(?![a-z])(?:\s*(?:and\s+)?(?=\d))?",
+    re.IGNORECASE | re.ASCII,
+)
+_HOURS_AND_MINUTES = re.compile(r"^(\d{1,3})h(\d{1,2})(?![\w.,])", re.IGNORECASE | re.ASCII)
+_MINUTES = {"d": 1440, "h": 60, "m": 1}
 
 
 def clean_text(text: str, limit: int = MAX_REASON) -> str:
@@ -27,16 +32,25 @@ def clean_text(text: str, limit: int = MAX_REASON) -> str:
 
 
 def parse_span(text: str) -> timedelta | None:
-    """Return the length of time that a word names: `90m`, `2h`, `3d`, `1h30m`; None if it names none.
+    """Return the length of time that a whole text names, or None: the one grammar of command line, Slack and forms.
 
-    At least a minute and at most 30 days.
+    `90m`, `2h`, `3d`, `1h30m`, `90 min`, `1 day 4 hours`, `1.5 h`, `an hour`; at least a minute, at most 30 days.
     """
-    found = _SPAN.fullmatch(text.strip().lower())
-    if not text or found is None:
-        return None
-    days, hours, minutes = (int(part or 0) for part in found.groups())
-    span = timedelta(days=days, hours=hours, minutes=minutes)
-    return span if timedelta(minutes=1) <= span <= MAX_SPAN else None
+    found = leading_span(text)
+    return found[0] if found and not found[1] else None
+
+
+def leading_span(text: str) -> tuple[timedelta, str] | None:
+    """Return the length of time with which a text begins, and what follows; None if it begins with none.
+
+    Units become smaller and each stands once, so that `30m 2h` is 30 minutes with something behind them.
+    """
+    minutes, least, rest = 0.0, float("inf"), _HOURS_AND_MINUTES.sub(r"\1h\2m", text.strip(), count=1)
+    while (found := _COUNT_AND_UNIT.match(rest)) and (unit := _MINUTES[found[2][0].lower()]) < least:
+        minutes += unit * (1.0 if found[1].lower() in {"a", "an"} else float(found[1].replace(",", ".")))
+        least, rest = unit, rest[found.end() :].lstrip()
+    span = timedelta(minutes=minutes)
+    return (span, rest) if timedelta(minutes=1) <= span <= MAX_SPAN else None
 
 
 def spoken(span: timedelta) -> str:

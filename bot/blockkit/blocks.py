@@ -136,7 +136,7 @@ def hold_line(hold: Hold) -> str:
     ends = f", ends by itself {when(hold.expires_at)}" if hold.expires_at else ""
     kept = ", stage kept" if hold.keeps_stage else ""
     words = escape(hold.reason or "no reason given")
-    return f":snowflake: {words} — by {who(hold.actor)}, since {when(hold.since)}{ends}{kept} · hold `{hold.id[:8]}`"
+    return f":snowflake: {words} — by {who(hold.actor)}, since {when(hold.since)}{ends}{kept} · hold `{hold.short_id}`"
 
 
 def stage_kept(receipt: Receipt) -> str:
@@ -176,7 +176,15 @@ def plain_text(text: str, limit: int) -> dict[str, Any]:
 
 
 def button(text: str, action_id: str, *, value: str = "", style: str = "", confirm: Mapping[str, Any] | None = None) -> Block:
-    """Return a button. Its value is an opaque id or the name of a router, never an instruction."""
+    """Return a button. Its value is an opaque id or the name of a router, never an instruction.
+
+    Args:
+        text: its label.
+        action_id: which button it is.
+        value: what it stands for; at most 2,000 characters.
+        style: `primary` or `danger`; empty for the usual one.
+        confirm: the question that Slack asks first; None if it asks none.
+    """
     made: Block = {"type": "button", "action_id": action_id, "text": plain_text(text, 75)}
     if value:
         made["value"] = value

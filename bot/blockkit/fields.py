@@ -12,7 +12,15 @@ from core.text import MAX_REASON
 
 
 def entry(name: str, label: str, element: Block, *, hint: str = "", optional: bool = False) -> Block:
-    """Return one field of a modal; its answers come back under its name."""
+    """Return one field of a modal; its answers come back under its name.
+
+    Args:
+        name: key of its answers.
+        label: the question.
+        element: what is answered with.
+        hint: what stands below it; empty if nothing does.
+        optional: whether it may be left empty.
+    """
     block: Block = {"type": "input", "block_id": name, "label": plain_text(label, 150), "element": element, "optional": optional}
     if hint:
         block["hint"] = plain_text(hint, 150)
@@ -20,7 +28,16 @@ def entry(name: str, label: str, element: Block, *, hint: str = "", optional: bo
 
 
 def reason_entry(name: str, label: str, placeholder: str, *, optional: bool, focus: bool = False, said: str = "") -> Block:
-    """Return the field for somebody's own words, as long as a receipt keeps them."""
+    """Return the field for somebody's own words, as long as a receipt keeps them.
+
+    Args:
+        name: key of its answer.
+        label: the question.
+        placeholder: what stands in the empty field.
+        optional: whether it may be left empty.
+        focus: whether the cursor stands in it.
+        said: words that stand in it already.
+    """
     element: Block = {
         "type": "plain_text_input",
         "action_id": name,

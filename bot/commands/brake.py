@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.blockkit.fields import chosen, written
 from bot.commands.command import Addressed, Call
-from bot.commands.phrases import cut, duration, leading_duration, option, plain
+from bot.commands.phrases import cut, option, plain
 from bot.views import modals
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor, Approvable
@@ -23,7 +23,7 @@ from core.operations import approved_brake, propose
 from core.operations.results import Asked, Refused
 from core.rollout.refusals import Code, Refuse
 from core.target.target import Target
-from core.text import parse_span
+from core.text import leading_span, parse_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def parse_freeze(rest: str) -> Freeze | Hold:
 def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
     """Return how long, from `for two hours`, `--for 2h` or a plain `2h`, and what follows."""
     if head.lower() == "for" or option(head) == "for":
-        return leading_duration(tail)
+        return leading_span(tail)
     span = parse_span(head)
     return None if span is None else (span, tail)
 
@@ -166,7 +166,7 @@ def ask_freeze(_site: Target, _actor: Actor, _about: About) -> None:
 def read_freeze(values: Mapping[str, Any], about: About) -> Freeze | Hold | Wrong:
     """Return the freeze; only a length of time that is none, or no router, is wrong with it."""
     lasts, reason = written(values, "lasts"), written(values, "reason")
-    span = duration(lasts)
+    span = parse_span(lasts)
     if lasts and span is None:
         return {"lasts": "Write a length of time, for example 4h, 90 min or 2 days: a minute to 30 days."}
     target = about.target or chosen(values, "router")

@@ -39,7 +39,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Misunderstood:
-    """A text that is no command, and what may have been meant."""
+    """A text that is no command, and what may have been meant.
+
+    Attributes:
+        problem: why it is none, as a sentence.
+        nearest: the command that may have been meant; None if none is near.
+    """
 
     problem: str
     nearest: str | None = None

@@ -11,12 +11,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from bot.commands.command import Misunderstood
-from bot.commands.phrases import cut, plain, without
+from bot.commands.phrases import LONGEST_QUOTED, cut, plain, without
 from bot.commands.table import MODALS, SYNONYMS, WORDS, Command
 from bot.views.modals import About, Wrong
-
-_LONGEST_QUOTED = 40
-"""How much of a word that is none is repeated, in characters."""
 
 
 def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
@@ -32,7 +29,7 @@ def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
         rest = without(rest, {"back"})
     if word not in WORDS:
         near = get_close_matches(word, WORDS, n=1, cutoff=0.5) or [one for one in rest.lower().split() if one in WORDS]
-        return Misunderstood(f"“{plain(first)[:_LONGEST_QUOTED]}” is not a command.", near[0] if near else None)
+        return Misunderstood(f"“{plain(first)[:LONGEST_QUOTED]}” is not a command.", near[0] if near else None)
     if len(targets) > 1:
         named, after = cut(rest)
         if named.lower() in targets:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from bot.blockkit.blocks import LABELS, escape, passed_over, percent
 from bot.blockkit.fields import chosen, written
 from bot.commands.command import Addressed, Call, Misunderstood
-from bot.commands.phrases import cut, leading_stage, option, plain
+from bot.commands.phrases import LONGEST_QUOTED, cut, leading_stage, option, plain
 from bot.views import answers, modals
 from bot.views.answers import GlassOffered
 from bot.views.modals import About, View, Wrong
@@ -68,7 +68,12 @@ class Shadow(Addressed):
 
 @dataclass(frozen=True, slots=True)
 class Drift(Addressed):
-    """A difference between router and journal is ended: put the journal's settings back, or accept the router's."""
+    """A difference between router and journal is ended: put the journal's settings back, or accept the router's.
+
+    Attributes:
+        end: which of the two.
+        reason: why, in somebody's own words.
+    """
 
     end: DriftEnd
     reason: str = ""
@@ -118,9 +123,11 @@ def parse_promote(rest: str) -> Promote | Misunderstood:
         elif not named and (found := leading_stage(rest)) is not None:
             named, (stage, rest) = True, found
         elif not named and set(head) <= set("0123456789.,%"):
-            return Misunderstood(f"“{head[:40]}” is no stage; a stage is a whole percentage, for example `promote 25`.")
+            return Misunderstood(
+                f"“{head[:LONGEST_QUOTED]}” is no stage; a stage is a whole percentage, for example `promote 25`."
+            )
         elif option(head):
-            return Misunderstood(f"“{plain(head)[:40]}” is not an option of `promote`; there is `--dry-run`.")
+            return Misunderstood(f"“{plain(head)[:LONGEST_QUOTED]}” is not an option of `promote`; there is `--dry-run`.")
         else:
             break
     return Promote(stage, plain(rest), dry_run)

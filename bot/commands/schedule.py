@@ -21,7 +21,12 @@ Change = Literal["pause", "resume"]
 
 @dataclass(frozen=True, slots=True)
 class Schedule(Addressed):
-    """The daily run only reports from now on, or goes on."""
+    """The daily run only reports from now on, or goes on.
+
+    Attributes:
+        change: pause or resume.
+        reason: why, in somebody's own words.
+    """
 
     change: Change
     reason: str = ""

@@ -45,7 +45,7 @@ class SlackCalls:
         lane = (method, str(arguments.get("channel", "")) if method == "chat.postMessage" else "")
         if lane not in self._limits:
             self._limits[lane] = AsyncLimiter(*_PACES.get(method, _DEFAULT_PACE))
-        while True:
+        while True:  # not stamina's retries: a 429 holds up every call of the lane, and Slack says for how long
             await asyncio.sleep(max(0.0, self._not_before.get(lane, 0.0) - time.monotonic()))
             async with self._limits[lane]:
                 pass

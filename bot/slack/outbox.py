@@ -14,7 +14,9 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
+import stamina
 from slack_sdk.errors import SlackApiError
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from bot.blockkit.post import Attachment, Block, Post, Reply, with_picture
 from bot.slack.calls import SlackCalls
@@ -27,8 +29,8 @@ log = logger(__name__)
 _EVENT = "anr_story"
 _SKEW_SECONDS = 600.0
 """How far Slack's clock and ours may be apart when an unconfirmed message is looked for."""
-_PROCESSING_SECONDS = (0.5, 1.0, 2.0, 4.0)
-"""How long to wait, each time, for Slack to have processed an uploaded picture (Slack answers `invalid_blocks` until then)."""
+_PROCESSING_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 0.5, 4.0
+"""How often a message is tried while Slack processes its picture (Slack answers `invalid_blocks` until then); pauses double."""
 _IN_THREAD = "thread"
 """In place of a picture's id: Slack did not show it in the message, so that it lies in the thread."""
 _GONE = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
@@ -54,6 +56,14 @@ _TRANSIENT = frozenset(
         "ekm_access_denied",
     }
 )
+
+
+def _tell(details: RetryDetails) -> None:
+    """Log a retry, without what was called."""
+    log.info("Slack is still processing a picture; the message is tried again in %.1f s", details.wait_for)
+
+
+set_on_retry_hooks([_tell])  # left to itself, stamina prints past our log
 
 
 class Outbox:
@@ -169,15 +179,16 @@ class Outbox:
 
     async def _patiently(self, method: str, **arguments: Any) -> Any:
         """Call a method, and again while Slack is still processing a picture in it."""
-        pictured = any(block["type"] == "image" for block in arguments.get("blocks", ()))
-        for pause in _PROCESSING_SECONDS if pictured else ():
-            try:
-                return await self._calls(method, **arguments)
-            except SlackApiError as error:
-                if _code(error) != "invalid_blocks":
-                    raise
-                await asyncio.sleep(pause)
-        return await self._calls(method, **arguments)
+        if not any(block["type"] == "image" for block in arguments.get("blocks", ())):
+            return await self._calls(method, **arguments)
+        trying = stamina.AsyncRetryingCaller(
+            attempts=_PROCESSING_TRIES,
+            timeout=None,
+            wait_initial=_FIRST_PAUSE_SECONDS,
+            wait_max=_LONGEST_PAUSE_SECONDS,
+            wait_jitter=0.0,
+        )
+        return await trying(_may_be_processing, self._calls, method, **arguments)
 
     async def _park(self, operation: str, part: str, error: SlackApiError) -> None:
         """Put a message aside that Slack will never take; anything else is raised, to be tried again.
@@ -224,3 +235,7 @@ def _code(error: SlackApiError) -> str:
 def _is_content(code: str) -> bool:
     """Whether Slack refuses the message for what it is, so that the same again would be refused again."""
     return bool(code) and code not in _TRANSIENT | _NO_CHANNEL | _GONE
+
+
+def _may_be_processing(error: Exception) -> bool:
+    return isinstance(error, SlackApiError) and _code(error) == "invalid_blocks"

@@ -38,7 +38,7 @@ from core.actors import Approvable
 from core.gates.report import all_pass
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
-from core.receipts.evidence import Hold
+from core.receipts.evidence import HOLD_DIGITS, Hold
 from core.receipts.observation import Observation, Sight, acted, to_do
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.rollout.approvals import BRAKES, Approval, ApprovalStatus
@@ -326,7 +326,7 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
 
 
 def _how_to_lift(put: Sequence[Hold]) -> str:
-    ids = " ".join(hold.id[:8] for hold in put)
+    ids = " ".join(hold.short_id for hold in put)
     return f"`/anr unfreeze {ids}` lifts the hold." if ids else ""
 
 
@@ -355,8 +355,8 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
             lines.append(sight(receipt.observation))
         elif receipt.router_seen:
             lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
-        lines.extend(f"Hold `{hold.id[:8]}` put" for hold in receipt.holds_added)
-        lines.extend(f"Hold `{hold_id[:8]}` lifted" for hold_id in receipt.holds_lifted)
+        lines.extend(f"Hold `{hold.short_id}` put" for hold in receipt.holds_added)
+        lines.extend(f"Hold `{hold_id[:HOLD_DIGITS]}` lifted" for hold_id in receipt.holds_lifted)
         found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
         blocks = (section("\n".join(lines)), *found)
         if receipt.host:

@@ -31,7 +31,15 @@ STAGE_TINTS = ("#e8eef5", "#d3e1ef")
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour's figures; None is N/A and leaves a gap."""
+    """One hour's figures; None is N/A and leaves a gap.
+
+    Attributes:
+        begins: when the hour begins, in UTC.
+        decisions: how many decisions it has.
+        rsi: route selection index, 0 to 1.
+        rollbacks: live decisions that were rolled back.
+        tri_median: median TRI Δ.
+    """
 
     begins: datetime
     decisions: int

@@ -213,7 +213,7 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
         ends = f", ends by itself {when(hold.expires_at)}" if hold.expires_at else ""
         lines.append(
             f":snowflake: for {spoken(now - hold.since)} by {who(hold.actor)}{because(hold.reason)}{ends}"
-            f" · `/anr unfreeze {hold.id[:8]}` lifts it"
+            f" · `/anr unfreeze {hold.short_id}` lifts it"
         )
     if len(holds) > _MOST_HOLDS:
         lines.append(f"and {len(holds) - _MOST_HOLDS} more: `/anr status`")

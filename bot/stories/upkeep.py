@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bot.blockkit.blocks import escape, section, when
 from bot.blockkit.post import Block
+from core.canonical import MARK_DIGITS
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.router.backups import Backup
 
@@ -84,7 +85,7 @@ def backups(found: Sequence[Backup]) -> list[Block]:
     """Return the backups of the bandit's state, a line each, the newest first."""
     lines = [
         f"{':white_check_mark:' if one.valid else ':x:'} `{escape(one.name)}` {when(one.made_at)} · {one.size:,} bytes · "
-        f"sha256 `{one.digest[:12]}`{'' if one.valid else f' · *{escape(one.problem or str())}*'}"
+        f"sha256 `{one.digest[:MARK_DIGITS]}`{'' if one.valid else f' · *{escape(one.problem or str())}*'}"
         for one in found[:_BACKUPS_LISTED]
     ]
     if not lines:

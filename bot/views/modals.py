@@ -14,6 +14,7 @@ from bot.blockkit.fields import entry, option, reason_entry
 from bot.blockkit.post import Block
 from bot.stories.card import what
 from core.alerts.payload import AlertFacts
+from core.canonical import MARK_DIGITS
 from core.receipts.evidence import Hold
 from core.rollout.approvals import Approval
 from core.rollout.ladder import next_stage
@@ -186,7 +187,7 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Seq
     found = reason_entry("found", "What was found", "The cause, and why it is over", optional=False)
     blocks = [section("\n".join(lines)), entry("holds", "Holds to lift", field), found]
     if firing:
-        still = ", ".join(dict.fromkeys(escape(hold.reason or hold.id[:8]) for hold in firing[:_MOST_CHOICES]))
+        still = ", ".join(dict.fromkeys(escape(hold.reason or hold.short_id) for hold in firing[:_MOST_CHOICES]))
         blocks.insert(1, section(f":fire: *Still firing:* {still}"))
         choice = [option("yes", "Lift it although the alert still fires", "It freezes again only when it fires anew.")]
         box = {"type": "checkboxes", "action_id": "while_firing", "options": choice}
@@ -217,7 +218,9 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
             about,
             [section("\n".join([*lines[1:], "There is no backup that can be put back; `/anr backup` makes one."]))],
         )
-    options = [option(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:12]}") for one in usable[:100]]
+    options = [
+        option(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:MARK_DIGITS]}") for one in usable[:100]
+    ]
     field = {"type": "static_select", "action_id": "backup", "options": options}
     backup = entry("backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name.")
     return _view(
@@ -236,7 +239,14 @@ def deny(about: About, approval: Approval) -> View:
 
 
 def reason_for(form: Form, about: About, text: str, placeholder: str) -> View:
-    """Return a modal that asks for a reason and nothing else: what is about to happen, and the question why."""
+    """Return a modal that asks for a reason and nothing else: what is about to happen, and the question why.
+
+    Args:
+        form: which modal it is.
+        about: what it is about.
+        text: what is about to happen, in mrkdwn.
+        placeholder: what stands in the empty field.
+    """
     return _view(form, about, [section(text), reason_entry("reason", "Reason", placeholder, optional=False, focus=True)])
 
 
@@ -271,4 +281,4 @@ def _below(stage: int) -> str:
 
 
 def _owner(hold: Hold) -> str:
-    return f"since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.id[:8]}"
+    return f"since {hold.since:%Y-%m-%d %H:%M} UTC, hold {hold.short_id}"

@@ -48,7 +48,13 @@ class KnownLabels:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition on one label."""
+    """One condition on one label.
+
+    Attributes:
+        name: the label's name; any UTF-8 text.
+        operator: how its value is compared.
+        value: what it is compared with: a text, or a regular expression in RE2's syntax that matches the whole value.
+    """
 
     name: str
     operator: Operator

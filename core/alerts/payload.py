@@ -28,6 +28,8 @@ MAX_ALERTS = 1000
 START_UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 """The start of an alert whose own cannot be read, or is none that a calendar has."""
 _KEPT_LABELS, _KEPT_CHARACTERS, _KEPT_URL = 24, 120, 1000
+_GROUP_DIGITS = 20
+"""Hex digits of a SHA-256 that tell groups of alerts apart."""
 
 
 class AlertStatus(StrEnum):
@@ -164,7 +166,7 @@ def judge(notification: Notification, policy: AlertPolicy) -> Judged:
     the group was made, is asked for.
     """
     key = notification.group_key or json.dumps(dict(notification.group_labels), sort_keys=True)
-    group = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    group = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_GROUP_DIGITS]
     unjudged = dict.fromkeys(notification.unread)
     found: dict[str, _Asking] = {}
     unmatched: dict[str, None] = {}
@@ -220,7 +222,7 @@ def unread(digest: str, why: str, policy: AlertPolicy) -> AlertFacts:
     effect, _ = policy.judge(KnownLabels({}, whole=False))
     return AlertFacts(
         cause=f"{_UNREAD}{digest}",
-        group=digest[:20].ljust(20, "0"),
+        group=digest[:_GROUP_DIGITS].ljust(_GROUP_DIGITS, "0"),
         effect=effect,
         status=AlertStatus.FIRING,
         name="alerts that could not be read",

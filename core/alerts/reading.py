@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from core.alerts.json_text import MAX_TEXT, JsonText, NoJsonFromHere
 from core.alerts.matchers import KnownLabels
 from core.alerts.payload import Alert, AlertStatus, Notification
 from core.canonical import rfc3339
@@ -21,10 +22,10 @@ MAX_BODY_BYTES = 16 << 20
 """Longest payload that is read."""
 MAX_LABEL = 1 << 20
 """Longest value of a label that is read, in characters; a longer one is unread, because a part of it matches other rules."""
-_MAX_TEXT = 16 << 10
-"""How much is read of any other text, in characters."""
-_MAX_PLAIN = 100
 _TOLD_APART_BYTES = 64 << 10
+_PAYLOAD_DIGITS, _SHORT_DIGITS = 32, 16
+"""Hex digits of a SHA-256 that tell payloads apart, and alerts without a fingerprint of their own."""
+_MICROSECOND_DIGITS = 6
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,40}))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{1,64}")
 _STATUSES = {one.value: one for one in AlertStatus}
@@ -34,13 +35,9 @@ class NoJsonObject(ValueError):
     """These bytes are no JSON object, nor the beginning of one that has alerts."""
 
 
-class _Broken(Exception):
-    """The text is no JSON from here on."""
-
-
 def digest_of(body: bytes) -> str:
     """Return what tells payloads apart that cannot be read, from their beginning."""
-    return sha256(body[:_TOLD_APART_BYTES]).hexdigest()[:32]
+    return sha256(body[:_TOLD_APART_BYTES]).hexdigest()[:_PAYLOAD_DIGITS]
 
 
 def read_notification(body: bytes) -> Notification:
@@ -49,14 +46,14 @@ def read_notification(body: bytes) -> Notification:
     Raises:
         NoJsonObject: nothing of it can be an alert.
     """
-    text = _Text(_decoded(body))
+    text = JsonText.of(body)
     if not text.take("{"):
         raise NoJsonObject("This is no JSON object.")
     found = _Found()
     try:
         for name in text.names():
             found.take(name, text)
-    except _Broken as error:
+    except NoJsonFromHere as error:
         if "alerts" not in found.plain:
             raise NoJsonObject(f"This is no JSON object: {error}.") from None
         found.unread.append(str(error))
@@ -83,7 +80,7 @@ class _Found:
         self.unread: list[str] = []
         self.lost = False
 
-    def take(self, name: str, text: "_Text") -> None:
+    def take(self, name: str, text: JsonText) -> None:
         """Take the value of a field. A name that comes twice hides no alerts."""
         if name == "alerts":
             self.plain[name] = text.next
@@ -92,11 +89,11 @@ class _Found:
             self.group_labels = _labels(text, MAX_LABEL)
         else:
             begin = text.place
-            value = text.text(_MAX_TEXT)
+            value = text.text(MAX_TEXT)
             self.plain[name] = text.since(begin)
             self.texts[name] = value or ""
 
-    def _take_alerts(self, text: "_Text") -> None:
+    def _take_alerts(self, text: JsonText) -> None:
         if text.next == "{":
             self.alerts.append(_alert(text))
         elif not text.take("["):
@@ -140,7 +137,7 @@ def _oddities(plain: Mapping[str, str], *, at_end: bool) -> Iterator[str]:
         yield "its version is not 4"
 
 
-def _alert(text: "_Text") -> Alert:
+def _alert(text: JsonText) -> Alert:
     """Read an alert, whose brace comes next."""
     text.take("{")
     labels, annotations = KnownLabels({}, whole=False), KnownLabels({})
@@ -150,10 +147,10 @@ def _alert(text: "_Text") -> Alert:
         if name == "labels":
             labels = _labels(text, MAX_LABEL)
         elif name == "annotations":
-            annotations = _labels(text, _MAX_TEXT, cut=True)
+            annotations = _labels(text, MAX_TEXT, cut=True)
         else:
             begin = text.place
-            texts[name] = text.text(_MAX_TEXT) or ""
+            texts[name] = text.text(MAX_TEXT) or ""
             told[name] = text.since(begin)
     status, starts = _STATUSES.get(texts.get("status", "")), _moment(texts.get("startsAt", ""))
     start = rfc3339(starts) if starts is not None else f"start-{_short(told.get('startsAt', ''))}"
@@ -172,7 +169,7 @@ def _alert(text: "_Text") -> Alert:
     )
 
 
-def _labels(text: "_Text", longest: int, *, cut: bool = False) -> KnownLabels:
+def _labels(text: JsonText, longest: int, *, cut: bool = False) -> KnownLabels:
     """Read names and texts, if an object comes next; a text that is too long is unread, unless it may be cut."""
     if not text.take("{"):
         text.skip()
@@ -197,164 +194,12 @@ def _moment(raw: str) -> datetime | None:
         return None
     day, clock, fraction, offset = found.groups()
     try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{offset or '+00:00'}").astimezone(UTC)
+        return datetime.fromisoformat(
+            f"{day}T{clock}.{(fraction or '')[:_MICROSECOND_DIGITS]:0<6}{offset or '+00:00'}"
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _short(told: str) -> str:
-    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _decoded(body: bytes) -> str:
-    encoding = json.detect_encoding(body)
-    try:
-        return body.decode(encoding, "surrogatepass")
-    except UnicodeDecodeError:
-        return body.decode(encoding, "replace")
-
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_WHOLE_ESCAPES = re.compile(r"(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*", re.DOTALL)
-_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
-_BRACKET_OR_QUOTE = re.compile(r'["\[\]{}]')
-_CLOSING = {"[": "]", "{": "}"}
-_UNESCAPE = json.JSONDecoder(strict=False)
-
-
-class _Text:
-    """A JSON text that is walked through from its beginning."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self.place = 0
-        self._closed = 0
-        self._skip_space()
-
-    @property
-    def at_end(self) -> bool:
-        """Whether nothing follows."""
-        return self.place >= len(self._text)
-
-    @property
-    def next(self) -> str:
-        """The next character; empty at the end."""
-        return self._text[self.place : self.place + 1]
-
-    def since(self, begin: int) -> str:
-        """Return what was walked through, if it is short; empty if it is not."""
-        return self._text[begin : self.place].rstrip(" \t\n\r,") if self.place - begin <= _MAX_PLAIN else ""
-
-    def take(self, character: str) -> bool:
-        """Take a character if it comes next."""
-        if not self._text.startswith(character, self.place):
-            return False
-        self.place += 1
-        self._skip_space()
-        return True
-
-    def names(self) -> Iterator[str]:
-        """Yield the names of an object whose brace was taken; whoever asks takes each value before the next name."""
-        if self.take("}"):
-            return
-        while True:
-            name = self.text(_MAX_TEXT)
-            if name is None or not self.take(":"):
-                raise self._broken()
-            yield name
-            if self.take("}"):
-                return
-            if not self.take(","):
-                raise self._broken()
-
-    def elements(self) -> Iterator[None]:
-        """Stop at each element of a list whose bracket was taken; whoever asks takes each before the next."""
-        if self.take("]"):
-            return
-        while True:
-            yield
-            if self.take("]"):
-                return
-            if not self.take(","):
-                raise self._broken()
-
-    def text(self, longest: int, *, cut: bool = True) -> str | None:
-        """Take the value that comes next; return it if it is a text that can be read, else None.
-
-        Args:
-            longest: in characters, as they are written.
-            cut: return the beginning of a longer text, not None.
-        """
-        if self.next != '"':
-            self.skip()
-            return None
-        begin = self.place + 1
-        self._pass_string()
-        length = self._closed - begin
-        if length > longest and not cut:
-            return None
-        raw = self._text[begin : begin + min(length, longest)]
-        if "\\" in raw:
-            whole = _WHOLE_ESCAPES.match(raw) if length > longest else None
-            try:
-                raw = str(_UNESCAPE.decode(f'"{whole[0] if whole else raw}"'))
-            except ValueError:
-                return None
-        return raw if raw.isascii() else raw.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-    def skip(self) -> None:
-        """Walk past the value that comes next, whatever it is."""
-        if self.next == '"':
-            self._pass_string()
-        elif self.next in _CLOSING:
-            self._pass_brackets()
-        elif (found := _PLAIN.match(self._text, self.place)) is not None:
-            self.place = found.end()
-            self._skip_space()
-        else:
-            raise self._broken()
-
-    def _pass_brackets(self) -> None:
-        expected: list[str] = []
-        while True:
-            found = _BRACKET_OR_QUOTE.search(self._text, self.place)
-            if found is None:
-                self.place = len(self._text)
-                raise self._broken()
-            self.place = found.start()
-            character = found[0]
-            if character == '"':
-                self._pass_string()
-                continue
-            self.place += 1
-            if character in _CLOSING:
-                expected.append(_CLOSING[character])
-            elif expected.pop() != character:
-                raise self._broken()
-            elif not expected:
-                self._skip_space()
-                return
-
-    def _pass_string(self) -> None:
-        """Walk past a string whose quote comes next; a quote ends it unless an odd number of backslashes stands before it."""
-        begin = end = self.place
-        while True:
-            end = self._text.find('"', end + 1)
-            if end < 0:
-                self.place = len(self._text)
-                raise self._broken()
-            before = end
-            while before > begin + 1 and self._text[before - 1] == "\\":
-                before -= 1
-            if (end - before) % 2 == 0:
-                break
-        self._closed = end
-        self.place = end + 1
-        self._skip_space()
-
-    def _broken(self) -> _Broken:
-        return _Broken(f"it is no JSON from character {self.place + 1:,} on")
-
-    def _skip_space(self) -> None:
-        found = _SPACE.match(self._text, self.place)
-        self.place = found.end() if found else self.place
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_SHORT_DIGITS]

@@ -40,7 +40,14 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """By what past days are judged."""
+    """By what past days are judged.
+
+    Attributes:
+        gates: bounds of the gates.
+        guard: how the gates are watched between daily runs.
+        schedule: at which local time of which zone a day is judged.
+        window_minutes: length of the window that the gates look at, in minutes.
+    """
 
     gates: GatePolicy
     guard: GuardPolicy
@@ -102,7 +109,14 @@ def span_of(first: date, last: date, rules: Rules) -> Window:
 
 
 def judge_days(past: PastDecisions, first: date, last: date, rules: Rules) -> Iterator[JudgedDay]:
-    """Judge each day from `first` to `last`, both inside."""
+    """Judge each day from `first` to `last`, both inside.
+
+    Args:
+        past: what was decided in those days, and in the window before the first.
+        first: the first local date that is judged.
+        last: the last one.
+        rules: by what they are judged.
+    """
     series = Series()
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)

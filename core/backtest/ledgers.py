@@ -31,6 +31,13 @@ def columns_of(
 ) -> Iterator[Columns]:
     """Yield the columns of a ledger; of one that is not compressed only what the window can need, with its siblings if asked for.
 
+    Args:
+        path: the ledger; compressed if its name ends so.
+        window: the span that is wanted.
+        options: how the ledger is read.
+        on_progress: told how many bytes of how many were read.
+        rotated: whether its rotated siblings are read with it.
+
     Raises:
         LedgerUnreadable: it is missing, no regular file, damaged, or cannot be read.
     """

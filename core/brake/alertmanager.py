@@ -24,6 +24,14 @@ class AlertmanagerFailed(AnrError):
 def ask_for_silence(base_url: str, labels: Mapping[str, str], begins: datetime, ends: datetime, *, by: str, comment: str) -> str:
     """Silence the alerts that carry exactly these values of these labels; return the silence's id.
 
+    Args:
+        base_url: where Alertmanager is, without a slash at the end.
+        labels: name and value of each label; at least one, because a silence without any would cover every alert.
+        begins: when the silence begins.
+        ends: when it ends by itself.
+        by: who asked for it, as Alertmanager shows it.
+        comment: why, as Alertmanager shows it.
+
     Raises:
         AlertmanagerFailed: nothing was silenced.
     """

@@ -67,6 +67,12 @@ def acknowledge(site: Target, order: Order, operation: str) -> Acknowledged | Re
 def silence(site: Target, order: Order, operation: str, minutes: int) -> Silenced | Refuse:
     """Silence the alerts of a group that fire, each by exactly its labels, for so many minutes.
 
+    Args:
+        site: the target whose Alertmanager is asked.
+        order: who asks, and why.
+        operation: the story of the group.
+        minutes: how long, in minutes from now.
+
     Raises:
         JournalError: nothing was silenced, or it was and could not be noted.
     """

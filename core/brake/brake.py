@@ -61,19 +61,42 @@ class Braked:
 
 
 def rollback(site: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
-    """Put the router in its safe settings at once: ANR off, guardrail route forced."""
+    """Put the router in its safe settings at once: ANR off, guardrail route forced.
+
+    Args:
+        site: the target.
+        actor: who asks; a person needs the role BRAKE.
+        reason: why; it is cleaned and bounded.
+        cause: key of what set it off, which has one effect however often it is told; None if it can be told once only.
+    """
     return engage(site, Action.ROLLBACK, Order(actor, reason, cause))
 
 
 def freeze(
     site: Target, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None
 ) -> Braked | Refuse:
-    """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time."""
+    """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time.
+
+    Args:
+        site: the target.
+        actor: who asks; a person needs the role BRAKE.
+        reason: why; it is cleaned and bounded.
+        cause: key of what set it off, which has one effect however often it is told; None if it can be told once only.
+        lasts: when the hold ends by itself, from now on; None if only somebody ends it.
+    """
     return engage(site, Action.FREEZE, Order(actor, reason, cause), lasts)
 
 
 def engage(site: Target, action: Action, order: Order, lasts: timedelta | None = None, *, operation: str = "") -> Braked | Refuse:
-    """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request."""
+    """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request.
+
+    Args:
+        site: the target.
+        action: ROLLBACK or FREEZE.
+        order: who asks, why, and what set it off.
+        lasts: when a freeze ends by itself, from now on; None if only somebody ends it.
+        operation: story of the request that asked for it; empty if it begins one of its own.
+    """
     now, actor, cause = site.clock(), order.actor, order.cause
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")

@@ -23,7 +23,13 @@ log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unfrozen:
-    """Holds were lifted; the router was not touched."""
+    """Holds were lifted; the router was not touched.
+
+    Attributes:
+        sealed: the receipt.
+        lifted: the holds that are gone.
+        left: those that are still in force.
+    """
 
     sealed: Sealed
     lifted: tuple[Hold, ...]
@@ -39,6 +45,14 @@ def lift(
     approval: Approval | None = None,
 ) -> Unfrozen:
     """Lift holds that may be lifted; the caller holds the lock and has decided so. The router is not touched.
+
+    Args:
+        site: the target, whose operation lock the caller holds.
+        state: the rollout's state, read under that lock.
+        hold_ids: the holds to lift; all of them are in force.
+        order: who asks, and why.
+        now: the operation's one reading of the clock.
+        approval: the request that was approved; None if nobody had to approve.
 
     Raises:
         JournalError: nothing was lifted.

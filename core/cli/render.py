@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from core.brake import alert_drill, brake, lift
+from core.brake import brake, lift
 from core.brake import hold as holding
 from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
 from core.operations import break_glass, daily, restore, results
@@ -15,7 +15,6 @@ from core.receipts.observation import Observation, acted, to_do, told
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse
-from core.upkeep import archive, backup, drill, prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             return Ending(REFUSED, complaints=(text, *(f"  {blocker}" for blocker in blockers)), facts=facts)
         case results.Asked(approval=approval, sealed=sealed):
             line = f"Asked: {approval.what}. Somebody else runs `anr approve {approval.id}`."
-            return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **_receipt(sealed)})
+            return Ending(DONE, (line,), facts={"result": "asked", "request": approval.id, **recorded(sealed)})
         case results.WouldMove(decision=decision):
             stages = {"from": decision.from_stage, "to": decision.to_stage}
             comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
@@ -73,22 +72,22 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             return _moved(result)
         case results.Signed(approval=approval, sealed=sealed):
             line = f"Approved: {approval.what}. {approval.missing} more approval(s) needed before it is done. {sealed.mark}"
-            return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **_receipt(sealed)})
+            return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **recorded(sealed)})
         case results.Ended(approval=approval, sealed=sealed):
             denied = approval.status is ApprovalStatus.DENIED
             line = f"Request {approval.id} is {approval.status}. {approval.note}".rstrip()
-            facts = {"result": approval.status, "request": approval.id, **_receipt(sealed)}
+            facts = {"result": approval.status, "request": approval.id, **recorded(sealed)}
             return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
         case holding.Held(sealed=sealed, stage=stage):
             at = "an unknown stage" if stage is None else f"{stage} %"
             line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
-            return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **_receipt(sealed)})
+            return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **recorded(sealed)})
         case brake.Braked():
             return _braked(result)
         case lift.Unfrozen(lifted=lifted, left=left, sealed=sealed):
             line = f"{len(lifted)} lifted, {len(left)} left. The router's settings stay as they are."
             facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
-            return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
+            return Ending(DONE, (line,), facts={**facts, **recorded(sealed)})
         case shadowing.UnfrozenInShadow(unfrozen=unfrozen, shadow=observing):
             first, then = ending(unfrozen), ending(observing)
             said, complaints = (*first.said, *then.said), (*first.complaints, *then.complaints)
@@ -101,17 +100,21 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             return Ending(DONE, said=(line,), facts={"result": "reviewed", "receipt": sealed.receipt.seq})
         case daily.Scheduled(paused=paused, sealed=sealed):
             line = "The schedule is paused: the daily run reports and promotes nothing." if paused else "The schedule goes on."
-            facts = {"result": "paused" if paused else "resumed", **_receipt(sealed)}
+            facts = {"result": "paused" if paused else "resumed", **recorded(sealed)}
             return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
+        case restore.Restored():
+            return _restored(result)
         case _:
-            return _upkeep_ending(result)
+            from core.cli.upkeep_endings import upkeep_ending  # noqa: PLC0415 - a brake loads nothing of the upkeep
+
+            return upkeep_ending(result)
 
 
 def _moved(result: results.Moved) -> Ending:
     """Say "applied" only of what was seen: settings that were written are written."""
     receipt, seen = result.sealed.receipt, result.seen
     word = str(receipt.result or "recorded")
-    facts = {"result": word, **_observed(seen), **_receipt(result.sealed)}
+    facts = {"result": word, **_observed(seen), **recorded(result.sealed)}
     if receipt.result is None or not result.applied or seen is None:
         line = f"{receipt.action}: {word}, stage {receipt.stage_after} %. {result.sealed.mark}"
         failed = receipt.result is not None and not result.applied
@@ -137,78 +140,27 @@ def _braked(result: brake.Braked) -> Ending:
         said = (*said, told(seen))
     step = to_do(seen) if seen is not None else ""
     complaints = (*problems, *([step] if step else ()))
-    facts = {"result": word, "problems": list(problems), **_observed(seen), **_receipt(result.sealed)}
+    facts = {"result": word, "problems": list(problems), **_observed(seen), **recorded(result.sealed)}
     said = (*said, result.sealed.mark if result.sealed else "Not recorded yet.")
     return Ending(FAILED if problems or contradicted else DONE, said, complaints, facts)
+
+
+def _restored(result: restore.Restored) -> Ending:
+    receipt, change = result.sealed.receipt, result.sealed.receipt.state_change
+    line = f"{receipt.action}: {receipt.result}. The rollout is frozen. {result.sealed.mark}"
+    facts = {
+        "result": receipt.result,
+        "state": change.model_dump(mode="json") if change else None,
+        "restored": receipt.restored.name if receipt.restored else None,
+        **recorded(result.sealed),
+    }
+    return Ending(DONE if result.applied else FAILED, (line, *([receipt.note] if receipt.note else ())), facts=facts)
 
 
 def _observed(seen: Observation | None) -> dict[str, Any]:
     return {} if seen is None else {"observation": seen.model_dump(mode="json")}
 
 
-def _upkeep_ending(result: object) -> Ending:
-    facts: dict[str, Any]
-    match result:
-        case backup.BackedUp(sealed=sealed):
-            copy, note = sealed.receipt.backup, sealed.receipt.note
-            line = f"Backed up: {copy.name}, {copy.size:,} bytes. {sealed.mark}" if copy else f"No backup was made. {sealed.mark}"
-            facts = {"result": "backed_up" if copy else "failed", "backup": copy.name if copy else None, **_receipt(sealed)}
-            return Ending(DONE if copy else FAILED, (line,), (note,) if note else (), facts)
-        case backup.Adopted(copy=adopted, routes=routes, sealed=sealed):
-            line = (
-                f"Adopted: {adopted.name}, {adopted.size:,} bytes, sha256 {adopted.digest[:12]}, routes {routes}. {sealed.mark}"
-            )
-            return Ending(
-                DONE, (line,), facts={"result": "adopted", "backup": adopted.name, "routes": routes, **_receipt(sealed)}
-            )
-        case drill.Drilled(sealed=sealed, nets=nets, problems=problems):
-            line = f"Drill: {'the safety nets hold' if not problems else 'NOT ALL SAFETY NETS HOLD'}. {sealed.mark}"
-            ages = [f"{net.name}: {net.told}" for net in nets]
-            facts = {
-                "result": "failed" if problems else "held",
-                "nets": {net.name: net.hours for net in nets},
-                "problems": list(problems),
-                **_receipt(sealed),
-            }
-            return Ending(FAILED if problems else DONE, (line, *ages), problems, facts)
-        case alert_drill.AlertDrilled(sealed=sealed, legs=legs, recorded_s=recorded_s, problem=problem):
-            found = "the alert path is alive" if not problem else "THE DRILL ALERT DID NOT ARRIVE"
-            line = f"Drill: {found}; a drill freezes nothing. {sealed.mark}"
-            facts = {
-                "result": "failed" if problem else "proven",
-                "legs": {**legs.model_dump(mode="json"), "recorded_s": recorded_s},
-                "problem": problem,
-                **_receipt(sealed),
-            }
-            return Ending(FAILED if problem else DONE, (line, result.told), (problem,) if problem else (), facts)
-        case prune.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
-            what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
-            line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()
-            ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
-            facts = {"result": ended, "count": count, "through": through, **_receipt(pruned)}
-            return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
-        case archive.Archived(archives=archives, expired=expired, sealed=recorded):
-            names = [one.name for one in archives]
-            lines = [f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives]
-            verb = "archived" if recorded else "would be archived" if archives or expired else "nothing to archive"
-            said = (f"{verb}. {recorded.mark if recorded else ''}".strip().capitalize(), *lines)
-            facts = {"result": verb.replace(" ", "_"), "archives": names, "expired": list(expired), **_receipt(recorded)}
-            return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
-        case restore.Restored(sealed=sealed):
-            receipt = sealed.receipt
-            line = f"{receipt.action}: {receipt.result}. The rollout is frozen. {sealed.mark}"
-            change = receipt.state_change
-            facts = {
-                "result": receipt.result,
-                "state": change.model_dump(mode="json") if change else None,
-                "restored": receipt.restored.name if receipt.restored else None,
-                **_receipt(sealed),
-            }
-            said = (line, *([receipt.note] if receipt.note else ()))
-            return Ending(DONE if result.applied else FAILED, said, facts=facts)
-        case _:
-            raise TypeError(f"nothing says how to end with {type(result).__name__}")
-
-
-def _receipt(sealed: Sealed | None) -> dict[str, Any]:
+def recorded(sealed: Sealed | None) -> dict[str, Any]:
+    """Return the fact that tells a script which receipt a result has: its mark, or None where nothing was recorded."""
     return {"receipt": sealed.mark if sealed else None}

@@ -26,7 +26,7 @@ def print_overview(seen: Overview) -> None:
     for hold in state.holds if state else ():
         ends = f", ends {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
         since = f"since {hold.since:%Y-%m-%d %H:%M} UTC"
-        out.print(f"  hold {hold.id[:8]}: {escape(hold.reason)} ({escape(hold.actor.id)}, {since}{ends})")
+        out.print(f"  hold {hold.short_id}: {escape(hold.reason)} ({escape(hold.actor.id)}, {since}{ends})")
     if state is not None and state.paused is not None:
         out.print(f"  schedule paused by {escape(state.paused.actor.id)} since {state.paused.since:%Y-%m-%d %H:%M} UTC")
     for one in seen.pending:

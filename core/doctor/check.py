@@ -14,6 +14,9 @@ from core.target.target import Target
 
 log = logger(__name__)
 
+_COMMAND_CHARACTERS = 100
+"""How much of a command line a sentence quotes."""
+
 
 class Health(StrEnum):
     """How something is."""
@@ -70,7 +73,8 @@ def restart(site: Target, _now: datetime) -> Iterator[Check]:
         text = "`reload_command` is not set: what anr writes reaches the router when somebody restarts it, and not before."
         yield Check(name, Health.WARN, text, 'Set it to what restarts the router, as `["systemctl", "restart", "nova"]`.')
     elif _only_reloads(command):
-        text = f"`{' '.join(command)[:100]}` reloads the router and does not restart it: a running process keeps its settings."
+        quoted = " ".join(command)[:_COMMAND_CHARACTERS]
+        text = f"`{quoted}` reloads the router and does not restart it: a running process keeps its settings."
         yield Check(name, Health.WARN, text, "Let it restart the router, every worker of it.")
     else:
         yield Check(name, Health.OK, f"`{command[0]}` restarts the router.")

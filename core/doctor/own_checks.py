@@ -188,7 +188,7 @@ def _journal(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
     sealed, flaws = journal.verify()
-    missing = [flaw for flaw in flaws if flaw.problem.endswith("`anr recover` writes it again")]
+    missing = [flaw for flaw in flaws if flaw.missing_file]
     if grave := [flaw for flaw in flaws if flaw not in missing]:
         yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(sealed)} receipts, the first: {grave[0].problem}.", remedy)
         return

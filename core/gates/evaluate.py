@@ -7,7 +7,7 @@ The gates and their bounds are the runbook's; the decisions floor and freshness 
 from core.gates.policy import COVERAGE_MIN, DAY_MINUTES, GateName, GatePolicy
 from core.gates.report import PATH_NOT_ASKED, AlertPath, Gate, GateReport, SlotsHealth, Verdict
 from core.ledger.figures import WindowMetrics
-from core.ledger.window import moment_of
+from core.ledger.window import MINUTE_US, moment_of
 
 _CLOCK_SKEW_MINUTES = 5
 
@@ -220,7 +220,7 @@ def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
     if metrics.newest_us is None:
         reason = "the window holds no ledger entry"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
-    age = (metrics.window.end_us - metrics.newest_us) / 60_000_000
+    age = (metrics.window.end_us - metrics.newest_us) / MINUTE_US
     if age <= bound:
         old = "less than a minute" if age < 1 else f"{age:.1f} minutes"
         reason = f"the newest ledger entry is {old} old; at most {bound:g} minutes are allowed"

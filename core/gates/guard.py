@@ -122,7 +122,14 @@ def is_due(series: Series, now: Moment, policy: GuardPolicy) -> bool:
 
 
 def after(series: Series, look: Look, stage_since: Moment, policy: GuardPolicy) -> tuple[Series, Trip | None]:
-    """Return the series with one more look, and the trip if that look made the row long enough."""
+    """Return the series with one more look, and the trip if that look made the row long enough.
+
+    Args:
+        series: the looks so far.
+        look: the new one.
+        stage_since: when the present stage began; looks before it count for nothing.
+        policy: how many looks make a trip.
+    """
     before = series if series.stage_since == stage_since else Series(stage_since=stage_since)
     if look.verdict is Verdict.NO_DATA:
         return before.model_copy(update={"last": look}), None

@@ -111,7 +111,12 @@ PATH_NOT_ASKED = AlertPath(error="not asked: whether the alert path is alive is 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A window's figures with the gates' verdicts on them."""
+    """A window's figures with the gates' verdicts on them.
+
+    Attributes:
+        metrics: the figures.
+        gates: the verdicts.
+    """
 
     metrics: WindowMetrics
     gates: GateReport

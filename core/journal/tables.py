@@ -103,7 +103,14 @@ class Rows:
     def receipts(
         self, *, after: int = 0, last: int | None = None, operation: str | None = None, cause: str | None = None
     ) -> list[Row]:
-        """Return receipts in order of number: those after a number, of an operation, with a cause, or only the `last` few."""
+        """Return receipts in order of number: those after a number, of an operation, with a cause, or only the `last` few.
+
+        Args:
+            after: the number below the first receipt that is wanted.
+            last: at most how many, the newest; None for all.
+            operation: only those of this operation; None for those of any.
+            cause: only the one with this cause key; None for any.
+        """
         query = self._of_receipts(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.seq > after)
         if operation is not None:
             query = query.where(_receipts.c.operation == operation)

@@ -5,6 +5,7 @@ Excluded: the chain's own rules (core/receipts/receipt.py) and reading it (core/
 
 from dataclasses import dataclass
 
+from core.canonical import MARK_DIGITS
 from core.errors import WitnessUnreadable
 from core.journal.journal import Journal
 from core.journal.witness import Witness
@@ -13,7 +14,12 @@ from core.receipts.chain import Flaw, Sealed, newest_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The receipts that can be read, and everything that does not hold."""
+    """The receipts that can be read, and everything that does not hold.
+
+    Attributes:
+        sealed: the receipts that can be read, in order of number.
+        flaws: what does not hold; empty if all is well.
+    """
 
     sealed: tuple[Sealed, ...]
     flaws: tuple[Flaw, ...]
@@ -44,7 +50,7 @@ def verify(journal: Journal, witness: Witness, expect: str = "") -> Verification
     except WitnessUnreadable as error:
         found.append(Flaw(0, str(error)))
     else:
-        if shown is not None and (problem := not_confirmed(sealed, f"#{shown.seq} {shown.digest[:12]}")):
+        if shown is not None and (problem := not_confirmed(sealed, f"#{shown.seq} {shown.digest[:MARK_DIGITS]}")):
             found.append(Flaw(shown.seq, f"The newest mark that was posted: {problem}"))
     return Verification(sealed, tuple(found))
 
@@ -56,7 +62,7 @@ def not_confirmed(sealed: tuple[Sealed, ...], mark: str) -> str | None:
     checkpoint = newest_checkpoint(one.receipt for one in sealed)
     if checkpoint is not None:
         marks[str(checkpoint.last)] = checkpoint.digest
-    if len(digest) >= 12 and marks.get(seq, "").startswith(digest):
+    if len(digest) >= MARK_DIGITS and marks.get(seq, "").startswith(digest):
         return None
     if checkpoint is not None and seq.isdecimal() and int(seq) < checkpoint.last:
         last = f"#{checkpoint.last}"

@@ -83,7 +83,21 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Counts and shares over some entries. None is N/A: a ratio with a zero denominator, or a median of nothing."""
+    """Counts and shares over some entries. None is N/A: a ratio with a zero denominator, or a median of nothing.
+
+    Attributes:
+        decisions: entries that are decisions.
+        live: those that steered live traffic.
+        live_rate: their share of the decisions, 0 to 1.
+        rsi: route selection index: the share of live decisions whose route is the one that shadow chose, 0 to 1.
+        rollbacks: live decisions that were rolled back.
+        rollbacks_per_1k: the same for each thousand live decisions.
+        tri_median: median TRI Δ of the decisions with a finite one.
+        fast_cap_breaches: decisions during an anomaly that gave R3 more than its cap.
+        coverage: which share of the entries tells what it takes, 0 to 1.
+        intervals: between which bounds the true rates are.
+        known: how many entries tell.
+    """
 
     decisions: int
     live: int
@@ -100,7 +114,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class HourMetrics:
-    """The figures of one hour by the UTC clock; the first and last of a window may be partial."""
+    """The figures of one hour by the UTC clock; the first and last of a window may be partial.
+
+    Attributes:
+        start_us: when the hour begins, in microseconds since 1970.
+        figures: its figures.
+    """
 
     start_us: int
     figures: Figures

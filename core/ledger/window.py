@@ -21,7 +21,12 @@ def moment_of(t_us: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time, closed at both ends, in microseconds since 1970."""
+    """A span of time, closed at both ends, in microseconds since 1970.
+
+    Attributes:
+        end_us: when it ends, in microseconds since 1970.
+        minutes: how long it is, in minutes.
+    """
 
     end_us: int
     minutes: int

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
-from core.canonical import canonical_bytes, rfc3339
+from core.canonical import MARK_DIGITS, canonical_bytes, rfc3339
 from core.receipts.evidence import Checkpoint
 from core.receipts.receipt import Draft, Receipt
 
@@ -30,8 +30,8 @@ class Sealed:
 
     @property
     def mark(self) -> str:
-        """Number and first 12 hex digits, as messages show them: `#12 3f9a…`."""
-        return f"#{self.receipt.seq} {self.digest[:12]}"
+        """Number and first hex digits, as messages show them: `#12 3f9a…`."""
+        return f"#{self.receipt.seq} {self.digest[:MARK_DIGITS]}"
 
     @property
     def file_name(self) -> str:

@@ -15,6 +15,8 @@ from core.gates.policy import GateName
 
 MAX_NAMES_LISTED = 100
 """Names of deleted files that a receipt lists in full."""
+HOLD_DIGITS = 8
+"""How many characters of a hold's id messages show."""
 
 
 class Hold(BaseModel):
@@ -34,6 +36,11 @@ class Hold(BaseModel):
     cause: str | None = None
     expires_at: Moment | None = None
     keeps_stage: bool = False
+
+    @property
+    def short_id(self) -> str:
+        """The beginning of its id, as messages show it and `unfreeze` takes it."""
+        return self.id[:HOLD_DIGITS]
 
     @property
     def is_alert(self) -> bool:

@@ -12,9 +12,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from core.actors import AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
-from core.canonical import Moment
+from core.canonical import MARK_DIGITS, Moment
 from core.gates.report import GateReport
-from core.receipts.evidence import Signature
+from core.receipts.evidence import HOLD_DIGITS, Signature
 from core.rollout.decisions import may_restore
 from core.rollout.refusals import Code, Refuse
 from core.rollout.state import RolloutState
@@ -75,11 +75,11 @@ class Approval(BaseModel):
         if self.action is Approvable.PROMOTE:
             return f"{self.from_stage} → {self.to_stage} % of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
-            return f"restore {self.subject[0]} (sha256 {self.subject[1][:12]}…)"
+            return f"restore {self.subject[0]} (sha256 {self.subject[1][:MARK_DIGITS]}…)"
         if self.action is Approvable.RESET:
             return "reset the bandit's state: what it has learned is forgotten"
         if self.action is Approvable.UNFREEZE:
-            return f"lift {len(self.subject)} hold(s): {', '.join(hold_id[:8] for hold_id in self.subject)}"
+            return f"lift {len(self.subject)} hold(s): {', '.join(hold_id[:HOLD_DIGITS] for hold_id in self.subject)}"
         about = ", ".join(self.subject)
         if self.action in BRAKES:
             return f"{'freeze' if self.action is Approvable.FREEZE else 'roll back'}{f' for {about}' if about else ''}"
@@ -100,7 +100,14 @@ class Approval(BaseModel):
         return self.model_copy(update={"signatures": (*self.signatures, Signature(actor=by, at=at, decision="approved"))})
 
     def ended(self, status: ApprovalStatus, at: datetime, *, by: Actor | None = None, note: str = "") -> "Approval":
-        """Return this request in a final status."""
+        """Return this request in a final status.
+
+        Args:
+            status: a status that is final.
+            at: when it ended.
+            by: who ended it; None if its time was over or the world had changed.
+            note: why, as a sentence; empty if the status says it all.
+        """
         return self.model_copy(update={"status": status, "decided_by": by, "decided_at": at, "note": note})
 
 

@@ -99,7 +99,7 @@ def _blockers_of(refuse: Refuse, standing: Preconditions, approvers: frozenset[s
             for hold in state.holds:
                 ends = f", until {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
                 text = f"Frozen for {spoken(now - hold.since)}{ends}: {hold.reason or 'no reason given'}"
-                yield Blocker(refuse.code, text, hold.actor, f"`unfreeze {hold.id[:8]}`", hold.expires_at)
+                yield Blocker(refuse.code, text, hold.actor, f"`unfreeze {hold.short_id}`", hold.expires_at)
         case Code.GATES_NOT_PASSED if standing.gates is not None:
             for gate in standing.gates.blocking:
                 text = f"Gate {gate.name} says {gate.verdict}: {gate.reason}"

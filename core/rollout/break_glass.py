@@ -51,13 +51,27 @@ def decide_break_glass(move: Raise, gates: GateReport) -> Proceed | Refuse:
 
 
 def passed_over(action: Approvable, actor: Actor, access: AccessPolicy, gates: GateReport | None = None) -> BreakGlass:
-    """Return what an actor who does not wait for the others passes over."""
+    """Return what an actor who does not wait for the others passes over.
+
+    Args:
+        action: what is done alone.
+        actor: who does it.
+        access: who would have to approve it.
+        gates: the gates as they are; None if the action asks none.
+    """
     skipped = tuple(sorted(access.rule(action).approvers - (actor.names - actor.groups)))  # a group has other members
     return BreakGlass(gates=tuple(gate.name for gate in gates.blocking) if gates else (), skipped=skipped)
 
 
 def may_review(state: RolloutState, actor: Actor, access: AccessPolicy, operation: str = "") -> Refuse | None:
-    """Say why this actor may not review the last break-glass, or None if they may."""
+    """Say why this actor may not review the last break-glass, or None if they may.
+
+    Args:
+        state: the rollout's state, with the break-glass that waits for its review.
+        actor: who wants to review it.
+        access: who may approve promotions.
+        operation: the story that is meant; empty for the last one.
+    """
     last = state.unreviewed
     if last is None or operation not in {"", last.operation}:
         return Refuse(Code.NOTHING_TO_REVIEW, "This waits for no review. Nothing was changed.")

@@ -372,7 +372,7 @@ def decide_unfreeze(
         return Refuse(Code.NOT_FROZEN, "The rollout is not frozen. Nothing was changed.")
     named = {name: _holds_named(state, name) for name in wanted}
     if unknown := sorted(name for name, meant in named.items() if len(meant) != 1):
-        held = ", ".join(hold.id[:8] for hold in state.holds)
+        held = ", ".join(hold.short_id for hold in state.holds)
         return Refuse(
             Code.HOLD_UNKNOWN, f"{', '.join(unknown)} names no one hold. Nothing was changed; the holds in force are {held}."
         )

@@ -14,6 +14,8 @@ from core.receipts.evidence import RouterSighting
 from core.receipts.observation import Observation
 from core.rollout.state import RolloutState
 
+_SHOWN_CHARACTERS = 40
+"""How much of a setting's value a sentence quotes."""
 SETTLING = timedelta(minutes=5)
 """How long after a change the running router may still show the stage before: it reloads, and flushes its ledger late."""
 GUARDRAILS = ("NOVA_ANR_ENABLED", "NOVA_ANR_KILL", "NOVA_ANR_MAX_FAST_PROB", "NOVA_ANR_STRICT_ON_ANOMALY")
@@ -105,4 +107,4 @@ def _running(state: RolloutState, seen: Observation) -> Drift | None:
 
 
 def _value(settings: Mapping[str, str], name: str) -> str:
-    return settings[name][:40] if name in settings else "not set"
+    return settings[name][:_SHOWN_CHARACTERS] if name in settings else "not set"

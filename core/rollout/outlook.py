@@ -118,7 +118,14 @@ class Insight:
 
 
 def insight_into(now: datetime, blockers: tuple[Blocker, ...], question: Question, schedule: Schedule) -> Insight:
-    """Return what the blockers say about the next promotion."""
+    """Return what the blockers say about the next promotion.
+
+    Args:
+        now: the operation's one reading of the clock.
+        blockers: everything that stands in the way.
+        question: what they were found from.
+        schedule: when the daily run is made.
+    """
     state = question.standing.state if question.standing else None
     learning = None if state is None else learning_of(state)
     return Insight(now, blockers, outlook(question, schedule, now), learning)

@@ -63,7 +63,13 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It is not done. `text` says why and what to do next; `blockers` lists the evidence."""
+    """It is not done. `text` says why and what to do next; `blockers` lists the evidence.
+
+    Attributes:
+        code: why, for machines.
+        text: why, and what to do next, as sentences.
+        blockers: the evidence, a line each; empty if the text says it all.
+    """
 
     code: Code
     text: str

@@ -93,7 +93,12 @@ class SettingsTrial:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of writing settings: what the file says now, and whether a brake came in between."""
+    """What came of writing settings: what the file says now, and whether a brake came in between.
+
+    Attributes:
+        observed: the settings as they stand in the file now.
+        overtaken: whether a brake came in between, so that these are the safe settings.
+    """
 
     observed: RouterSettings
     overtaken: bool

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 from dotenv.parser import Binding, parse_stream
 
+_SHOWN_CHARACTERS = 40
+"""How much of a setting's value a sentence quotes."""
 _BOM = "\ufeff"
 _SPACE = r"[^\S\r\n]*"
 _COMMENT = re.compile(
@@ -196,7 +198,7 @@ def refused_by_docker(text: str) -> int | None:
 
 
 def _told(value: str | None) -> str:
-    return "what its own environment says" if value is None else repr(value[:40])
+    return "what its own environment says" if value is None else repr(value[:_SHOWN_CHARACTERS])
 
 
 def _readings(text: str) -> Iterator[tuple[str, Mapping[str, str | None]]]:

@@ -30,15 +30,14 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
-INDEX_FILE = "ledger_index.sqlite"
-"""In `run_dir`, with SQLite's own files beside it."""
-
 _FORMAT = 2
 """Raised whenever the meaning of what is kept changes; an index of another format is thrown away."""
 _HEAD_BYTES = 4096
 _BATCH = 16
 _MAX_TIMES = 20_000
 _BUSY_SECONDS = 1.0
+_PRIMARY_CODE = 0xFF
+"""The bits of SQLite's result code that say what kind of error it is; those above say more (sqlite.org/rescode.html)."""
 _TABLES = {
     "ledger": "generation TEXT, identity TEXT, head_bytes INTEGER, head BLOB",
     "segments": "number INTEGER PRIMARY KEY, end INTEGER, sha256 BLOB, beyond BLOB, columns BLOB, checksum INTEGER",
@@ -49,7 +48,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where an index is, and for windows of how many minutes it keeps what it has."""
+    """Where an index is, and for windows of how many minutes it keeps what it has.
+
+    Attributes:
+        path: its SQLite database.
+        minutes: it keeps what a window of this length needs, in minutes.
+    """
 
     path: Path
     minutes: int
@@ -243,5 +247,6 @@ def _create(connection: sqlite3.Connection) -> None:
 def _is_damage(error: Exception) -> bool:
     """Whether the file is no index of ours, rather than locked, unwritable or on a full disk."""
     if isinstance(error, sqlite3.OperationalError):
-        return "no such" in str(error) or "already exists" in str(error)
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_INTERNAL)
+        return bool(code & _PRIMARY_CODE == sqlite3.SQLITE_ERROR)  # a table or a column is missing, or there already
     return not isinstance(error, OSError)

@@ -6,7 +6,7 @@ Excluded: how either is read (core/scan/scan.py, core/scan/table.py).
 from core.errors import ConfigurationError
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window
-from core.scan.index import INDEX_FILE, IndexPlace
+from core.scan.index import IndexPlace
 from core.scan.scan import scan
 from core.settings.target import TargetSettings
 from core.system.progress import OnProgress
@@ -21,7 +21,7 @@ def measure(target: TargetSettings, window: Window, on_progress: OnProgress | No
     """
     if url := target.ledger_table.get_secret_value():
         return _measure_table(url, window, target.gates.fast_cap)
-    index = IndexPlace(target.run_dir / INDEX_FILE, target.window_minutes) if target.reading.index else None
+    index = IndexPlace(target.ledger_index, target.window_minutes) if target.reading.index else None
     return scan(target.ledger, window, target.gates.fast_cap, options=target.reading, index=index, on_progress=on_progress)
 
 

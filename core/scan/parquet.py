@@ -50,6 +50,8 @@ _FORM = 2
 _STATE = "_anr_export.json"
 _MAX_STATE_BYTES = 64 << 10
 _HEAD_BYTES = 4096
+_HEAD_DIGITS = 12
+"""Hex digits of the head's digest in the names of files."""
 _MAX_LINE = 16 << 10
 
 
@@ -78,7 +80,12 @@ class _State(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did: rows written, among them those written again, and the files that hold them."""
+    """What an export did: rows written, among them those written again, and the files that hold them.
+
+    Attributes:
+        rows: how many were written, among them those written again.
+        files: how many files hold them.
+    """
 
     rows: int
     files: int
@@ -113,7 +120,7 @@ def _export(ledger: LedgerFile, folder: Path, on_progress: OnProgress) -> Export
             batch.add(segment.lines, segment.end, state.begin)
             on_progress(min((number + 1) * ledger.segment_bytes, ledger.size), ledger.size)
         for hour, table in batch.tables():
-            _write(folder / f"hour={hour}", f"part-{state.head[:12]}-{first // BATCH_SEGMENTS:06d}.parquet", table)
+            _write(folder / f"hour={hour}", f"part-{state.head[:_HEAD_DIGITS]}-{first // BATCH_SEGMENTS:06d}.parquet", table)
             rows, files = rows + table.num_rows, files + 1
         if batch.last_line:
             state.last_line = batch.last_line

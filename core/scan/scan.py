@@ -82,7 +82,11 @@ def scan(
 
 
 _WAITS_S = (0.05, 0.1, 0.2, 0.4)
-"""How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less."""
+"""How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less.
+
+Not stamina's retries: what is tried again is also a reading that raised nothing (`is_settled`), and stamina would import
+structlog for every report, whose time is mostly imports.
+"""
 
 
 def _may_be_moving(error: LedgerUnreadable, path: Path, options: LedgerOptions) -> bool:
@@ -125,6 +129,13 @@ def _scanned(
 
 def parts(path: Path, window: Window, options: LedgerOptions, on_progress: OnProgress, *, rotated: bool) -> Iterator[Columns]:
     """Yield the columns of a ledger's part that a window can need, in the order of the ledger; with its siblings, if asked for.
+
+    Args:
+        path: the ledger.
+        window: the span that is wanted.
+        options: how the ledger is read.
+        on_progress: told how many bytes of how many were read.
+        rotated: whether its rotated siblings are read with it.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.

@@ -25,6 +25,9 @@ from core.errors import LedgerUnreadable
 from core.ledger.figures import COUNTED, Counts, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
 from core.ledger.window import FUTURE_US, HOUR_US, Window, moment_of
 
+_ERROR_CHARACTERS = 300
+"""How much of an engine's own message is kept."""
+
 
 def measure_table(url: str, window: Window, fast_cap: float) -> WindowMetrics:
     """Measure a window of the table at a URL.
@@ -51,7 +54,7 @@ def _first_line(error: Exception, url: str) -> str:
     """Return what the engine says, if the URL holds no secret that it might repeat."""
     parts = urlsplit(url)
     has_secrets = "@" in parts.netloc or bool(set(dict(parse_qsl(parts.query))) - {"table"})
-    return "" if has_secrets else str(error).strip().partition("\n")[0][:300]
+    return "" if has_secrets else str(error).strip().partition("\n")[0][:_ERROR_CHARACTERS]
 
 
 def _table(url: str) -> ir.Table:

@@ -25,7 +25,12 @@ _KILLED_RUN = 30
 
 @dataclass(frozen=True, slots=True)
 class PilotSeen:
-    """The pilot that the running router last showed: a share, and when, in microseconds since 1970."""
+    """The pilot that the running router last showed: a share, and when, in microseconds since 1970.
+
+    Attributes:
+        pilot: the share of live traffic, 0 to 1.
+        t_us: when the entry that shows it was written, in microseconds since 1970.
+    """
 
     pilot: float
     t_us: int

@@ -30,7 +30,16 @@ _PATIENCE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A segment, as core/segments.Segment, with columns in the place of its lines."""
+    """A segment, as core/segments.Segment, with columns in the place of its lines.
+
+    Attributes:
+        number: the segment's, from 0 on.
+        end: where its last line ends, in bytes from the ledger's beginning.
+        whole: whether appending to the ledger can no longer change it.
+        sha256: digest of its bytes on disk.
+        beyond: digest of the first bytes that its last line has in the segments after it.
+        columns: its entries.
+    """
 
     number: int
     end: int
@@ -52,6 +61,12 @@ def decoded(ledger: LedgerFile, number: int, watch: Tick) -> Decoded:
 
 def all_decoded(ledger: LedgerFile, numbers: Sequence[int], helpers: int, watch: Tick) -> Generator[Decoded]:
     """Yield segments in the order of `numbers`, read by this process and by `helpers` others.
+
+    Args:
+        ledger: open, at the size that it had then.
+        numbers: which segments, from 0 on.
+        helpers: how many processes help; 0 for none.
+        watch: called now and then; may raise to stop the reading.
 
     Raises:
         LedgerUnreadable: reading failed.

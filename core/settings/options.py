@@ -266,7 +266,15 @@ def _did_you_mean(meant: str | None) -> str:
 def described(
     path: tuple[str, ...], problem: str, model: type[BaseModel], environment: Mapping[str, str], file: Path | None
 ) -> str:
-    """Return a sentence about a wrong value: the option, what is wrong, which file or variable it is in, and an example."""
+    """Return a sentence about a wrong value: the option, what is wrong, which file or variable it is in, and an example.
+
+    Args:
+        path: the option's name, a part for each table that it stands in; empty for a rule between several.
+        problem: what is wrong.
+        model: the options that there are.
+        environment: the variables, which win over the file.
+        file: the options file; None if there is none.
+    """
     name = ".".join(path)
     where = next(
         (

@@ -79,7 +79,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let variables win over the file."""
+        """Let variables win over the file.
+
+        Args:
+            settings_cls: this class.
+            init_settings: what the caller gives.
+            env_settings: what the variables say.
+            dotenv_settings: not used: the router's dotenv file is not ours.
+            file_secret_settings: not used.
+        """
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, InitSettingsSource(settings_cls, dict(_OF_THE_FILE.get()))
 

@@ -31,7 +31,7 @@ class Retention(BaseModel):
 
 LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
-_PATH_CHARACTERS_MAX = 300
+_PATH_CHARACTERS_MAX, _PATH_CHARACTERS_SHOWN = 300, 60
 
 
 SOAK_HOURS = 23.0
@@ -87,7 +87,7 @@ class HealthOptions(BaseModel):
                 jmespath.compile(path[:_PATH_CHARACTERS_MAX])
             except (JMESPathError, RecursionError) as error:
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise ValueError(f"{slot}: {path[:60]!r} is no JMESPath expression ({said})") from error
+                raise ValueError(f"{slot}: {path[:_PATH_CHARACTERS_SHOWN]!r} is no JMESPath expression ({said})") from error
             if len(path) > _PATH_CHARACTERS_MAX:
                 raise ValueError(f"{slot}: a JMESPath expression has at most {_PATH_CHARACTERS_MAX} characters")
         return slots
@@ -289,6 +289,11 @@ class TargetSettings(BaseModel):
     def drill_url(self) -> str:
         """Base URL of the Alertmanager to which a drill of the alert path posts; empty if none is set."""
         return self.drill_alertmanager_url or self.alertmanager_url
+
+    @property
+    def ledger_index(self) -> Path:
+        """What was read of the ledger, kept for the next report: a SQLite database, with SQLite's own files beside it."""
+        return self.run_dir / "ledger_index.sqlite"
 
     @property
     def soaks(self) -> Mapping[int, float]:

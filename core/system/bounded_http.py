@@ -21,7 +21,12 @@ _CHUNK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered: its HTTP status, and its body."""
+    """What an endpoint answered: its HTTP status, and its body.
+
+    Attributes:
+        status: HTTP status code.
+        body: as it was sent, not decompressed.
+    """
 
     status: int
     body: bytes

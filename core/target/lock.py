@@ -33,6 +33,12 @@ WAIT_SECONDS = 10.0
 def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the operation lock for the length of the block.
 
+    Args:
+        run_dir: the target's folder with the lock.
+        operation: what is done, as whoever is refused meanwhile is told.
+        now: since when, as they are told.
+        wait_s: how long to wait for whoever holds it, in seconds.
+
     Raises:
         OperationBusy: another operation holds it; the message names its process, machine and since when.
         LockUnavailable: it cannot be taken at all.

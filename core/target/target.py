@@ -58,7 +58,15 @@ def measured_here(target: TargetSettings, window: Window, on_progress: OnProgres
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is so before an operation decides, read in an order in which no brake can be missed: its marks first."""
+    """What is so before an operation decides, read in an order in which no brake can be missed: its marks first.
+
+    Attributes:
+        brake: the brake's marks.
+        settings: what the router's settings file says.
+        state: what the journal adds up to.
+        seen: what the running router last showed; None if nothing did.
+        observation: what was seen of it since something is expected of it; None if nothing is.
+    """
 
     brake: BrakeReading
     settings: RouterSettings
@@ -80,7 +88,18 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target and what operates it."""
+    """A target and what operates it.
+
+    Attributes:
+        target: its settings.
+        access: who may do what.
+        journal: its receipts and requests.
+        router: what writes its settings and reloads it.
+        brake: the brake's marks.
+        clock: returns the time in UTC.
+        on_progress: told how far the reading of its ledger is; None if nobody wants to know.
+        measured: what measures its ledger.
+    """
 
     target: TargetSettings
     access: AccessPolicy
@@ -100,7 +119,15 @@ class Target:
         on_progress: OnProgress | None = None,
         measured: Measure = measured_here,
     ) -> "Target":
-        """Put a site together from its target."""
+        """Put a site together from its target.
+
+        Args:
+            target: its settings.
+            access: who may do what.
+            clock: returns the time in UTC.
+            on_progress: told how far the reading of its ledger is; None if nobody wants to know.
+            measured: what measures its ledger.
+        """
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
         journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
@@ -176,7 +203,16 @@ class Target:
         waiting: tuple[str, ...],
         report: Report | None = None,
     ) -> Preconditions:
-        """Return everything on which the next step up depends: these facts, and what the settings ask."""
+        """Return everything on which the next step up depends: these facts, and what the settings ask.
+
+        Args:
+            state: what the journal adds up to.
+            now: the operation's one reading of the clock.
+            marks: the brake's marks.
+            drift: how the router differs from the journal, as a sentence; None if it does not.
+            waiting: ids of the promotions that wait for an answer.
+            report: the gates' verdicts; None if they were not asked.
+        """
         return Preconditions(
             state=state,
             stages=self.target.stages,

@@ -80,6 +80,12 @@ class _Run:
 def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
     """Move whole past months that are older than the settings keep them out of the ledger, and delete archives that are too old.
 
+    Args:
+        site: the target.
+        actor: who asks; a person needs the role OPERATE.
+        cause: key of the scheduled run, which archives once; None if somebody asked.
+        dry_run: only say what would be archived.
+
     Raises:
         ArchiveError: it could not be done (somebody asked for it; of a scheduled run the receipt says so); no line was lost.
         OperationBusy, OperationTimedOut, JournalError: the same.
@@ -205,8 +211,7 @@ def _seal(site: Target, cut: Cut) -> None:
 
 def _forget_index(site: Target) -> None:
     """What was read of the ledger before its late lines came is not kept: they stand before what came later."""
-    from core.scan.index import INDEX_FILE  # noqa: PLC0415 - it counts with numpy, and no other command of this file does
-
-    for path in site.target.run_dir.glob(f"{INDEX_FILE}*"):
+    index = site.target.ledger_index
+    for path in index.parent.glob(f"{index.name}*"):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -13,7 +13,12 @@ _ARCHIVE = re.compile(r"anr_ledger_(\d{4})(0[1-9]|1[0-2])(?:_([2-9]|[1-9]\d{1,3}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Month:
-    """A calendar month in UTC."""
+    """A calendar month in UTC.
+
+    Attributes:
+        year: as in 2025.
+        number: 1 to 12.
+    """
 
     year: int
     number: int

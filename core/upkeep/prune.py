@@ -40,6 +40,12 @@ def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool
     Receipts that an open hold, a waiting request or an intent without an outcome needs stay, with all after them. A cause
     key goes with its receipt: those of runs are dates that do not come again, an alert that still fires has an open hold.
 
+    Args:
+        site: the target.
+        actor: who asks; a person needs the role OPERATE.
+        cause: key of the scheduled run, which prunes once; None if somebody asked.
+        dry_run: only say what would be pruned.
+
     Raises:
         OperationBusy, JournalError: nothing was pruned.
     """

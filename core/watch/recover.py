@@ -68,6 +68,12 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
 
     A step up that was written but never seen in the router goes back: nobody is watching it any more, and an approval must
     not take effect hours later.
+
+    Args:
+        intent: what was begun.
+        settings: what the router's settings file says now.
+        seen: what the running router last showed; None if nothing did.
+        braked: whether a brake's mark is there.
     """
     if braked:
         return Settlement(Result.OVERTAKEN, settings.stage, put_back=False, why="A brake was engaged meanwhile.")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text import MAX_SPAN, parse_span, spoken
+from core.text import MAX_SPAN, leading_span, parse_span, spoken
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -23,7 +23,19 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
         pytest.param("0h", None, id="no-time-at-all"),
         pytest.param("", None, id="nothing"),
         pytest.param("2", None, id="without-a-unit"),
-        pytest.param("2hours", None, id="words"),
+        pytest.param("2hours", 2 * HOUR, id="a-word-as-unit"),
+        pytest.param("2 hours", 2 * HOUR, id="a-space-before-the-unit"),
+        pytest.param("90 min", 90 * MINUTE, id="an-abbreviation"),
+        pytest.param("1h30", 90 * MINUTE, id="minutes-without-a-unit"),
+        pytest.param("1 hour and 30 minutes", 90 * MINUTE, id="in-words"),
+        pytest.param("1.5 h", 90 * MINUTE, id="a-fraction"),
+        pytest.param("1,5 h", 90 * MINUTE, id="a-comma"),
+        pytest.param("an hour", HOUR, id="an-article"),
+        pytest.param("A day", DAY, id="an-article-in-capitals"),
+        pytest.param("1 day 4 hours", DAY + 4 * HOUR, id="two-units"),
+        pytest.param("2h 2h", None, id="a-unit-twice"),
+        pytest.param("2 hours ago", None, id="something-behind-it"),
+        pytest.param("soon", None, id="no-number"),
         pytest.param("-2h", None, id="backwards"),
         pytest.param("30m2h", None, id="out-of-order"),
         pytest.param("٢h", None, id="digits-of-another-script"),
@@ -40,6 +52,20 @@ def test_no_text_makes_a_span_fail_or_grow_beyond_its_bound(text: str) -> None:
     """Any text is a span within the bounds, or none."""
     span = parse_span(text)
     assert span is None or MINUTE <= span <= MAX_SPAN
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "rest"),
+    [
+        pytest.param("2h errors since noon", 2 * HOUR, "errors since noon", id="a-reason"),
+        pytest.param("90 min, 5xx", 90 * MINUTE, ", 5xx", id="a-comma"),
+        pytest.param("30m 2h errors", 30 * MINUTE, "2h errors", id="a-larger-unit"),
+        pytest.param("1 hour and then we look", HOUR, "and then we look", id="an-and-of-the-sentence"),
+    ],
+)
+def test_what_follows_a_length_of_time_is_left_as_it_was_written(text: str, span: timedelta, rest: str) -> None:
+    """It is the reason of a freeze, and no word of it is lost."""
+    assert leading_span(text) == (span, rest)
 
 
 @pytest.mark.parametrize(

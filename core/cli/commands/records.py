@@ -10,7 +10,6 @@ from rich.table import Table
 from core.cli.context import AsJson, operating
 from core.cli.output import FAILED, err, out, print_json
 from core.journal import verification
-from core.watch import recover as recovering
 
 commands = typer.Typer()
 
@@ -57,6 +56,8 @@ def verify(
 @commands.command()
 def recover() -> None:
     """Settle what died half-way: late records, an intent without an outcome, missing files."""
+    from core.watch import recover as recovering  # noqa: PLC0415 - to read receipts, nothing of the upkeep is needed
+
     with operating() as (_, site):
         done = recovering.recover(site)
     settled = done.settled.mark if done.settled else "nothing"

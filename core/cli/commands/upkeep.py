@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.brake.alert_drill import WAIT_SECONDS, drill_alerts
+from core.canonical import MARK_DIGITS
 from core.cli.context import AsJson, DryRun, Reason, operating
 from core.cli.output import out, print_json
 from core.cli.render import finish
@@ -51,7 +52,7 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
     for one in found:
         age = f"{max(0.0, (now - one.made_at).total_seconds()) / 3600:.1f} h"
         valid = "yes" if one.valid else f"no: {one.problem}"
-        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:12], valid)))
+        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:MARK_DIGITS], valid)))
     out.print(table)
 
 

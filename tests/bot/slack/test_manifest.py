@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from typer.testing import CliRunner
 
 from bot.slack.manifest import BOT_SCOPES, COMMAND, MANIFEST, manifest_over_http
 from bot.surfaces import shortcuts
-from core.cli.app import app
 from core.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -76,18 +74,6 @@ def test_slacks_own_schemas_accept_the_manifest_in_both_modes(version: int) -> N
     assert refusals(manifest_over_http("https://anr.example.com"), version) == []
     too_long = json.loads(json.dumps(MANIFEST).replace("Freeze because of this", "Freeze ANR because of this"))
     assert refusals(too_long, version) == ["features/shortcuts/1/name: 'Freeze ANR because of this' is too long"]
-
-
-def test_anr_manifest_prints_what_the_mode_needs() -> None:
-    """Socket Mode without an address; in HTTP mode command, events and interactivity all have the bot's URL."""
-    printed = CliRunner().invoke(app, ["manifest"])
-    assert json.loads(printed.stdout) == MANIFEST
-    over_http = json.loads(CliRunner().invoke(app, ["manifest", "--http", "https://anr.example.com/bot/"]).stdout)
-    url = "https://anr.example.com/bot/slack/events"
-    assert [one["url"] for one in over_http["features"]["slash_commands"]] == [url]
-    assert over_http["settings"]["event_subscriptions"] == {"bot_events": ["app_home_opened"], "request_url": url}
-    assert over_http["settings"]["interactivity"] == {"is_enabled": True, "request_url": url}
-    assert over_http["settings"]["socket_mode_enabled"] is False
 
 
 @pytest.mark.parametrize("host", ["http://anr.example.com", "anr.example.com", "https://", "https://anr.example.com?x=1", ""])

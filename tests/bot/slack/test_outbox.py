@@ -164,8 +164,10 @@ async def test_a_429_is_waited_out_as_slack_asks(outbox: Outbox, playground: Pla
     assert [call.status for call in playground.api.calls] == [429, 429, 200]
 
 
-async def test_a_picture_is_uploaded_once_and_shown_once_slack_has_processed_it(outbox: Outbox, playground: Playground) -> None:
-    """Slack answers invalid_blocks while it processes a file: the message comes with its picture all the same."""
+async def test_a_picture_is_uploaded_once_and_shown_once_slack_has_processed_it(
+    outbox: Outbox, playground: Playground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Slack answers invalid_blocks while it processes a file: the message comes with its picture, and no print passes our log."""
     drawn: list[int] = []
 
     def draw() -> bytes:
@@ -181,6 +183,8 @@ async def test_a_picture_is_uploaded_once_and_shown_once_slack_has_processed_it(
     (image,) = [one for one in message["blocks"] if one["type"] == "image"]
     assert playground.workspace.files[image["slack_file"]["id"]].content == PNG
     assert drawn == [1]
+    printed = capfd.readouterr()
+    assert "retry_scheduled" not in printed.out + printed.err
 
 
 async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(outbox: Outbox, playground: Playground) -> None:

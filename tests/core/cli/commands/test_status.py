@@ -83,11 +83,11 @@ def test_a_journal_that_cannot_be_read_is_what_stands_in_the_way(anr: Anr, rig: 
 
 def test_a_freeze_for_a_time_ends_by_itself(anr: Anr, rig: Rig) -> None:
     """`freeze --for`, shown in status with its end, lifted alone by the first characters of its id."""
-    assert anr("freeze", "--for", "2h", "--reason", "deploy").exit_code == 0
+    assert anr("freeze", "--for", "90 min", "--reason", "deploy").exit_code == 0
     assert anr("freeze", "--reason", "errors").exit_code == 0
     first, second = rig.site.journal.state().holds
     assert first.expires_at is not None
-    assert (first.expires_at - first.since).total_seconds() == 7200
+    assert (first.expires_at - first.since).total_seconds() == 5400
     shown = anr("status").stdout
     assert f"hold {first.id[:8]}: deploy" in shown
     assert "ends 2" in shown.replace("\n", " ")
