@@ -19,6 +19,7 @@ from core.brake.lift import Unfrozen
 from core.journal.verification import verify
 from core.operations import approved_brake, break_glass, daily, drift, propose, requests, shadow
 from core.operations.results import Asked, Moved, Refused
+from core.receipts.cause import day_of
 from core.receipts.chain import Sealed
 from core.rollout.outlook import Insight, insight_into
 from core.rollout.refusals import Code, Refuse
@@ -153,6 +154,4 @@ def _offer_break_glass(site: Target, actor: Actor, result: object) -> list[Block
 def announced_day(site: Target, operation: str) -> date:
     """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
     announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
-    if announced:
-        return date.fromisoformat(announced.partition(":")[2])
-    return site.day_ahead()
+    return day_of(announced) or site.day_ahead()

@@ -8,6 +8,7 @@ from bot.commands.command import Command
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.surfaces import modals
+from core.receipts.cause import Click
 from core.text import clean_text
 
 ANSWERS = ("approve",)
@@ -80,6 +81,6 @@ async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond
         return
     attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
     said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), 200)
-    cause = f"click:{body.get('message_ts', '')}:{body.get('action_ts', '')}"[:200]
+    cause = str(Click.of(f"{body.get('message_ts', '')}:{body.get('action_ts', '')}"))
     command = Command(word, reason=f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
     await dispatcher.carry_out(command, Request.of(body, cause), respond)

@@ -23,6 +23,7 @@ from bot.views.modals import About, View
 from core.actors import Actor, Approvable, Role
 from core.brake import answers as alert_answers
 from core.errors import AnrError
+from core.receipts.cause import Modal
 from core.rollout import break_glass as glass
 from core.rollout.approvals import still_open
 from core.rollout.decisions import decide_shadow
@@ -207,7 +208,7 @@ async def submitted(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncW
     if not isinstance(command, Command):
         return
     about, view_id = About.of(body["view"]), str(body["view"]["id"])
-    request = Request.of(body, f"view:{view_id}"[:200])
+    request = Request.of(body, str(Modal.of(view_id)))
     where = _answer_at(client, about, request.user)
     if not about.response_url:
         where = _answer_in(client, command.word, about, view_id, request.user)

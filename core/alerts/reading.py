@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from core.alerts.cause import AlertInstance
 from core.alerts.matchers import KnownLabels
 from core.alerts.payload import Alert, AlertStatus, Notification
 from core.canonical import rfc3339
@@ -161,7 +162,7 @@ def _alert(text: "_Text") -> Alert:
     if not _FINGERPRINT.fullmatch(fingerprint):
         fingerprint = f"no-{_short(json.dumps([sorted(labels.values.items()), sorted(labels.unread)]))}"
     return Alert(
-        identity=f"{fingerprint}:{start}",
+        instance=AlertInstance(fingerprint, start),
         status=status or AlertStatus.FIRING,
         labels=labels,
         annotations=annotations.values,
