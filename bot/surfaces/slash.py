@@ -4,9 +4,9 @@ from typing import Any
 
 from bot.commands.command import Misunderstood
 from bot.commands.parse import parse
+from bot.commands.table import explained
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
-from bot.views import answers
 from core.receipts.cause import Slash
 
 
@@ -14,7 +14,7 @@ async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -
     """Carry out one slash command; the same trigger has one effect."""
     command = parse(str(body.get("text", "")), dispatcher.routers)
     if isinstance(command, Misunderstood):
-        await dispatcher.tell(respond, answers.help_text(command))
+        await dispatcher.tell(respond, explained(command))
         return
     trigger = str(body.get("trigger_id") or "")
     cause = str(Slash.of(trigger)) if trigger else None

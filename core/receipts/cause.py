@@ -176,7 +176,7 @@ class Slash(_OfId):
     word = "slash"
 
 
-class Modal(_OfId):
+class Submission(_OfId):
     """A submitted modal in Slack; the id is the view's."""
 
     __slots__ = ()
@@ -201,7 +201,7 @@ Cause = (
     | Acknowledged
     | Approved
     | Slash
-    | Modal
+    | Submission
     | Click
     | InstanceCause
     | StatusCause
@@ -267,7 +267,7 @@ _READERS: Mapping[str, Callable[[str], Cause | None]] = {
     "archive": _month,
     "guard": _guard,
     "observed": _observed,
-    **{kind.word: kind for kind in (Acknowledged, Approved, Slash, Modal, Click)},
+    **{kind.word: kind for kind in (Acknowledged, Approved, Slash, Submission, Click)},
     "alert": lambda rest: parse_instance(f"alert:{rest}"),
     "firing": lambda rest: parse_status(f"firing:{rest}"),
     "resolved": lambda rest: parse_status(f"resolved:{rest}"),

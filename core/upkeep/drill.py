@@ -32,7 +32,7 @@ from core.target.lock import operation_lock
 from core.target.target import Target
 from core.text import spoken
 from core.upkeep.archive_names import archived_month
-from core.upkeep.backup import already_done, copy_of, take_backup
+from core.upkeep.backup import copy_of, take_backup
 
 _BUSY_SECONDS = 5.0
 
@@ -74,7 +74,7 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
         return not_allowed("hold a drill", "operators")
     with operation_lock(site.target.run_dir, "drill", site.clock()):
         now = site.clock()
-        if done := already_done(site, cause):
+        if done := site.done_before(cause):
             return done
         nets = tuple(_nets(site, now))
         problems: list[str] = []
