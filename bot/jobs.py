@@ -4,12 +4,14 @@ The daily run is made once per local date, whoever makes it: its cause key is th
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
-drill, if the settings want it), an archive in each month.
+drill of the safety nets and one of the alert path, if the settings want them), an archive in each month.
 
-Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/upkeep/archive.py).
+Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/brake/alert_drill.py,
+core/upkeep/archive.py).
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -19,10 +21,11 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.actors import UPKEEP
+from core.brake import alert_drill
 from core.errors import AnrError
 from core.operations import daily, requests
 from core.operations.requests import Reexamined
-from core.receipts.cause import Archive, Backup, Daily, Drill, Preflight, Prune
+from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Preflight, Prune
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
@@ -49,6 +52,7 @@ class Jobs:
         self._running: set[asyncio.Task[None]] = set()
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
@@ -64,6 +68,7 @@ class Jobs:
             self._backup,
             self._prune,
             self._drill,
+            self._drill_alerts,
             self._archive,
             self._reexamine,
             self._verify,
@@ -81,6 +86,7 @@ class Jobs:
 
     async def stop(self) -> None:
         """Begin nothing more, and wait for what is under way."""
+        self._stopping.set()
         self._scheduler.shutdown(wait=False)
         while self._running:
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -159,6 +165,16 @@ class Jobs:
             return
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
         self._once(str(Drill(year, week)), lambda cause: drill.drill(self._site, UPKEEP, cause=cause))
+
+    def _drill_alerts(self) -> None:
+        """Once per ISO week of local time, where the settings want it."""
+        if not self._schedule.drill_alerts:
+            return
+        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        self._once(
+            str(DrillAlerts(year, week)),
+            lambda cause: alert_drill.drill_alerts(self._site, UPKEEP, cause=cause, stopping=self._stopping),
+        )
 
     def _archive(self) -> None:
         """Once per month of local time."""

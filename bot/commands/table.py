@@ -284,9 +284,13 @@ TABLE: tuple[Row[Any, Any], ...] = (
     Row(
         kind=Drill,
         word="drill",
+        parse=upkeep.parse_drill,
         handle=upkeep.drill,
         view=answers.answer,
-        help=("drill", "try out whether backups and journal would hold; nothing live is touched"),
+        help=(
+            "drill [alerts]",
+            "try out whether backups and journal would hold, or whether an alert arrives; nothing live is touched",
+        ),
         role=Role.OPERATE,
     ),
     Row(

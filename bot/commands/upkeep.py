@@ -1,4 +1,4 @@
-"""Commands about the bandit's state: its backups, their drill, and what is asked for: a restore, or a reset."""
+"""Commands about the bandit's state: its backups, the drills, and what is asked for: a restore, or a reset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from bot.commands.phrases import cut, option, plain
 from bot.views import modals
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor
+from core.brake.alert_drill import AlertDrilled, drill_alerts
 from core.operations import propose
 from core.operations.results import Asked, Refused
 from core.rollout.refusals import Refuse
@@ -53,7 +54,13 @@ class ResetState(Addressed):
 
 @dataclass(frozen=True, slots=True)
 class Drill(Addressed):
-    """Backups and journal are tried out, away from everything live."""
+    """Backups and journal are tried out, away from everything live.
+
+    Attributes:
+        alerts: the alert path is tried out in their place.
+    """
+
+    alerts: bool = False
 
 
 def backups(call: Call, _command: Backups) -> Sequence[StateBackup]:
@@ -76,8 +83,10 @@ def reset_state(call: Call, command: ResetState) -> Asked | Refused:
     return propose.reset_state(call.site, call.order(command.reason))
 
 
-def drill(call: Call, _command: Drill) -> Drilled | Refuse:
-    """Try backups and journal out."""
+def drill(call: Call, command: Drill) -> Drilled | AlertDrilled | Refuse:
+    """Try backups and journal out, or whether an alert arrives."""
+    if command.alerts:
+        return drill_alerts(call.site, call.actor, cause=call.cause)
     return drill_upkeep(call.site, call.actor, cause=call.cause)
 
 
@@ -90,6 +99,11 @@ def parse_restore(rest: str) -> Restore | Misunderstood:
     head, after = cut(reason)
     other_routes = option(head) == "other-routes"
     return Restore(name, plain(after if other_routes else reason), other_routes)
+
+
+def parse_drill(rest: str) -> Drill:
+    """Understand `drill` and `drill alerts`."""
+    return Drill(alerts=cut(rest)[0].lower() == "alerts")
 
 
 def parse_state(rest: str) -> ResetState | Misunderstood:

@@ -5,9 +5,10 @@ Excluded: the HTTP request (bot/http/webhook.py), and what an alert asks for (co
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bot.dispatch.channel import TargetChannel
@@ -18,6 +19,7 @@ from core.brake import brake
 from core.brake.respond import AlertResponder, BrakeResult, RecordResult
 from core.system.logs import logger
 from core.target.alert_path import WatchdogUnwritable, heard
+from core.target.announced_drills import DrillUnwritable, announced, keep_heard
 from core.target.target import Target
 
 log = logger(__name__)
@@ -107,6 +109,7 @@ class Lane:
         self._responder.close()
 
     def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[BrakeResult, tuple[str, ...], float | None]:
+        drills, facts = self._drills_apart(facts)
         acted = self._responder.act(facts)
         seconds = time.monotonic() - received if acted.notes and acted.safe else None
         if seconds is not None:
@@ -120,7 +123,29 @@ class Lane:
                 heard(self._site.target.run_dir, acted.at)
             except WatchdogUnwritable as error:
                 problems = (str(error),)
-        return acted, problems, seconds
+        return acted, (*problems, *self._hear(drills, acted.at)), seconds
+
+    def _drills_apart(self, facts: tuple[AlertFacts, ...]) -> tuple[list[tuple[str, AlertFacts]], tuple[AlertFacts, ...]]:
+        """Return the alerts that were announced as drills, with their ids, and all others, which the rules judge."""
+        drills: list[tuple[str, AlertFacts]] = []
+        others: list[AlertFacts] = []
+        for one in facts:
+            drill = announced(self._site.target.run_dir, self.name, one, self._site.clock()) if "drill" in one.labels else None
+            if drill is None:
+                others.append(one)
+            else:
+                drills.append((drill, one))
+        return drills, tuple(others)
+
+    def _hear(self, drills: Sequence[tuple[str, AlertFacts]], at: datetime) -> Iterator[str]:
+        """Keep that drills were heard; yield what could not be kept, each a sentence."""
+        for drill, facts in drills:
+            self._counters.alerts.labels(self.name, "drill", facts.status.value).inc()
+            if facts.status is AlertStatus.FIRING:
+                try:
+                    keep_heard(self._site.target.run_dir, drill, at)
+                except DrillUnwritable as error:
+                    yield str(error)
 
     def _tell_soon(self) -> None:
         """Tell the channel of several alerts in a row at once."""

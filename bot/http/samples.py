@@ -159,7 +159,7 @@ def _bounds(policy: GatePolicy) -> dict[GateName, float]:
         GateName.DECISIONS: policy.decisions_min,
         GateName.FRESHNESS: policy.fresh_minutes,
     }
-    return bounds if policy.alert_path_minutes is None else {**bounds, GateName.ALERT_PATH: policy.alert_path_minutes}
+    return bounds if policy.alert_path_bound is None else {**bounds, GateName.ALERT_PATH: policy.alert_path_bound}
 
 
 def _last_due(now: datetime, schedule: Schedule) -> datetime:

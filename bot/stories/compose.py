@@ -128,7 +128,8 @@ class Telling:
             zone=target.schedule.zone,
             next_run=next_run(run.ts, target.schedule),
             runbook_url=target.runbook_url,
-            drill=next((one for one in reversed(history) if one.action is Action.DRILL and one.seq < run.seq), None),
+            drill=_newest(history, Action.DRILL, run.seq),
+            alert_drill=_newest(history, Action.ALERT_DRILL, run.seq),
             superseded=later,
             details=run.operation in self._opened,
         )
@@ -138,7 +139,11 @@ class Telling:
 
 
 def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
-    return next((one for one in reversed(history) if one.action is Action.DAILY and one.seq < before), None)
+    return _newest(history, Action.DAILY, before)
+
+
+def _newest(history: Sequence[Receipt], action: Action, before: int) -> Receipt | None:
+    return next((one for one in reversed(history) if one.action is action and one.seq < before), None)
 
 
 def _date_of(receipt: Receipt) -> date:

@@ -75,6 +75,7 @@ class ReportedDay:
         next_run: when the next daily run begins.
         runbook_url: where to read on; empty if nowhere.
         drill: the newest drill of the safety nets before the run; None if there was none.
+        alert_drill: the newest drill of the alert path before the run; None if there was none.
         superseded: whether a later report has taken its place, so that nothing can be decided here any more.
         details: whether somebody asked for the details.
     """
@@ -86,6 +87,7 @@ class ReportedDay:
     next_run: datetime
     runbook_url: str = ""
     drill: Receipt | None = None
+    alert_drill: Receipt | None = None
     superseded: bool = False
     details: bool = False
 
@@ -107,6 +109,8 @@ def daily_report(day: ReportedDay) -> Post:
     blocks.append(section(_holds(run.holds_in_force, run.ts)))
     if day.drill is not None:
         blocks.append(section(_drill(day.drill, run.ts)))
+    if day.alert_drill is not None:
+        blocks.append(section(_alert_drill(day.alert_drill, run.ts)))
     blocks.append(_buttons(day, run))
     blocks.append(context(" · ".join(mark(one) for one in day.sealed[-4:])))
     details = (_details(run, day.sealed[0].mark),) if day.details and run.metrics else ()
@@ -219,6 +223,13 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
 def _drill(drill: Receipt, now: datetime) -> str:
     held = "the safety nets hold" if drill.result is Result.APPLIED else ":rotating_light: not all safety nets hold"
     return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {prose(drill.note)}"
+
+
+def _alert_drill(drill: Receipt, now: datetime) -> str:
+    ago, total = f"{spoken(now - drill.ts)} ago", drill.alert_drill.total_s if drill.alert_drill else None
+    if drill.result is Result.APPLIED and total is not None:
+        return f"*Alert path:* proven {ago} in {total:.1f} s (#{drill.seq})."
+    return f"*Alert path:* :rotating_light: the drill alert of {ago} did not arrive (#{drill.seq}). {prose(drill.note)}"
 
 
 def _picture(day: ReportedDay, run: Receipt) -> Attachment | None:

@@ -10,12 +10,14 @@ from bot.blockkit.post import Block
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.router.backups import Backup
 
-UPKEEP = frozenset({Action.BACKUP, Action.ADOPT, Action.RESTORE, Action.RESET, Action.DRILL, Action.PRUNE, Action.ARCHIVE})
+_DRILLS = frozenset({Action.DRILL, Action.ALERT_DRILL})
+UPKEEP = _DRILLS | {Action.BACKUP, Action.ADOPT, Action.RESTORE, Action.RESET, Action.PRUNE, Action.ARCHIVE}
 _TITLES = {
     Action.BACKUP: ("State backed up", "The state could not be backed up"),
     Action.ADOPT: ("Backup adopted", "The backup could not be adopted"),
     Action.RESET: ("State reset", "State not reset"),
     Action.DRILL: ("Drill: the safety nets hold", "Drill: NOT ALL SAFETY NETS HOLD"),
+    Action.ALERT_DRILL: ("Drill: the alert path is alive", "Drill: THE DRILL ALERT DID NOT ARRIVE"),
     Action.PRUNE: ("Old receipts pruned", "Old receipts could not be pruned"),
     Action.ARCHIVE: ("Ledger archived", "The ledger could not be archived"),
 }
@@ -26,7 +28,7 @@ _BACKUPS_LISTED, _ARCHIVES_LISTED = 12, 24
 def upkeep_title(receipt: Receipt) -> str:
     """Return the title of a story of upkeep that nobody had to approve."""
     done, failed = _TITLES.get(receipt.action, ("State restored", "State not restored"))
-    if receipt.action is Action.DRILL:
+    if receipt.action in _DRILLS:
         return done if receipt.result is Result.APPLIED else failed
     return done if receipt.backup or receipt.checkpoint or receipt.archived else failed
 
@@ -43,6 +45,10 @@ def upkeep_outcome(receipt: Receipt) -> str:
             tried = f" Put back in a scratch folder: `{escape(receipt.restored.name)}`." if receipt.restored else ""
             said = "Backed up, restored and verified beside the live files." if held else "Not everything would hold."
             return f"{':ring_buoy:' if held else ':rotating_light:'} {said}{tried}{deleted}{note}"
+        case Action.ALERT_DRILL:
+            arrived = receipt.result is Result.APPLIED
+            said = "An alert came through Alertmanager to the webhook" if arrived else "Nobody knows whether a page would brake"
+            return f"{':ring_buoy:' if arrived else ':rotating_light:'} {said}; a drill freezes nothing.{note}"
         case Action.ADOPT if receipt.backup:
             return f":floppy_disk: `{escape(receipt.backup.name)}` has its checksum now and can be restored.{note}"
         case Action.BACKUP if receipt.backup:

@@ -29,6 +29,7 @@ from bot.blockkit.blocks import (
 from bot.blockkit.post import Block
 from bot.stories.card import ending, outcome, what
 from bot.stories.upkeep import upkeep_outcome
+from core.brake.alert_drill import AlertDrilled
 from core.brake.answers import Acknowledged, Silenced
 from core.brake.brake import Braked
 from core.brake.hold import Held
@@ -80,6 +81,7 @@ Answerable = (
     | Scheduled
     | BackedUp
     | Drilled
+    | AlertDrilled
     | Restored
     | Skipped
     | Acknowledged
@@ -183,6 +185,8 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case AlertDrilled(sealed=sealed, told=told):
+            return [section(upkeep_outcome(sealed.receipt)), context(f"{escape(told)} · {mark(sealed)}")]
         case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
             return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
         case Skipped(day=day, sealed=sealed):

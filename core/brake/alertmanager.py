@@ -1,6 +1,6 @@
-"""Alertmanager's API, as far as it is asked: silences (API v2, `POST /api/v2/silences`).
+"""Alertmanager's API, as far as it is asked: silences and alerts (API v2, `POST /api/v2/silences`, `POST /api/v2/alerts`).
 
-Excluded: what is silenced, and who may (core/brake/answers.py).
+Excluded: what is silenced, and who may (core/brake/answers.py); what is posted, and why (core/brake/alert_drill.py).
 """
 
 import json
@@ -37,10 +37,37 @@ def ask_for_silence(base_url: str, labels: Mapping[str, str], begins: datetime, 
         "comment": comment,
     }
     try:
+        return clean_text(str(json.loads(_post(f"{base_url}/api/v2/silences", asked))["silenceID"]), 80)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AlertmanagerFailed("Alertmanager's answer names no silence.") from error
+
+
+def post_alert(base_url: str, labels: Mapping[str, str], begins: datetime, ends: datetime, *, summary: str) -> None:
+    """Tell Alertmanager of an alert that fires until `ends`, as Prometheus does.
+
+    Raises:
+        AlertmanagerFailed: it did not take it, or nobody knows whether it did.
+    """
+    alert = {
+        "labels": dict(labels),
+        "annotations": {"summary": summary},
+        "startsAt": rfc3339(begins),
+        "endsAt": rfc3339(ends),
+    }
+    _post(f"{base_url}/api/v2/alerts", [alert])
+
+
+def _post(url: str, asked: object) -> bytes:
+    """Return the answer to a request that succeeded.
+
+    Raises:
+        AlertmanagerFailed: it did not.
+    """
+    try:
         with urllib3.PoolManager(retries=False) as pool:
             answer = pool.request(
                 "POST",
-                f"{base_url}/api/v2/silences",
+                url,
                 json=asked,
                 timeout=urllib3.Timeout(total=_SECONDS),
                 redirect=False,
@@ -52,7 +79,4 @@ def ask_for_silence(base_url: str, labels: Mapping[str, str], begins: datetime, 
     if answer.status != 200:
         said = clean_text(body.decode("utf-8", "replace"), 200)
         raise AlertmanagerFailed(f"Alertmanager answered {answer.status}: {said}")
-    try:
-        return clean_text(str(json.loads(body)["silenceID"]), 80)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise AlertmanagerFailed("Alertmanager's answer names no silence.") from error
+    return body

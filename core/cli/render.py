@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from core.brake import brake, lift
+from core.brake import alert_drill, brake, lift
 from core.brake import hold as holding
 from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
 from core.operations import break_glass, daily, restore, results
@@ -171,6 +171,16 @@ def _upkeep_ending(result: object) -> Ending:
                 **_receipt(sealed),
             }
             return Ending(FAILED if problems else DONE, (line, *ages), problems, facts)
+        case alert_drill.AlertDrilled(sealed=sealed, legs=legs, recorded_s=recorded_s, problem=problem):
+            found = "the alert path is alive" if not problem else "THE DRILL ALERT DID NOT ARRIVE"
+            line = f"Drill: {found}; a drill freezes nothing. {sealed.mark}"
+            facts = {
+                "result": "failed" if problem else "proven",
+                "legs": {**legs.model_dump(mode="json"), "recorded_s": recorded_s},
+                "problem": problem,
+                **_receipt(sealed),
+            }
+            return Ending(FAILED if problem else DONE, (line, result.told), (problem,) if problem else (), facts)
         case prune.Pruning(count=count, through=through, held_back_by=held_back_by, sealed=pruned):
             what = f"{count:,} receipts, up to #{through}" if count else "No receipt"
             line = f"{what} {'pruned' if pruned or not count else 'would be pruned'}. {pruned.mark if pruned else ''}".rstrip()

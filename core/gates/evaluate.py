@@ -4,7 +4,7 @@ Pure. Excluded: reading the ledger, asking the router for its health, and what f
 The gates and their bounds are the runbook's; the decisions floor and freshness are what operators apply by eye today.
 """
 
-from core.gates.policy import COVERAGE_MIN, GateName, GatePolicy
+from core.gates.policy import COVERAGE_MIN, DAY_MINUTES, GateName, GatePolicy
 from core.gates.report import PATH_NOT_ASKED, AlertPath, Gate, GateReport, SlotsHealth, Verdict
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import moment_of
@@ -26,7 +26,7 @@ def evaluate(
         metrics: the window's figures; its `generated_at` is the reference time of freshness.
         slots: what the health endpoint said.
         policy: the bounds, and whether the alert path is asked for at all.
-        alert_path: when the alert that always fires was last heard.
+        alert_path: when the alert that always fires was last heard, and what drills have proven.
         leaving_zero: the step 0 → 10 is asked for. There is no live traffic at stage 0, so that RSI and rollbacks with
             no data are not applicable (runbook). Where the window still holds live traffic they count as always: a
             failure that was seen is not cleared by silence.
@@ -42,8 +42,8 @@ def evaluate(
         _span(metrics, policy),
         _freshness(metrics, policy),
     ]
-    if policy.alert_path_minutes is not None:
-        gates.append(_alert_path(metrics, alert_path, policy.alert_path_minutes))
+    if policy.alert_path_bound is not None:
+        gates.append(_alert_path(metrics, alert_path, policy))
     return GateReport(gates=tuple(gates), demanded=policy.demanded)
 
 
@@ -229,7 +229,37 @@ def _freshness(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
     return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)
 
 
-def _alert_path(metrics: WindowMetrics, path: AlertPath, bound: float) -> Gate:
+def _alert_path(metrics: WindowMetrics, path: AlertPath, policy: GatePolicy) -> Gate:
+    """Ask for the Watchdog, for a proof by drill, or for both: the first that does not pass is what the gate says."""
+    asked = []
+    if policy.alert_path_minutes is not None:
+        asked.append(_watchdog(metrics, path, policy.alert_path_minutes))
+    if policy.alert_path_proof_days is not None:
+        asked.append(_proof(metrics, path, policy.alert_path_proof_days))
+    told = next((gate for gate in asked if not gate.passes), asked[0])
+    return told.model_copy(update={"reason": "; ".join(gate.reason for gate in asked)}) if told.passes else told
+
+
+def _proof(metrics: WindowMetrics, path: AlertPath, days: float) -> Gate:
+    name, bound, now = GateName.ALERT_PATH, days * DAY_MINUTES, moment_of(metrics.window.end_us)
+    if path.proof_error is not None or (path.proven is None and path.drill_failed is None):
+        reason = path.proof_error or "it was never proven that an alert arrives: `anr drill alerts` tries it out"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    age = None if path.proven is None else (now - path.proven).total_seconds() / 60
+    if path.drill_failed is not None:
+        failed = f"the drill alert of {path.drill_failed:%Y-%m-%d %H:%M} UTC did not arrive"
+        reason = f"{failed}: mend the alert path, then run `anr drill alerts`"
+        return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=reason)
+    if age is None or age < -_CLOCK_SKEW_MINUTES:
+        reason = "the alert path was proven in the future: the clock was changed"
+        return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
+    told = f"that an alert arrives was proven {max(age, 0) / DAY_MINUTES:,.1f} days ago; at most {days:g} are allowed"
+    if age <= bound:
+        return Gate(name=name, verdict=Verdict.PASS, value=age, bound=bound, reason=told)
+    return Gate(name=name, verdict=Verdict.FAIL, value=age, bound=bound, reason=f"{told}: `anr drill alerts` proves it again")
+
+
+def _watchdog(metrics: WindowMetrics, path: AlertPath, bound: float) -> Gate:
     name, heard = GateName.ALERT_PATH, path.heard
     if path.error is not None or heard is None:
         reason = path.error or "the Watchdog alert was never heard: nobody knows whether an alert would reach the brake"

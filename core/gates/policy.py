@@ -28,6 +28,7 @@ ALWAYS_DEMANDED = frozenset(GateName) - {GateName.ALERT_PATH}
 """The gates that no setting takes away."""
 COVERED = (GateName.ROLLBACKS, GateName.TRI, GateName.FAST_CAP)
 """The gates that need more of an entry than its routes, so that it matters how many entries tell."""
+DAY_MINUTES = 24 * 60
 COVERAGE_MIN = 0.5
 """The least share of entries that have to tell what a gate asks, unless the options say another."""
 
@@ -62,6 +63,11 @@ class GatePolicy(BaseModel):
         gt=0,
         description="greatest age of the Watchdog alert, in minutes; unset: as `alerts.watchdog_minutes` once a token is set",
     )
+    alert_path_proof_days: float | None = Field(
+        None,
+        gt=0,
+        description="greatest age of the last `anr drill alerts` whose alert arrived, in days; unset: not asked",
+    )
 
     @field_validator("coverage_min")
     @classmethod
@@ -80,4 +86,11 @@ class GatePolicy(BaseModel):
     @property
     def demanded(self) -> frozenset[GateName]:
         """The gates without which there is no GO."""
-        return ALWAYS_DEMANDED if self.alert_path_minutes is None else frozenset(GateName)
+        return ALWAYS_DEMANDED if self.alert_path_bound is None else frozenset(GateName)
+
+    @property
+    def alert_path_bound(self) -> float | None:
+        """Greatest age of the sign of life that is asked of the alert path, in minutes; None if none is."""
+        if self.alert_path_minutes is not None or self.alert_path_proof_days is None:
+            return self.alert_path_minutes
+        return self.alert_path_proof_days * DAY_MINUTES

@@ -35,12 +35,21 @@ class SlotsHealth(BaseModel):
 
 
 class AlertPath(BaseModel):
-    """When the alert that always fires was last heard, or why nobody can say."""
+    """When the alert that always fires was last heard, or why nobody can say, and what drills have proven.
+
+    Attributes:
+        proven: when the newest drill was held whose alert arrived; None if none ever did, or nobody asked.
+        drill_failed: when the newest drill was held, if its alert did not arrive.
+        proof_error: why nobody can say what drills have proven.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     heard: Moment | None = None
     error: str | None = None
+    proven: Moment | None = None
+    drill_failed: Moment | None = None
+    proof_error: str | None = None
 
 
 class Gate(BaseModel):

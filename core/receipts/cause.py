@@ -96,6 +96,13 @@ class Drill(_OfWeek):
     word = "drill"
 
 
+class DrillAlerts(_OfWeek):
+    """The drill of the alert path of a week."""
+
+    __slots__ = ()
+    word = "drill-alerts"
+
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The archiving of the ledger in one month of local time."""
@@ -195,6 +202,7 @@ Cause = (
     OfDay
     | Prune
     | Drill
+    | DrillAlerts
     | Archive
     | Guard
     | Observed
@@ -234,7 +242,7 @@ def day_of(text: str | None) -> date | None:
     return key.day if isinstance(key, _OfDay) else None
 
 
-def _week(kind: Callable[[int, int], Prune | Drill]) -> Callable[[str], Cause | None]:
+def _week(kind: Callable[[int, int], Prune | Drill | DrillAlerts]) -> Callable[[str], Cause | None]:
     def read(rest: str) -> Cause | None:
         found = _WEEK.fullmatch(rest)
         return None if found is None else kind(int(found[1]), int(found[2]))
@@ -263,7 +271,7 @@ def _observed(rest: str) -> Cause | None:
 
 _READERS: Mapping[str, Callable[[str], Cause | None]] = {
     **{kind.word: _day(kind) for kind in (Daily, Preflight, Skip, Missed, Backup)},
-    **{kind.word: _week(kind) for kind in (Prune, Drill)},
+    **{kind.word: _week(kind) for kind in (Prune, Drill, DrillAlerts)},
     "archive": _month,
     "guard": _guard,
     "observed": _observed,

@@ -20,6 +20,7 @@ class News(StrEnum):
     DRIFT_OVER = auto()
     REVIEWED = auto()
     ALERT_STATUS = auto()
+    ALERT_DRILLED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ EFFECT: Mapping[Action, Effect] = {
     Action.RESET: _STATE_CHANGE,
     Action.ADOPT: Unrelated(),
     Action.DRILL: Unrelated(),
+    Action.ALERT_DRILL: Notes(News.ALERT_DRILLED),
     Action.PRUNE: Unrelated(),
     Action.ARCHIVE: Unrelated(),
     Action.PREFLIGHT: Unrelated(),

@@ -52,6 +52,30 @@ class Signature(BaseModel):
     decision: Literal["approved", "denied"]
 
 
+class AlertDrill(BaseModel):
+    """How far the alert of a drill came, and how long each leg took, in seconds.
+
+    Attributes:
+        accepted_s: from posting it until Alertmanager had taken it; None if it did not.
+        heard_s: from then until it was known that the webhook had heard it; None if it never did.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepted_s: float | None = None
+    heard_s: float | None = None
+
+    @property
+    def total_s(self) -> float | None:
+        """Seconds from posting it until it was heard; None if it never was."""
+        return None if self.accepted_s is None or self.heard_s is None else self.accepted_s + self.heard_s
+
+    def __str__(self) -> str:
+        """Return the legs for people."""
+        legs = (("accepted by Alertmanager", self.accepted_s), ("heard at the webhook", self.heard_s))
+        return " → ".join(("posted", *(f"{name} {seconds:.2f} s" for name, seconds in legs if seconds is not None)))
+
+
 class BreakGlass(BaseModel):
     """What somebody passed over when they acted alone in an emergency.
 

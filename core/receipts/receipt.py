@@ -14,7 +14,17 @@ from core.actors import Actor
 from core.alerts.payload import AlertFacts
 from core.canonical import Moment
 from core.gates.report import Gate
-from core.receipts.evidence import BreakGlass, Checkpoint, Deleted, Hold, LedgerArchive, RouterSighting, Signature, StateCopy
+from core.receipts.evidence import (
+    AlertDrill,
+    BreakGlass,
+    Checkpoint,
+    Deleted,
+    Hold,
+    LedgerArchive,
+    RouterSighting,
+    Signature,
+    StateCopy,
+)
 from core.receipts.observation import Observation
 from core.receipts.state_content import StateChange
 
@@ -57,6 +67,8 @@ class Action(StrEnum):
     ADOPT = "adopt"
     """A backup that somebody else made was taken on."""
     DRILL = "drill"
+    ALERT_DRILL = "alertdrill"
+    """Whether an alert arrives at the webhook was tried out."""
     PRUNE = "prune"
     ARCHIVE = "archive"
     PREFLIGHT = "preflight"
@@ -94,6 +106,7 @@ class Statement(BaseModel):
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
         alert: the alert that this is about.
+        alert_drill: how far the alert of a drill came.
         settings_written: the router's settings that were written, by name; of a brake those that it saw to.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
@@ -131,6 +144,7 @@ class Statement(BaseModel):
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Any] | None = None
     alert: AlertFacts | None = None
+    alert_drill: AlertDrill | None = None
     approval_id: str | None = None
     approvals: tuple[Signature, ...] = ()
     break_glass: BreakGlass | None = None

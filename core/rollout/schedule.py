@@ -36,6 +36,10 @@ class Schedule(BaseModel):
         default=False,
         description="whether the safety nets are tried out once in each week, as `anr drill` does",
     )
+    drill_alerts: bool = Field(
+        default=False,
+        description="whether the alert path is tried out once in each week, as `anr drill alerts` does",
+    )
     promotion: PromotionMode = Field(
         PromotionMode.AUTO,
         description="what the daily run does with a GO: `auto` promotes, `approve` asks for an approval, `off` only reports",

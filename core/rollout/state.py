@@ -70,6 +70,20 @@ class BrokenGlass(BaseModel):
     since: Moment
 
 
+class AlertDrills(BaseModel):
+    """When an alert was last seen to arrive, and whether one did not since.
+
+    Attributes:
+        arrived: when the newest drill was held whose alert arrived; None if none ever did.
+        failed: when the newest drill was held, if its alert did not arrive.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    arrived: Moment | None = None
+    failed: Moment | None = None
+
+
 class RolloutState(BaseModel):
     """What the receipts add up to.
 
@@ -92,6 +106,7 @@ class RolloutState(BaseModel):
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
         unreviewed: the last break-glass, until somebody else has reviewed it.
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
+        alert_drills: what the drills of the alert path found.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -114,6 +129,7 @@ class RolloutState(BaseModel):
     epoch: int = 0
     unreviewed: BrokenGlass | None = None
     resolved: tuple[str, ...] = ()
+    alert_drills: AlertDrills = AlertDrills()
 
     @property
     def killed(self) -> bool:
@@ -223,6 +239,8 @@ def _noted(state: RolloutState, receipt: Receipt, news: News) -> dict[str, objec
             return {"unreviewed": None} if ours else {}
         case News.ALERT_STATUS:
             return {"resolved": _resolved(state, receipt)}
+        case News.ALERT_DRILLED:
+            return {"alert_drills": _alert_drills(state.alert_drills, receipt)}
         case never:
             assert_never(never)
 
@@ -279,6 +297,12 @@ def _kills(settings: Mapping[str, str] | None) -> bool:
 
 def _broken(receipt: Receipt) -> BrokenGlass:
     return BrokenGlass(seq=receipt.seq, operation=receipt.operation, actor=receipt.actor, since=receipt.ts)
+
+
+def _alert_drills(before: AlertDrills, receipt: Receipt) -> AlertDrills:
+    if receipt.result is Result.APPLIED:
+        return AlertDrills(arrived=receipt.ts)
+    return AlertDrills(arrived=before.arrived, failed=receipt.ts)
 
 
 def _resolved(state: RolloutState, receipt: Receipt) -> tuple[str, ...]:

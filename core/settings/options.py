@@ -35,6 +35,7 @@ _EXAMPLES = {
     "soak_hours": {"10": 48},
     "allowed_channels": ["C012ABCDEF"],
     "alertmanager_url": "http://127.0.0.1:9093",
+    "drill_alertmanager_url": "http://127.0.0.1:9093",
     "runbook_url": "https://wiki.example.org/anr",
     "router_account": "nova",
 }

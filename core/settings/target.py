@@ -163,6 +163,11 @@ class TargetSettings(BaseModel):
         pattern=r"^(https?://[^\s]*[^/\s])?$",
         description="base URL of the Alertmanager where this router's alerts can be silenced; without it there is no button",
     )
+    drill_alertmanager_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]*[^/\s])?$",
+        description="base URL of the Alertmanager to which `anr drill alerts` posts; `alertmanager_url` if left out",
+    )
     health_timeout_s: float = Field(
         3.0, gt=0, le=10, description="time limit for the health of slots, all in all, in seconds; an operation waits that long"
     )
@@ -273,6 +278,17 @@ class TargetSettings(BaseModel):
         if self.retention.ledger_days * 24 * 60 < self.window_minutes + 24 * 60:
             raise ValueError("retention.ledger_days must be longer by a day than window_minutes, which the gates look at")
         return self
+
+    @model_validator(mode="after")
+    def _drills_have_an_alertmanager(self) -> Self:
+        if self.schedule.drill_alerts and not self.drill_url:
+            raise ValueError("schedule.drill_alerts needs alertmanager_url, or drill_alertmanager_url")
+        return self
+
+    @property
+    def drill_url(self) -> str:
+        """Base URL of the Alertmanager to which a drill of the alert path posts; empty if none is set."""
+        return self.drill_alertmanager_url or self.alertmanager_url
 
     @property
     def soaks(self) -> Mapping[int, float]:

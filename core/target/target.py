@@ -13,9 +13,9 @@ from functools import cache
 from importlib.metadata import version
 
 from core.actors import AccessPolicy, Approvable
-from core.errors import AnrError, EndpointUnreadable, LedgerUnreadable, OperationTimedOut
+from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut
 from core.gates.evaluate import evaluate
-from core.gates.report import GateReport, Report
+from core.gates.report import AlertPath, GateReport, Report
 from core.journal.journal import Journal
 from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
@@ -247,8 +247,18 @@ class Target:
     def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
         """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
         target = self.target
-        path = alert_path(target.run_dir)
-        return evaluate(metrics, ask_slots(target), target.gates, alert_path=path, leaving_zero=leaving_zero)
+        return evaluate(metrics, ask_slots(target), target.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
+
+    def _alert_path(self) -> AlertPath:
+        """Return when the alert path last gave a sign of life; what its drills have proven only if the gates ask for it."""
+        path = alert_path(self.target.run_dir)
+        if self.target.gates.alert_path_proof_days is None:
+            return path
+        try:
+            drills = self.journal.state().alert_drills
+        except JournalError as error:
+            return path.model_copy(update={"proof_error": f"what drills of the alert path have proven cannot be read ({error})"})
+        return path.model_copy(update={"proven": drills.arrived, "drill_failed": drills.failed})
 
     def draft(self, statement: Statement, receipt_id: str = "") -> Draft:
         """Return a statement (core/receipts/drafts/ makes them) with what every receipt carries, and with an id of its own."""

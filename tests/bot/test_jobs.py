@@ -10,6 +10,7 @@ from bot.jobs import Jobs
 from core.operations import propose
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
+from core.settings.target import TargetSettings
 from core.target.target import Target
 from tests.support.rig import Rig, rig, slots  # noqa: F401 - fixtures of the other folder
 
@@ -169,3 +170,27 @@ def test_a_drill_is_held_once_a_week_where_the_settings_want_it(rig: Rig, *, wan
         rig.clock.pass_(days=1)
     causes = [one.receipt.cause for one in site.journal.receipts() if one.receipt.action is Action.DRILL]
     assert causes == (["drill:2025-W40", "drill:2025-W41", "drill:2025-W42"] if wanted else [])
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_drill_of_the_alert_path_is_held_once_a_week_where_the_settings_want_it(rig: Rig, *, wanted: bool) -> None:  # noqa: F811
+    """Off by default; on, once in each ISO week of local time, also where nothing answers as Alertmanager."""
+    assert Schedule().drill_alerts is False
+    schedule = Schedule(drill_alerts=wanted)
+    target = rig.target.model_copy(update={"schedule": schedule, "alertmanager_url": "http://127.0.0.1:9"})
+    site = Target.at(target, rig.site.access, rig.clock)
+    propose.init(site, rig.people["olivia"], "begin")
+    for _ in range(15):
+        Jobs(site, lambda: None, lambda _found: None)._drill_alerts()
+        rig.clock.pass_(days=1)
+    held = [one.receipt for one in site.journal.receipts() if one.receipt.action is Action.ALERT_DRILL]
+    weeks = ["drill-alerts:2025-W40", "drill-alerts:2025-W41", "drill-alerts:2025-W42"] if wanted else []
+    assert [receipt.cause for receipt in held] == weeks
+    assert all("Alertmanager cannot be reached" in receipt.note for receipt in held)
+
+
+def test_a_weekly_drill_of_the_alert_path_needs_an_alertmanager() -> None:
+    """A job that could never be done is no setting."""
+    with pytest.raises(ValueError, match=r"schedule\.drill_alerts needs alertmanager_url"):
+        TargetSettings(schedule=Schedule(drill_alerts=True))
+    assert TargetSettings(schedule=Schedule(drill_alerts=True), drill_alertmanager_url="http://127.0.0.1:9093").drill_url

@@ -16,10 +16,11 @@ import pytest
 
 from bot.playground.demo import CHANNEL
 from bot.playground.process import environment
+from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
-from core.settings.settings import Settings
+from core.settings.settings import Settings, operating_system_user
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
-from tests.support.alerting import alerted, is_safe, listening, site_of
+from tests.support.alerting import alerted, is_safe, listening, ready, site_of
 from tests.support.monitoring import alertmanager, post_alerts, prometheus, silences
 from tests.support.rig import decision
 from tests.support.workspace import cards, said, scenery, whispers
@@ -151,3 +152,49 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
                 }
                 assert (silence["status"]["state"], silence["comment"]) == ("active", "we look into it")
                 assert len(site_of(settings).journal.state().holds) == 2
+
+
+async def test_a_drill_goes_through_the_real_alertmanager_and_freezes_nothing(
+    tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """Posted by Slack's word, heard at the webhook, recorded with its legs; what it leaves is one message and no hold."""
+    async with scenery(tmp_path) as (playground, begun):
+        ours = alerted(begun, rules=(AlertRule(match='component="anr"', then="freeze", mode="act"),))
+        async with alertmanager(tmp_path, ours.http.port) as url:
+            settings = with_target(ours, alertmanager_url=url)
+            async with listening(settings, rules=ours.alerts.rules) as (bot, _):
+                await ready(bot)
+                await playground.slash("U0OLIVIA", CHANNEL, "/anr", "drill alerts")
+                await playground.wait_for(lambda: cards(playground, "Drill: the alert path is alive"), 60)
+                assert whispers(playground, "U0OLIVIA", "→ recorded")
+                (card,) = cards(playground, "Drill: the alert path is alive")
+                assert "posted → accepted by Alertmanager" in said(card)
+                assert not is_safe(settings)
+                await post_alerts(url, "AnrRsiLow")
+                await until(lambda: is_safe(settings))
+        journal = site_of(settings).journal
+        assert [hold.reason for hold in journal.state().holds] == ["AnrRsiLow: posted by a test"]
+        (drill,) = [one.receipt for one in journal.receipts() if one.receipt.action is Action.ALERT_DRILL]
+        assert drill.alert_drill is not None
+        assert drill.alert_drill.total_s is not None
+        figure(f"drill alert through the real Alertmanager: {drill.alert_drill}")
+
+
+async def test_a_drill_whose_route_is_missing_says_so(tmp_path: Path) -> None:
+    """Alertmanager takes the alert and has nowhere to send it: the command line names the route and fails."""
+    async with scenery(tmp_path) as (_, begun):
+        ours = alerted(begun)
+        async with alertmanager(tmp_path, ours.http.port, routed=False) as url:
+            settings = with_target(ours, alertmanager_url=url)
+            async with listening(settings):
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "bot", "drill", "alerts", "--wait", "3", "--json"),
+                    env=environment(settings, os.environ) | {"ANR_OPERATORS": json.dumps([f"os:{operating_system_user()}"])},
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                out, _ = await process.communicate()
+        facts = json.loads(out)
+        assert (process.returncode, facts["result"], facts["legs"]["heard_s"]) == (3, "failed", None)
+        assert facts["legs"]["accepted_s"] > 0
+        assert "Alertmanager took it, the webhook never heard of it within 3 s: look at the route" in facts["problem"]
+        assert not is_safe(settings)

@@ -10,6 +10,7 @@ import yaml
 
 from core.alerts.payload import MAX_ALERTS
 from core.alerts.rules import AlertPolicy
+from core.target.announced_drills import labels_of
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +26,7 @@ def run(*command: str) -> str:
 
 def known_metrics() -> set[str]:
     """Every name that the bot's code can expose, with the endings that prometheus-client adds."""
-    code = "".join((ROOT / "bot" / name).read_text(encoding="utf-8") for name in ("metrics.py", "measuring.py"))
+    code = "".join((ROOT / "bot" / "http" / name).read_text(encoding="utf-8") for name in ("metrics.py", "samples.py"))
     names = set(re.findall(r'"(anr_[a-z0-9_]+)"', code))
     return names | {name + end for name in names for end in ("_total", "_bucket", "_sum", "_count", "_info")}
 
@@ -78,6 +79,9 @@ def test_no_rule_has_a_bound_of_a_gate_of_its_own() -> None:
         pytest.param(("alertname=AnrRsiLow", "component=anr", "severity=page"), "anr-bot", id="a-page"),
         pytest.param(("alertname=AnrDrift", "component=anr", "severity=warning"), "anr-bot", id="a-warning"),
         pytest.param(("alertname=Watchdog", "component=anr", "severity=none"), "anr-bot", id="the-watchdog"),
+        pytest.param(
+            tuple(f"{name}={value}" for name, value in labels_of("0" * 32, "production").items()), "anr-bot", id="a-drill"
+        ),
         pytest.param(("alertname=AnrBotDown", "component=anr", "severity=warning"), "anr-slack", id="the-bot-is-down"),
         pytest.param(("alertname=DiskFull", "component=db", "severity=page"), "on-call", id="another-component"),
     ],

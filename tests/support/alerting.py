@@ -16,6 +16,7 @@ from core.settings.settings import Settings
 from core.settings.surfaces import AlertSettings, HttpSettings
 from core.target.target import Target
 from tests.scenarios.conftest import free_port
+from tests.support.workspace import WAIT
 
 TOKEN = "playground-webhook-token"
 
@@ -69,6 +70,13 @@ async def listening(settings: Settings, **changed: Any) -> AsyncIterator[tuple[A
             serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
+
+
+async def ready(alertmanager: Alertmanager) -> None:
+    """Wait until the bot says that it can act, also for people in Slack."""
+    async with asyncio.timeout(WAIT):
+        while (await alertmanager.get("/readyz"))[0] != 200:
+            continue
 
 
 def site_of(settings: Settings) -> Target:

@@ -32,8 +32,8 @@ async def running(folder: Path, *command: str, port: int) -> AsyncIterator[None]
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, bot_port: int) -> AsyncIterator[str]:
-    """Yield the address of an Alertmanager that has our routes to a bot."""
+async def alertmanager(folder: Path, bot_port: int, *, routed: bool = True) -> AsyncIterator[str]:
+    """Yield the address of an Alertmanager that has our routes to a bot, or none of them."""
     token = folder / "webhook-token"
     token.write_text(TOKEN, encoding="utf-8")
     config = yaml.safe_load((OPS / "alertmanager.yml").read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ async def alertmanager(folder: Path, bot_port: int) -> AsyncIterator[str]:
     bot["url"] = f"http://127.0.0.1:{bot_port}/alertmanager/webhook"
     bot["http_config"]["authorization"]["credentials_file"] = str(token)
     ours = [route for route in config["routes"] if route["receiver"] == "anr-bot"]
-    routes = [{**route, "group_interval": "1s", "repeat_interval": "1s"} for route in ours]
+    routes = [{**route, "group_interval": "1s", "repeat_interval": "1s"} for route in ours if routed]
     receivers = [{"name": "elsewhere"}, *(one for one in config["receivers"] if one["name"] == "anr-bot")]
     merged = {"route": {"receiver": "elsewhere", "routes": routes}, "receivers": receivers}
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(merged), encoding="utf-8")

@@ -18,6 +18,7 @@ from core.receipts.receipt import Draft, Statement
 
 EMPTY: Mapping[str, Any] = {
     "alert": None,
+    "alert_drill": None,
     "approval_id": None,
     "approvals": [],
     "archived": [],

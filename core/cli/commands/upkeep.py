@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from core.brake.alert_drill import WAIT_SECONDS, drill_alerts
 from core.cli.context import AsJson, DryRun, Reason, operating
 from core.cli.output import out, print_json
 from core.cli.render import finish
@@ -21,6 +22,11 @@ _backups = typer.Typer(help="List the backups of the bandit's state, the newest 
 _state = typer.Typer(no_args_is_help=True, help="Reset the bandit's state, the last resort.")
 commands.add_typer(_backups, name="backups")
 commands.add_typer(_state, name="state")
+_DRILL_HELP = (
+    "Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live."
+)
+_drills = typer.Typer(help=_DRILL_HELP)
+commands.add_typer(_drills, name="drill")
 
 
 @commands.command()
@@ -86,11 +92,25 @@ def reset(*, reason: Reason = "", as_json: AsJson = False) -> None:
     finish(result, as_json=as_json)
 
 
-@commands.command()
-def drill(*, as_json: AsJson = False) -> None:
-    """Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live."""
+@_drills.callback(invoke_without_command=True, help=_DRILL_HELP)
+def drill(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Hold the drill of the safety nets, unless another is named."""
+    if context.invoked_subcommand is not None:
+        return
     with operating() as (settings, site):
         result = hold_drill(site, settings.terminal_actor())
+    finish(result, as_json=as_json)
+
+
+@_drills.command()
+def alerts(
+    *,
+    wait: Annotated[float, typer.Option("--wait", min=0, max=600, help="Seconds that the webhook is waited for.")] = WAIT_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Try the alert path out: post an alert to Alertmanager and wait for it at the bot's webhook. It freezes nothing."""
+    with operating() as (settings, site):
+        result = drill_alerts(site, settings.terminal_actor(), wait_s=wait)
     finish(result, as_json=as_json)
 
 

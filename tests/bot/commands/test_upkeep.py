@@ -15,6 +15,9 @@ from bot.commands.upkeep import Backup, Backups, Drill, ResetState, Restore
         pytest.param("backup now", Backup(), id="what-follows-means-nothing"),
         pytest.param("state reset it learned nonsense", ResetState("it learned nonsense"), id="reset"),
         pytest.param("drill", Drill(), id="drill"),
+        pytest.param("drill alerts", Drill(alerts=True), id="drill-of-the-alert-path"),
+        pytest.param("drill Alerts before the release", Drill(alerts=True), id="drill-with-more-words"),
+        pytest.param("drill because it is Monday", Drill(), id="drill-with-a-reason"),
         pytest.param(
             "restore a.json --other-routes back to five",
             Restore("a.json", "back to five", other_routes=True),

@@ -16,7 +16,7 @@ from core.actors import SCHEDULER, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
 from core.receipts.chain import GENESIS, Sealed, seal
-from core.receipts.evidence import Hold
+from core.receipts.evidence import AlertDrill, Hold
 from core.receipts.receipt import Action, Draft, Phase, Result
 from core.rollout.timeline import Stretch
 from core.text import clean_text
@@ -234,3 +234,20 @@ def test_the_newest_drill_has_its_line(result: Result, told: str) -> None:
     assert "2 d ago (#7)" in str(post.blocks)
     assert "newest valid backup: 1 d old" in str(post.blocks)
     assert "*Drill:*" not in str(report().blocks)
+
+
+@pytest.mark.parametrize(
+    ("legs", "told"),
+    [
+        pytest.param(AlertDrill(accepted_s=0.1, heard_s=4.0), "proven 3 d ago in 4.1 s (#7)", id="arrived"),
+        pytest.param(AlertDrill(accepted_s=0.1), "the drill alert of 3 d ago did not arrive (#7). look at the route", id="lost"),
+    ],
+)
+def test_the_newest_drill_of_the_alert_path_has_its_line(legs: AlertDrill, told: str) -> None:
+    """When an alert last arrived and how long it took, or that it did not; without a drill there is no line."""
+    result = Result.NOT_APPLIED if legs.total_s is None else Result.APPLIED
+    facts: dict[str, Any] = {"ts": NOW - timedelta(days=3), "result": result, "note": "look at the route", "alert_drill": legs}
+    post = report(alert_drill=sealed(Action.ALERT_DRILL, 7, **facts).receipt)
+    showable(post)
+    assert f"*Alert path:* {told}" in str(post.blocks).replace(":rotating_light: ", "")
+    assert "*Alert path:*" not in str(report().blocks)

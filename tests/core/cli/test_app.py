@@ -101,3 +101,17 @@ def test_a_drill_tells_its_nets_at_the_terminal(anr: Anr, rig: Rig) -> None:
     held = json.loads(anr("drill", "--json").stdout)
     assert (held["result"], held["exit_code"], held["problems"]) == ("held", 0, [])
     assert set(held["nets"]) == {"newest valid backup", "newest archive of the ledger", "last drill"}
+
+
+def test_the_two_drills_stand_beside_each_other(anr: Anr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`anr drill` is that of the safety nets; `anr drill alerts` says where the alert path ends, with its own exit code."""
+    anr("init")
+    assert anr("drill", "alerts").exit_code == REFUSED
+    monkeypatch.setenv("ANR_TARGET__ALERTMANAGER_URL", "http://127.0.0.1:9")
+    failed = anr("drill", "alerts", "--json")
+    facts = json.loads(failed.stdout)
+    assert (failed.exit_code, facts["result"], facts["legs"]["accepted_s"]) == (FAILED, "failed", None)
+    assert "Alertmanager cannot be reached" in facts["problem"]
+    assert "DID NOT ARRIVE" in anr("drill", "alerts").stdout
+    assert "nets" in json.loads(anr("drill", "--json").stdout)
+    assert anr("drill", "everything").exit_code == USAGE

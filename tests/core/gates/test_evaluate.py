@@ -517,6 +517,41 @@ def test_a_dead_alert_path_refuses_promotion_once_there_is_one(path: AlertPath, 
     assert GateName.ALERT_PATH not in {gate.name for gate in without.gates}
 
 
+PROVEN = GatePolicy(alert_path_proof_days=7)
+BOTH = GatePolicy(alert_path_minutes=5, alert_path_proof_days=7)
+AGO = {days: NOW - timedelta(days=days) for days in (3, 7, 8)}
+
+
+@pytest.mark.parametrize(
+    ("policy", "path", "verdict", "told"),
+    [
+        pytest.param(PROVEN, AlertPath(proven=AGO[3]), Verdict.PASS, "3.0 days ago", id="proven"),
+        pytest.param(PROVEN, AlertPath(proven=AGO[7]), Verdict.PASS, "at most 7", id="proven-at-the-bound"),
+        pytest.param(PROVEN, AlertPath(proven=AGO[8]), Verdict.FAIL, "proves it again", id="proven-too-long-ago"),
+        pytest.param(PROVEN, AlertPath(), Verdict.NO_DATA, "never proven", id="never-proven"),
+        pytest.param(PROVEN, AlertPath(heard=NOW), Verdict.NO_DATA, "never proven", id="the-watchdog-is-no-proof"),
+        pytest.param(PROVEN, AlertPath(drill_failed=NOW), Verdict.FAIL, "did not arrive", id="failed"),
+        pytest.param(PROVEN, AlertPath(proven=AGO[3], drill_failed=NOW), Verdict.FAIL, "did not arrive", id="failed-since"),
+        pytest.param(PROVEN, AlertPath(proven=NOW + timedelta(hours=1)), Verdict.NO_DATA, "clock", id="proven-in-the-future"),
+        pytest.param(PROVEN, AlertPath(proven=AGO[3], proof_error="unreadable"), Verdict.NO_DATA, "unreadable", id="unreadable"),
+        pytest.param(BOTH, AlertPath(heard=NOW, proven=AGO[3]), Verdict.PASS, "0.0 minutes ago; at most 5", id="both"),
+        pytest.param(BOTH, AlertPath(heard=NOW, proven=AGO[8]), Verdict.FAIL, "8.0 days ago", id="both-proof-too-old"),
+        pytest.param(BOTH, AlertPath(heard=AGO[3], proven=AGO[3]), Verdict.FAIL, "path is dead", id="both-watchdog-silent"),
+    ],
+)
+def test_a_proof_by_drill_is_asked_for_where_the_policy_wants_it(
+    policy: GatePolicy, path: AlertPath, verdict: Verdict, told: str
+) -> None:
+    """An old proof, none, or a drill that failed since is NO-GO; Watchdog and proof do not stand in for each other."""
+    day = Day()
+    report = evaluate(day.metrics(), day.health, policy, alert_path=path)
+    gate = report.gates[-1]
+    assert (gate.name, gate.verdict) == (GateName.ALERT_PATH, verdict)
+    assert told in gate.reason
+    assert report.go is (verdict is Verdict.PASS)
+    assert GateName.ALERT_PATH in report.demanded
+
+
 @given(verdicts_of_all, st.sampled_from(GateName), st.sampled_from(Verdict))
 def test_the_digest_changes_with_any_verdict(verdicts: dict[GateName, Verdict], name: GateName, other: Verdict) -> None:
     """Two reports have the same digest exactly if all their verdicts are the same."""

@@ -22,6 +22,7 @@ TEXTS = [
     pytest.param(cause.Backup(DAY), "backup:2025-10-01", id="backup"),
     pytest.param(cause.Prune(2025, 1), "prune:2025-W01", id="prune"),
     pytest.param(cause.Drill(2025, 40), "drill:2025-W40", id="drill"),
+    pytest.param(cause.DrillAlerts(2025, 40), "drill-alerts:2025-W40", id="drill-alerts"),
     pytest.param(cause.Archive(2025, 9), "archive:2025-09", id="archive"),
     pytest.param(cause.Guard("observe", MOMENT), "guard:observe:2025-10-01T09:05:00.000000Z", id="guard"),
     pytest.param(cause.Observed(41, 2), "observed:41:2", id="observed"),
@@ -63,7 +64,7 @@ INSTANCES = (
 WEEKS = {"year": st.integers(2000, 9999), "week": st.integers(1, 53)}
 KEYS: st.SearchStrategy[Cause] = st.one_of(
     *(st.builds(kind, st.dates()) for kind in (cause.Daily, cause.Preflight, cause.Skip, cause.Missed, cause.Backup)),
-    *(st.builds(kind, **WEEKS) for kind in (cause.Prune, cause.Drill)),
+    *(st.builds(kind, **WEEKS) for kind in (cause.Prune, cause.Drill, cause.DrillAlerts)),
     st.builds(cause.Archive, st.integers(1, 9999), st.integers(1, 12)),
     st.builds(cause.Guard, st.sampled_from(["observe", "act"]), MOMENTS),
     st.builds(cause.Observed, st.integers(0, 10**9), st.integers(0, 10**9)),

@@ -11,7 +11,7 @@ from core.receipts.chain import GENESIS
 from core.receipts.evidence import Hold, RouterSighting
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.rollout.ladder import soak_of
-from core.rollout.state import RolloutState, fold
+from core.rollout.state import AlertDrills, RolloutState, fold
 from core.settings.target import LADDER
 from tests.support.rig import NOW
 
@@ -455,3 +455,17 @@ def test_what_was_learned_under_kill_does_not_count() -> None:
     lifted = soak_of(fold([INIT, braked, accepted]), {0: 23})
     assert lifted is not None
     assert (lifted.begun, lifted.killed) == (NOW + 7 * MINUTE, False)
+
+
+def test_a_drill_of_the_alert_path_is_remembered_and_moves_nothing() -> None:
+    """The newest proof stays until a drill fails; one that arrives again makes up for it. No request becomes stale by it."""
+
+    def drill(seq: int, result: Result) -> Receipt:
+        return receipt(seq, Action.ALERT_DRILL, Phase.EVENT, f"d{seq}", result=result)
+
+    arrived, failed = drill(1, Result.APPLIED), drill(2, Result.NOT_APPLIED)
+    again = drill(3, Result.APPLIED)
+    assert fold([arrived]).alert_drills == AlertDrills(arrived=arrived.ts)
+    assert fold([arrived, failed]).alert_drills == AlertDrills(arrived=arrived.ts, failed=failed.ts)
+    after = fold([arrived, failed, again])
+    assert after == RolloutState(alert_drills=AlertDrills(arrived=again.ts))
