@@ -25,6 +25,7 @@ from core.brake import alert_drill
 from core.errors import AnrError
 from core.operations import daily, requests
 from core.operations.requests import Reexamined
+from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Preflight, Prune
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
@@ -107,7 +108,7 @@ class Jobs:
 
     def _daily(self) -> None:
         day = due(self._site.clock(), self._schedule)
-        if day is None or self._site.journal.find_cause(f"daily:{day.isoformat()}") is not None:
+        if day is None or self._site.journal.find_cause(Daily(day)) is not None:
             return
         daily.daily(self._site, day, self._schedule.promotion)
         self._on_change()
@@ -118,7 +119,7 @@ class Jobs:
 
     def _preflight(self) -> None:
         day = preflight_due(self._site.clock(), self._schedule)
-        if day is None or self._site.journal.find_cause(f"preflight:{day.isoformat()}") is not None:
+        if day is None or self._site.journal.find_cause(Preflight(day)) is not None:
             return
         daily.preflight(self._site, day, self._schedule.promotion)
         self._on_change()
@@ -151,19 +152,19 @@ class Jobs:
         """Once per local date, when the daily run is due."""
         day = due(self._site.clock(), self._schedule)
         if day is not None:
-            self._once(f"backup:{day.isoformat()}", lambda cause: backup.back_up(self._site, UPKEEP, cause=cause))
+            self._once(str(Backup(day)), lambda cause: backup.back_up(self._site, UPKEEP, cause=cause))
 
     def _prune(self) -> None:
         """Once per ISO week of local time."""
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
-        self._once(f"prune:{year}-W{week:02}", lambda cause: prune.prune(self._site, UPKEEP, cause=cause))
+        self._once(str(Prune(year, week)), lambda cause: prune.prune(self._site, UPKEEP, cause=cause))
 
     def _drill(self) -> None:
         """Once per ISO week of local time, where the settings want it."""
         if not self._schedule.drill:
             return
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
-        self._once(f"drill:{year}-W{week:02}", lambda cause: drill.drill(self._site, UPKEEP, cause=cause))
+        self._once(str(Drill(year, week)), lambda cause: drill.drill(self._site, UPKEEP, cause=cause))
 
     def _drill_alerts(self) -> None:
         """Once per ISO week of local time, where the settings want it."""
@@ -171,14 +172,14 @@ class Jobs:
             return
         year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
         self._once(
-            f"drill-alerts:{year}-W{week:02}",
+            str(DrillAlerts(year, week)),
             lambda cause: alert_drill.drill_alerts(self._site, UPKEEP, cause=cause, stopping=self._stopping),
         )
 
     def _archive(self) -> None:
         """Once per month of local time."""
-        month = f"{self._site.clock().astimezone(ZoneInfo(self._schedule.zone)):%Y-%m}"
-        self._once(f"archive:{month}", lambda cause: archive.archive(self._site, UPKEEP, cause=cause))
+        today = self._site.clock().astimezone(ZoneInfo(self._schedule.zone))
+        self._once(str(Archive(today.year, today.month)), lambda cause: archive.archive(self._site, UPKEEP, cause=cause))
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""

@@ -44,6 +44,19 @@ def test_only_the_app_constructs_the_bots_parts() -> None:
     assert found == {("bot/app.py", part) for part in CONSTRUCTED_BY_APP}
 
 
+def test_only_the_constructors_fill_in_a_receipt() -> None:
+    """What an action's receipt states is written in one place; one other adds what every receipt carries."""
+    found = {(name, made) for name, tree in modules() for made in called(tree) & {"Statement", "Draft", "Receipt"}}
+    assert {name for name, made in found if made == "Statement"} == {
+        f"core/receipts/drafts/{subject}.py"
+        for subject in ("alerts", "brakes", "moves", "requests", "schedule", "sightings", "upkeep")
+    }
+    assert {(name, made) for name, made in found if made != "Statement"} == {
+        ("core/target/target.py", "Draft"),
+        ("core/receipts/chain.py", "Receipt"),
+    }
+
+
 def test_listeners_ask_bolt_only_for_arguments_that_it_knows() -> None:
     """A misspelt argument would be None at three in the morning: Bolt only warns."""
     tree = next(tree for name, tree in modules() if name == "bot/surfaces/listeners.py")

@@ -14,6 +14,7 @@ from core.actors import Actor
 from core.operations import daily
 from core.operations.daily import Scheduled, Skipped
 from core.operations.results import Refused
+from core.receipts.cause import day_of
 from core.target.target import Target
 
 Change = Literal["pause", "resume"]
@@ -53,9 +54,7 @@ def skip(call: Call, command: Skip) -> Skipped | Refused:
 def _announced_day(site: Target, operation: str) -> date:
     """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
     announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
-    if announced:
-        return date.fromisoformat(announced.partition(":")[2])
-    return site.day_ahead()
+    return day_of(announced) or site.day_ahead()
 
 
 def parse_schedule(rest: str) -> Schedule | Misunderstood:

@@ -12,7 +12,9 @@ from bot.stories import card, notices
 from bot.stories.alerts import alert_story
 from bot.stories.daily import ReportedDay, daily_report
 from bot.stories.preflight import announced, skipped
+from core.errors import JournalCorrupt
 from core.operations.requests import Reexamined
+from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
 from core.receipts.chain import Sealed
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
@@ -58,7 +60,7 @@ class Telling:
                 return daily_report(self._day(sealed))
             case Action.PREFLIGHT:
                 day = _date_of(sealed[0].receipt)
-                run, veto, missed = (self._site.journal.by_cause(f"{what}:{day}") for what in ("daily", "skip", "missed"))
+                run, veto, missed = (self._site.journal.by_cause(key) for key in (Daily(day), Skip(day), Missed(day)))
                 return announced(sealed[0], begin_of(day, self._site.target.schedule), run, missed or veto)
             case Action.SKIP:
                 return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
@@ -86,7 +88,7 @@ class Telling:
             holds = self._site.journal.state().holds[-_HOLDS_FOLLOWED:]
             yield from filter(None, (self._site.journal.operation_of(hold.id) for hold in holds if not hold.keeps_stage))
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
-        if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
+        if scheduled and (announcement := self._site.journal.by_cause(Preflight(_date_of(receipt)))):
             yield announcement.receipt.operation
         if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
             yield before.operation
@@ -146,4 +148,7 @@ def _newest(history: Sequence[Receipt], action: Action, before: int) -> Receipt 
 
 def _date_of(receipt: Receipt) -> date:
     """The local date that the cause of a scheduled run, its pre-flight or its veto names."""
-    return date.fromisoformat((receipt.cause or "").partition(":")[2])
+    day = day_of(receipt.cause)
+    if day is None:
+        raise JournalCorrupt(f"Receipt #{receipt.seq} names no date, and its story is a date's. Run `anr verify`.")
+    return day

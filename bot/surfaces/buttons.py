@@ -12,6 +12,7 @@ from bot.commands.table import BUTTONS, row_of
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.surfaces import modals
+from core.receipts.cause import Click
 from core.text import clean_text
 
 COMMANDS = tuple(BUTTONS)
@@ -21,7 +22,7 @@ LINK = "runbook"
 ALERT_MESSAGE = "anr_alert"
 """Callback id of the buttons that Alertmanager's own Slack messages carry (ops/alertmanager.yml)."""
 _BRAKES = {"freeze": Freeze, "rollback": Rollback}
-_LONGEST_VALUE, _LONGEST_TITLE, _LONGEST_CAUSE = 40, 200, 200
+_LONGEST_VALUE, _LONGEST_TITLE = 40, 200
 
 
 async def pressed(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
@@ -42,6 +43,6 @@ async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond
         return
     attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
     said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), _LONGEST_TITLE)
-    cause = f"click:{body.get('message_ts', '')}:{body.get('action_ts', '')}"[:_LONGEST_CAUSE]
+    cause = str(Click.of(f"{body.get('message_ts', '')}:{body.get('action_ts', '')}"))
     command = kind(f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
     await dispatcher.carry_out(command, Request.of(body, cause), respond)

@@ -21,6 +21,7 @@ from bot.views import answers, modals
 from bot.views.modals import About, Form, View
 from core.actors import Actor
 from core.errors import AnrError
+from core.receipts.cause import Submission
 from core.rollout.refusals import not_allowed
 from core.system.logs import logger
 from core.target.target import Target
@@ -29,7 +30,7 @@ log = logger(__name__)
 
 OPENERS = tuple(f"ask_{name}" for name in MODALS)
 """Action ids of the buttons that open a modal."""
-_LONGEST_VALUE, _LONGEST_CAUSE = 40, 200
+_LONGEST_VALUE = 40
 
 
 async def clicked(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
@@ -107,7 +108,7 @@ async def submitted(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncW
     if isinstance(command, dict):
         return
     about, view_id = About.of(body["view"]), str(body["view"]["id"])
-    request = Request.of(body, f"view:{view_id}"[:_LONGEST_CAUSE])
+    request = Request.of(body, str(Submission.of(view_id)))
     where = _answer_at(client, about, request.user)
     if not about.response_url:
         _, modal = _modal(str(body["view"]["callback_id"]))

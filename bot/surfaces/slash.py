@@ -7,6 +7,7 @@ from bot.commands.parse import parse
 from bot.commands.table import explained
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
+from core.receipts.cause import Slash
 
 
 async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
@@ -16,5 +17,5 @@ async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -
         await dispatcher.tell(respond, explained(command))
         return
     trigger = str(body.get("trigger_id") or "")
-    cause = f"slash:{trigger}"[:200] if trigger else None
+    cause = str(Slash.of(trigger)) if trigger else None
     await dispatcher.carry_out(command, Request(body["user_id"], body.get("team_id"), body.get("channel_id"), cause), respond)

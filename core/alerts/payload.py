@@ -18,6 +18,7 @@ from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.alerts.cause import AlertInstance, StatusCause, Unread, Unseen, parse_instance
 from core.alerts.matchers import KnownLabels
 from core.alerts.rules import AlertPolicy, Effect
 from core.canonical import Moment, rfc3339
@@ -44,13 +45,13 @@ class Alert:
     """One alert of a payload, as far as it could be read.
 
     Attributes:
-        identity: tells this instance from any other: fingerprint and start.
+        instance: tells it from any other.
         starts: when it began; None if that cannot be read.
         ends: when it ended; None if it fires or that cannot be read.
         unread: what could not be read and may matter, each a sentence.
     """
 
-    identity: str
+    instance: AlertInstance
     status: AlertStatus
     labels: KnownLabels
     annotations: Mapping[str, str]
@@ -121,12 +122,12 @@ class AlertFacts(BaseModel):
     @property
     def is_unseen(self) -> bool:
         """Whether this stands for the alerts that Alertmanager cut off."""
-        return self.cause.startswith(_UNSEEN)
+        return isinstance(parse_instance(self.cause), Unseen)
 
     @property
     def fingerprint(self) -> str:
         """What all instances of this alert have in common; each has a start of its own."""
-        return self.cause.split(":")[1]
+        return parse_instance(self.cause).fingerprint
 
     def is_after(self, other: "AlertFacts") -> bool:
         """Whether this is a later instance of the same alert, so that the other one is over."""
@@ -138,10 +139,7 @@ class AlertFacts(BaseModel):
         Args:
             changes: how often the journal has noted another status of the instance before.
         """
-        return f"{self.status}:{self.cause}{f':{changes}' if changes else ''}"
-
-
-_UNSEEN, _UNREAD = "alert:unseen-", "alert:unread-"
+        return str(StatusCause(self.status, parse_instance(self.cause), changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ def judge(notification: Notification, policy: AlertPolicy) -> Judged:
     key = notification.group_key or json.dumps(dict(notification.group_labels), sort_keys=True)
     group = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_GROUP_DIGITS]
     unjudged = dict.fromkeys(notification.unread)
-    found: dict[str, _Asking] = {}
+    found: dict[AlertInstance, _Asking] = {}
     unmatched: dict[str, None] = {}
     for alert in notification.alerts:
         effect, certain = policy.judge(alert.labels)
@@ -178,9 +176,9 @@ def judge(notification: Notification, policy: AlertPolicy) -> Judged:
         fires = alert.status is AlertStatus.FIRING
         if effect is Effect.IGNORE and fires and _is_about_anr(alert.labels.values):
             unmatched[_name(alert.labels.values)] = None
-        one, before = _Asking(alert, effect), found.get(alert.identity)
+        one, before = _Asking(alert, effect), found.get(alert.instance)
         if before is None or one.urgency >= before.urgency:
-            found[alert.identity] = one  # what is the same instance twice fires if either does, and asks for the graver thing
+            found[alert.instance] = one  # what is the same instance twice fires if either does, and asks for the graver thing
     told, rest = _told_apart(tuple(found.values()))
     facts = [_facts(one.alert, notification, group, one.effect) for one in told]
     if notification.truncated != 0 or rest:
@@ -221,7 +219,7 @@ def unread(digest: str, why: str, policy: AlertPolicy) -> AlertFacts:
     """
     effect, _ = policy.judge(KnownLabels({}, whole=False))
     return AlertFacts(
-        cause=f"{_UNREAD}{digest}",
+        cause=str(Unread(digest)),
         group=digest[:_GROUP_DIGITS].ljust(_GROUP_DIGITS, "0"),
         effect=effect,
         status=AlertStatus.FIRING,
@@ -243,7 +241,7 @@ def _facts(alert: Alert, notification: Notification, group: str, effect: Effect)
     kept = {clean_text(name, _KEPT_CHARACTERS): clean_text(value, _KEPT_CHARACTERS) for name, value in _first(labels)}
     links = (annotations.get("runbook_url"), annotations.get("runbook"), labels.get("runbook_url"), labels.get("runbook"))
     return AlertFacts(
-        cause=f"alert:{alert.identity}",
+        cause=str(alert.instance),
         group=group,
         effect=effect,
         status=alert.status,
@@ -278,7 +276,7 @@ def _unseen(notification: Notification, group: str, policy: AlertPolicy, rest: t
         f"{len(rest):,} more alerts of this group are one hold together" if rest else "",
     )
     return AlertFacts(
-        cause=f"{_UNSEEN}{group}:{rfc3339(since)}",
+        cause=str(Unseen(group, rfc3339(since))),
         group=group,
         effect=effect,
         status=status,

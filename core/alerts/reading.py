@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from core.alerts.cause import AlertInstance
 from core.alerts.json_text import MAX_TEXT, JsonText, NoJsonFromHere
 from core.alerts.matchers import KnownLabels
 from core.alerts.payload import Alert, AlertStatus, Notification
@@ -158,7 +159,7 @@ def _alert(text: JsonText) -> Alert:
     if not _FINGERPRINT.fullmatch(fingerprint):
         fingerprint = f"no-{_short(json.dumps([sorted(labels.values.items()), sorted(labels.unread)]))}"
     return Alert(
-        identity=f"{fingerprint}:{start}",
+        instance=AlertInstance(fingerprint, start),
         status=status or AlertStatus.FIRING,
         labels=labels,
         annotations=annotations.values,

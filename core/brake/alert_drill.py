@@ -16,13 +16,13 @@ from datetime import datetime, timedelta
 from core.actors import Actor, Role
 from core.errors import AnrError, CauseAlreadyRecorded
 from core.receipts.chain import Sealed
+from core.receipts.drafts.alerts import alert_drill_held
+from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import AlertDrill
-from core.receipts.receipt import Action, Phase, Result
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.announced_drills import announce, labels_of, was_heard
 from core.target.refusals import RefusalsUnreadable, refusals
 from core.target.target import Target
-from core.text import clean_text
 
 WAIT_SECONDS = 60.0
 """How long an alert may take from Alertmanager to the webhook: above the 30 s that Alertmanager waits for company by default."""
@@ -89,17 +89,7 @@ def drill_alerts(
     drill = announce(site.target.run_dir, now)
     legs, problem = _travel(site, url, drill, now, wait_s, stopping or threading.Event())
     begun = time.monotonic()
-    draft = site.draft(
-        operation=uuid.uuid4().hex,
-        ts=now,
-        action=Action.ALERT_DRILL,
-        phase=Phase.EVENT,
-        actor=actor,
-        cause=cause,
-        note=clean_text(problem or f"{legs}."),
-        result=Result.NOT_APPLIED if problem else Result.APPLIED,
-        alert_drill=legs,
-    )
+    draft = site.draft(alert_drill_held(Origin(uuid.uuid4().hex, now, actor, cause=cause), legs, problem))
     try:
         sealed = site.journal.append(draft)
     except CauseAlreadyRecorded as error:

@@ -3,7 +3,7 @@
 Excluded: freezing (core/brake/respond.py) and lifting holds (core/operations/propose.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core.actors import Role
@@ -11,7 +11,8 @@ from core.alerts.payload import AlertFacts, AlertStatus
 from core.brake.alertmanager import ask_for_silence
 from core.errors import AnrError, CauseAlreadyRecorded
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.alerts import alerts_acknowledged, alerts_silenced
+from core.receipts.drafts.origin import Origin
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.order import Order
 from core.target.target import Target
@@ -50,14 +51,7 @@ def acknowledge(site: Target, order: Order, operation: str) -> Acknowledged | Re
         return not_allowed("acknowledge alerts", "operators")
     if not alerts_of(site, operation):
         return _no_such_story()
-    draft = site.draft(
-        operation=operation,
-        ts=site.clock(),
-        action=Action.ACKNOWLEDGE,
-        phase=Phase.EVENT,
-        actor=order.actor,
-        cause=f"acknowledge:{operation}",
-    )
+    draft = site.draft(alerts_acknowledged(Origin(operation, site.clock(), order.actor)))
     try:
         return Acknowledged(site.journal.append(draft))
     except CauseAlreadyRecorded as error:
@@ -101,14 +95,10 @@ def silence(site: Target, order: Order, operation: str, minutes: int) -> Silence
         return Refuse(Code.NOT_SILENCED, "Nothing was silenced.", tuple(left))
     names = ", ".join(dict.fromkeys(facts.name for facts in silenced))
     draft = site.draft(
-        operation=operation,
-        ts=now,
-        action=Action.SILENCE,
-        phase=Phase.EVENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        cause=order.cause,
-        note=clean_text(f"{names} silenced in Alertmanager for {minutes / 60:g} h ({len(silenced)} alerts)"),
+        alerts_silenced(
+            replace(order.origin(now), operation=operation),
+            f"{names} silenced in Alertmanager for {minutes / 60:g} h ({len(silenced)} alerts)",
+        ),
     )
     return Silenced(site.journal.append(draft), tuple(left))
 

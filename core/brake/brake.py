@@ -16,9 +16,11 @@ from datetime import datetime, timedelta
 from core.actors import Actor, Role
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
 from core.receipts.chain import Sealed
+from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
+from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import Hold
 from core.receipts.observation import Observation
-from core.receipts.receipt import Action, Draft, Phase, Result
+from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
@@ -238,28 +240,21 @@ def record(
     except JournalCorrupt:  # its last receipts may do all the same
         before = None
     hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
-    draft: Draft = site.draft(
-        id=note.id,
-        operation=note.operation or note.id,
-        ts=note.at,
-        action=note.action,
-        phase=Phase.OUTCOME,
-        actor=note.actor,
-        reason=note.reason,
-        cause=note.cause,
-        alert=note.alert,
-        result=Result.APPLIED if safe else Result.NOT_APPLIED,
-        stage_before=before,
-        # a promotion that is being put back may show for a moment: what was read back under the brake counts
-        stage_after=0 if safe else (settings.stage if settings else None),
-        pilot_before=note.pilot_before,
-        pilot_after=settings.pilot if settings else None,
-        holds_added=(hold,) if note.action is Action.FREEZE else (),
-        break_glass=note.break_glass,
-        settings_written=dict(SAFE_SETTINGS),
-        settings_observed=dict(settings.values) if settings else None,
-        observation=expected or site.written(0, safe=True),
-        late=late,
+    draft = site.draft(
+        brake_outcome(
+            Origin(note.operation or note.id, note.at, note.actor, note.reason, note.cause),
+            BrakeAsked(note.action, hold, note.alert, note.break_glass, note.pilot_before),
+            BrakeActed(
+                safe=safe,
+                stage_before=before,
+                written=SAFE_SETTINGS,
+                settings=settings.values if settings else None,
+                stage_shown=settings.stage if settings else None,
+                expected=expected or site.written(0, safe=True),
+                late=late,
+            ),
+        ),
+        note.id,
     )
     sealed: Sealed | None = None
     try:

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from core.actors import Role
 from core.receipts.chain import Sealed
+from core.receipts.drafts.brakes import hold_placed
+from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import Hold
-from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.order import Order
@@ -58,20 +59,6 @@ def hold_promotions(site: Target, order: Order, *, lasts: timedelta | None = Non
             expires_at=now + lasts if lasts else None,
             keeps_stage=True,
         )
-        draft = site.draft(
-            id=hold.id,
-            operation=hold.id,
-            ts=now,
-            action=Action.HOLD,
-            phase=Phase.EVENT,
-            actor=order.actor,
-            reason=hold.reason,
-            cause=order.cause,
-            stage_before=state.stage,
-            stage_after=state.stage,
-            pilot_before=settings.pilot if settings else None,
-            pilot_after=settings.pilot if settings else None,
-            holds_added=(hold,),
-            settings_observed=dict(settings.values) if settings else None,
-        )
+        origin = Origin(hold.id, now, order.actor, order.reason, order.cause)
+        draft = site.draft(hold_placed(origin, hold, state.stage, settings.values if settings else None), hold.id)
         return Held(site.journal.append(draft), hold, state.stage)

@@ -8,15 +8,14 @@ from datetime import datetime
 
 from core.actors import SCHEDULER
 from core.receipts.chain import Sealed
+from core.receipts.drafts.brakes import holds_lifted
 from core.receipts.evidence import Hold
-from core.receipts.receipt import Action, Phase
 from core.rollout.approvals import Approval
 from core.rollout.state import RolloutState
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target
-from core.text import clean_text
 
 log = logger(__name__)
 
@@ -59,19 +58,7 @@ def lift(
     """
     left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
     draft = site.draft(
-        operation=order.operation,
-        ts=now,
-        action=Action.UNFREEZE,
-        phase=Phase.EVENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        cause=order.cause,
-        stage_before=state.stage,
-        stage_after=state.stage,
-        holds_lifted=hold_ids,
-        holds_in_force=left,
-        approval_id=approval.id if approval else None,
-        approvals=approval.signatures if approval else (),
+        holds_lifted(order.origin(now), state.stage, hold_ids, left, approval.consent if approval else None),
     )
     sealed = site.journal.append(draft, approval)
     try:

@@ -19,13 +19,16 @@ from datetime import datetime
 from itertools import pairwise
 
 from core.actors import ALERTMANAGER
+from core.alerts.cause import StatusCause, parse_instance
 from core.alerts.payload import AlertFacts, AlertStatus, operation_of
 from core.alerts.steps import Handled, Step, next_step
 from core.brake import brake
 from core.brake.alert_memory import AlertMemory, Instance
 from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.alerts import alert_noted
+from core.receipts.drafts.origin import Origin
+from core.receipts.receipt import Action
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.target import Target, observed
@@ -166,10 +169,10 @@ class AlertResponder:
         unknown = {facts.cause: facts for facts in heard if self._memory.find(facts.cause) is None}
         if not unknown:
             return
-        keys = {key for cause in unknown for key in (cause, f"firing:{cause}", f"resolved:{cause}")}
+        statuses = {str(StatusCause(status, parse_instance(cause))) for cause in unknown for status in AlertStatus}
         remembered = self._memory.causes()
         try:
-            operations = set(self._glance.operations_of(keys).values())
+            operations = set(self._glance.operations_of(statuses | set(unknown)).values())
             strangers = {facts.group for facts in unknown.values()} - self._groups
             newest = (self._glance.newest_operation(group) for group in strangers)
             operations |= {operation for operation in newest if operation is not None}
@@ -289,15 +292,8 @@ class AlertResponder:
             JournalError: it is not.
         """
         instance = self._memory.find(facts.cause)
-        draft = self._site.draft(
-            operation=operation,
-            ts=now,
-            action=Action.ALERT,
-            phase=Phase.EVENT,
-            actor=ALERTMANAGER,
-            cause=facts.key_after(instance.changes_with(facts) if instance else 0),
-            alert=facts,
-        )
+        cause = facts.key_after(instance.changes_with(facts) if instance else 0)
+        draft = self._site.draft(alert_noted(Origin(operation, now, ALERTMANAGER, cause=cause), facts))
         try:
             return self._site.journal.append(draft)
         except CauseAlreadyRecorded:

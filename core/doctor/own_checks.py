@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from core.doctor import check, router_checks
 from core.doctor.check import Check, Examine, Health, examine
 from core.errors import SettingsFileError
 from core.gates.guard import GuardMode
+from core.receipts.cause import Daily
 from core.receipts.state_content import listed, problem_in, routes_in
 from core.rollout.blockers import codes
 from core.rollout.refusals import Code
@@ -280,7 +281,7 @@ def _schedule(site: Target, now: datetime) -> Iterator[Check]:
     if state.paused is not None:
         text = f"Paused by {state.paused.actor.id} for {spoken(now - state.paused.since)}. {told}, which only reports."
         yield Check(name, Health.WARN, text, "`schedule resume` lets it go on.")
-    elif (day := due(now, schedule)) is not None and state.since is not None and _is_missing(site, now, day.isoformat()):
+    elif (day := due(now, schedule)) is not None and state.since is not None and _is_missing(site, now, day):
         text = f"The run of {day} was due and was not made. {told}."
         yield Check(name, Health.FAIL, text, "See whether `anr bot` runs; it makes the run within the grace. Or run `anr daily`.")
     else:
@@ -288,13 +289,13 @@ def _schedule(site: Target, now: datetime) -> Iterator[Check]:
     yield _guard(site, now)
 
 
-def _is_missing(site: Target, now: datetime, day: str) -> bool:
+def _is_missing(site: Target, now: datetime, day: date) -> bool:
     """Whether the run of a date is late by more than the minutes that it may take to begin."""
-    if site.journal.find_cause(f"daily:{day}") is not None:
+    if site.journal.find_cause(Daily(day)) is not None:
         return False
     while_ago = now - timedelta(minutes=10)
     was_due, receipts = due(while_ago, site.target.schedule), site.journal.receipts()
-    return was_due is not None and was_due.isoformat() == day and bool(receipts) and receipts[0].receipt.ts < while_ago
+    return was_due == day and bool(receipts) and receipts[0].receipt.ts < while_ago
 
 
 _FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENGAGED, Code.NO_APPROVERS, Code.STAGE_UNKNOWN})

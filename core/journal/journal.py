@@ -19,9 +19,20 @@ from pydantic import ValidationError
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.journal.verified_chain import ChainBroken, VerifiedChain
-from core.receipts.chain import GENESIS, MAX_RECEIPT_BYTES, Flaw, Sealed, flaws_in_chain, newest_checkpoint, seal, unseal
+from core.receipts.cause import Cause
+from core.receipts.chain import (
+    GENESIS,
+    MAX_RECEIPT_BYTES,
+    Flaw,
+    Sealed,
+    flaws_in_chain,
+    newest_checkpoint,
+    number_in_name,
+    seal,
+    unseal,
+)
 from core.receipts.evidence import Checkpoint, Deleted
-from core.receipts.receipt import Draft, number_in_name
+from core.receipts.receipt import Draft
 from core.rollout.approvals import Approval, ApprovalStatus
 from core.rollout.state import RolloutState, fold
 from core.system.files import make_folder, read_bounded, sync_directory, write_durably
@@ -238,16 +249,16 @@ class Journal:
                 "Nothing was pruned; let the account that runs anr write there.",
             ) from error
 
-    def find_cause(self, cause: str) -> int | None:
+    def find_cause(self, cause: Cause | str) -> int | None:
         """Return the number of the receipt that recorded a cause, or None.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
         with self._rows() as rows:
-            return rows.number_of(cause=cause)
+            return rows.number_of(cause=str(cause))
 
-    def by_cause(self, cause: str) -> Sealed | None:
+    def by_cause(self, cause: Cause | str) -> Sealed | None:
         """Return the receipt that recorded a cause, or None.
 
         Raises:
@@ -255,7 +266,7 @@ class Journal:
             JournalCorrupt: the receipt cannot be understood.
         """
         with self._rows() as rows:
-            found = rows.receipts(cause=cause)
+            found = rows.receipts(cause=str(cause))
         return self._unsealed(*found[0]) if found else None
 
     def operations_of(self, causes: Collection[str]) -> dict[str, str]:

@@ -3,19 +3,18 @@
 Excluded: deciding (core/operations/propose.py) and settling what died in between (core/watch/recover.py).
 """
 
-import uuid
-
 from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.gates.report import Report
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Draft, Phase, Result
+from core.receipts.drafts.moves import lowering_intent, move_outcome, promotion_intent, reapply_intent, shadow_intent
+from core.receipts.drafts.origin import Ending, Step
+from core.receipts.evidence import StateBackup
+from core.receipts.receipt import Result, Statement
 from core.rollout.approvals import Approval
 from core.rollout.decisions import Lower, Raise
 from core.router.control import SAFE_SETTINGS, settings_for
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
-from core.text import clean_text
-from core.upkeep.backup import StateBackup
 
 
 def climb(
@@ -26,31 +25,10 @@ def climb(
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
-    intent = site.draft(
-        operation=order.operation,
-        ts=site.clock(),
-        action=Action.PROMOTE,
-        phase=Phase.INTENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        note=clean_text(kept.note),
-        cause=order.cause,
-        stage_before=move.from_stage,
-        stage_after=move.to_stage,
-        pilot_before=facts.settings.pilot,
-        pilot_after=wanted["NOVA_ANR_PILOT"],
-        backup=kept.copy,
-        deleted=kept.deleted,
-        go=report.gates.go,
-        gates=report.gates.gates,
-        metrics=report.metrics.summary(),
-        approval_id=approval.id if approval else None,
-        approvals=approval.signatures if approval else (),
-        break_glass=order.break_glass,
-        settings_written=wanted,
-    )
-    site.journal.append(intent, approval)
+    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, settings_for(move.to_stage, site.target.gates.fast_cap))
+    consent = approval.consent if approval else None
+    intent = promotion_intent(order.origin(site.clock()), step, report, kept, consent=consent, break_glass=order.break_glass)
+    site.journal.append(site.draft(intent), approval)
     return _carry_out(site, facts, intent)
 
 
@@ -60,22 +38,9 @@ def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
-    intent = site.draft(
-        operation=order.operation,
-        ts=site.clock(),
-        action=Action.LOWER,
-        phase=Phase.INTENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        cause=order.cause,
-        stage_before=move.from_stage,
-        stage_after=move.to_stage,
-        pilot_before=facts.settings.pilot,
-        pilot_after=wanted["NOVA_ANR_PILOT"],
-        settings_written=wanted,
-    )
-    site.journal.append(intent)
+    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, settings_for(move.to_stage, site.target.gates.fast_cap))
+    intent = lowering_intent(order.origin(site.clock()), step)
+    site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)
 
 
@@ -85,10 +50,9 @@ def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Re
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    intent = _again(site, facts, stage, order, settings_for(stage, site.target.gates.fast_cap))
-    if report is not None:
-        intent = intent.model_copy(update={"go": report.gates.go, "gates": report.gates.gates})
-    site.journal.append(intent)
+    step = Step(stage, stage, facts.settings.pilot, settings_for(stage, site.target.gates.fast_cap))
+    intent = reapply_intent(order.origin(site.clock()), step, report)
+    site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)
 
 
@@ -98,23 +62,18 @@ def make_safe_again(site: Target, facts: Facts, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    intent = _again(site, facts, 0, order, dict(SAFE_SETTINGS))
-    site.journal.append(intent)
+    intent = reapply_intent(order.origin(site.clock()), Step(0, 0, facts.settings.pilot, SAFE_SETTINGS))
+    site.journal.append(site.draft(intent))
     problems = site.router.make_safe()
     settings, unreadable = observed(site)
-    outcome = {
-        "id": uuid.uuid4().hex,
-        "ts": site.clock(),
-        "phase": Phase.OUTCOME,
-        "cause": None,
-        "note": clean_text(" ".join((*problems, unreadable or ""))),
-        "result": Result.NOT_APPLIED if problems else Result.APPLIED,
-        "stage_after": settings.stage if settings else None,
-        "pilot_after": settings.pilot if settings else None,
-        "settings_observed": dict(settings.values) if settings else None,
-        "observation": site.written(0, safe=True),
-    }
-    return site.journal.append(intent.model_copy(update=outcome))
+    ending = Ending(
+        Result.NOT_APPLIED if problems else Result.APPLIED,
+        settings.stage if settings else None,
+        " ".join((*problems, unreadable or "")),
+        settings.values if settings else None,
+        site.written(0, safe=True),
+    )
+    return site.journal.append(site.draft(move_outcome(intent, site.clock(), ending)))
 
 
 def observe_in_shadow(site: Target, facts: Facts, order: Order) -> Sealed:
@@ -123,30 +82,13 @@ def observe_in_shadow(site: Target, facts: Facts, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    intent = _again(site, facts, 0, order, settings_for(0, site.target.gates.fast_cap))
-    intent = intent.model_copy(update={"action": Action.SHADOW})
-    site.journal.append(intent)
+    step = Step(0, 0, facts.settings.pilot, settings_for(0, site.target.gates.fast_cap))
+    intent = shadow_intent(order.origin(site.clock()), step)
+    site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)
 
 
-def _again(site: Target, facts: Facts, stage: int, order: Order, wanted: dict[str, str]) -> Draft:
-    return site.draft(
-        operation=order.operation,
-        ts=site.clock(),
-        action=Action.REAPPLY,
-        phase=Phase.INTENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        cause=order.cause,
-        stage_before=stage,
-        stage_after=stage,
-        pilot_before=facts.settings.pilot,
-        pilot_after=wanted["NOVA_ANR_PILOT"],
-        settings_written=wanted,
-    )
-
-
-def _carry_out(site: Target, facts: Facts, intent: Draft) -> Sealed:
+def _carry_out(site: Target, facts: Facts, intent: Statement) -> Sealed:
     """Write the intended stage, read back what came of it, and record the outcome.
 
     Whatever goes wrong after a write takes the router down, never further up. The running router is not waited for: it is seen
@@ -170,25 +112,8 @@ def _carry_out(site: Target, facts: Facts, intent: Draft) -> Sealed:
         stage = settings.stage if settings else None
         result = result if settings else Result.UNKNOWN
         expected = site.written(0, safe=True) if settings and settings.carries(SAFE_SETTINGS) else None
-    outcome = intent.model_copy(
-        update={
-            "id": uuid.uuid4().hex,
-            "ts": site.clock(),
-            "phase": Phase.OUTCOME,
-            "cause": None,
-            "note": clean_text(f"{note} {unreadable or ''}"),
-            "result": result,
-            "stage_after": stage,
-            "pilot_after": settings.pilot if settings else None,
-            "settings_observed": dict(settings.values) if settings else None,
-            "observation": expected,
-            "backup": None,
-            "deleted": None,
-            "gates": (),
-            "metrics": None,
-        },
-    )
-    return site.journal.append(outcome)
+    ending = Ending(result, stage, f"{note} {unreadable or ''}", settings.values if settings else None, expected)
+    return site.journal.append(site.draft(move_outcome(intent, site.clock(), ending)))
 
 
 def _put_back(site: Target, facts: Facts, stage: int) -> str:

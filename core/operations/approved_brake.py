@@ -10,8 +10,9 @@ from datetime import timedelta
 from core.actors import Actor, Approvable, Role
 from core.brake.brake import LOOK_SECONDS, Braked, engage
 from core.errors import AnrError, JournalError
-from core.operations.requests import Proposal, ask, cause_of, settle_brake
+from core.operations.requests import Proposal, ask, settle_brake
 from core.operations.results import Asked, Refused
+from core.receipts.cause import Approved
 from core.receipts.receipt import Action
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.break_glass import passed_over
@@ -74,7 +75,7 @@ def brake_now(site: Target, action: Approvable, actor: Actor, approval_id: str) 
         return Refused(Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}."), approval=approval)
     reason = approval.reason if approval else ""
     lasts = parse_span(approval.subject[0]) if approval and approval.subject else None
-    order = Order(actor, reason, cause_of(approval_id), break_glass=passed_over(action, actor, site.access))
+    order = Order(actor, reason, str(Approved(approval_id)), break_glass=passed_over(action, actor, site.access))
     braked = engage(site, Action(action), order, lasts, operation=approval_id)
     if isinstance(braked, Refuse) or approval is None:
         return braked

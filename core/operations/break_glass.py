@@ -9,7 +9,8 @@ from core.actors import Actor, Approvable
 from core.operations.apply import climb
 from core.operations.results import Moved, Refused
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.requests import break_glass_reviewed
 from core.rollout.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
 from core.rollout.decisions import decide_step_up
 from core.rollout.refusals import Refuse
@@ -74,11 +75,6 @@ def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -
         if state.unreviewed is None:
             raise AssertionError("may_review refuses where there is nothing to review")
         draft = site.draft(
-            operation=state.unreviewed.operation,
-            ts=site.clock(),
-            action=Action.REVIEW,
-            phase=Phase.EVENT,
-            actor=actor,
-            reason=clean_text(finding),
+            break_glass_reviewed(Origin(state.unreviewed.operation, site.clock(), actor, finding)),
         )
         return Reviewed(site.journal.append(draft))

@@ -15,8 +15,12 @@ from core.operations.apply import climb
 from core.operations.propose import _standing
 from core.operations.requests import Proposal, ask
 from core.operations.results import Asked, Moved, Refused, WouldMove
+from core.receipts.cause import Daily, Missed
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.schedule import daily_run, run_announced, run_missed, run_skipped, schedule_paused, schedule_resumed
+from core.receipts.evidence import StateBackup
+from core.receipts.receipt import Action
 from core.rollout.decisions import (
     NeedsApproval,
     Proceed,
@@ -28,8 +32,7 @@ from core.rollout.schedule import PromotionMode, begin_of, last_missable
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Facts, Target
-from core.text import clean_text
-from core.upkeep.backup import StateBackup, keep_state
+from core.upkeep.backup import keep_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,7 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
         AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
     """
     now = site.clock()
-    cause = f"daily:{day.isoformat()}"
-    if (seq := site.journal.find_cause(cause)) is not None:
+    if (seq := site.journal.find_cause(Daily(day))) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
     with operation_lock(site.target.run_dir, "daily", now):
@@ -62,20 +64,15 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
             preparation = keep_state(site, now)
             plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
         draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.DAILY,
-            phase=Phase.EVENT,
-            actor=SCHEDULER,
-            cause=cause,
-            note=clean_text(" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else ""),
-            stage_before=facts.state.stage,
-            stage_after=facts.state.stage,
-            pilot_before=facts.settings.pilot,
-            holds_in_force=facts.state.holds,
-            go=report.gates.go,
-            gates=report.gates.gates,
-            metrics=report.metrics.as_json(),
+            daily_run(
+                Origin(uuid.uuid4().hex, now, SCHEDULER),
+                day,
+                report,
+                stage=facts.state.stage,
+                pilot=facts.settings.pilot,
+                holds=facts.state.holds,
+                note=" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else "",
+            ),
         )
         try:
             sealed = site.journal.append(draft)
@@ -145,15 +142,7 @@ def _record(site: Target, order: Order, action: Action) -> Scheduled | Refused:
             so = "paused" if state.paused else "not paused"
             return Refused(Refuse(Code.ALREADY_DONE, f"The schedule is {so} already. Nothing was changed."))
         draft = site.draft(
-            operation=order.operation,
-            ts=site.clock(),
-            action=action,
-            phase=Phase.EVENT,
-            actor=order.actor,
-            reason=clean_text(order.reason),
-            cause=order.cause,
-            stage_before=state.stage,
-            stage_after=state.stage,
+            (schedule_paused if action is Action.PAUSE else schedule_resumed)(order.origin(site.clock()), state.stage),
         )
         return Scheduled(site.journal.append(draft))
 
@@ -176,18 +165,10 @@ def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refuse
     if Role.OPERATE not in actor.roles:
         return Refused(not_allowed("skip the scheduled run", "operators"))
     with operation_lock(site.target.run_dir, "skip", now):
-        if (seq := site.journal.find_cause(f"daily:{day.isoformat()}")) is not None:
+        if (seq := site.journal.find_cause(Daily(day))) is not None:
             text = f"The run of {day} was already made: receipt #{seq}. Nothing was skipped; `rollback` undoes a promotion."
             return Refused(Refuse(Code.ALREADY_DONE, text))
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.SKIP,
-            phase=Phase.EVENT,
-            actor=actor,
-            reason=clean_text(reason),
-            cause=f"skip:{day.isoformat()}",
-        )
+        draft = site.draft(run_skipped(Origin(uuid.uuid4().hex, now, actor, reason), day))
         try:
             return Skipped(day, site.journal.append(draft))
         except CauseAlreadyRecorded as error:
@@ -204,22 +185,15 @@ def note_missed(site: Target) -> Skipped | None:
     """
     now, schedule = site.clock(), site.target.schedule
     day = last_missable(now, schedule)
-    if any(site.journal.find_cause(f"{what}:{day.isoformat()}") is not None for what in ("daily", "missed")):
+    if any(site.journal.find_cause(key) is not None for key in (Daily(day), Missed(day))):
         return None
     with operation_lock(site.target.run_dir, "note a missed run", now):
         receipts = site.journal.receipts()
-        made = site.journal.find_cause(f"daily:{day.isoformat()}") is not None
+        made = site.journal.find_cause(Daily(day)) is not None
         if made or not receipts or receipts[0].receipt.ts >= begin_of(day, schedule):
             return None
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.SKIP,
-            phase=Phase.EVENT,
-            actor=SCHEDULER,
-            reason=f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours.",
-            cause=f"missed:{day.isoformat()}",
-        )
+        why = f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours."
+        draft = site.draft(run_missed(Origin(uuid.uuid4().hex, now, SCHEDULER, why), day))
         try:
             return Skipped(day, site.journal.append(draft))
         except CauseAlreadyRecorded:
@@ -237,18 +211,13 @@ def preflight(site: Target, day: date, mode: PromotionMode) -> Sealed | None:
         return None
     stage = site.journal.state().stage
     draft = site.draft(
-        operation=uuid.uuid4().hex,
-        ts=site.clock(),
-        action=Action.PREFLIGHT,
-        phase=Phase.EVENT,
-        actor=SCHEDULER,
-        cause=f"preflight:{day.isoformat()}",
-        note=clean_text(_foreseen(found)),
-        stage_before=stage,
-        stage_after=found.decision.to_stage if isinstance(found, WouldMove) else stage,
-        go=found.report.gates.go,
-        gates=found.report.gates.gates,
-        metrics=found.report.metrics.summary(),
+        run_announced(
+            Origin(uuid.uuid4().hex, site.clock(), SCHEDULER),
+            day,
+            found.report,
+            stages=(stage, found.decision.to_stage if isinstance(found, WouldMove) else stage),
+            note=_foreseen(found),
+        ),
     )
     try:
         return site.journal.append(draft)

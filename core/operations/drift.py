@@ -4,11 +4,13 @@ Whichever of the two leaves more live traffic than the other needs passing gates
 needs none. Excluded: finding a drift (core/rollout/drift.py) and alarming it (core/watch/watch.py).
 """
 
+from dataclasses import replace
+
 from core.actors import Approvable
 from core.gates.report import Report
 from core.operations.apply import make_safe_again, serve_again
 from core.operations.results import Moved, Refused
-from core.receipts.receipt import Action, Phase, Result
+from core.receipts.drafts.moves import drift_accepted
 from core.rollout.decisions import brake_engaged
 from core.rollout.drift import Drift, DriftKind
 from core.rollout.ladder import next_stage
@@ -17,7 +19,6 @@ from core.router.control import SAFE_SETTINGS
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Facts, Target
-from core.text import clean_text
 
 
 def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
@@ -80,22 +81,14 @@ def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
             if refusal := _gates_refuse(report, shown):
                 return Refused(refusal, report)
         draft = site.draft(
-            operation=facts.state.drift.operation if facts.state.drift else order.operation,
-            ts=now,
-            action=Action.ACCEPT,
-            phase=Phase.EVENT,
-            actor=order.actor,
-            reason=clean_text(order.reason),
-            cause=order.cause,
-            note=clean_text(drift.text),
-            result=Result.APPLIED,
-            stage_before=before,
-            stage_after=shown,
-            pilot_after=facts.settings.pilot,
-            go=report.gates.go if report else None,
-            gates=report.gates.gates if report else (),
-            settings_observed=dict(facts.settings.values),
-            router_seen=facts.seen,
+            drift_accepted(
+                replace(order.origin(now), operation=facts.state.drift.operation if facts.state.drift else order.operation),
+                (before, shown),
+                drift.text,
+                facts.settings.values,
+                seen=facts.seen,
+                report=report,
+            ),
         )
         return Moved(site.journal.append(draft), report)
 

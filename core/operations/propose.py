@@ -13,7 +13,8 @@ from core.operations.apply import climb, step_down
 from core.operations.requests import Proposal, ask
 from core.operations.restore import chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Moved, Refused, WouldMove
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.moves import initialised
+from core.receipts.drafts.origin import Origin
 from core.rollout.approvals import Approval
 from core.rollout.decisions import (
     Lower,
@@ -50,16 +51,9 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
             text = "The pilot in the router's settings is not on the ladder. Nothing was recorded; set it to a stage first."
             return Refused(Refuse(Code.NOT_ON_LADDER, text))
         draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.INIT,
-            phase=Phase.EVENT,
-            actor=actor,
-            reason=clean_text(reason),
-            stage_after=stage,
-            pilot_after=facts.settings.pilot,
-            settings_observed=dict(facts.settings.values),
-            router_seen=site.served_since(stage, now),
+            initialised(
+                Origin(uuid.uuid4().hex, now, actor, reason), stage, facts.settings.values, site.served_since(stage, now)
+            ),
         )
         return Moved(site.journal.append(draft))
 

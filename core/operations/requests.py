@@ -16,9 +16,12 @@ from core.gates.report import Report
 from core.operations.apply import climb
 from core.operations.restore import Restored, carry_out, chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Ended, Moved, Refused, Signed
+from core.receipts.cause import Approved
 from core.receipts.chain import Sealed
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.requests import request_answered, request_asked
 from core.receipts.evidence import Signature
-from core.receipts.receipt import Action, Phase
+from core.receipts.receipt import Action
 from core.rollout.approvals import (
     BRAKES,
     Approval,
@@ -107,20 +110,12 @@ def ask(
         needed=rule.needed,
     )
     draft = site.draft(
-        operation=approval.id,
-        ts=now,
-        action=Action.REQUEST,
-        phase=Phase.EVENT,
-        actor=order.actor,
-        reason=approval.reason,
-        cause=order.cause,
-        stage_before=facts.state.stage,
-        stage_after=intent.to_stage,
-        pilot_before=facts.settings.pilot,
-        go=report.gates.go if report else None,
-        gates=report.gates.gates if report else (),
-        metrics=report.metrics.summary() if report else None,
-        approval_id=approval.id,
+        request_asked(
+            Origin(approval.id, now, order.actor, approval.reason, order.cause),
+            (facts.state.stage, intent.to_stage),
+            facts.settings.pilot,
+            report,
+        ),
     )
     return Asked(approval, report, site.journal.append(draft, approval))
 
@@ -180,7 +175,7 @@ def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | S
                 return _sign(site, again.signed(actor, now), now)
             approval = again
     requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
-    order = Order(requester, approval.reason, cause_of(approval.id))
+    order = Order(requester, approval.reason, str(Approved(approval.id)))
     lasts = parse_span(approval.subject[0]) if approval.subject else None
     braked = engage(site, Action(approval.action), order, lasts, operation=approval.id)
     if isinstance(braked, Refuse):
@@ -192,11 +187,6 @@ def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | S
         log.exception("the brake acted, but its request is still open; the next sweep ends it")
         return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
     return braked
-
-
-def cause_of(approval_id: str) -> str:
-    """Return the key by which an approved request has one effect."""
-    return f"approval:{approval_id}"
 
 
 def settle_brake(
@@ -284,7 +274,7 @@ def sweep(site: Target) -> tuple[Ended, ...]:
         now = site.clock()
         state = site.journal.state()
         for approval in site.journal.pending():
-            if approval.action in BRAKES and site.journal.find_cause(cause_of(approval.id)) is not None:
+            if approval.action in BRAKES and site.journal.find_cause(str(Approved(approval.id))) is not None:
                 # the process died between the brake and this
                 settled = settle_brake(site, approval, ApprovalStatus.APPROVED, now)
                 ended.extend([settled] if settled else [])
@@ -372,15 +362,6 @@ def _record(
     site: Target, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
 ) -> Sealed:
     draft = site.draft(
-        operation=approval.id,
-        ts=now,
-        action=action,
-        phase=Phase.EVENT,
-        actor=actor,
-        note=approval.note,
-        gates=report.gates.gates if report else (),
-        go=report.gates.go if report else None,
-        approval_id=approval.id,
-        approvals=approval.signatures,
+        request_answered(Origin(approval.id, now, actor), action, approval.signatures, approval.note, report),
     )
     return site.journal.append(draft, approval)

@@ -11,7 +11,6 @@ Excluded: asking for it and approving it (core/operations/propose.py, core/opera
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from core.actors import RECOVERY
 from core.errors import JournalError, ReloadFailed, StateFileError
 from core.receipts.chain import Sealed
+from core.receipts.drafts.origin import Ending, Step
+from core.receipts.drafts.upkeep import state_change_intent, state_change_outcome
 from core.receipts.evidence import Hold, StateCopy
-from core.receipts.receipt import Action, Phase, Result, StateChange
-from core.receipts.state_content import StateSeen, listed, seen_after
+from core.receipts.receipt import Action, Result
+from core.receipts.state_content import StateChange, StateSeen, listed, seen_after
 from core.rollout.approvals import Approval
 from core.rollout.refusals import Code, Refuse
 from core.rollout.state import UnsettledIntent
@@ -136,31 +137,18 @@ def carry_out(site: Target, facts: Facts, backup: Backup | None, order: Order, a
     what = "state reset" if backup is None else f"state restored from {backup.name}"
     reason = clean_text(f"{what}: {order.reason}".removesuffix(": "))
     hold = Hold(id=order.operation, actor=order.actor, reason=reason, since=now)
-    intent = site.draft(
-        operation=order.operation,
-        ts=now,
-        action=action,
-        phase=Phase.INTENT,
-        actor=order.actor,
-        reason=clean_text(order.reason),
-        cause=order.cause,
-        stage_before=facts.state.stage,
-        stage_after=0,
-        pilot_before=facts.settings.pilot,
-        holds_added=(hold,),
-        approval_id=approval.id if approval else None,
-        approvals=approval.signatures if approval else (),
-        settings_written=dict(SAFE_SETTINGS),
-        restored=copy_of(backup) if backup else None,
-    )
-    site.journal.append(intent, approval)
+    step = Step(facts.state.stage, 0, facts.settings.pilot, SAFE_SETTINGS)
+    restored = copy_of(backup) if backup else None
+    consent = approval.consent if approval else None
+    intent = state_change_intent(order.origin(now), action, step, hold, restored=restored, consent=consent)
+    site.journal.append(site.draft(intent), approval)
     note = BrakeNote(id=hold.id, action=Action.FREEZE, actor=hold.actor, reason=reason, cause=None, at=now, recorded=True)
     try:
         site.brake.engage(note)
     except OSError:
         log.exception("the mark of hold %s could not be written; recover tries again", hold.id)
     ending = _exchanged(site, backup)
-    outcome = _Outcome(action, order.operation, facts.state.stage, intent.restored)
+    outcome = _Outcome(action, order.operation, facts.state.stage, restored)
     return Restored(_record(site, outcome, order, ending))
 
 
@@ -390,21 +378,17 @@ def _record(site: Target, outcome: _Outcome, order: Order, ending: _Ending) -> S
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
     return site.journal.append(
         site.draft(
-            id=uuid.uuid4().hex,
-            operation=outcome.operation,
-            ts=site.clock(),
-            action=outcome.action,
-            phase=Phase.OUTCOME,
-            actor=order.actor,
-            reason=clean_text(order.reason),
-            note=clean_text(f"{ending.note} {unreadable or ''}"),
-            result=ending.result,
-            stage_before=outcome.stage_before,
-            stage_after=0 if safe else (settings.stage if settings else None),
-            pilot_after=settings.pilot if settings else None,
-            settings_observed=dict(settings.values) if settings else None,
-            backup=ending.kept,
-            restored=outcome.wanted,
-            state_change=ending.change,
+            state_change_outcome(
+                replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
+                (outcome.action, outcome.stage_before, outcome.wanted),
+                Ending(
+                    ending.result,
+                    0 if safe else (settings.stage if settings else None),
+                    f"{ending.note} {unreadable or ''}",
+                    settings.values if settings else None,
+                ),
+                kept=ending.kept,
+                change=ending.change,
+            ),
         ),
     )

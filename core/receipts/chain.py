@@ -3,6 +3,7 @@
 Pure. Excluded: what a receipt says (core/receipts/receipt.py), and keeping it (core/journal/journal.py).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from core.receipts.receipt import Draft, Receipt
 GENESIS = "0" * 64
 """The digest that the first receipt names as its predecessor."""
 MAX_RECEIPT_BYTES = 1 << 20
+_FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,15 @@ class Sealed:
         receipt = self.receipt
         stamp = rfc3339(receipt.ts)[:19].replace("-", "").replace(":", "")
         return f"anr_{stamp}Z_{receipt.seq:06d}_{receipt.action}.json"
+
+
+def number_in_name(file_name: str) -> int | None:
+    """Return the number of the receipt whose file has this name; None if no receipt of ours can have it.
+
+    Sites that ran the old scripts have `anr_YYYYMMDD_HHMMSS.json` in the same folder: those are not ours.
+    """
+    found = _FILE_NAME.fullmatch(file_name)
+    return None if found is None else int(found[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Pure. Excluded: the receipt itself (core/receipts/receipt.py).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -161,6 +162,21 @@ class Deleted(BaseModel):
             return None
         listed = "".join(f"{name}\n" for name in names).encode()
         return cls(count=len(names), names=tuple(names[:MAX_NAMES_LISTED]), digest=sha256(listed).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class StateBackup:
+    """What became of the bandit's state before something was done.
+
+    Attributes:
+        copy: the backup that was made; None if there is no state to back up.
+        deleted: the backups that were one too many.
+        note: what else is worth knowing, a sentence; empty if nothing is.
+    """
+
+    copy: StateCopy | None
+    deleted: Deleted | None = None
+    note: str = ""
 
 
 class Checkpoint(BaseModel):

@@ -4,7 +4,6 @@ Pure. Excluded: where receipts are kept (core/journal/journal.py). The chain is 
 digest of the entry before them: an altered, removed or swapped receipt no longer fits its neighbours.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
@@ -27,9 +26,7 @@ from core.receipts.evidence import (
     StateCopy,
 )
 from core.receipts.observation import Observation
-from core.receipts.state_content import StateSeen
-
-_FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
+from core.receipts.state_content import StateChange
 
 
 class Action(StrEnum):
@@ -82,15 +79,6 @@ class Action(StrEnum):
     SILENCE = "silence"
 
 
-def number_in_name(file_name: str) -> int | None:
-    """Return the number of the receipt whose file has this name; None if no receipt of ours can have it.
-
-    Sites that ran the old scripts have `anr_YYYYMMDD_HHMMSS.json` in the same folder: those are not ours.
-    """
-    found = _FILE_NAME.fullmatch(file_name)
-    return None if found is None else int(found[1])
-
-
 class Phase(StrEnum):
     """Where in its operation a receipt stands. An intent promises an outcome; an event stands alone."""
 
@@ -109,24 +97,8 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-class StateChange(BaseModel):
-    """What became of a state that was to be put in another's place, as three facts.
-
-    Attributes:
-        written: the state file was replaced or removed, and read back.
-        restarted: the router was stopped before it and started after it.
-        seen: what the state file showed after the start; None if nobody looked.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    written: bool = False
-    restarted: bool = False
-    seen: StateSeen | None = None
-
-
-class Draft(BaseModel):
-    """What an operation has to say; the journal adds number and predecessor when it is recorded.
+class Statement(BaseModel):
+    """What an operation has to say (core/receipts/drafts/ makes them).
 
     Attributes:
         operation: joins the receipts of one story.
@@ -152,7 +124,6 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
     operation: str
     ts: Moment
     action: Action
@@ -188,9 +159,6 @@ class Draft(BaseModel):
     archived: tuple[LedgerArchive, ...] = ()
     deleted: Deleted | None = None
     checkpoint: Checkpoint | None = None
-    build: str = ""
-    host: str = ""
-    runbook_url: str = ""
 
     @property
     def ended(self) -> str:
@@ -198,6 +166,15 @@ class Draft(BaseModel):
         if self.result is Result.APPLIED and self.observation is not None and not self.observation.sight.is_seen:
             return "written"
         return str(self.result).replace("_", " ") if self.result else ""
+
+
+class Draft(Statement):
+    """A statement with what every receipt carries; the journal adds number and predecessor when it is recorded."""
+
+    id: str
+    build: str = ""
+    host: str = ""
+    runbook_url: str = ""
 
 
 class Receipt(Draft):

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel, ConfigDict
 
 from core.text import clean_text
 
@@ -38,6 +39,22 @@ class StateSeen(StrEnum):
     """The router has written since, and does not: it kept the state from before, or began anew."""
     UNCLEAR = "unclear"
     """It was written since, and nobody can say from what, or it cannot be read."""
+
+
+class StateChange(BaseModel):
+    """What became of a state that was to be put in another's place, as three facts.
+
+    Attributes:
+        written: the state file was replaced or removed, and read back.
+        restarted: the router was stopped before it and started after it.
+        seen: what the state file showed after the start; None if nobody looked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    written: bool = False
+    restarted: bool = False
+    seen: StateSeen | None = None
 
 
 def problem_in(data: bytes) -> str | None:

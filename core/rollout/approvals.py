@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from core.actors import AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.canonical import MARK_DIGITS, Moment
 from core.gates.report import GateReport
+from core.receipts.drafts.origin import Consent
 from core.receipts.evidence import HOLD_DIGITS, Signature
 from core.rollout.decisions import may_restore
 from core.rollout.refusals import Code, Refuse
@@ -94,6 +95,11 @@ class Approval(BaseModel):
     def missing(self) -> int:
         """How many people still have to approve."""
         return max(0, self.needed - len(self.signatures))
+
+    @property
+    def consent(self) -> Consent:
+        """What receipts say of this request where it allowed something."""
+        return Consent(self.id, self.signatures)
 
     def signed(self, by: Actor, at: datetime) -> "Approval":
         """Return this request with one more approval."""

@@ -6,6 +6,7 @@ Pure. Excluded: where receipts are kept, and what the router really has (core/ro
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,7 @@ from core.actors import Actor
 from core.alerts.payload import AlertStatus
 from core.canonical import Moment
 from core.receipts.chain import newest_checkpoint
+from core.receipts.effect import EFFECT, Changes, News, Notes, Unrelated, replaces_state
 from core.receipts.evidence import Hold
 from core.receipts.observation import TOLERANCE, Observation
 from core.receipts.receipt import Action, Phase, Receipt, Result
@@ -165,63 +167,30 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
 
 
 _BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
-STATE_CHANGES = frozenset({Action.RESTORE, Action.RESET})
-"""What puts another state, or none, in the place of the bandit's."""
-_BRAKES = frozenset({Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.LOWER}) | STATE_CHANGES
-_AT_ONCE = frozenset({Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT})
-"""They say at which stage the router is without an intent before them, and end whatever intent is open: an outcome that
-comes after the brake no longer counts."""
-_WITHOUT_EFFECT = frozenset(
-    {
-        Action.REQUEST,
-        Action.APPROVE,
-        Action.DENY,
-        Action.EXPIRE,
-        Action.STALE,
-        Action.DAILY,
-        Action.GUARD,
-        Action.BACKUP,
-        Action.ADOPT,
-        Action.DRILL,
-        Action.PRUNE,
-        Action.ARCHIVE,
-        Action.PREFLIGHT,
-        Action.SKIP,
-        Action.ACKNOWLEDGE,
-        Action.SILENCE,
-    },
-)
-_BESIDE = frozenset(
-    {
-        Action.SEEN,
-        Action.OBSERVED,
-        Action.PAUSE,
-        Action.RESUME,
-        Action.DRIFT,
-        Action.AGREED,
-        Action.REVIEW,
-        Action.ALERT,
-        Action.ALERT_DRILL,
-    },
-)
-"""What they say does not touch an open request: the revision stays."""
 
 
 def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
-    if receipt.action in _WITHOUT_EFFECT:
-        return state
-    if receipt.action in _BESIDE:
-        return state.model_copy(update=_noted(state, receipt))
-    if receipt.phase is Phase.INTENT:
-        return state.model_copy(update=_begun(state, receipt))
+    match EFFECT[receipt.action]:
+        case Unrelated():
+            return state
+        case Notes(news=news):
+            return state.model_copy(update=_noted(state, receipt, news))
+        case Changes() as effect:
+            intent = receipt.phase is Phase.INTENT
+            return state.model_copy(update=_begun(state, receipt, effect) if intent else _changed(state, receipt, effect))
+        case never:
+            assert_never(never)
+
+
+def _changed(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str, object]:
     change: dict[str, object] = {"revision": receipt.seq}
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
-    restoring = state.unsettled is not None and state.unsettled.action in STATE_CHANGES
-    if own_intent or receipt.action in _AT_ONCE:
-        change |= _written(receipt, state)
+    restoring = state.unsettled is not None and replaces_state(state.unsettled.action)
+    if own_intent or effect.at_once:
+        change |= _written(receipt, state, effect)
         if own_intent or not restoring:  # a brake says nothing about the bandit's state
             change["unsettled"] = None
-        if receipt.stage_after != state.stage or receipt.action in _AT_ONCE | {Action.REAPPLY}:
+        if receipt.stage_after != state.stage or effect.begins_anew:
             observed = _observed_since(receipt, _earliest_sighting(receipt, state))
             change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
             change["observed_since"] = observed
@@ -230,20 +199,20 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     kept = (hold for hold in state.holds if hold.id not in lifted | added)
     change["holds"] = holds = (*kept, *receipt.holds_added)
     change["resolved"] = tuple(cause for cause in state.resolved if cause in {hold.cause for hold in holds})
-    if receipt.action in _BRAKES | {Action.ACCEPT}:
+    if effect.needs_person:
         change["person_required"] = True
     elif own_intent and receipt.action is Action.PROMOTE and receipt.result is Result.APPLIED and receipt.actor.is_person:
         # nobody approved a break-glass: the scheduler does not build on it
         change["person_required"] = receipt.break_glass is not None
-    if receipt.action in {Action.REAPPLY, Action.ACCEPT} and receipt.result is Result.APPLIED:
+    if effect.ends_drift and receipt.result is Result.APPLIED:
         # what the running router showed is over when it shows something else: settings that were written prove nothing
         change["drift"] = state.drift if state.drift is not None and state.drift.running else None
-    return state.model_copy(update=change)
+    return change
 
 
-def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
+def _begun(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str, object]:
     begun: dict[str, object] = {"revision": receipt.seq, "unsettled": _intent(receipt)}
-    if receipt.action in STATE_CHANGES:  # frozen, and in its new epoch, from its intent on: it may die at any moment
+    if effect.replaces_state:  # frozen, and in its new epoch, from its intent on: it may die at any moment
         added = {hold.id for hold in receipt.holds_added}
         kept = (hold for hold in state.holds if hold.id not in added)
         begun |= {"epoch": state.epoch + 1, "holds": (*kept, *receipt.holds_added), "person_required": True}
@@ -252,26 +221,28 @@ def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
     return begun
 
 
-def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
-    match receipt.action:
-        case Action.SEEN | Action.OBSERVED:
+def _noted(state: RolloutState, receipt: Receipt, news: News) -> dict[str, object]:
+    match news:
+        case News.SIGHTING:
             return _observed(state, receipt)
-        case Action.PAUSE:
+        case News.PAUSED:
             return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
-        case Action.ALERT:
-            return {"resolved": _resolved(state, receipt)}
-        case Action.ALERT_DRILL:
-            return {"alert_drills": _alert_drills(state.alert_drills, receipt)}
-        case Action.RESUME:
+        case News.RESUMED:
             return {"paused": None}
-        case Action.DRIFT:
+        case News.DRIFT_FOUND:
             running = receipt.observation is not None and receipt.observation.sight.contradicts
             return {"drift": OpenDrift(operation=receipt.operation, text=receipt.note, since=receipt.ts, running=running)}
-        case Action.REVIEW:
+        case News.DRIFT_OVER:
+            return {"drift": None}
+        case News.REVIEWED:
             ours = state.unreviewed is not None and state.unreviewed.operation == receipt.operation
             return {"unreviewed": None} if ours else {}
-        case _:
-            return {"drift": None}
+        case News.ALERT_STATUS:
+            return {"resolved": _resolved(state, receipt)}
+        case News.ALERT_DRILLED:
+            return {"alert_drills": _alert_drills(state.alert_drills, receipt)}
+        case never:
+            assert_never(never)
 
 
 def _earliest_sighting(receipt: Receipt, state: RolloutState) -> datetime:
@@ -281,9 +252,9 @@ def _earliest_sighting(receipt: Receipt, state: RolloutState) -> datetime:
     return state.unsettled.since if state.unsettled else receipt.ts
 
 
-def _written(receipt: Receipt, state: RolloutState) -> dict[str, object]:
+def _written(receipt: Receipt, state: RolloutState, effect: Changes) -> dict[str, object]:
     """Return what a receipt that says how the router's settings are changes: from here on it is observed anew."""
-    settings = _read_back(receipt, state.settings)
+    settings = _read_back(receipt, state.settings, brakes=effect.brakes)
     taken_back = _kills(state.settings) and not _kills(settings)
     return {
         "settings": settings,
@@ -312,11 +283,11 @@ def _observed_since(receipt: Receipt, begun: datetime) -> datetime | None:
     return seen.at if seen is not None and shows and seen.at >= begun else None
 
 
-def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[str, str] | None:
+def _read_back(receipt: Receipt, before: Mapping[str, str] | None, *, brakes: bool) -> Mapping[str, str] | None:
     """A promotion that is being put back may show for a moment under a brake: what the brake wrote counts."""
     if receipt.settings_observed is None:
         return before
-    braked = receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result is Result.APPLIED
+    braked = brakes and receipt.result is Result.APPLIED
     return {**receipt.settings_observed, **((receipt.settings_written or {}) if braked else {})}
 
 

@@ -5,8 +5,10 @@ Excluded: carrying it out (core/operations/apply.py).
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from core.actors import Actor
+from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import BreakGlass
 
 
@@ -25,3 +27,7 @@ class Order:
     cause: str | None = None
     operation: str = field(default_factory=lambda: uuid.uuid4().hex)
     break_glass: BreakGlass | None = None
+
+    def origin(self, at: datetime) -> Origin:
+        """Return where a receipt comes from that tells what was done for this order at a moment."""
+        return Origin(self.operation, at, self.actor, self.reason, self.cause)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 from core.actors import AccessPolicy, Approvable
 from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut
@@ -21,9 +20,10 @@ from core.journal.journal import Journal
 from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
+from core.receipts.cause import Daily, Skip
 from core.receipts.evidence import RouterSighting
 from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, judge
-from core.receipts.receipt import Draft
+from core.receipts.receipt import Draft, Statement
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, find_drift
 from core.rollout.refusals import Code, Refuse
@@ -181,7 +181,7 @@ class Target:
         """
         now, schedule = self.clock(), self.target.schedule
         day = due(now, schedule)
-        waits = day is not None and self.journal.find_cause(f"daily:{day.isoformat()}") is None
+        waits = day is not None and self.journal.find_cause(Daily(day)) is None
         return day if day is not None and waits else run_day(now, schedule)
 
     def veto(self, day: date) -> Veto | None:
@@ -190,7 +190,7 @@ class Target:
         Raises:
             JournalError: the journal cannot be read.
         """
-        sealed = self.journal.by_cause(f"skip:{day.isoformat()}")
+        sealed = self.journal.by_cause(Skip(day))
         return None if sealed is None else Veto(sealed.receipt.actor, sealed.receipt.reason, day)
 
     def standing(
@@ -296,10 +296,10 @@ class Target:
             return path.model_copy(update={"proof_error": f"what drills of the alert path have proven cannot be read ({error})"})
         return path.model_copy(update={"proven": drills.arrived, "drill_failed": drills.failed})
 
-    def draft(self, **facts: Any) -> Draft:
-        """Return a draft with what every receipt carries."""
-        standing = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
-        return Draft(**{"id": uuid.uuid4().hex, **standing, **facts})
+    def draft(self, statement: Statement, receipt_id: str = "") -> Draft:
+        """Return a statement (core/receipts/drafts/ makes them) with what every receipt carries, and with an id of its own."""
+        everywhere = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        return Draft(**{**dict(statement), **everywhere, "id": receipt_id or uuid.uuid4().hex})
 
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""

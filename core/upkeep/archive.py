@@ -12,18 +12,18 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from core.actors import Actor, Role
 from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.receipts.chain import Sealed
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.upkeep import archive_failed, ledger_archived
 from core.receipts.evidence import Deleted, LedgerArchive
-from core.receipts.receipt import Action, Phase, Result
+from core.receipts.receipt import Statement
 from core.rollout.refusals import Refuse, not_allowed
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.target import Target
-from core.text import clean_text
 from core.upkeep.archive_names import archives_to_delete, first_month_to_stay
 from core.upkeep.cut import DRAIN_SECONDS, Cut, LedgerCut
 from core.upkeep.months import Archives
@@ -71,10 +71,13 @@ class _Run:
     def until(self) -> datetime:
         return first_month_to_stay(self.now, self.site.target.retention.ledger_days).begins
 
-    def record(self, **facts: Any) -> Sealed:
-        standing = {"id": uuid.uuid4().hex, "operation": uuid.uuid4().hex, "result": Result.APPLIED, "ts": self.now}
-        who = {"action": Action.ARCHIVE, "phase": Phase.EVENT, "actor": self.actor, "cause": self.cause}
-        return self.site.journal.append(self.site.draft(**{**standing, **who, **facts}))
+    @property
+    def origin(self) -> Origin:
+        """Where its receipt comes from: a story of its own."""
+        return Origin(uuid.uuid4().hex, self.now, self.actor, cause=self.cause)
+
+    def record(self, statement: Statement) -> Sealed:
+        return self.site.journal.append(self.site.draft(statement))
 
 
 def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
@@ -103,13 +106,13 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
             finish_archive(site)
             if run.ledger.exists() and run.archives.begins_before(run.until):
                 return _cut(run, expired)
-            sealed = run.record(deleted=Deleted.of(expired)) if expired else None
+            sealed = run.record(ledger_archived(run.origin, (), Deleted.of(expired))) if expired else None
             run.archives.delete(expired)
             return Archived((), expired, sealed)
         except ArchiveError as error:
             if actor.is_person or dry_run:
                 raise
-            return Archived((), (), run.record(note=clean_text(str(error)), result=Result.NOT_APPLIED))
+            return Archived((), (), run.record(archive_failed(run.origin, str(error))))
 
 
 def _cut(run: _Run, expired: tuple[str, ...]) -> Archived:
@@ -204,9 +207,9 @@ def _seal(site: Target, cut: Cut) -> None:
     """Record a cut whose lines are all in place; once, however often it is finished."""
     _forget_index(site)
     if not site.journal.has(cut.receipt_id):
-        run = _Run(site, cut.actor, cut.cause, cut.at)
-        ids = {"id": cut.receipt_id, "operation": cut.operation}
-        run.record(**ids, archived=cut.archives, deleted=Deleted.of(cut.expired))
+        origin = Origin(cut.operation, cut.at, cut.actor, cause=cut.cause)
+        statement = ledger_archived(origin, cut.archives, Deleted.of(cut.expired))
+        site.journal.append(site.draft(statement, cut.receipt_id))
 
 
 def _forget_index(site: Target) -> None:

@@ -11,32 +11,17 @@ from datetime import datetime
 from core.actors import Actor, Role
 from core.errors import StateFileError, StateFileMissing
 from core.receipts.chain import Sealed
-from core.receipts.evidence import Deleted, StateCopy
-from core.receipts.receipt import Action, Phase, Result
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.upkeep import backup_adopted, backup_failed, backup_made
+from core.receipts.evidence import Deleted, StateBackup, StateCopy
 from core.receipts.state_content import listed
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.router.backups import Backup
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.target import Target
-from core.text import clean_text
 
 log = logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StateBackup:
-    """What became of the bandit's state before something was done.
-
-    Attributes:
-        copy: the backup that was made; None if there is no state to back up.
-        deleted: the backups that were one too many.
-        note: what else is worth knowing, a sentence; empty if nothing is.
-    """
-
-    copy: StateCopy | None
-    deleted: Deleted | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +88,16 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
         now = site.clock()
         if done := site.done_before(cause):
             return done
+        origin = Origin(uuid.uuid4().hex, now, actor, cause=cause)
         try:
-            kept, result = take_backup(site, now), Result.APPLIED
+            statement = backup_made(origin, take_backup(site, now))
         except StateFileError as error:
             if actor.is_person:
                 raise
             if isinstance(error, StateFileMissing) and not site.backups.found():
                 return Refuse(Code.NO_BACKUP, str(error))
-            kept, result = StateBackup(None, note=str(error)), Result.NOT_APPLIED
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.BACKUP,
-            phase=Phase.EVENT,
-            actor=actor,
-            cause=cause,
-            note=clean_text(kept.note),
-            result=result,
-            backup=kept.copy,
-            deleted=kept.deleted,
-        )
-        return BackedUp(site.journal.append(draft))
+            statement = backup_failed(origin, str(error))
+        return BackedUp(site.journal.append(site.draft(statement)))
 
 
 def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
@@ -148,14 +122,9 @@ def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
         routes = site.backups.routes_of(adopted)
         shown = "that cannot be told" if routes is None else listed(routes)
         draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=site.clock(),
-            action=Action.ADOPT,
-            phase=Phase.EVENT,
-            actor=actor,
-            note=clean_text(f"It is one JSON object with routes {shown}."),
-            result=Result.APPLIED,
-            backup=copy_of(adopted),
+            backup_adopted(
+                Origin(uuid.uuid4().hex, site.clock(), actor), copy_of(adopted), f"It is one JSON object with routes {shown}."
+            ),
         )
         return Adopted(copy_of(adopted), shown, site.journal.append(draft))
 

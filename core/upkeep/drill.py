@@ -21,15 +21,18 @@ from core.actors import Actor, Role
 from core.errors import AnrError, JournalError, StateFileError
 from core.journal.journal import Journal
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase, Result
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.upkeep import drill_held
+from core.receipts.evidence import StateBackup
+from core.receipts.receipt import Action
 from core.receipts.state_content import problem_in
 from core.rollout.refusals import Refuse, not_allowed
 from core.router.backups import Backup, Backups
 from core.target.lock import operation_lock
 from core.target.target import Target
-from core.text import clean_text, spoken
+from core.text import spoken
 from core.upkeep.archive_names import archived_month
-from core.upkeep.backup import StateBackup, copy_of, take_backup
+from core.upkeep.backup import copy_of, take_backup
 
 _BUSY_SECONDS = 5.0
 
@@ -84,17 +87,13 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
         stoppable = site.target.stop_command and site.target.start_command
         hint = "" if stoppable else "A restore is refused while the router runs: `stop_command` and `start_command` are not set."
         draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.DRILL,
-            phase=Phase.EVENT,
-            actor=actor,
-            cause=cause,
-            note=clean_text(" ".join(filter(None, (*problems, f"Before it: {ages}.", hint)))),
-            result=Result.NOT_APPLIED if problems else Result.APPLIED,
-            backup=kept.copy,
-            deleted=kept.deleted,
-            restored=copy_of(newest) if newest else None,
+            drill_held(
+                Origin(uuid.uuid4().hex, now, actor, cause=cause),
+                kept,
+                " ".join(filter(None, (*problems, f"Before it: {ages}.", hint))),
+                passed=not problems,
+                restored=copy_of(newest) if newest else None,
+            ),
         )
         return Drilled(site.journal.append(draft), nets, tuple(problems))
 

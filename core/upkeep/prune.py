@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from core.actors import Actor, Role
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.upkeep import receipts_pruned
 from core.rollout.pruning import prunable
 from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.target import Target
-from core.text import clean_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,5 @@ def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool
         count = sum(receipt.seq <= limit.through for receipt in receipts)
         if dry_run or not count:
             return Pruning(limit.through, count, limit.held_back_by)
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.PRUNE,
-            phase=Phase.EVENT,
-            actor=actor,
-            cause=cause,
-            note=clean_text(limit.held_back_by or ""),
-        )
+        draft = site.draft(receipts_pruned(Origin(uuid.uuid4().hex, now, actor, cause=cause), limit.held_back_by or ""))
         return Pruning(limit.through, count, limit.held_back_by, site.journal.prune(draft, limit.through))

@@ -11,20 +11,21 @@ from pydantic import ValidationError
 
 from core.actors import GUARD
 from core.brake.brake import Braked, freeze
-from core.canonical import canonical_bytes, rfc3339
+from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, LedgerUnreadable
 from core.gates import guard
 from core.gates.evaluate import evaluate
 from core.gates.report import Report, Verdict
+from core.receipts.cause import Guard
 from core.receipts.chain import Sealed
-from core.receipts.receipt import Action, Phase
+from core.receipts.drafts.brakes import guard_would_freeze
+from core.receipts.drafts.origin import Origin
 from core.rollout.refusals import Refuse
 from core.rollout.state import RolloutState
 from core.router.health import ask_slots
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
 from core.target.target import Target
-from core.text import clean_text
 
 log = logger(__name__)
 
@@ -73,23 +74,12 @@ def _short_report(site: Target, now: datetime, minutes: int) -> Report:
 
 def _tripped(site: Target, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
     mode = site.target.guard.mode
-    cause = f"guard:{mode}:{rfc3339(trip.looks[0].at)}"
+    cause = Guard(mode, trip.looks[0].at)
     if mode is guard.GuardMode.ACT:
-        done = freeze(site, GUARD, f"The guard froze: {trip.text}", cause)
+        done = freeze(site, GUARD, f"The guard froze: {trip.text}", str(cause))
         return None if isinstance(done, Refuse) else done
     draft = site.draft(
-        operation=uuid.uuid4().hex,
-        ts=site.clock(),
-        action=Action.GUARD,
-        phase=Phase.EVENT,
-        actor=GUARD,
-        cause=cause,
-        note=clean_text(trip.text),
-        stage_before=state.stage,
-        stage_after=state.stage,
-        go=report.gates.go,
-        gates=report.gates.gates,
-        metrics=report.metrics.summary(),
+        guard_would_freeze(Origin(uuid.uuid4().hex, site.clock(), GUARD, cause=cause), state.stage, trip.text, report),
     )
     try:
         return site.journal.append(draft)

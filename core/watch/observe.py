@@ -7,7 +7,6 @@ Excluded: what a sight means (core/receipts/observation.py), and the bot's loop 
 """
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -17,14 +16,15 @@ from core.brake.brake import Braked
 from core.errors import AnrError, CauseAlreadyRecorded, JournalError
 from core.operations.results import Moved
 from core.operations.shadow import UnfrozenInShadow
+from core.receipts.cause import Observed
 from core.receipts.chain import Sealed
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.sightings import router_observed, stage_seen
 from core.receipts.evidence import RouterSighting
 from core.receipts.observation import TOLERANCE, Evidence, Observation, Sight, is_turn, judge, told
-from core.receipts.receipt import Action, Phase
 from core.rollout.state import RolloutState, expected_of
 from core.system.logs import logger
 from core.target.target import Target, sighting_in
-from core.text import clean_text
 
 log = logger(__name__)
 Result = TypeVar("Result")
@@ -136,18 +136,13 @@ class Observer:
         seen = seen.model_copy(update={"turn": turn})
         first = seen.sight is Sight.SEEN_STAGE and state.observed_since is None
         draft = self._site.draft(
-            id=uuid.uuid4().hex,
-            operation=state.began if first else state.acted_in or state.began,
-            ts=evidence.now,
-            action=Action.SEEN if first else Action.OBSERVED,
-            phase=Phase.EVENT,
-            actor=SCHEDULER,
-            cause=f"observed:{state.acted}:{turn}",
-            note=clean_text(told(seen)),
-            stage_before=state.stage,
-            stage_after=state.stage,
-            router_seen=_sighting(seen, evidence),
-            observation=seen,
+            (stage_seen if first else router_observed)(
+                Origin(state.began if first else state.acted_in or state.began, evidence.now, SCHEDULER),
+                state.stage,
+                Observed(state.acted, turn),
+                _sighting(seen, evidence),
+                seen,
+            ),
         )
         try:
             sealed = self._site.journal.append(draft)

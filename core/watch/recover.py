@@ -4,7 +4,6 @@ An intent without an outcome is settled by what is observed (rule 4); a brake th
 marks and files are brought in line with the journal. Nothing here ever raises the share of live traffic.
 """
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,16 +13,17 @@ from core.brake.brake import record
 from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.operations.restore import settle_restore
 from core.receipts.chain import Sealed
+from core.receipts.drafts.moves import settled_outcome
+from core.receipts.drafts.origin import Ending, Origin
+from core.receipts.effect import replaces_state
 from core.receipts.evidence import RouterSighting
-from core.receipts.receipt import Action, Phase, Result
-from core.rollout.state import STATE_CHANGES, UnsettledIntent
+from core.receipts.receipt import Action, Result
+from core.rollout.state import UnsettledIntent
 from core.router.control import RouterSettings
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
-from core.target.order import Order
 from core.target.target import Target
-from core.text import clean_text
 from core.upkeep.archive import finish_archive
 
 log = logger(__name__)
@@ -174,7 +174,7 @@ def _settle(site: Target) -> Sealed | None:
     intent = site.journal.state().unsettled
     if intent is None:
         return None
-    if intent.action in STATE_CHANGES:
+    if replaces_state(intent.action):
         return settle_restore(site, intent)
     settings = site.router.settings()
     decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
@@ -189,21 +189,14 @@ def _settle(site: Target) -> Sealed | None:
         except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
             result, stage, note = Result.UNKNOWN, None, f"{note} Putting them back failed: {error}"
     now_shown = site.router.settings()
-    order = Order(RECOVERY, operation=intent.operation)
     return site.journal.append(
         site.draft(
-            id=uuid.uuid4().hex,
-            operation=order.operation,
-            ts=site.clock(),
-            action=intent.action,
-            phase=Phase.OUTCOME,
-            actor=RECOVERY,
-            note=clean_text(note),
-            result=result,
-            stage_before=intent.from_stage,
-            stage_after=stage,
-            pilot_after=now_shown.pilot,
-            settings_observed=dict(now_shown.values),
+            settled_outcome(
+                Origin(intent.operation, site.clock(), RECOVERY),
+                intent.action,
+                intent.from_stage,
+                Ending(result, stage, note, now_shown.values),
+            ),
         ),
     )
 

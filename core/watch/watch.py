@@ -7,15 +7,17 @@ what drift and failing gates are (core/rollout/drift.py, core/gates/guard.py).
 import contextlib
 import uuid
 from contextlib import closing
-from typing import Any
 
 from core.actors import SCHEDULER
 from core.brake.brake import Braked
 from core.brake.lift import Unfrozen, lift_expired
 from core.errors import CauseAlreadyRecorded, OperationBusy
+from core.receipts.cause import Observed
 from core.receipts.chain import Sealed
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.sightings import drift_found, drift_over, stage_seen
 from core.receipts.observation import acted
-from core.receipts.receipt import Action, Draft, Phase
+from core.receipts.receipt import Action, Draft
 from core.rollout.drift import DriftKind
 from core.rollout.state import RolloutState
 from core.target.lock import operation_lock
@@ -55,27 +57,24 @@ def _drafts(site: Target, facts: Facts) -> list[Draft]:
     state, now = facts.state, site.clock()
     if state.stage is None or state.unsettled is not None:
         return []
-    drafts, found, alarmed = [], facts.difference, state.drift
+    statements, found, alarmed = [], facts.difference, state.drift
     if _is_first_sighting(facts, state):
-        seen = {"cause": f"observed:{state.acted}:1", "router_seen": facts.seen}
-        drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), **seen))
+        turn = Observed(state.acted, 1)
+        statements.append(stage_seen(Origin(state.began, now, SCHEDULER), state.stage, turn, facts.seen))
     if found is not None and (alarmed is None or alarmed.text != clean_text(found.text)):
-        operation = alarmed.operation if alarmed else uuid.uuid4().hex
-        drafts.append(
-            site.draft(
-                operation=operation,
-                ts=now,
-                action=Action.DRIFT,
-                note=clean_text(found.text),
-                settings_observed=dict(facts.settings.values),
-                router_seen=facts.seen,
+        statements.append(
+            drift_found(
+                Origin(alarmed.operation if alarmed else uuid.uuid4().hex, now, SCHEDULER),
+                state.stage,
+                found.text,
+                facts.settings.values,
+                seen=facts.seen,
                 observation=facts.observation if found.kind is DriftKind.RUNNING else None,
-                **_event(state),
-            )
+            ),
         )
     if found is None and alarmed is not None:
-        drafts.append(site.draft(operation=alarmed.operation, ts=now, action=Action.AGREED, **_event(state)))
-    return drafts
+        statements.append(drift_over(Origin(alarmed.operation, now, SCHEDULER), state.stage))
+    return [site.draft(statement) for statement in statements]
 
 
 def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:
@@ -84,10 +83,6 @@ def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:
     if state.observation is not None:
         return False  # the observer records it: it knows when the router was restarted
     return facts.seen.shows(state.stage) and facts.seen.at >= state.since and facts.settings.stage == state.stage
-
-
-def _event(state: RolloutState) -> dict[str, Any]:
-    return {"phase": Phase.EVENT, "actor": SCHEDULER, "stage_before": state.stage, "stage_after": state.stage}
 
 
 def told(news: Sealed | Unfrozen | Braked) -> str:

@@ -18,8 +18,8 @@ from core.actors import RECOVERY, AccessPolicy, Actor, ActorKind, Approvable
 from core.brake import brake
 from core.errors import AnrError
 from core.operations import propose, requests, results
+from core.receipts.effect import replaces_state
 from core.receipts.receipt import Action, Phase, Result
-from core.rollout.state import STATE_CHANGES
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
 from core.target.order import Order
@@ -154,7 +154,7 @@ def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], whe
     calls = target.journal.parent / CALLS
     called = calls.read_text(encoding="utf-8").split() if calls.exists() else []
     assert called[-1:] in ([], ["start"]), where
-    begun = [action for action in STATE_CHANGES if count[action, Phase.INTENT]]
+    begun = [action for action in Action if replaces_state(action) and count[action, Phase.INTENT]]
     assert site.journal.state().epoch == len(begun), where
     assert site.journal.state().frozen == bool(begun), where
     if not begun:

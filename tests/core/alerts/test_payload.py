@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.alerts.cause import AlertInstance
 from core.alerts.payload import MAX_ALERTS, AlertStatus, operation_of
 from core.alerts.rules import Effect
 from tests.support.alert_payloads import alert, heard, judged, parsed, payload
@@ -96,7 +97,7 @@ def test_an_alert_about_anr_that_no_rule_matches_is_named(labels: dict[str, str]
 def test_unknown_fields_are_allowed() -> None:
     """A newer Alertmanager may say more."""
     notification = parsed(payload({**alert(), "new": [1]}, notification_reason="x", routeLabels={}))
-    assert notification.alerts[0].identity == "0123456789abcdef:2026-11-24T08:00:00.123456Z"
+    assert notification.alerts[0].instance == AlertInstance("0123456789abcdef", "2026-11-24T08:00:00.123456Z")
     assert judged(payload({**alert(), "new": [1]}, notification_reason="x")).unjudged == ()
 
 
