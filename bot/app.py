@@ -27,7 +27,7 @@ from bot.http.webhook import AlertWebhook
 from bot.jobs import Jobs
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
-from bot.slack.checks import examine_slack
+from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.outbox import Outbox
@@ -173,13 +173,13 @@ async def _target_channel(
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
-    deliveries = Deliveries(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+    deliveries = Deliveries.at(target)
     stories = Stories(site, Telling(site), Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake, stories.looked)
 
     def examine() -> tuple[Check, ...]:
         own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-        return (*own, *examine_slack(settings.slack, (channel,)))
+        return (*own, *examine_slack(settings.slack, (channel,)), *examine_deliveries(deliveries))
 
     with closing(site.journal), closing(observer), closing(deliveries):
         async with _following(stories.run()):

@@ -1,19 +1,23 @@
-"""Slack's part of `doctor`: the token, its scopes against the manifest, and whether the bot is in its channel.
+"""Slack's part of `doctor`: the token, its scopes against the manifest, the channels, and what could not be delivered.
 
 Excluded: everything that is not Slack's (core/doctor/check.py, core/doctor/own_checks.py).
 """
 
+import sqlite3
 from collections.abc import Iterator
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.manifest import BOT_SCOPES
 from core.doctor.check import Check, Health
 from core.settings.surfaces import SlackSettings
 
 _PATIENCE_SECONDS = 5
+_MOST_NAMED = 5
+"""Messages that are named one by one."""
 _REINSTALL = "Install the app once more from `manifest.yml`, and put the new bot token into the settings."
 
 
@@ -23,6 +27,38 @@ def examine_slack(slack: SlackSettings, channels: tuple[str, ...]) -> tuple[Chec
         return (Check("slack token", Health.WARN, "No bot token is set: only the command line works.", "Set slack.bot_token."),)
     client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
     return tuple(_examined(client, slack, channels))
+
+
+def examine_deliveries(deliveries: Deliveries) -> tuple[Check, ...]:
+    """Say which messages the channel lacks: those that Slack refuses for good, and those that wait."""
+    name = "slack messages"
+    try:
+        parked, waiting = deliveries.parked(), deliveries.waiting()
+    except sqlite3.Error as error:
+        text = f"What could not be delivered cannot be read ({error})."
+        return (Check(name, Health.WARN, text, "Losing that file loses no message; see whether it is readable."),)
+    if not parked and not waiting:
+        return (Check(name, Health.OK, "The channel shows every story."),)
+    return (
+        *(
+            Check(
+                name,
+                Health.WARN,
+                f"Slack refuses a message of story {one.operation}{f', its reply {one.part}' if one.part else ''} ({one.error}).",
+                "Correct what Slack's word says, and press “Try again” on the app's home; `anr receipts` has what it tells.",
+            )
+            for one in parked[:_MOST_NAMED]
+        ),
+        *(
+            Check(
+                name,
+                Health.WARN,
+                f"Story {one.operation} is not shown as it stands ({one.error}).",
+                "It is tried again by itself, and at once with “Try again” on the app's home; `anr receipts` has what it tells.",
+            )
+            for one in waiting[:_MOST_NAMED]
+        ),
+    )
 
 
 def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]) -> Iterator[Check]:

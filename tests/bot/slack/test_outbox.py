@@ -189,7 +189,8 @@ async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(
     picture = Attachment("rsi.png", "RSI by hour", lambda: PNG)
     await outbox.show("a", Post("report", (block("report"), picture_block("RSI")), picture=picture))
     (message,) = playground.messages(OPS)
-    assert [one["type"] for one in message["blocks"]] == ["section"]
+    assert [one["type"] for one in message["blocks"]] == ["section", "context"]
+    assert "could not be uploaded (missing_scope)" in str(message["blocks"])
 
 
 async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Outbox, playground: Playground) -> None:
