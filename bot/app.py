@@ -30,6 +30,7 @@ from bot.slack.calls import SlackCalls
 from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
+from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
 from bot.stories.compose import Telling
 from bot.stories.follow import Stories
@@ -121,7 +122,9 @@ async def _people(
         # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
         return known
 
-    dispatcher = Dispatcher(target_channels, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
+    dispatcher = Dispatcher(
+        target_channels, Access(client, settings.access, Installation.of(identity), calls), slack.allowed_channels
+    )
     secret = slack.signing_secret.get_secret_value()
     bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
     home = Home(dispatcher, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
@@ -179,7 +182,11 @@ async def _target_channel(
 
     def examine() -> tuple[Check, ...]:
         own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-        return (*own, *examine_slack(settings.slack, (channel,)), *examine_deliveries(deliveries))
+        return (
+            *own,
+            *examine_slack(settings.slack, (channel,), settings.access, settings.people),
+            *examine_deliveries(deliveries),
+        )
 
     with closing(site.journal), closing(observer), closing(deliveries):
         async with _following(stories.run()):

@@ -25,7 +25,8 @@ def doctor(*, as_json: AsJson = False) -> None:
     try:
         with operating() as (settings, site):
             checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-            checks = (*checks, *examine_slack(settings.slack, (site.target.channel or settings.slack.channel,)))
+            channel = site.target.channel or settings.slack.channel
+            checks = (*checks, *examine_slack(settings.slack, (channel,), settings.access, settings.people))
             if settings.slack.bot_token.get_secret_value():
                 with closing(Deliveries.at(site.target)) as deliveries:
                     checks = (*checks, *examine_deliveries(deliveries))

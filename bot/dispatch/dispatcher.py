@@ -153,7 +153,9 @@ class Dispatcher:
             raise NotOperatedHere(
                 "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
             )
-        actor = await self._access.actor(request.user, request.team, for_brake=brakes)
+        actor = await self._access.actor(
+            request.user, request.team, for_brake=brakes, decides=command.word in {"approve", "break_glass"}
+        )
         structlog.contextvars.bind_contextvars(router=target_channel.site.target.name, word=command.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
         return await loop.run_in_executor(pool, copy_context().run, call, target_channel.site, actor)

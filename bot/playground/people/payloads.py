@@ -64,9 +64,9 @@ def _interaction(workspace: Workspace, kind: str, user: User) -> Json:
         "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
         "api_app_id": APP_ID,
         "token": VERIFICATION_TOKEN,
-        "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        "team": None if workspace.org_wide else {"id": TEAM_ID, "domain": TEAM_DOMAIN},
+        "enterprise": {"id": workspace.enterprise_id, "name": "Organisation"} if workspace.enterprise_id else None,
+        "is_enterprise_install": workspace.org_wide,
         "trigger_id": workspace.issue_trigger(user.id),
     }
 
