@@ -91,7 +91,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         parts.push_async_callback(webhook.drain)
         server = Server(webhook, metrics, target_channels)
         if identity is not None and not app_token:
-            server.serve_slack(await parts.enter_async_context(_people(settings, calls, client, identity, target_channels)))
+            people = _people(settings, calls, client, identity, target_channels)
+            server.serve_slack(await parts.enter_async_context(people), secret)
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
         await parts.enter_async_context(_following(metrics.run(target_channels)))
@@ -102,7 +103,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             if app_token:
                 server.slack_problem = await parts.enter_async_context(_socket(app, app_token, client))
             else:
-                server.serve_slack(app)
+                server.serve_slack(app, secret)
         yield port
 
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import structlog
@@ -23,7 +22,7 @@ from bot.dispatch.handlers import handle
 from bot.dispatch.progress import PATIENCE_SECONDS, Progress
 from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.answering import answer_person
 from bot.views import answers, outlook
 from core.actors import Actor, Approvable
 from core.errors import AnrError
@@ -109,7 +108,7 @@ class Dispatcher:
             await asyncio.gather(waiting, return_exceptions=True)
         for one in self._target_channels.values():
             one.stories.wake()
-        await self.tell(respond, blocks)
+        await self.tell(respond, blocks, request.user)
 
     async def _nobody_answers(self, command: Command, request: "Request") -> list[Block]:
         """Say it if somebody has asked for an approval and nobody who may give it is there."""
@@ -216,13 +215,7 @@ class Dispatcher:
                     return target_channel
         return None
 
-    async def tell(self, respond: Answer, blocks: list[Block]) -> None:
-        """Answer the person who acted, and nobody else."""
+    async def tell(self, respond: Answer, blocks: list[Block], user: str = "") -> None:
+        """Answer the person who acted, and nobody else; directly if Slack does not take the answer where they acted."""
         text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
-        try:
-            answer = await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
-        except SLACK_FAILED:
-            log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
-        else:
-            if answer is not None and answer.status_code != HTTPStatus.OK:
-                log.error("Slack did not take the answer (%s %s)", answer.status_code, answer.body)
+        await answer_person(respond, self._access.client, user, text, blocks)

@@ -83,7 +83,7 @@ class Outbox:
             file_id, problem = await self._upload(post.picture)
             known = replace(known, file_id=file_id)
             await asyncio.to_thread(self._deliveries.save, operation, "", known)
-            blocks += (context(f":frame_with_picture: Without its picture: {problem}"),) if problem else ()
+            blocks += (context(f"Without its picture: {problem}"),) if problem else ()
         blocks = with_picture(blocks, known.file_id if known.file_id != _IN_THREAD else "")
         try:
             return await self._put(operation, replace(known, shown=shown), post.text, blocks, known.file_id)
@@ -157,7 +157,7 @@ class Outbox:
             await asyncio.to_thread(self._deliveries.save, operation, reply.key, delivery)
             if problem:
                 text = f"{text}\nWithout the file `{reply.attachment.name}`: {problem}"
-                blocks += [context(f":paperclip: Without the file: {problem}")] if blocks else []
+                blocks += [context(f"Without the file: {problem}")] if blocks else []
         try:
             await self._post_reply(operation, reply.key, delivery, {"text": text, "blocks": blocks}, at.ts)
         except SlackApiError as error:

@@ -7,6 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.commands.command import Command
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
+from bot.slack.texts import read
 from bot.surfaces import modals
 from core.text import clean_text
 
@@ -79,7 +80,7 @@ async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond
         await respond(text="This button is not known here. Nothing was done; try `/anr help`.", replace_original=False)
         return
     attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
-    said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), 200)
+    said = clean_text(read(str(attachment.get("title") or attachment.get("fallback") or "")), 200)
     cause = f"click:{body.get('message_ts', '')}:{body.get('action_ts', '')}"[:200]
     command = Command(word, reason=f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
     await dispatcher.carry_out(command, Request.of(body, cause), respond)

@@ -116,7 +116,7 @@ def _undelivered(glance: Glance) -> list[Block]:
     if not lines:
         return []
     count = len(glance.parked) + len(glance.waiting)
-    headline = f":mailbox_with_mail: *The channel does not show everything:* {count} to deliver."
+    headline = f":warning: *The channel does not show everything:* {count} to deliver."
     return [
         section("\n".join((headline, *lines))),
         actions(button("Try again", "deliver_again", value=glance.seen.target)),

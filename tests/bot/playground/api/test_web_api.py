@@ -145,7 +145,7 @@ async def test_a_response_url_ends_after_thirty_minutes(playground: Playground, 
             assert (answer.status, await answer.text()) == (200, "ok")
         clock.now += 1
         async with session.post(url, json={"text": "late"}) as answer:
-            assert (answer.status, await answer.text()) == (404, "expired_url")
+            assert (answer.status, await answer.json()) == (404, {"ok": False, "error": "expired_url"})
     assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == ["in time"]
 
 
