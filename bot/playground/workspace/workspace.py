@@ -124,6 +124,21 @@ class Grant:
     state: str = "active"
 
 
+@dataclass(slots=True)
+class UploadHost:
+    """How the host behaves that takes files; it is another one than the Web API's (files.slack.com).
+
+    Attributes:
+        blocked: nothing listens there, as behind a company's egress rules.
+        status: the HTTP status with which it answers; the bytes are kept only with 200.
+        until: it is silent until this is set; None if it answers at once.
+    """
+
+    blocked: bool = False
+    status: int = 200
+    until: asyncio.Event | None = None
+
+
 class Workspace:
     """One workspace with one installed app.
 
@@ -144,6 +159,7 @@ class Workspace:
         self.homes: dict[str, Json] = {}
         self.files: dict[str, File] = {}
         self.upload_tickets: dict[str, str] = {}
+        self.upload_host = UploadHost()
         self.file_refusals = 0
         self.enterprise_id = ""
         """Of the organisation that the workspace belongs to, `E…`; empty outside Enterprise Grid."""

@@ -15,14 +15,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.blockkit.post import Attachment, Post, Reply, picture_block
 from bot.playground.api.web_api import Fault
 from bot.playground.server import Playground
-from bot.playground.workspace.workspace import BOT_USER
+from bot.playground.workspace.workspace import BOT_USER, TEAM_ID
 from bot.slack import calls as calls_module
 from bot.slack import outbox as outbox_module
+from bot.slack.access import Access, PersonUnknown
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.manifest import MANIFEST
+from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
+from core.actors import AccessPolicy, Role
 
 OPS, ELSEWHERE = "C0ANROPS", "C0RANDOM"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
@@ -118,3 +121,25 @@ async def test_nothing_is_lost_nothing_is_doubled_and_no_live_button_is_left(
         texts = [text for text in texts if text != "RSI by hour"]  # a picture that the message may not show lies in the thread
         assert sorted(texts) == ["approved", "entries", "gates"], f"call {place + 1}"
         assert "'approve'" not in str(told)
+
+
+OF_PEOPLE = [(method, code) for method in ("users.info", "usergroups.users.list") for code in ERRORS[method]]
+WHO_HOLDS = AccessPolicy(operators=frozenset({"U0OLIVIA"}), approvers=frozenset({"S0APPROVERS"}))
+
+
+@pytest.mark.parametrize(("method", "code"), OF_PEOPLE, ids=[f"{method}-{code}" for method, code in OF_PEOPLE])
+async def test_whatever_slack_answers_about_somebody_promotion_fails_closed_and_the_brake_stays_open(
+    playground: Playground, method: str, code: str
+) -> None:
+    """No documented error gives a role that an approval needs, and none takes the brake away."""
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    access = Access(client, WHO_HOLDS, Installation(TEAM_ID))
+    playground.fail(method, code)
+    try:
+        roles = (await access.actor("U0AARON", TEAM_ID, decides=True)).roles
+    except PersonUnknown:
+        roles = frozenset()
+    assert not roles & {Role.APPROVE, Role.OPERATE}
+    playground.api.clear_faults()
+    playground.fail(method, code)
+    assert Role.BRAKE in (await access.actor("U0AARON", TEAM_ID, for_brake=True)).roles
