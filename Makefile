@@ -2,15 +2,35 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo install test lint check lock picture clean
+# what `make test` leaves out: it needs more than Python, or its length (tests/support/tiers.py)
+FURTHER := torture or e2e or warehouse or postgresql
+PYTEST  := $(BIN)/python -m pytest -n auto --dist worksteal -p no:cacheprovider
+
+.PHONY: demo install test test-all test-further test-busy lint check bench lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
 
 install: .venv/run.stamp
 
+# core, bot and the scenarios: Python alone
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -p no:cacheprovider
+	$(PYTEST) -m "not ($(FURTHER))" --ignore=tests/e2e
+
+# everything, with the floor of coverage; says first what Debian has to bring
+test-all:
+	@$(PYTHON) -m tests.support.tiers
+	@$(MAKE) --no-print-directory .venv/dev.stamp
+	$(PYTEST) --cov --cov-report=term
+
+# what `make test` leaves out; CI runs it after `make test`
+test-further: .venv/dev.stamp
+	@$(PYTHON) -m tests.support.tiers
+	$(PYTEST) -m "$(FURTHER)"
+
+# everything beside four busy processes: no test fails because a machine is slow
+test-busy:
+	tests/beside_load.sh
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
@@ -18,7 +38,7 @@ lint: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# what CI runs
+# before a push; CI runs all tests: .ci/run
 check:
 	$(MAKE) lint
 	$(MAKE) test

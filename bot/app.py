@@ -25,6 +25,7 @@ from bot.http.refusals import RefusalKeeper
 from bot.http.server import Server
 from bot.http.webhook import AlertWebhook
 from bot.jobs import Jobs
+from bot.observing import Following
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
 from bot.slack.checks import examine_deliveries, examine_slack
@@ -39,13 +40,13 @@ from bot.surfaces.listeners import listeners
 from core.doctor.check import Check
 from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
-from core.operations import recover
 from core.settings.settings import Settings, options_file, stray_router_settings
 from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
 from core.target.observer import Observer
 from core.target.target import Target
+from core.watch import recover
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -178,8 +179,11 @@ async def _target_channel(
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
     deliveries = Deliveries.at(target)
-    stories = Stories(site, Telling(site), Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
+    telling = Telling(site, lambda: following.seen)
+    stories = Stories(site, telling, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake, stories.looked)
+
+    following = Following(site, stories.wake, stories.refresh)
 
     def examine() -> tuple[Check, ...]:
         own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
@@ -189,11 +193,11 @@ async def _target_channel(
             *examine_deliveries(deliveries),
         )
 
-    with closing(site.journal), closing(observer), closing(deliveries):
-        async with _following(stories.run()):
+    with closing(site.journal), closing(observer), closing(deliveries), closing(following):
+        async with _following(stories.run()), _following(following.run()):
             jobs.start()
             try:
-                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine)
+                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine, lambda: following.seen)
             finally:
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):

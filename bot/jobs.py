@@ -20,12 +20,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.actors import UPKEEP
 from core.errors import AnrError
-from core.operations import daily, guard, recover, requests, watch
+from core.operations import daily, requests
 from core.operations.requests import Reexamined
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
 from core.upkeep import archive, backup, drill, prune
+from core.watch import guard, recover, watch
 
 log = logger(__name__)
 

@@ -5,6 +5,7 @@
     ├── LedgerUnreadable            the ledger is missing, or cannot be read
     ├── SettingsFileError           the router's settings file cannot be read or written
     ├── ReloadFailed                the reload command failed, or took too long
+    ├── EndpointUnreadable          the router's own endpoint does not answer, or not understandably
     ├── JournalError                base of what goes wrong with the journal
     │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
     │   ├── JournalCorrupt          rows or receipts that do not verify
@@ -14,6 +15,7 @@
     ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
     ├── WitnessUnreadable           nobody can say which mark was shown last
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
+    ├── NoAnswer                    an HTTP endpoint of the router gave no answer that can be used
     ├── OperationBusy               another operation holds the lock; names its holder
     ├── LockUnavailable             the lock cannot be taken at all: no right to write, no such folder
     └── OperationTimedOut           an operation reached its time limit
@@ -40,6 +42,10 @@ class SettingsFileError(AnrError):
 
 class ReloadFailed(AnrError):
     """The reload command did not end with success inside its time limit."""
+
+
+class EndpointUnreadable(AnrError):
+    """The router's own endpoint did not answer inside its bounds, or says nothing that is understood."""
 
 
 class JournalError(AnrError):
@@ -85,6 +91,18 @@ class WitnessUnreadable(AnrError):
 
 class BrakeUnreadable(AnrError):
     """The brake's directory cannot be read, so nothing but the safe settings may be written."""
+
+
+class NoAnswer(AnrError):
+    """An HTTP endpoint of the router gave no answer that can be used; the message says why in a few words.
+
+    Attributes:
+        reached: whether anything answered at its address at all.
+    """
+
+    def __init__(self, reason: str, *, reached: bool = True) -> None:
+        super().__init__(reason)
+        self.reached = reached
 
 
 class OperationBusy(AnrError):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 READS_ENVIRONMENT = {
     "core/settings/settings.py": "options",
     "core/system/arrays.py": "numpy starts threads as it says",
-    "core/router/control.py": "the reload command inherits it",
+    "core/system/processes.py": "the restart command gets what is on a list of it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }
 CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Dispatcher", "Home", "Jobs", "Stories", "Telling"}
@@ -113,7 +113,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/ledger/tally.py",
         "core/ledger/window.py",
         "core/operations/apply.py",
-        "core/operations/recover.py",
+        "core/watch/recover.py",
         "core/operations/results.py",
         "core/receipts/evidence.py",
         "core/rollout/break_glass.py",
@@ -141,7 +141,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/cli/serving.py",
         "bot/commands/command.py",
         "bot/dispatch/channel.py",
-        "bot/dispatch/handlers.py",
         "bot/dispatch/progress.py",
         "bot/dispatch/request.py",
         "bot/http/lane.py",

@@ -14,6 +14,7 @@ from core.gates.policy import GateName
 from core.gates.report import Gate, Report, Verdict
 from core.receipts.chain import Sealed
 from core.receipts.evidence import BreakGlass, Hold
+from core.receipts.observation import Observation, Sight, told
 from core.receipts.receipt import Receipt
 
 MAX_TEXT = 2900
@@ -85,6 +86,19 @@ def _shown(found: re.Match[str]) -> str:
         return when(datetime.fromisoformat(f"{found[1]}+00:00"))
     except ValueError:
         return found[0]  # somebody's words that only look like a moment
+
+
+def sight(seen: Observation) -> str:
+    """Say what was seen of the running router, with a sign and its evidence; what has to be done about it stands elsewhere."""
+    text = prose(told(seen))
+    headline, colon, rest = text.partition(": ")
+    if seen.sight.contradicts:
+        return f":rotating_light: *{headline}{colon}{rest.partition('.')[0]}.*{rest.partition('.')[2]}"
+    sign = ":white_check_mark:" if seen.sight.is_seen else ":warning:" if seen.sight in _ODD else ":hourglass_flowing_sand:"
+    return f"{sign} {text}"
+
+
+_ODD = frozenset({Sight.UNSEEN_TIMEOUT, Sight.NOT_SERVING})
 
 
 def percent(stage: int | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.stories.follow import Stories
 from core.doctor.check import Check
+from core.receipts.observation import Observation
 from core.system.progress import OnProgress
 from core.target.overview import Overview
 from core.target.target import Target
@@ -20,6 +21,7 @@ class TargetChannel:
     Attributes:
         look: returns what is so now, and tells how far it is meanwhile.
         examine: looks at everything that operating it depends on; asks Slack too.
+        seen: returns what was seen of the running router a second ago; None if nothing is expected of it.
     """
 
     site: Target
@@ -27,3 +29,4 @@ class TargetChannel:
     stories: Stories
     channel: str
     examine: Callable[[], tuple[Check, ...]] = tuple
+    seen: Callable[[], Observation | None] = lambda: None

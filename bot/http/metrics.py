@@ -23,6 +23,7 @@ from slack_sdk.http_retry.state import RetryState
 from bot.dispatch.channel import TargetChannel
 from bot.http.samples import Measured, Sample, measure
 from core.errors import AnrError
+from core.receipts.observation import Sight
 from core.receipts.receipt import Action, Phase, Receipt
 from core.system.logs import logger
 
@@ -32,6 +33,8 @@ _FREEZE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _APPROVAL_BUCKETS = (30, 60, 300, 900, 1800, 3600, 7200, 14400, 86400)
 _REST = 10
 """Measuring takes at most one part in ten of the time, however large a ledger is."""
+_STILL_SERVING = "1 while the running router is seen to serve more live traffic than was written, else 0."
+_SIGHT = "1 for what was last seen of the running router, 0 for the others."
 _ENDS = {Action.DENY: "denied", Action.EXPIRE: "expired", Action.STALE: "stale"}
 
 
@@ -102,6 +105,7 @@ class Metrics(Collector):
         self._asked: dict[str, Receipt] = {}
         self._daily: dict[str, Receipt] = {}
         self._begun: dict[str, float] = {}
+        self._target_channels: Sequence[TargetChannel] = ()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="anr-measure")
 
     def exposition(self) -> bytes:
@@ -110,6 +114,7 @@ class Metrics(Collector):
 
     async def run(self, target_channels: Sequence[TargetChannel]) -> None:
         """Measure again and again until cancelled."""
+        self._target_channels = tuple(target_channels)
         loop = asyncio.get_running_loop()
         while True:
             begun = time.monotonic()
@@ -133,6 +138,19 @@ class Metrics(Collector):
                 family = families.setdefault(name, GaugeMetricFamily(name, text, labels=["target", *labels]))
                 family.add_metric([target, *labels.values()], value)
         yield from families.values()
+        yield from self._seen()
+
+    def _seen(self) -> Iterator[Metric]:
+        """Yield what was seen of each running router a second ago: whoever is paged for it cannot wait for a measurement."""
+        serving = GaugeMetricFamily("anr_router_still_serving", _STILL_SERVING, labels=["target"])
+        sights = GaugeMetricFamily("anr_router_sight", _SIGHT, labels=["target", "sight"])
+        for target_channel in self._target_channels:
+            name, seen = target_channel.site.target.name, target_channel.seen()
+            serving.add_metric([name], float(seen is not None and seen.serves_too_much))
+            for sight in Sight if seen is not None else ():
+                sights.add_metric([name, sight.value], float(seen is not None and seen.sight is sight))
+        yield serving
+        yield sights
 
     def _journal(self, target: str) -> Iterator[Sample]:
         if target in self._read:

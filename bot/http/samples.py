@@ -114,7 +114,7 @@ def measure(target_channel: TargetChannel) -> Measured:
     seen, drift = site.sighting(), None
     if overview.state is not None and overview.settings is not None:
         settings = overview.settings
-        found = find_drift(overview.state, settings.values, settings.stage, seen)
+        found = find_drift(overview.state, settings.values, settings.stage, seen, overview.observation)
         drift = found.text if found else None
     return Measured(
         at=now,

@@ -24,6 +24,7 @@ from bot.http.signature import refuse_unsigned
 from bot.http.webhook import BODY_SECONDS, AlertWebhook
 from bot.slack.manifest import EVENTS_PATH
 from core.errors import AnrError, ConfigurationError
+from core.receipts.observation import told
 from core.settings.surfaces import HttpSettings
 
 HEADER_SECONDS = 5.0
@@ -142,8 +143,13 @@ class Server:
             )
         }
         ready = slack is None and not any(problems for parts in routers.values() for problems in parts.values())
-        told = {"ready": ready, "slack": slack or "connected", "routers": routers}
-        return web.json_response(told, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        # said, and no reason to be unready: whoever takes an unready bot out of service takes the alerts' brake with it
+        seen = {
+            target_channel.site.target.name: told(one) if (one := target_channel.seen()) else None
+            for target_channel in self._target_channels
+        }
+        answer = {"ready": ready, "slack": slack or "connected", "routers": routers, "observed": seen}
+        return web.json_response(answer, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _slack_request(self, request: web.Request) -> web.StreamResponse:
         if self.slack is None:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bot.app import running
+from bot.playground.router.pages import RouterPages
 from bot.playground.router.router import SimulatedRouter
 from bot.playground.server import Playground
 from bot.slack.manifest import MANIFEST
@@ -26,7 +27,7 @@ from core.operations import propose
 from core.rollout.schedule import Schedule
 from core.settings.settings import Settings
 from core.settings.surfaces import HttpSettings, SlackSettings
-from core.settings.target import TargetSettings
+from core.settings.target import ObserveOptions, TargetSettings
 from core.target.target import Target
 
 OPERATOR, APPROVERS, CHANNEL = "U0OLIVIA", frozenset({"U0AARON", "U0PRIYA"}), "C0ANROPS"
@@ -70,14 +71,17 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
     router = SimulatedRouter(target.settings_file, target.ledger, target.state_file, rng=random.Random(7))  # noqa: S311 - a demo
     router.seed_history(datetime.now(UTC))
     request_url = None if http_port is None else f"http://127.0.0.1:{http_port}/slack/events"
-    async with Playground(MANIFEST, port=port, request_url=request_url, extra_routes=router.routes()) as playground:
+    async with Playground(MANIFEST, port=port, request_url=request_url, extra_routes=RouterPages(router).routes()) as playground:
         target = target.model_copy(
             update={
                 "health_url": f"{playground.url}/health/slots",
                 **{
-                    f"{word}_command": (sys.executable, "-m", "bot.playground.router.reload", f"{playground.url}/{word}")
-                    for word in ("reload", "stop", "start")
+                    f"{word}_command": (sys.executable, "-m", "bot.playground.router.reload", f"{playground.url}/{path}")
+                    for word, path in (("reload", "restart"), ("stop", "stop"), ("start", "start"))
                 },
+                "observe": ObserveOptions(
+                    url=f"{playground.url}/router/status", enabled="anr.enabled", pilot="anr.pilot", kill="anr.kill"
+                ),
             },
         )
         slack = SlackSettings(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from core.settings.settings import Settings
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 120.0
 
 
 def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:

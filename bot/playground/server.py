@@ -127,7 +127,7 @@ class Playground(People):
         """Copy the person's open modals, the one on top last."""
         return copy.deepcopy(self.workspace.modals.get(user_id, []))
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109 -- its message
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = 60.0) -> T:  # noqa: ASYNC109 -- its message
         """Wait until something true comes of the predicate; it is asked again after every change of the workspace.
 
         Args:

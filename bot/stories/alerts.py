@@ -6,11 +6,12 @@ Pure. Everything that an alert says is outside text: escaped, bounded, and links
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.blockkit.blocks import MAX_BLOCKS, actions, bounded, button, context, escape, mark, percent, section, when, who
+from bot.blockkit.blocks import MAX_BLOCKS, actions, bounded, button, context, escape, mark, percent, section, sight, when, who
 from bot.blockkit.post import Block, Post
-from core.alerts.payload import AlertFacts, AlertStatus
+from core.alerts.payload import START_UNKNOWN, AlertFacts, AlertStatus
 from core.alerts.rules import Effect
 from core.receipts.chain import Sealed
+from core.receipts.observation import Observation, acted, to_do
 from core.receipts.receipt import Action, Receipt, Result
 
 _MOST_SHOWN = 8
@@ -36,17 +37,21 @@ class _Shown:
         return self.facts.status is AlertStatus.FIRING
 
 
-def alert_story(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed], *, silences: bool) -> Post:
+def alert_story(
+    sealed: Sequence[Sealed], lifted: Mapping[str, Sealed], *, silences: bool, seen: Observation | None = None
+) -> Post:
     """Return the message of a group's story, as it stands.
 
     Args:
         sealed: the story's receipts, in order of number; at least one is about an alert.
         lifted: by id of a hold, the receipt that lifted it.
         silences: whether Alertmanager can be asked for a silence.
+        seen: what was seen of the running router after a later brake, while a hold of this story is in force.
     """
+    seen = seen or _seen(sealed)
     alerts = _alerts(sealed, lifted)
     operation = sealed[0].receipt.operation
-    title = _title(alerts)
+    title = _title(alerts, seen)
     # no emoji: an alert's name is outside text
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
@@ -54,7 +59,7 @@ def alert_story(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed], *, silen
     ]
     if len(alerts) > _MOST_SHOWN:
         blocks.append(context(f"and {len(alerts) - _MOST_SHOWN} more alerts of this group"))
-    blocks += [section(text) for text in _done(sealed)]
+    blocks += [section(text) for text in _done(sealed, seen)]
     acknowledged = next((one.receipt for one in sealed if one.receipt.action is Action.ACKNOWLEDGE), None)
     blocks += [context(text) for text in _answers(sealed)]
     if buttons := _buttons(operation, alerts, acknowledged=acknowledged is not None, silences=silences):
@@ -79,11 +84,13 @@ def _alerts(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed]) -> list[_Sho
     return sorted(found.values(), key=lambda one: (not one.fires, not one.held, one.facts.since))
 
 
-def _title(alerts: Sequence[_Shown]) -> str:
+def _title(alerts: Sequence[_Shown], seen: Observation | None) -> str:
     names = ", ".join(dict.fromkeys(one.facts.name for one in alerts))
     held, fires = any(one.held for one in alerts), any(one.fires for one in alerts)
     failed = any(one.held and one.frozen and one.frozen.result is not Result.APPLIED for one in alerts)
-    if failed:
+    if held and seen is not None and seen.sight.contradicts:
+        words = "Frozen by alert, but the router is STILL SERVING"
+    elif failed:
         words = "Frozen by alert, but the router may not be safe"
     elif held:
         words = "Frozen by alert" if fires else "Frozen by alert, which has ended"
@@ -100,7 +107,8 @@ def _line(one: _Shown) -> str:
     facts = one.facts
     sign = ":fire:" if one.fires else ":white_check_mark:"
     ended = f" · resolved {when(facts.ends)}" if facts.ends else " · resolved"
-    state = f"fires since {when(facts.since)}" if one.fires else f"fired {when(facts.since)}{ended}"
+    since = when(facts.since) if facts.since > START_UNKNOWN else "a time that cannot be read"
+    state = f"fires since {since}" if one.fires else f"fired {since}{ended}"
     summary = bounded(escape(facts.summary or "no summary"), 600)
     lines = [f"{sign} *{escape(facts.name)}* — {summary}", f"{state} · {_what_was_done(one)}"]
     labels = [_code(f"{name}={value}", 60) for name, value in facts.labels.items() if name != "alertname"]
@@ -121,7 +129,7 @@ def _what_was_done(one: _Shown) -> str:
     return "observed only: this would have frozen" if one.facts.effect is Effect.WOULD_FREEZE else "shown only"
 
 
-def _done(sealed: Sequence[Sealed]) -> list[str]:
+def _done(sealed: Sequence[Sealed], seen: Observation | None) -> list[str]:
     """Say what was done to the router and what was read back, from the first freeze that did it."""
     first = next((one.receipt for one in sealed if one.receipt.action is Action.FREEZE), None)
     if first is None:
@@ -130,17 +138,22 @@ def _done(sealed: Sequence[Sealed]) -> list[str]:
     written = _settings(first.settings_written or {})
     observed = _settings({name: (last.settings_observed or {}).get(name, "not set") for name in first.settings_written or {}})
     before = _code(f"NOVA_ANR_PILOT={first.pilot_before}", 80) if first.pilot_before else "unknown"
+    done = acted(seen) if seen is not None else "The safe settings were written."
     safe = last.result is Result.APPLIED
-    sign = (
-        ":octagonal_sign: *The router is in its safe settings.*" if safe else ":rotating_light: *Act on the router by hand now.*"
-    )
+    sign = f":octagonal_sign: *{done}*" if safe else ":rotating_light: *Act on the router by hand now.*"
     lines = (
+        *([f"{sight(seen)} {escape(to_do(seen))}".rstrip()] if seen is not None else []),
         f"{sign} It served {percent(first.stage_before)} before.",
         f"before: {before}",
         f"written {when(first.ts)}: {written}",
         f"read back: {observed}",
     )
     return ["\n".join(lines)]
+
+
+def _seen(sealed: Sequence[Sealed]) -> Observation | None:
+    """Return what was seen of the running router since the last freeze of the group."""
+    return next((one.receipt.observation for one in reversed(sealed) if one.receipt.observation), None)
 
 
 def _settings(values: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     stage_kept,
     when,
     who,
@@ -34,27 +35,44 @@ from bot.blockkit.blocks import (
 from bot.blockkit.post import Block, Post, Reply
 from bot.stories.upkeep import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
+from core.gates.report import all_pass
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
+from core.receipts.observation import Observation, Sight, acted, to_do
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.rollout.approvals import BRAKES, Approval, ApprovalStatus
 from core.text import spoken
 
 _OUTCOMES = frozenset(
-    {Action.PROMOTE, Action.LOWER, Action.ROLLBACK, Action.FREEZE, Action.HOLD, Action.INIT, Action.UNFREEZE, *UPKEEP}
+    {
+        Action.PROMOTE,
+        Action.LOWER,
+        Action.ROLLBACK,
+        Action.FREEZE,
+        Action.HOLD,
+        Action.INIT,
+        Action.UNFREEZE,
+        Action.SHADOW,
+        *UPKEEP,
+    }
 )
 
 
-def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None) -> Post:  # noqa: C901 - one part a line
+def story(  # noqa: C901 - one part a line
+    sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None, seen: Observation | None = None
+) -> Post:
     """Return the one message of a story, as it stands.
 
     Args:
         sealed: the story's receipts, in order of number; at least one.
         approval: the request that the story is about, if any.
         look: what the gates said lately, while the request waits.
+        seen: what was seen of the running router after a later brake, while a hold of this story is in force.
     """
-    first, last = sealed[0].receipt, _last_step(sealed)
+    first, last = sealed[0].receipt, last_step(sealed)
+    if seen is not None:
+        last = last.model_copy(update={"observation": seen})
     title = _title(first, last, approval)
     pending = approval is not None and approval.status is ApprovalStatus.PENDING
     blocks = [header(title)]
@@ -67,7 +85,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
         blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
-    elif measured is not None and (pending or any(not gate.passes for gate in measured.gates)):
+    elif measured is not None and (pending or not all_pass(measured.gates)):
         blocks.extend(gate_table(measured.gates))
         blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     elif measured is not None:
@@ -83,7 +101,7 @@ def story(sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined 
     if step := _next_step(last, approval, [hold for one in sealed for hold in one.receipt.holds_added]):
         blocks.append(section(f"*Next:* {step}"))
     if approval is not None and pending:
-        blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signed_so_far(approval)}"))
+        blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signedso_far(approval)}"))
         blocks.append(answer_buttons(approval))
     blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
     return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
@@ -110,14 +128,17 @@ def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
     yield actions(button("Reviewed…", "ask_review", value=first.operation))
 
 
-def _last_step(sealed: Sequence[Sealed]) -> Receipt:
+def last_step(sealed: Sequence[Sealed]) -> Receipt:
     """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
     newest = sealed[-1].receipt
-    if brake := next((one.receipt for one in sealed[1:] if one.receipt.action in {Action.ROLLBACK, Action.FREEZE}), None):
-        return brake  # it acted before its request was answered
-    after = {Action.SEEN, Action.REVIEW}
+    after = {Action.SEEN, Action.OBSERVED, Action.REVIEW}
     last = next((one.receipt for one in reversed(sealed) if one.receipt.action not in after), newest)
-    return last.model_copy(update={"router_seen": newest.router_seen}) if newest.action is Action.SEEN else last
+    if brake := next((one.receipt for one in sealed[1:] if one.receipt.action in {Action.ROLLBACK, Action.FREEZE}), None):
+        last = brake  # it acted before its request was answered
+    since = [one.receipt for one in sealed if one.receipt.seq >= last.seq]
+    seen = next((one.observation for one in reversed(since) if one.observation), last.observation)
+    sighting = next((one.router_seen for one in reversed(since) if one.action is Action.SEEN), last.router_seen)
+    return last.model_copy(update={"observation": seen, "router_seen": sighting})
 
 
 def _reminder(hold: Hold, now: datetime) -> str:
@@ -156,24 +177,57 @@ def outcome(receipt: Receipt) -> str:
     if receipt.action is Action.HOLD:
         return f":snowflake: Promotions are held. {stage_kept(receipt)}{''.join(map(ends_at, receipt.holds_added))}"
     if receipt.action is Action.UNFREEZE:
-        return f":unlock: Holds lifted. The router stays at {percent(receipt.stage_after)}."
+        return f":unlock: Holds lifted. The router's settings stay as they are: {percent(receipt.stage_after)}."
     match receipt.result:
         case Result.APPLIED if receipt.action in {Action.ROLLBACK, Action.FREEZE}:
             until = "".join(map(ends_at, receipt.holds_added))
-            return f":octagonal_sign: The router is in its safe settings: ANR off, R4 forced.{until}{pilot}{note}"
+            return f":octagonal_sign: {_acted(receipt)} ANR off, R4 forced.{until}{pilot}{note}{_sight(receipt)}"
         case Result.APPLIED:
-            seen = receipt.router_seen
-            if seen and receipt.stage_after is not None and seen.shows(receipt.stage_after):
-                shown = f" The running router shows it since {when(seen.at)}."
-            else:
-                shown = " The running router has not shown it in its ledger yet."
-            return f":rocket: Now at *{percent(receipt.stage_after)}*.{pilot}{shown}{note}"
+            return _applied(receipt, pilot, note)
         case Result.OVERTAKEN:
             return f":octagonal_sign: Overtaken by a brake; nothing was promoted.{note}"
         case Result.NOT_APPLIED | Result.UNKNOWN:
-            return f":x: Not applied; the settings say {percent(receipt.stage_after)}.{note}"
+            return f":x: Not applied; the settings say {percent(receipt.stage_after)}.{note}{_sight(receipt)}"
         case _:
-            return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}"
+            return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}{_sight(receipt)}"
+
+
+def _acted(receipt: Receipt) -> str:
+    return acted(receipt.observation) if receipt.observation is not None else "The safe settings were written."
+
+
+def _sight(receipt: Receipt) -> str:
+    return f"\n{sight(receipt.observation)}" if receipt.observation is not None else ""
+
+
+def _applied(receipt: Receipt, pilot: str, note: str) -> str:
+    """Say "now at" only of a stage that was seen: what was written is written."""
+    stage, seen = percent(receipt.stage_after), receipt.router_seen
+    if receipt.observation is not None and not receipt.observation.sight.is_seen:
+        return f":pencil: Written: *{stage}*.{pilot} {_acted(receipt)}{note}{_sight(receipt)}"
+    if seen and receipt.stage_after is not None and seen.shows(receipt.stage_after):
+        return f":rocket: Now at *{stage}*.{pilot} The running router shows it since {when(seen.at)}.{note}"
+    if receipt.observation is not None:
+        return f":rocket: Now at *{stage}*.{pilot}{note}{_sight(receipt)}"
+    return f":rocket: Now at *{stage}*.{pilot} The running router has not shown it in its ledger yet.{note}"
+
+
+def so_far(receipt: Receipt) -> str:
+    """Return what a title has to add as long as the running router was not seen to follow."""
+    seen = receipt.observation
+    if receipt.result not in {None, Result.APPLIED}:
+        return ", but the router may not be safe" if receipt.action in {Action.ROLLBACK, Action.FREEZE} else ""
+    if seen is None or seen.sight.is_seen:
+        return ""
+    if seen.sight is Sight.STILL_SERVING:
+        return ", but the router is STILL SERVING"
+    if seen.sight.contradicts:
+        return ", but the router does not follow"
+    if seen.sight is Sight.SERVING:
+        return ", serving at a pilot that nobody says"
+    if seen.sight is Sight.NOT_SERVING:
+        return ", but not with the settings that were written"
+    return ", not seen yet" if seen.sight.is_open else ""
 
 
 def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
@@ -181,23 +235,26 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # 
         return _request_title(last, approval)
     if first.action in UPKEEP:
         return upkeep_title(last)
-    safe = "" if last.result is Result.APPLIED else ", but the router may not be safe"
+    so_much = so_far(last)
     match first.action:
         case Action.ROLLBACK:
-            return f"Rolled back{safe}"
+            return f"Rolled back{so_much}"
         case Action.FREEZE:
-            return f"Frozen{safe}"
+            return f"Frozen{so_much}"
         case Action.HOLD:
             return f"Frozen, with the stage kept at {percent(first.stage_after)}"
         case Action.LOWER:
-            return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}"
+            return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}{so_much}"
         case Action.UNFREEZE:
             return f"{len(first.holds_lifted)} hold(s) lifted, others in force" if first.holds_in_force else "Unfrozen"
         case Action.PROMOTE if first.break_glass is not None:
             failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
-            return f"Break-glass promotion{failed}: {percent(first.stage_before)} → {percent(first.stage_after)}"
+            return f"Break-glass promotion{failed}: {percent(first.stage_before)} → {percent(first.stage_after)}{so_much}"
         case Action.PROMOTE:
-            return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}"
+            return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}{so_much}"
+        case Action.SHADOW:
+            failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
+            return f"Observing in shadow{failed}{so_much}"
         case Action.INIT:
             return "The journal begins"
         case action:
@@ -208,7 +265,7 @@ def _request_title(last: Receipt, approval: Approval) -> str:
     about = f"{approval.from_stage} → {approval.to_stage} %" if approval.action is Approvable.PROMOTE else str(approval.action)
     if approval.action in BRAKES and approval.status in {ApprovalStatus.APPROVED, ApprovalStatus.STALE}:
         done = "Rolled back" if approval.action is Approvable.ROLLBACK else "Frozen"
-        return done if last.result in {None, Result.APPLIED} else f"{done}, but the router may not be safe"
+        return f"{done}{so_far(last)}"
     done = "Promoted" if approval.action is Approvable.PROMOTE else "Done"
     undone = "Not promoted" if approval.action is Approvable.PROMOTE else "Not done"
     match approval.status:
@@ -221,7 +278,7 @@ def _request_title(last: Receipt, approval: Approval) -> str:
         case ApprovalStatus.APPROVED if last.result not in {None, Result.APPLIED}:
             return f"Approved, but it failed: {about}"
         case ApprovalStatus.APPROVED:
-            return f"{done}: {about}"
+            return f"{done}: {about}{so_far(last)}"
         case status:
             return f"{str(status).capitalize()}: {about}"
 
@@ -239,6 +296,8 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
         and last.action not in {Action.ROLLBACK, Action.FREEZE}
     ):
         return f"nothing happens by itself. Ask again with `/anr {approval.asked_with}` when it is time."
+    if last.observation is not None and last.result is Result.APPLIED and (step := to_do(last.observation)):
+        return escape(step)
     match last.action, last.result:
         case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
             return "make the router safe by hand now, then look at `/anr status`."
@@ -251,7 +310,11 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
         case Action.UNFREEZE, _:
             if last.holds_in_force:
                 return "promotions stay held until the other holds are lifted."
-            return "nothing is promoted by itself: somebody asks with `/anr promote`."
+            return (
+                "nothing is promoted by itself: `/anr shadow` lets the router learn again, `/anr promote` asks for live traffic."
+            )
+        case Action.SHADOW, Result.APPLIED:
+            return "it serves nothing. What it learns counts from now on; somebody asks for live traffic with `/anr promote`."
         case ((Action.RESTORE | Action.RESET), _):
             return f"look whether the router learns as it should. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):
@@ -267,7 +330,7 @@ def _how_to_lift(put: Sequence[Hold]) -> str:
     return f"`/anr unfreeze {ids}` lifts the hold." if ids else ""
 
 
-def _signed_so_far(approval: Approval) -> str:
+def _signedso_far(approval: Approval) -> str:
     if approval.needed <= 1 and not approval.signatures:
         return ""
     names = ", ".join(who(one.actor) for one in approval.signatures) or "nobody yet"
@@ -283,23 +346,27 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
         receipt = one.receipt
         if receipt.action is Action.INIT:  # its message says everything
             continue
-        lines = [f"*Receipt `{one.mark}`* · {when(receipt.ts)} · {_step(receipt)}"]
+        mark_shown, step = one.mark, _step(receipt)
+        lines = [f"*Receipt `{mark_shown}`* · {when(receipt.ts)} · {step}"]
         lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
         if receipt.backup:
             lines.append(f"Backup `{escape(receipt.backup.name)}`, sha256 `{receipt.backup.digest}`")
-        if receipt.router_seen:
+        if receipt.observation:
+            lines.append(sight(receipt.observation))
+        elif receipt.router_seen:
             lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
         lines.extend(f"Hold `{hold.id[:8]}` put" for hold in receipt.holds_added)
         lines.extend(f"Hold `{hold_id[:8]}` lifted" for hold_id in receipt.holds_lifted)
         found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
         blocks = (section("\n".join(lines)), *found)
         if receipt.host:
-            blocks += (context(f"{escape(receipt.build)} on {escape(receipt.host)}{_runbook(receipt)}"),)
-        yield Reply(f"receipt-{receipt.seq}", f"Receipt {one.mark}: {_step(receipt)}", blocks)
+            made = f"{receipt.build} on {receipt.host}{f' · runbook: {receipt.runbook_url}' if receipt.runbook_url else ''}"
+            blocks += (context(escape(made)),)
+        yield Reply(f"receipt-{receipt.seq}", f"Receipt {mark_shown}: {step}", blocks)
 
 
 def _step(receipt: Receipt) -> str:
-    ended = f", {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+    ended = f", {receipt.ended}" if receipt.ended else ""
     return f"{receipt.action} {receipt.phase}{ended}"
 
 
@@ -312,11 +379,7 @@ def _settings_shown(receipt: Receipt) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _settings(values: dict[str, str]) -> str:
-    return ", ".join(f"`{escape(name)}={escape(value)}`" for name, value in sorted(values.items()))
-
-
-def _runbook(receipt: Receipt) -> str:
-    return f" · runbook: {escape(receipt.runbook_url)}" if receipt.runbook_url else ""
+    return escape(", ".join(f"`{name}={value}`" for name, value in sorted(values.items())))
 
 
 def answer_buttons(approval: Approval) -> Block:

@@ -4,7 +4,7 @@ What is shown beside the receipts (the gates at present of a request that waits,
 and only here: after a restart it is looked up anew. Excluded: rendering, and bringing it to Slack (bot/slack/outbox.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 
 from bot.blockkit.post import Post
@@ -14,17 +14,22 @@ from bot.stories.daily import ReportedDay, daily_report
 from bot.stories.preflight import announced, skipped
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
+from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
 from core.rollout.schedule import begin_of, next_run
 from core.rollout.timeline import spells
 from core.target.target import Target
 
+_HOLDS_FOLLOWED = 20
+"""Stories of how many holds in force are shown anew when something is seen of the running router."""
+
 
 class Telling:
-    """Tells the stories of one site."""
+    """Tells the stories of one site; `seen` is what was seen of its running router a second ago."""
 
-    def __init__(self, site: Target) -> None:
+    def __init__(self, site: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:
         self._site = site
+        self._seen = seen
         self._looks: dict[str, Reexamined] = {}
         self._opened: set[str] = set()
 
@@ -46,7 +51,8 @@ class Telling:
         if not sealed:
             return None
         if any(one.receipt.alert for one in sealed):
-            return alert_story(sealed, self._lifted(sealed), silences=bool(self._site.target.alertmanager_url))
+            silences = bool(self._site.target.alertmanager_url)
+            return alert_story(sealed, self._lifted(sealed), silences=silences, seen=self._seen_since(sealed))
         match sealed[0].receipt.action:
             case Action.DAILY:
                 return daily_report(self._day(sealed))
@@ -61,7 +67,7 @@ class Telling:
                 approval = self._site.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
                     return notices.notice(sealed)
-                return card.story(sealed, approval, self._looks.get(operation))
+                return card.story(sealed, approval, self._looks.get(operation), self._seen_since(sealed))
 
     def touched(self, news: Sequence[Sealed]) -> tuple[str, ...]:
         """Return the stories that new receipts change, each once: their own, and those that they bring to an end.
@@ -76,11 +82,30 @@ class Telling:
         for hold in receipt.holds_lifted:
             if (frozen := self._site.journal.operation_of(hold)) is not None:
                 yield frozen
+        if receipt.action is Action.OBSERVED and receipt.stage_after == 0:
+            holds = self._site.journal.state().holds[-_HOLDS_FOLLOWED:]
+            yield from filter(None, (self._site.journal.operation_of(hold.id) for hold in holds if not hold.keeps_stage))
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
         if scheduled and (announcement := self._site.journal.by_cause(f"preflight:{_date_of(receipt)}")):
             yield announcement.receipt.operation
         if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
             yield before.operation
+
+    def _seen_since(self, sealed: Sequence[Sealed]) -> Observation | None:
+        """Return what is newer than the story's receipts: counts that have grown, and what was seen after a later brake.
+
+        That is about both brakes, while a hold of this story is in force.
+        """
+        now = self._seen()
+        own = next((one.receipt.observation for one in reversed(sealed) if one.receipt.observation), None)
+        if own is not None and now is not None and (now.since, now.sight) == (own.since, own.sight):
+            return now
+        holds = {hold.id for one in sealed for hold in one.receipt.holds_added if not hold.keeps_stage}
+        if not holds:
+            return None
+        state = self._site.journal.state()
+        later = state.stage == 0 and state.acted > sealed[-1].receipt.seq and state.acted_in != sealed[0].receipt.operation
+        return state.observation if later and holds & {hold.id for hold in state.holds} else None
 
     def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""

@@ -28,7 +28,7 @@ from bot.blockkit.blocks import (
     who,
 )
 from bot.blockkit.post import Attachment, Block, Post, Reply, picture_block
-from bot.stories.card import replies
+from bot.stories.card import last_step, outcome, replies, so_far
 from bot.stories.chart import Chart, Hour, png
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
@@ -115,18 +115,18 @@ def daily_report(day: ReportedDay) -> Post:
 
 def _in_short(sealed: Sequence[Sealed]) -> str:
     """Say in a few words what came of the run, for the headline."""
-    run, last = sealed[0].receipt, sealed[-1].receipt
+    run, last = sealed[0].receipt, last_step(sealed)
     if last.action is not Action.PROMOTE:
         return "nothing is promoted" if run.note or not run.go else "approval asked for"
     if last.phase is Phase.INTENT:
         return f"going to {percent(last.stage_after)}"
     if last.result is Result.APPLIED:
-        return f"promoted to {percent(last.stage_after)}"
+        return f"promoted to {percent(last.stage_after)}{so_far(last)}"
     return "the promotion failed" if last.result is not Result.OVERTAKEN else "overtaken by a brake"
 
 
 def _next(day: ReportedDay) -> str:
-    run, last = day.sealed[0].receipt, day.sealed[-1].receipt
+    run, last = day.sealed[0].receipt, last_step(day.sealed)
     then = f"The next run is {when(day.next_run)}."
     if last.action is not Action.PROMOTE:
         if run.note or not run.go:
@@ -135,7 +135,7 @@ def _next(day: ReportedDay) -> str:
     if last.phase is Phase.INTENT:
         return "The settings are written and read back."
     if last.result is Result.APPLIED:
-        return f"Now at *{percent(last.stage_after)}*. `/anr rollback` takes it back at once. {then}"
+        return f"{outcome(last)} `/anr rollback` takes it back at once. {then}"
     note = f" {prose(last.note)}" if last.note else ""
     return f"The router is at {percent(last.stage_after)}.{note} Look at `/anr status`. {then}"
 

@@ -148,7 +148,7 @@ class Stories:
     async def _queue_news(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
-        stories = await asyncio.to_thread(self._telling.touched, news)
+        stories = await asyncio.to_thread(self._telling.touched, news) if news else ()
         changed = tuple(self._changed)
         if news or changed:
             upto = news[-1].receipt.seq if news else None

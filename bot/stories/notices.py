@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from bot.blockkit.blocks import actions, button, context, escape, gate_table, header, mark, mrkdwn, section, when, who
+from bot.blockkit.blocks import actions, button, context, escape, gate_table, header, mark, mrkdwn, section, sight, when, who
 from bot.blockkit.post import Block, Post
 from core.receipts.chain import Sealed
+from core.receipts.observation import acted, to_do
 from core.receipts.receipt import Action, Phase, Receipt, Result
 
 _SUBJECTS = frozenset({Action.DRIFT, Action.AGREED, Action.REAPPLY, Action.ACCEPT, Action.GUARD, Action.PAUSE, Action.RESUME})
@@ -17,10 +18,18 @@ def is_notice(sealed: Sequence[Sealed]) -> bool:
 
 def notice(sealed: Sequence[Sealed]) -> Post:
     """Return the message of such a story, as it stands."""
-    first, last = sealed[0].receipt, sealed[-1].receipt
+    first, last = sealed[0].receipt, _last_step(sealed)
     title, blocks = _notice(first, last)
     marks = context(" · ".join(mark(one) for one in sealed[-4:]))
     return Post(title, (header(title), *blocks, marks))
+
+
+def _last_step(sealed: Sequence[Sealed]) -> Receipt:
+    """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
+    receipts = [one.receipt for one in sealed]
+    last = next((one for one in reversed(receipts) if one.action not in {Action.SEEN, Action.OBSERVED}), receipts[-1])
+    seen = next((one.observation for one in reversed(receipts) if one.seq >= last.seq and one.observation), None)
+    return last.model_copy(update={"observation": seen})
 
 
 def _notice(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
@@ -50,10 +59,25 @@ def _drift(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
         case Action.REAPPLY, Phase.INTENT, _:
             return "Drift: being put back", [section(f"{who(last.actor)} puts the journal's settings back{_because(last)}.")]
         case Action.REAPPLY, _, Result.APPLIED:
-            text = f"{who(last.actor)} put the journal's settings back{_because(last)}: {last.stage_after} %."
-            return "Drift put back", [section(f"{text} {escape(last.note)}".rstrip())]
+            return _put_back(last)
     text = f":x: {who(last.actor)} tried to put the journal's settings back, and it failed. {escape(last.note)}"
     return "Router and journal still differ", [section(text), _buttons(last.operation)]
+
+
+def _put_back(last: Receipt) -> tuple[str, list[Block]]:
+    """Say "put back" of what was seen; settings that were written are written."""
+    seen = last.observation
+    text = (
+        f"{who(last.actor)} put the journal's settings back{_because(last)}: {last.stage_after} %. {escape(last.note)}".rstrip()
+    )
+    if seen is None:
+        return "Drift put back", [section(text)]
+    blocks = [section("\n".join(filter(None, (text, acted(seen), sight(seen), escape(to_do(seen))))))]
+    if seen.sight.is_seen:
+        return "Drift put back", blocks
+    if seen.sight.contradicts:
+        return "Drift: settings put back, but the router does not follow", [*blocks, _buttons(last.operation)]
+    return "Drift: settings put back, not seen yet", blocks
 
 
 def _because(receipt: Receipt) -> str:
@@ -61,7 +85,7 @@ def _because(receipt: Receipt) -> str:
 
 
 def _buttons(operation: str) -> Block:
-    again = "The settings that the journal says are written once more, and the router is reloaded."
+    again = "The settings that the journal says are written once more, and the router is restarted."
     adopt = "The journal records what the router shows. Nothing is written to the router."
     return actions(
         button("Re-apply", "reapply", value=operation, style="primary", confirm=_confirm(again, "Re-apply")),

@@ -4,6 +4,8 @@ Pure. Excluded: the channel's messages (bot/stories/card.py) and what both are b
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
 
 from bot.blockkit.blocks import (
     actions,
@@ -18,66 +20,87 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     stage_kept,
     verdict,
     when,
     who,
 )
 from bot.blockkit.post import Block
-from bot.commands.command import WORDS, Misunderstood
 from bot.stories.card import ending, outcome, what
 from bot.stories.upkeep import upkeep_outcome
 from core.brake.answers import Acknowledged, Silenced
 from core.brake.brake import Braked
 from core.brake.hold import Held
 from core.brake.lift import Unfrozen
-from core.gates.report import Gate, Report
+from core.gates.report import Gate
+from core.journal.verification import Verification
 from core.operations.break_glass import Reviewed
-from core.operations.daily import DailyRun, Scheduled, Skipped
+from core.operations.daily import Scheduled, Skipped
 from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
-from core.receipts.chain import Flaw, Sealed
+from core.receipts.chain import Sealed
+from core.receipts.observation import acted
 from core.receipts.receipt import Action
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse, not_allowed
-from core.rollout.state import RolloutState
+from core.rollout.state import RolloutState, learning_of, not_counted
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
 from core.upkeep.drill import Drilled
 
-HELP = {
-    "status": "stage, holds, gates and open requests",
-    "why": "everything that stands in the way of the next promotion, with its owner and how to lift it",
-    "next": "the earliest possible promotion, and what the next scheduled run will do",
-    "report": "the gates over the last 24 hours",
-    "promote [stage] [reason]": "ask for the next stage, or a lower one; `--dry-run` only decides",
-    "approve ID · deny ID [reason]": "answer a request, as its buttons do",
-    "rollback [reason]": "router to its safe settings, at once",
-    "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
-    "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
-    "schedule pause · resume [reason]": "the daily run only reports, or goes on",
-    "skip [reason]": "the next daily run reports and promotes nothing; those after it go on",
-    "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
-    "receipts [number] [@person]": "the last receipts, five or as many as you say",
-    "verify": "check that no receipt was altered",
-    "doctor": "examine everything that operating the router depends on, Slack too",
-    "backups": "the backups of the bandit's state, each checked",
-    "backup": "back the bandit's state up now",
-    "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
-    "state reset [reason]": "ask for the bandit's state to be removed, the last resort; it is backed up first",
-    "drill": "try out whether backups and journal would hold; nothing live is touched",
-}
+
+@dataclass(frozen=True, slots=True)
+class GlassOffered:
+    """A promotion was refused by failing gates alone, and whoever asked may promote alone.
+
+    Attributes:
+        target: the router's name.
+    """
+
+    refused: Refused
+    target: str
+
+
+Answerable = (
+    Refused
+    | Refuse
+    | GlassOffered
+    | Asked
+    | Reviewed
+    | WouldMove
+    | Moved
+    | Signed
+    | Ended
+    | Braked
+    | Held
+    | Unfrozen
+    | Scheduled
+    | BackedUp
+    | Drilled
+    | Restored
+    | Skipped
+    | Acknowledged
+    | Silenced
+)
+"""Every result that has its own answer here."""
 
 
 NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", "operators")
 """What somebody without any role is told, wherever they come in."""
 
 
-def help_text(problem: Misunderstood | None = None) -> list[Block]:
-    """Return the commands and their buttons, after what was not understood."""
-    lines = [f"`/anr {words}` — {does}" for words, does in HELP.items()]
+def help_text(commands: Iterable[tuple[str, str]], problem: str = "", nearest: str | None = None) -> list[Block]:
+    """Return the commands and their buttons, after what was not understood.
+
+    Args:
+        commands: how each is typed, and what it does.
+        problem: what was not understood; empty if nothing was.
+        nearest: the command that may have been meant.
+    """
+    lines = [f"`/anr {words}` — {does}" for words, does in commands]
     looks = actions(*(button(word.capitalize(), f"show_{word}") for word in ("status", "report", "receipts")))
     acts = actions(
         button("Promote…", "ask_promote", style="primary"),
@@ -86,10 +109,10 @@ def help_text(problem: Misunderstood | None = None) -> list[Block]:
         button("Restore…", "ask_restore"),
     )
     blocks = [section("\n".join(lines)), looks, acts]
-    if problem is None:
+    if not problem:
         return blocks
-    hint = f" Did you mean `/anr {problem.nearest}`?" if problem.nearest else ""
-    return [section(f":question: {escape(problem.problem)}{hint} Nothing was done."), *blocks]
+    hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
+    return [section(f":question: {escape(problem)}{hint} Nothing was done."), *blocks]
 
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
@@ -115,9 +138,12 @@ def failure(text: str) -> list[Block]:
     return [section(f":warning: {prose(text)}")]
 
 
-def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
+def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
     """Return the answer to the person who acted."""
     match result:
+        case GlassOffered(refused=refused, target=target):
+            offer = button("Break the glass…", "ask_break_glass", value=target, style="danger")
+            return [*answer(refused), actions(offer)]
         case Refused(refusal=refuse, report=report):
             return refusal(refuse, report.gates.gates if report else ())
         case Refuse():
@@ -137,7 +163,8 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
-            return [section(outcome(sealed.receipt)), context(mark(sealed))]
+            receipt = sealed.receipt.model_copy(update={"observation": result.seen})
+            return [section(outcome(receipt)), context(mark(sealed))]
         case Signed(approval=approval):
             line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
             return [section(line)]
@@ -149,9 +176,10 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
             line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
             return [section(line), context(mark(sealed))]
         case Unfrozen(sealed=sealed, lifted=lifted, left=left):
-            stays = f" The router stays at {percent(sealed.receipt.stage_after)}; ask for a promotion when you are ready."
+            stays = f" The router's settings stay as they are: {percent(sealed.receipt.stage_after)}; nothing learns but R4."
             more = f" {len(left)} still in force." if left else stays
-            return [section(f":unlock: {len(lifted)} hold(s) lifted.{more}")]
+            lines = section(f":unlock: {len(lifted)} hold(s) lifted.{more}")
+            return [lines] if left else [lines, actions(button("Observe in shadow…", "ask_shadow"))]
         case Scheduled(paused=paused, sealed=sealed):
             line = "paused: the daily run reports and promotes nothing" if paused else "going on"
             return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
@@ -165,16 +193,17 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Silenced(sealed=sealed, left=left):
             rest = "".join(f"\n• not silenced: {escape(one)}" for one in left)
             return [section(f":no_bell: {escape(sealed.receipt.note)}. The holds are as they were.{rest}")]
-        case DailyRun(sealed=sealed):
-            return [context(mark(sealed))]
         case _:
-            raise TypeError(f"nothing says how to show {type(result).__name__}")
+            assert_never(result)
 
 
 def _braked(result: Braked) -> list[Block]:
     done = "Frozen" if result.note.action is Action.FREEZE else "Rolled back"
     if result.safe:
-        blocks = [section(f":octagonal_sign: *{done}.* The router's settings are safe: ANR off, pilot 0.00, R4 forced.")]
+        seen = result.observation
+        what_was_done = acted(seen) if seen is not None else "The safe settings were written."
+        blocks = [section(f":octagonal_sign: *{done}.* {what_was_done} ANR off, pilot 0.00, R4 forced.")]
+        blocks.extend([section(f"{sight(seen)} The card in the channel says it as soon as it is.")] if seen is not None else [])
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
@@ -189,7 +218,7 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     for one in reversed(sealed):
         receipt = one.receipt
         stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
-        ended = f" · {str(receipt.result).replace('_', ' ')}" if receipt.result else ""
+        ended = f" · {receipt.ended}" if receipt.ended else ""
         lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
     if not lines:
         return [section("There are no receipts yet.")]
@@ -197,8 +226,9 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     return [section("\n".join(lines)), context(explained)]
 
 
-def verification(count: int, flaws: Sequence[Flaw], head: Sealed | None) -> list[Block]:
+def verification(found: Verification) -> list[Block]:
     """Return whether the receipts hold."""
+    count, flaws, head = len(found.sealed), found.flaws, found.head
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
         return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}")]
@@ -224,6 +254,8 @@ def status(seen: Overview) -> list[Block]:
             lines.append(f"*Schedule:* paused by {who(state.paused.actor)}, {when(state.paused.since)}")
         if state.unsettled:
             lines.append(f"*Unsettled:* receipt #{state.unsettled.seq} has no outcome yet")
+    if seen.observation is not None:
+        lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
@@ -238,11 +270,17 @@ def status(seen: Overview) -> list[Block]:
     return blocks
 
 
-def report(found: Report, window_minutes: int) -> list[Block]:
-    """Return the go/no-go report of this moment."""
-    gates = gate_table(found.gates.gates)
-    headline = section(f"{verdict(found)} over the last {window_minutes / 60:g} hours")
-    return [headline, *gates, evidence(found.metrics.summary())]
+def report(seen: Overview) -> list[Block]:
+    """Return the go/no-go report of this moment, or why there is none."""
+    found = seen.report
+    if found is None:
+        return failure(" ".join(seen.question.unreadable))
+    headline = section(f"{verdict(found)} over the last {found.metrics.window.minutes / 60:g} hours")
+    does_not_count = not_counted(learning_of(seen.state), seen.now) if seen.state else ""
+    counts = [section(f":information_source: {prose(does_not_count)}")] if does_not_count else []
+    return [headline, *counts, *gate_table(found.gates.gates), evidence(found.metrics.summary())]
 
 
-assert set(WORDS) - {"help", "approve", "deny"} <= {words.split()[0] for words in HELP}, "every command is explained"  # noqa: S101 - at import, so that no word lacks its help
+def details(_: None) -> list[Block]:
+    """Say where a report's details are."""
+    return [section(":thread: The hours and a CSV file are in the report's thread.")]

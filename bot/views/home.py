@@ -22,6 +22,7 @@ from bot.blockkit.blocks import (
     percent,
     prose,
     section,
+    sight,
     verdict,
     when,
     who,
@@ -31,7 +32,6 @@ from bot.slack.deliveries import Parked, Waiting
 from bot.stories.card import answer_buttons, what
 from bot.views import answers
 from core.receipts.chain import Sealed
-from core.receipts.evidence import RouterSighting
 from core.rollout.schedule import PromotionMode, Schedule
 from core.rollout.timeline import Stretch
 from core.target.overview import Overview
@@ -46,7 +46,6 @@ class Glance:
     """Everything that the home shows of one router.
 
     Attributes:
-        sighting: what the running router last showed; None if it cannot be seen.
         receipts: the last few, in order of number.
         spells: which stage was served when, over the last `DAYS` days.
         next_run: when the next scheduled run begins.
@@ -56,7 +55,6 @@ class Glance:
     """
 
     seen: Overview
-    sighting: RouterSighting | None
     receipts: tuple[Sealed, ...]
     spells: tuple[Stretch, ...]
     next_run: datetime
@@ -130,8 +128,10 @@ def _state_lines(glance: Glance) -> list[str]:
         lines.append(f"*Stage:* {percent(state.stage)} of live traffic" + (f", since {when(state.since)}" if state.since else ""))
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
-    if glance.sighting is not None:
-        shown = f"{round(glance.sighting.pilot * 100)} % of live traffic, {when(glance.sighting.at)}"
+    if seen.observation is not None:
+        lines.append(f"*Running router:* {sight(seen.observation)}")
+    if seen.sighting is not None:
+        shown = f"{round(seen.sighting.pilot * 100)} % of live traffic, {when(seen.sighting.at)}"
         lines.append(f"*Running router last showed:* {shown}")
     else:
         lines.append("*Running router last showed:* nothing that can be read")

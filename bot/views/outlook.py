@@ -13,22 +13,29 @@ from core.rollout.outlook import Insight
 
 def why(seen: Insight) -> list[Block]:
     """Return everything that stands in the way of the next promotion."""
+    counts = _not_counted(seen)
     if not seen.blockers:
-        return [section(f":large_green_circle: *Nothing stands in the way* of {_step(seen)}.")]
+        return [section(f":large_green_circle: *Nothing stands in the way* of {_step(seen)}."), *counts]
     headline = section(f":construction: *{len(seen.blockers)} in the way* of {_step(seen)}:")
-    return [headline, *(_line(blocker) for blocker in seen.blockers)][:MAX_BLOCKS]
+    return [headline, *counts, *(_line(blocker) for blocker in seen.blockers)][:MAX_BLOCKS]
+
+
+def _not_counted(seen: Insight) -> list[Block]:
+    return [section(f":information_source: {prose(seen.does_not_count)}")] if seen.does_not_count else []
 
 
 def ahead(seen: Insight) -> list[Block]:
     """Return the earliest possible promotion, and what the next scheduled run will do."""
     run = section(f":calendar: Next scheduled run {when(seen.ahead.run_at)}. {prose(seen.ahead.run_does)}")
     if seen.ahead.to_stage is None:
-        return [section(prose(seen.lines()[0])), run]
+        return [section(prose(seen.lines()[0])), *_not_counted(seen), run]
     if seen.ahead.earliest is None:
         first = (_line(blocker) for blocker in seen.ahead.first)
-        return [section(f":construction: {_step(seen)} is possible once this is lifted:"), *first, run][:MAX_BLOCKS]
+        return [section(f":construction: {_step(seen)} is possible once this is lifted:"), *_not_counted(seen), *first, run][
+            :MAX_BLOCKS
+        ]
     since = "can be asked for now" if seen.ahead.earliest <= seen.now else f"is possible from {when(seen.ahead.earliest)}"
-    return [section(f":arrow_up: {_step(seen)} {since}, if the gates pass."), run]
+    return [section(f":arrow_up: {_step(seen)} {since}, if the gates pass."), *_not_counted(seen), run]
 
 
 _SIGNS = {Health.OK: ":white_check_mark:", Health.WARN: ":warning:", Health.FAIL: ":x:"}

@@ -2,7 +2,7 @@
 
 The brake acts on the router first and records afterwards (rule 1): it waits for no lock, needs no ledger, no journal and no
 Slack, and its answer waits for nobody either. What cannot be recorded waits in the brake's notes until the next chance
-(core/operations/recover.py).
+(core/watch/recover.py).
 
 Excluded: steps down to a stage above 0, which are ordinary operations (core/operations/propose.py).
 """
@@ -17,14 +17,15 @@ from core.actors import Actor, Role
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
+from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Draft, Phase, Result
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Target, observed
+from core.target.target import Target, already_done, observed
 from core.text import clean_text
 
 log = logger(__name__)
@@ -48,12 +49,15 @@ class Braked:
         sealed: the receipt; None if it could not be recorded and waits to be.
         safe: whether the settings file carries the safe settings and the reload succeeded.
         problems: what went wrong, each a sentence; empty if nothing did.
+        observation: what is expected of the running router since then, and what was seen of it so far. Settings that were
+            written and a reload that succeeded prove nothing.
     """
 
     note: BrakeNote
     sealed: Sealed | None
     safe: bool
     problems: tuple[str, ...]
+    observation: Observation | None = None
 
 
 def rollback(site: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
@@ -74,7 +78,7 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")
     if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
-        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        return already_done(seq)
     note = BrakeNote(
         id=uuid.uuid4().hex,
         operation=operation,
@@ -87,12 +91,13 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
         expires_at=now + lasts if lasts else None,
     )
     unmarked, went_wrong = stop(site, (note,))
-    sealed, unrecorded = _recorded(site, note, safe=not went_wrong)
+    expected = site.written(0, safe=True)
+    sealed, unrecorded = _recorded(site, note, expected, safe=not went_wrong)
     stay_safe(site, now)
     problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded))
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
-    return Braked(note, sealed, not went_wrong, problems)
+    return Braked(note, sealed, not went_wrong, problems, expected)
 
 
 def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
@@ -123,10 +128,10 @@ def _unmarked(site: Target, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
     return unmarked
 
 
-def _recorded(site: Target, note: BrakeNote, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
+def _recorded(site: Target, note: BrakeNote, expected: Observation, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
     with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
         try:
-            return record(replace(site, journal=journal), note, late=False, safe=safe), None
+            return record(replace(site, journal=journal), note, late=False, safe=safe, expected=expected), None
         except JournalError as error:
             return None, error
 
@@ -188,7 +193,9 @@ def _left_half_way(site: Target) -> bool:
     return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
 
 
-def record(site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None) -> Sealed | None:
+def record(
+    site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None, expected: Observation | None = None
+) -> Sealed | None:
     """Record a brake that has acted; None if its cause turns out to be recorded already.
 
     Args:
@@ -197,6 +204,7 @@ def record(site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sea
         late: it is recorded later than it acted.
         safe: the router is in its safe settings.
         newest: a brake's receipt that was the newest a moment ago: if it still is, the stage before is the one after it.
+        expected: what is expected of the running router since when; from now on if it is left out.
 
     Raises:
         JournalError: it could not be recorded; the note stays.
@@ -227,6 +235,7 @@ def record(site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sea
         break_glass=note.break_glass,
         settings_written=dict(SAFE_SETTINGS),
         settings_observed=dict(settings.values) if settings else None,
+        observation=expected or site.written(0, safe=True),
         late=late,
     )
     sealed: Sealed | None = None

@@ -9,7 +9,9 @@ from core.brake import brake, lift
 from core.brake import hold as holding
 from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
 from core.operations import break_glass, daily, restore, results
+from core.operations import shadow as shadowing
 from core.receipts.chain import Sealed
+from core.receipts.observation import Observation, acted, to_do, told
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse
@@ -68,11 +70,7 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             line = f"Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
             return Ending(DONE, (line,), facts={"result": "would_move", **stages})
         case results.Moved(sealed=sealed):
-            receipt = sealed.receipt
-            line = f"{receipt.action}: {receipt.result or 'recorded'}, stage {receipt.stage_after} %. {sealed.mark}"
-            failed = receipt.result is not None and not result.applied
-            said = (line, *([receipt.note] if receipt.note else ()))
-            return Ending(FAILED if failed else DONE, said, facts={"result": receipt.result or "recorded", **_receipt(sealed)})
+            return _moved(result)
         case results.Signed(approval=approval, sealed=sealed):
             line = f"Approved: {approval.what}. {approval.missing} more approval(s) needed before it is done. {sealed.mark}"
             return Ending(DONE, (line,), facts={"result": "signed", "request": approval.id, **_receipt(sealed)})
@@ -85,17 +83,16 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             at = "an unknown stage" if stage is None else f"{stage} %"
             line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
             return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **_receipt(sealed)})
-        case brake.Braked(safe=safe, problems=problems, sealed=sealed):
-            said = (
-                "The router is in its safe settings." if safe else "THE ROUTER MAY NOT BE SAFE.",
-                sealed.mark if sealed else "Not recorded yet.",
-            )
-            facts = {"result": "safe" if safe else "not_safe", "problems": list(problems), **_receipt(sealed)}
-            return Ending(FAILED if problems else DONE, said, problems, facts)
+        case brake.Braked():
+            return _braked(result)
         case lift.Unfrozen(lifted=lifted, left=left, sealed=sealed):
-            line = f"{len(lifted)} lifted, {len(left)} left. The router stays at 0 %."
+            line = f"{len(lifted)} lifted, {len(left)} left. The router's settings stay as they are."
             facts = {"result": "unfrozen", "lifted": [hold.id for hold in lifted], "left": [hold.id for hold in left]}
             return Ending(DONE, (line,), facts={**facts, **_receipt(sealed)})
+        case shadowing.UnfrozenInShadow(unfrozen=unfrozen, shadow=observing):
+            first, then = ending(unfrozen), ending(observing)
+            said, complaints = (*first.said, *then.said), (*first.complaints, *then.complaints)
+            return Ending(then.code, said, complaints, {**then.facts, "unfrozen": first.facts, "result": then.facts["result"]})
         case daily.Skipped(day=day, sealed=sealed):
             line = f"The run of {day} reports and promotes nothing. Receipt {sealed.mark}."
             return Ending(DONE, said=(line,), facts={"result": "skipped", "day": day.isoformat(), "receipt": sealed.receipt.seq})
@@ -108,6 +105,45 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             return Ending(DONE, (f"{line} {sealed.mark}",), facts=facts)
         case _:
             return _upkeep_ending(result)
+
+
+def _moved(result: results.Moved) -> Ending:
+    """Say "applied" only of what was seen: settings that were written are written."""
+    receipt, seen = result.sealed.receipt, result.seen
+    word = str(receipt.result or "recorded")
+    facts = {"result": word, **_observed(seen), **_receipt(result.sealed)}
+    if receipt.result is None or not result.applied or seen is None:
+        line = f"{receipt.action}: {word}, stage {receipt.stage_after} %. {result.sealed.mark}"
+        failed = receipt.result is not None and not result.applied
+        return Ending(FAILED if failed else DONE, (line, *([receipt.note] if receipt.note else ())), facts=facts)
+    word = "applied" if seen.sight.is_seen else "written, not followed" if seen.sight.contradicts else "written, not seen"
+    lines = (f"{receipt.action}: {word}, stage {receipt.stage_after} %. {result.sealed.mark}", acted(seen), told(seen))
+    said = (*lines, *filter(None, (receipt.note, "" if seen.sight.contradicts else to_do(seen))))
+    facts = {**facts, "result": "applied" if seen.sight.is_seen else "not_followed" if seen.sight.contradicts else "written"}
+    return Ending(FAILED, said, (to_do(seen),), facts) if seen.sight.contradicts else Ending(DONE, said, facts=facts)
+
+
+def _braked(result: brake.Braked) -> Ending:
+    seen, problems = result.observation, result.problems
+    said: tuple[str, ...]
+    if not result.safe:
+        said, word = ("THE ROUTER MAY NOT BE SAFE.",), "not_safe"
+    elif seen is None:
+        said, word = ("The safe settings were written.",), "written"
+    else:
+        said, word = (acted(seen), told(seen)), str(seen.sight)
+    contradicted = seen is not None and seen.sight.contradicts
+    if not result.safe and seen is not None and not seen.sight.is_open:
+        said = (*said, told(seen))
+    step = to_do(seen) if seen is not None else ""
+    complaints = (*problems, *([step] if step else ()))
+    facts = {"result": word, "problems": list(problems), **_observed(seen), **_receipt(result.sealed)}
+    said = (*said, result.sealed.mark if result.sealed else "Not recorded yet.")
+    return Ending(FAILED if problems or contradicted else DONE, said, complaints, facts)
+
+
+def _observed(seen: Observation | None) -> dict[str, Any]:
+    return {} if seen is None else {"observation": seen.model_dump(mode="json")}
 
 
 def _upkeep_ending(result: object) -> Ending:

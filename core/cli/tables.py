@@ -8,6 +8,7 @@ from rich.table import Table
 from core.cli.output import err, out
 from core.doctor.check import Check, Health
 from core.gates.report import Gate, Verdict
+from core.receipts.observation import told
 from core.rollout.blockers import codes
 from core.target.overview import Overview
 
@@ -20,6 +21,8 @@ def print_overview(seen: Overview) -> None:
     stage = "unknown" if state is None or state.stage is None else f"{state.stage} %"
     frozen = "unknown whether frozen" if state is None else "FROZEN" if state.frozen else "not frozen"
     out.print(f"[bold]{escape(seen.target)}[/bold]: stage {stage}, {frozen}")
+    if seen.observation is not None:
+        (err if seen.observation.sight.contradicts else out).print(f"running router: {escape(told(seen.observation))}")
     for hold in state.holds if state else ():
         ends = f", ends {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
         since = f"since {hold.since:%Y-%m-%d %H:%M} UTC"

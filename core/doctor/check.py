@@ -61,3 +61,21 @@ def examine(site: Target, examinations: Sequence[tuple[str, Examine]]) -> tuple[
             text = f"It could not be looked at ({type(error).__name__}: {error})."
             found.append(Check(name, Health.FAIL, text, "The log has the details."))
     return tuple(found)
+
+
+def restart(site: Target, _now: datetime) -> Iterator[Check]:
+    """Whether anything restarts the router: a running process never reads its settings again."""
+    name, command = "restart", site.target.reload_command
+    if not command:
+        text = "`reload_command` is not set: what anr writes reaches the router when somebody restarts it, and not before."
+        yield Check(name, Health.WARN, text, 'Set it to what restarts the router, as `["systemctl", "restart", "nova"]`.')
+    elif _only_reloads(command):
+        text = f"`{' '.join(command)[:100]}` reloads the router and does not restart it: a running process keeps its settings."
+        yield Check(name, Health.WARN, text, "Let it restart the router, every worker of it.")
+    else:
+        yield Check(name, Health.OK, f"`{command[0]}` restarts the router.")
+
+
+def _only_reloads(command: Sequence[str]) -> bool:
+    words = {word.lower() for word in command}
+    return bool(words & {"reload", "-hup", "-s=hup", "sighup", "hup"}) and "restart" not in words

@@ -16,11 +16,10 @@ from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from core.doctor import router_checks
+from core.doctor import check, router_checks
 from core.doctor.check import Check, Examine, Health, examine
 from core.errors import SettingsFileError
 from core.gates.guard import GuardMode
-from core.operations.guard import failing_looks
 from core.receipts.state_content import listed, problem_in, routes_in
 from core.rollout.blockers import codes
 from core.rollout.refusals import Code
@@ -33,6 +32,7 @@ from core.target.overview import look
 from core.target.refusals import refusals, unmatched
 from core.target.target import MAX_OPERATION_SECONDS, Target
 from core.text import spoken
+from core.watch.guard import failing_looks
 
 _STATE_PATH = "NOVA_ANR_STATE_PATH"
 """Where the router keeps its state, in its settings."""
@@ -59,6 +59,7 @@ def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None
     examinations: tuple[tuple[str, Examine], ...] = (
         ("environment", environment),
         ("settings file", router_checks.settings_file),
+        ("restart", check.restart),
         ("observed router", router_checks.observed_router),
         ("slots", router_checks.slots),
         ("ledger", router_checks.ledger),
@@ -80,7 +81,7 @@ def _environment(stray: Sequence[str], secrets_in: Path | None) -> Iterator[Chec
     name = "environment"
     if stray:
         text = f"{', '.join(stray)} stand in the environment of this shell; a router that runs already never sees them."
-        yield Check(name, Health.WARN, text, "Unset them: only the settings file and a reload reach the router.")
+        yield Check(name, Health.WARN, text, "Unset them: only the settings file and a restart reach the router.")
     else:
         text = f"anr {version('anr')}, Python {platform.python_version()} on {platform.system()} {platform.release()}."
         yield Check(name, Health.OK, text)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from core.doctor.check import Check, Health
 from core.ledger.window import moment_of
+from core.receipts.observation import Observation, Sight, to_do, told
 from core.router.control import settings_for
+from core.router.health import ask_slots
 from core.target.target import Target
 from core.text import spoken
 
@@ -49,13 +51,17 @@ def _settings_written(site: Target) -> Iterator[Check]:
 def observed_router(site: Target, now: datetime) -> Iterator[Check]:
     """Whether the running router shows what settings and journal say."""
     name, facts = "observed router", site.facts(whole=False)
+    seen = facts.observation
     if drift := facts.drift:
-        yield Check(name, Health.FAIL, drift, "An approver uses `drift reapply` or `drift accept`; anybody `rollback`.")
+        exported = "" if seen is None or not seen.sight.contradicts else f" {_beaten_by_its_launcher(seen)}"
+        yield Check(
+            name, Health.FAIL, drift, f"An approver uses `drift reapply` or `drift accept`; anybody `rollback`.{exported}"
+        )
         return
     if facts.state.stage is None:
         yield Check(name, Health.WARN, "The journal has not begun, or does not know the stage.", "Use `anr init`, or `rollback`.")
-    elif facts.state.stage == 0:
-        yield Check(name, Health.OK, "No live traffic is served, and none is shown.")
+    elif seen is not None and (facts.state.stage == 0 or not seen.sight.is_open):
+        yield _seen(name, seen)
     elif facts.seen is None or not facts.seen.shows(facts.state.stage):
         text = f"The running router was not seen to serve {facts.state.stage} % in its ledger yet."
         yield Check(name, Health.WARN, text, "See whether it runs, was reloaded, and writes its ledger.")
@@ -63,11 +69,31 @@ def observed_router(site: Target, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"It serves {facts.state.stage} %, last seen {spoken(now - facts.seen.at)} ago.")
 
 
+def _seen(name: str, seen: Observation) -> Check:
+    if seen.sight.is_seen:
+        return Check(name, Health.OK, told(seen))
+    health = Health.FAIL if seen.sight.contradicts or seen.sight is Sight.NOT_SERVING else Health.WARN
+    step = to_do(seen) or "See whether it runs, was restarted, and writes its ledger."
+    exported = _beaten_by_its_launcher(seen) if health is Health.FAIL else ""
+    return Check(name, health, told(seen), f"{step} {exported}".rstrip())
+
+
+def _beaten_by_its_launcher(seen: Observation) -> str:
+    """Say why a router that was restarted may not have the settings of its file."""
+    if not seen.restarted:
+        return "Nothing restarted it: set `reload_command` to what does."
+    return (
+        "It was restarted and does not do what its file says: its launcher may export NOVA_ANR_… itself, which beats the file, "
+        "or `reload_command` does not restart every worker."
+    )
+
+
 def slots(site: Target, _now: datetime) -> Iterator[Check]:
     """Whether every critical slot is healthy."""
-    name, health = "slots", site.router.slots()
+    name, health = "slots", ask_slots(site.target)
     if health.error is not None:
-        yield Check(name, Health.FAIL, f"{health.error}.", f"See whether {site.target.health_url} is the right address.")
+        where = " or ".join(site.target.health_urls)
+        yield Check(name, Health.FAIL, f"{health.error}.", f"See whether {where} is the right address.")
         return
     ill = [slot for slot in site.target.gates.critical_slots if health.statuses.get(slot) != "healthy"]
     if ill:

@@ -1,6 +1,6 @@
 """The guard between daily runs: a series of looks at the gates over a short window -> whether to freeze.
 
-Pure. Excluded: measuring, remembering the series, and freezing (core/operations/watch.py).
+Pure. Excluded: measuring, remembering the series, and freezing (core/watch/watch.py).
 
 A look fails if a gate fails that can be judged on so short a window. Silence is no failure and clears none: a look without
 data neither counts nor ends a row. A failing row belongs to its stage; another stage begins anew.

@@ -1,6 +1,6 @@
 """Carrying out a move that was decided on: intent receipt, settings, read-back, outcome receipt (rule 4).
 
-Excluded: deciding (core/operations/propose.py) and settling what died in between (core/operations/recover.py).
+Excluded: deciding (core/operations/propose.py) and settling what died in between (core/watch/recover.py).
 """
 
 import uuid
@@ -112,8 +112,21 @@ def make_safe_again(site: Target, facts: Facts, order: Order) -> Sealed:
         "stage_after": settings.stage if settings else None,
         "pilot_after": settings.pilot if settings else None,
         "settings_observed": dict(settings.values) if settings else None,
+        "observation": site.written(0, safe=True),
     }
     return site.journal.append(intent.model_copy(update=outcome))
+
+
+def observe_in_shadow(site: Target, facts: Facts, order: Order) -> Sealed:
+    """Let a router that was rolled back learn again at stage 0, and return the outcome. It serves nothing.
+
+    Raises:
+        JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
+    """
+    intent = _again(site, facts, 0, order, settings_for(0, site.target.gates.fast_cap))
+    intent = intent.model_copy(update={"action": Action.SHADOW})
+    site.journal.append(intent)
+    return _carry_out(site, facts, intent)
 
 
 def _again(site: Target, facts: Facts, stage: int, order: Order, wanted: dict[str, str]) -> Draft:
@@ -136,24 +149,27 @@ def _again(site: Target, facts: Facts, stage: int, order: Order, wanted: dict[st
 def _carry_out(site: Target, facts: Facts, intent: Draft) -> Sealed:
     """Write the intended stage, read back what came of it, and record the outcome.
 
-    Whatever goes wrong after a write takes the router down, never further up.
+    Whatever goes wrong after a write takes the router down, never further up. The running router is not waited for: it is seen
+    afterwards, without the lock (core/watch/observe.py).
     """
     from_stage, to_stage = intent.stage_before or 0, intent.stage_after or 0
-    written_at = site.clock()
-    note, seen = "", None
+    note, expected = "", None
     try:
         written = site.router.serve(to_stage, facts.brake)
         if written.overtaken:
-            result, stage, note = Result.OVERTAKEN, 0, "A brake was engaged meanwhile; the router is in its safe settings."
+            result, stage, note = Result.OVERTAKEN, 0, "A brake was engaged meanwhile; the safe settings were written."
         else:
             result, stage = Result.APPLIED, to_stage
-            seen = site.await_sighting(to_stage, written_at)
+            expected = site.written(to_stage)
     except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
         result, stage, note = Result.NOT_APPLIED, None, f"{error} {_put_back(site, facts, min(from_stage, to_stage))}"
     settings, unreadable = observed(site)
+    if result is Result.OVERTAKEN:
+        expected = site.written(0, safe=True)
     if result is Result.NOT_APPLIED:
         stage = settings.stage if settings else None
         result = result if settings else Result.UNKNOWN
+        expected = site.written(0, safe=True) if settings and settings.carries(SAFE_SETTINGS) else None
     outcome = intent.model_copy(
         update={
             "id": uuid.uuid4().hex,
@@ -165,7 +181,7 @@ def _carry_out(site: Target, facts: Facts, intent: Draft) -> Sealed:
             "stage_after": stage,
             "pilot_after": settings.pilot if settings else None,
             "settings_observed": dict(settings.values) if settings else None,
-            "router_seen": seen,
+            "observation": expected,
             "backup": None,
             "deleted": None,
             "gates": (),
@@ -186,4 +202,4 @@ def _put_back(site: Target, facts: Facts, stage: int) -> str:
                 return f"The settings were put back to {stage} %."
         except (SettingsFileError, ReloadFailed, BrakeUnreadable):
             pass  # the safe settings are the last resort
-    return " ".join(site.router.make_safe()) or "The router was put in its safe settings."
+    return " ".join(site.router.make_safe()) or "The safe settings were written instead."

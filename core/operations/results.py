@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.gates.report import Report
 from core.receipts.chain import Sealed
+from core.receipts.observation import Observation
 from core.receipts.receipt import Result
 from core.rollout.approvals import Approval
 from core.rollout.decisions import Lower, NeedsApproval, Proceed
@@ -40,11 +41,18 @@ class Moved:
 
     sealed: Sealed
     report: Report | None = None
+    observation: Observation | None = None
+    """What was seen of the running router since, where somebody waited for that."""
 
     @property
     def applied(self) -> bool:
-        """Whether the router has the settings that were wanted."""
+        """Whether the settings that were wanted stand, and the router was restarted; whether it follows is another fact."""
         return self.sealed.receipt.result is Result.APPLIED
+
+    @property
+    def seen(self) -> Observation | None:
+        """What is known of the running router; None if nothing is expected of it."""
+        return self.observation or self.sealed.receipt.observation
 
 
 @dataclass(frozen=True, slots=True)

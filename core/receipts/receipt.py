@@ -16,6 +16,7 @@ from core.alerts.payload import AlertFacts
 from core.canonical import Moment
 from core.gates.report import Gate
 from core.receipts.evidence import BreakGlass, Checkpoint, Deleted, Hold, LedgerArchive, RouterSighting, Signature, StateCopy
+from core.receipts.observation import Observation
 from core.receipts.state_content import StateSeen
 
 _FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
@@ -40,6 +41,10 @@ class Action(StrEnum):
     UNFREEZE = "unfreeze"
     SEEN = "seen"
     """The running router was first seen to serve its stage."""
+    OBSERVED = "observed"
+    """What was seen of the running router has changed: it is seen safe, still serves, shows another stage, shows nothing."""
+    SHADOW = "shadow"
+    """The router observes again: it learns in shadow, and serves nothing."""
     PAUSE = "pause"
     RESUME = "resume"
     DRIFT = "drift"
@@ -120,6 +125,7 @@ class Draft(BaseModel):
         settings_written: the router's settings that were written, by name; of a brake those that it saw to.
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
+        observation: what was expected of the running router since when, and what was seen of it.
         holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.
         break_glass: what was passed over, if somebody acted alone in an emergency.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
@@ -160,6 +166,7 @@ class Draft(BaseModel):
     settings_written: Mapping[str, str] | None = None
     settings_observed: Mapping[str, str] | None = None
     router_seen: RouterSighting | None = None
+    observation: Observation | None = None
     late: bool = False
     backup: StateCopy | None = None
     restored: StateCopy | None = None
@@ -170,6 +177,13 @@ class Draft(BaseModel):
     build: str = ""
     host: str = ""
     runbook_url: str = ""
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words: settings are applied once the running router was seen to follow, and written before that."""
+        if self.result is Result.APPLIED and self.observation is not None and not self.observation.sight.is_seen:
+            return "written"
+        return str(self.result).replace("_", " ") if self.result else ""
 
 
 class Receipt(Draft):

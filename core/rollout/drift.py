@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from core.receipts.evidence import RouterSighting
+from core.receipts.observation import Observation
 from core.rollout.state import RolloutState
 
 SETTLING = timedelta(minutes=5)
@@ -47,6 +48,7 @@ def find_drift(
     settings: Mapping[str, str],
     stage: int | None,
     seen: RouterSighting | None,
+    observation: Observation | None = None,
 ) -> Drift | None:
     """Return how the router differs from the journal, or None if it does not or nobody can say.
 
@@ -55,6 +57,7 @@ def find_drift(
         settings: the `NOVA_…` settings in the file.
         stage: percent of live traffic that they serve, or None if they cannot be understood.
         seen: what the running router last showed; None if it showed nothing.
+        observation: what was seen of it since its settings were written; None if nobody looked.
     """
     if state.stage is None:
         return None
@@ -66,8 +69,14 @@ def find_drift(
     if changed and state.unsettled is None:
         differences = ", ".join(f"{name} is {_value(settings, name)} and was {_value(before, name)}" for name in changed)
         return Drift(DriftKind.GUARDRAILS, f"Somebody changed the router's settings: {differences}.", stage)
-    if seen is None or state.unsettled is not None or state.since is None or seen.shows(state.stage):
+    if state.unsettled is not None:
         return None
+    if observation is not None and (running := _running(state, observation)) is not None:
+        return running
+    if seen is None or state.since is None or seen.shows(state.stage):
+        return None
+    if observation is not None and observation.sight.is_seen and observation.at is not None and observation.at >= seen.at:
+        return None  # what it showed last was shown by the process before
     if seen.at <= state.since + SETTLING:
         return None
     percent = round(seen.pilot * 100)
@@ -76,6 +85,23 @@ def find_drift(
         "it did not follow its settings."
     )
     return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None)
+
+
+def _running(state: RolloutState, seen: Observation) -> Drift | None:
+    """Return how the running router was seen to differ. More live traffic than it should serve has no time to settle."""
+    alarmed = state.drift is not None and state.drift.running
+    settled = seen.at is not None and seen.at > seen.since + SETTLING
+    if seen.serves_too_much or (seen.sight.contradicts and (settled or alarmed)):
+        expected = "its safe settings" if seen.safe else f"{seen.stage} %"
+        shows = "live traffic" if seen.pilot is None else f"{seen.pilot:.2%} of live traffic"
+        text = (
+            f"The running router serves {shows}, but its settings and the journal say {expected}: it did not follow its settings."
+        )
+        percent = None if seen.pilot is None else round(seen.pilot * 100)
+        return Drift(DriftKind.RUNNING, text, percent if percent is not None and seen.shows(percent) else None)
+    if alarmed and state.drift is not None and not seen.sight.is_seen:
+        return Drift(DriftKind.RUNNING, state.drift.text, None)  # what was written since then is no answer
+    return None
 
 
 def _value(settings: Mapping[str, str], name: str) -> str:

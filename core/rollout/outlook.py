@@ -12,6 +12,7 @@ from core.rollout.blockers import Blocker, Question, blockers
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode, Schedule, next_run
+from core.rollout.state import Learning, learning_of, not_counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,21 @@ def _run_does(question: Question, run_at: datetime, stage: int | None, above: in
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """Everything that stands in the way of the next promotion at one moment, and what follows from it."""
+    """Everything that stands in the way of the next promotion at one moment, and what follows from it.
+
+    Attributes:
+        learning: from when on what the router learned and served counts; None if nobody can say.
+    """
 
     now: datetime
     blockers: tuple[Blocker, ...]
     ahead: Outlook
+    learning: Learning | None = None
+
+    @property
+    def does_not_count(self) -> str:
+        """Say what of that which was learned and served does not count, because R4 was forced; empty if all of it does."""
+        return "" if self.learning is None else not_counted(self.learning, self.now)
 
     def lines(self) -> tuple[str, ...]:
         """Return what lies ahead, as sentences for people."""
@@ -82,13 +93,13 @@ class Insight:
             step = "There is no next stage." if ahead.from_stage is not None else "Nobody knows at which stage the router is."
         elif ahead.earliest is None:
             step = f"{ahead.from_stage} → {ahead.to_stage} % is possible once this is lifted:"
-            return (self._run(), step)
+            return (*filter(None, (self.does_not_count, self._run())), step)
         elif ahead.earliest <= self.now:
             step = f"{ahead.from_stage} → {ahead.to_stage} % can be asked for now."
         else:
             moment = f"{ahead.earliest:%Y-%m-%d %H:%M} UTC"
             step = f"{ahead.from_stage} → {ahead.to_stage} % is possible from {moment}, if the gates pass."
-        return (step, self._run())
+        return (step, *filter(None, (self.does_not_count, self._run())))
 
     def _run(self) -> str:
         return f"The next scheduled run is at {self.ahead.run_at:%Y-%m-%d %H:%M} UTC. {self.ahead.run_does}"
@@ -100,11 +111,18 @@ class Insight:
             "from_stage": ahead.from_stage,
             "to_stage": ahead.to_stage,
             "blockers": [blocker.as_json() for blocker in self.blockers],
+            "counts": None if self.learning is None else _counts(self.learning),
             "earliest": rfc3339(ahead.earliest) if ahead.earliest else None,
             "next_run": {"at": rfc3339(ahead.run_at), "does": ahead.run_does},
         }
 
 
 def insight_into(now: datetime, blockers: tuple[Blocker, ...], question: Question, schedule: Schedule) -> Insight:
-    """Return what stands in the way of the next promotion at one moment, with what lies ahead."""
-    return Insight(now, blockers, outlook(question, schedule, now))
+    """Return what the blockers say about the next promotion."""
+    state = question.standing.state if question.standing else None
+    learning = None if state is None else learning_of(state)
+    return Insight(now, blockers, outlook(question, schedule, now), learning)
+
+
+def _counts(learning: Learning) -> dict[str, Any]:
+    return {"killed": learning.killed, "since": rfc3339(learning.since) if learning.since else None}

@@ -17,6 +17,7 @@ class Code(StrEnum):
     FROZEN = "frozen"
     BRAKE_ENGAGED = "brake_engaged"
     DRIFT = "drift"
+    NOT_AT_ZERO = "not_at_zero"
     NOT_ON_LADDER = "not_on_ladder"
     NOT_NEXT_STAGE = "not_next_stage"
     ALREADY_THERE = "already_there"

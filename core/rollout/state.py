@@ -4,7 +4,8 @@ Pure. Excluded: where receipts are kept, and what the router really has (core/ro
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,7 @@ from core.alerts.payload import AlertStatus
 from core.canonical import Moment
 from core.receipts.chain import newest_checkpoint
 from core.receipts.evidence import Hold
+from core.receipts.observation import TOLERANCE, Observation
 from core.receipts.receipt import Action, Phase, Receipt, Result
 
 
@@ -41,13 +43,18 @@ class Pause(BaseModel):
 
 
 class OpenDrift(BaseModel):
-    """A difference between router and journal that was alarmed and is not over; `operation` joins its receipts."""
+    """A difference between router and journal that was alarmed and is not over; `operation` joins its receipts.
+
+    Attributes:
+        running: the running router showed it, so that nothing but the running router can end it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     operation: str
     text: str
     since: Moment
+    running: bool = False
 
 
 class BrokenGlass(BaseModel):
@@ -74,11 +81,14 @@ class RolloutState(BaseModel):
         person_required: after a brake a person has to ask for the next promotion; the scheduler does not.
         unsettled: an intent without an outcome.
         settings: the router's settings as they were last read back, by name; None if they never were.
+        observation: what was last seen of the running router, for the settings that were written last; None if nobody looked.
+        acted: number of the receipt with which those were written.
+        acted_in: operation of that receipt.
+        unkilled: when `NOVA_ANR_KILL=1` was last taken back; what was learned before does not count. None if it never was.
         paused: who paused the schedule; None if it runs.
         drift: the difference between router and journal that was alarmed; None if there is none.
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
         unreviewed: the last break-glass, until somebody else has reviewed it.
-        unkilled: when KILL was lifted last; what was learned before, under KILL, does not count.
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
     """
 
@@ -93,12 +103,15 @@ class RolloutState(BaseModel):
     person_required: bool = True
     unsettled: UnsettledIntent | None = None
     settings: Mapping[str, str] | None = None
+    observation: Observation | None = None
+    acted: int = 0
+    acted_in: str = ""
+    unkilled: Moment | None = None
     paused: Pause | None = None
     drift: OpenDrift | None = None
     epoch: int = 0
     unreviewed: BrokenGlass | None = None
     resolved: tuple[str, ...] = ()
-    unkilled: Moment | None = None
 
     @property
     def killed(self) -> bool:
@@ -162,7 +175,18 @@ _WITHOUT_EFFECT = frozenset(
         Action.SILENCE,
     },
 )
-_BESIDE = frozenset({Action.SEEN, Action.PAUSE, Action.RESUME, Action.DRIFT, Action.AGREED, Action.REVIEW, Action.ALERT})
+_BESIDE = frozenset(
+    {
+        Action.SEEN,
+        Action.OBSERVED,
+        Action.PAUSE,
+        Action.RESUME,
+        Action.DRIFT,
+        Action.AGREED,
+        Action.REVIEW,
+        Action.ALERT,
+    },
+)
 """What they say does not touch an open request: the revision stays."""
 
 
@@ -177,7 +201,7 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
     restoring = state.unsettled is not None and state.unsettled.action in STATE_CHANGES
     if own_intent or receipt.action in _AT_ONCE:
-        change |= _settings_after(receipt, state)
+        change |= _written(receipt, state)
         if own_intent or not restoring:  # a brake says nothing about the bandit's state
             change["unsettled"] = None
         if receipt.stage_after != state.stage or receipt.action in _AT_ONCE | {Action.REAPPLY}:
@@ -195,7 +219,8 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
         # nobody approved a break-glass: the scheduler does not build on it
         change["person_required"] = receipt.break_glass is not None
     if receipt.action in {Action.REAPPLY, Action.ACCEPT} and receipt.result is Result.APPLIED:
-        change["drift"] = None
+        # what the running router showed is over when it shows something else: settings that were written prove nothing
+        change["drift"] = state.drift if state.drift is not None and state.drift.running else None
     return state.model_copy(update=change)
 
 
@@ -212,9 +237,8 @@ def _begun(state: RolloutState, receipt: Receipt) -> dict[str, object]:
 
 def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
     match receipt.action:
-        case Action.SEEN:
-            ours = state.unsettled is None and receipt.stage_after == state.stage and receipt.operation == state.began
-            return {"observed_since": _observed_since(receipt, state.since or receipt.ts)} if ours else {}
+        case Action.SEEN | Action.OBSERVED:
+            return _observed(state, receipt)
         case Action.PAUSE:
             return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
         case Action.ALERT:
@@ -222,7 +246,8 @@ def _noted(state: RolloutState, receipt: Receipt) -> dict[str, object]:
         case Action.RESUME:
             return {"paused": None}
         case Action.DRIFT:
-            return {"drift": OpenDrift(operation=receipt.operation, text=receipt.note, since=receipt.ts)}
+            running = receipt.observation is not None and receipt.observation.sight.contradicts
+            return {"drift": OpenDrift(operation=receipt.operation, text=receipt.note, since=receipt.ts, running=running)}
         case Action.REVIEW:
             ours = state.unreviewed is not None and state.unreviewed.operation == receipt.operation
             return {"unreviewed": None} if ours else {}
@@ -237,6 +262,31 @@ def _earliest_sighting(receipt: Receipt, state: RolloutState) -> datetime:
     return state.unsettled.since if state.unsettled else receipt.ts
 
 
+def _written(receipt: Receipt, state: RolloutState) -> dict[str, object]:
+    """Return what a receipt that says how the router's settings are changes: from here on it is observed anew."""
+    settings = _read_back(receipt, state.settings)
+    taken_back = _kills(state.settings) and not _kills(settings)
+    return {
+        "settings": settings,
+        "observation": receipt.observation,
+        "acted": receipt.seq,
+        "acted_in": receipt.operation,
+        "unkilled": receipt.ts if taken_back else state.unkilled,
+    }
+
+
+def _observed(state: RolloutState, receipt: Receipt) -> dict[str, object]:
+    """Return what a look at the running router changes, if it was about the settings that were written last."""
+    if state.unsettled is not None or receipt.stage_after != state.stage:
+        return {}
+    seen: dict[str, object] = {}
+    if receipt.observation is not None and receipt.operation in {state.acted_in, state.began}:
+        seen["observation"] = receipt.observation
+    if receipt.action is Action.SEEN and receipt.operation == state.began:
+        seen["observed_since"] = _observed_since(receipt, state.since or receipt.ts)
+    return seen
+
+
 def _observed_since(receipt: Receipt, begun: datetime) -> datetime | None:
     seen = receipt.router_seen
     shows = seen is not None and receipt.stage_after is not None and seen.shows(receipt.stage_after)
@@ -249,12 +299,6 @@ def _read_back(receipt: Receipt, before: Mapping[str, str] | None) -> Mapping[st
         return before
     braked = receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result is Result.APPLIED
     return {**receipt.settings_observed, **((receipt.settings_written or {}) if braked else {})}
-
-
-def _settings_after(receipt: Receipt, state: RolloutState) -> dict[str, object]:
-    settings = _read_back(receipt, state.settings)
-    lifted = state.killed and not _kills(settings)
-    return {"settings": settings, "unkilled": receipt.ts if lifted else state.unkilled}
 
 
 def _kills(settings: Mapping[str, str] | None) -> bool:
@@ -288,3 +332,49 @@ def _intent(receipt: Receipt) -> UnsettledIntent | None:
         to_stage=receipt.stage_after,
         since=receipt.ts,
     )
+
+
+def expected_of(state: RolloutState) -> Observation | None:
+    """Return what is to be seen of the running router, and what was seen of it last; None where nobody can say.
+
+    At stage 0 the router is expected in its safe settings while `NOVA_ANR_KILL=1` is what was written, else in shadow.
+    """
+    if state.stage is None or state.since is None or state.unsettled is not None:
+        return None
+    if state.observation is not None:
+        return state.observation
+    safe = state.stage == 0 and (_kills(state.settings) or state.rolled_back)
+    return Observation(stage=state.stage, safe=safe, since=state.since, counts_from=state.since + TOLERANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """Whether the router learns, and from when on what it learned and served counts.
+
+    While `NOVA_ANR_KILL=1` stands R4 is forced, in shadow too: only R4 learns, and no decision says anything about a stage.
+
+    Attributes:
+        killed: it stands now, so that nothing counts.
+        since: what is older was made under it, or before; None if it never stood.
+    """
+
+    killed: bool
+    since: datetime | None
+
+
+def learning_of(state: RolloutState) -> Learning:
+    """Return from when on what the router learned and served counts. Pure; a soak that asks it has one source."""
+    return Learning(_kills(state.settings), state.unkilled)
+
+
+SPOKEN_OF = timedelta(days=8)
+"""How long after R4 was forced it is said what does not count: longer than any window or soak that is in use."""
+
+
+def not_counted(learning: Learning, now: datetime) -> str:
+    """Say what does not count because R4 was forced, as a sentence; empty if that is long over or never was."""
+    if learning.killed:
+        return "KILL=1 stands: only R4 learns, and what is learned and served now does not count. `anr shadow` ends it."
+    if learning.since is None or now - learning.since > SPOKEN_OF:
+        return ""
+    return f"What was learned and served before {learning.since:%Y-%m-%d %H:%M} UTC does not count: KILL=1 stood."

@@ -1,29 +1,24 @@
-"""The router's settings file, its reload, and the health of its slots.
+"""The router's settings file and its restart.
 
-The router reads a dotenv file when it is reloaded (its text: core/router/envfile.py).
+The router reads a dotenv file when its process starts, and never again (its text: core/router/envfile.py).
 
-Excluded: deciding what the settings should be, and the ledger.
+Excluded: deciding what the settings should be, the ledger, and the health of slots (core/router/health.py).
 """
 
-import contextlib
 import os
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from core.errors import AnrError, BrakeUnreadable, ReloadFailed, SettingsFileError
-from core.gates.report import SlotsHealth
 from core.router.access import Rehearsal, may_read, owner_of, rehearse, rewrite
 from core.router.envfile import decoded, misread, refused_by_docker, settings_in, with_settings
-from core.router.health import slots_of
 from core.router.marks import Brake, BrakeReading
 from core.settings.target import TargetSettings
 from core.system.files import WrittenUnsynced, create_durably, make_folder, read_bounded
 from core.system.logs import logger
+from core.system.processes import run
 from core.text import clean_text
 
 log = logger(__name__)
@@ -34,7 +29,7 @@ _OURS = "NOVA_ANR_"
 _SAFE_WRITES = 3
 """How often the safe settings are written when they do not stand: a promotion that looked before the brake writes once."""
 _MAX_SETTINGS_BYTES = 1 << 20
-_MAX_LOGGED_BYTES = 2000
+_MAX_LOGGED = 2000
 
 
 def settings_for(stage: int, fast_cap: float) -> dict[str, str]:
@@ -113,6 +108,12 @@ class Router:
         self._remarks: tuple[str, ...] = ()
         self._left: tuple[int, ...] | None = None
         self._left_at = 0.0
+        self._reloaded: float | None = None
+
+    @property
+    def restart_took_s(self) -> float | None:
+        """How long the last restart took, in seconds; None if nothing restarts the router, or the last one failed."""
+        return self._reloaded
 
     def settings(self) -> RouterSettings:
         """Read the settings file.
@@ -292,7 +293,7 @@ class Router:
         Raises:
             ReloadFailed: the command failed; the router may run or not.
         """
-        self._reload(SAFE_SETTINGS, self._target.stop_command, "stop")
+        self._order(SAFE_SETTINGS, self._target.stop_command, "stop")
 
     def start(self) -> None:
         """Start the router, by the settings' `start_command`: it reads its settings file, and its state.
@@ -300,11 +301,7 @@ class Router:
         Raises:
             ReloadFailed: the command failed; the router may run or not.
         """
-        self._reload(SAFE_SETTINGS, self._target.start_command, "start")
-
-    def slots(self) -> SlotsHealth:
-        """Ask for the health of the slots; whatever goes wrong is part of the answer, and never healthy."""
-        return slots_of(self._target)
+        self._order(SAFE_SETTINGS, self._target.start_command, "start")
 
     @property
     def _file(self) -> Path:
@@ -427,57 +424,37 @@ class Router:
         misreading = misread(self._text(), wanted)
         return shown if misreading is None else SettingsFileError(self._misread(misreading))
 
-    def _reload(self, settings: Mapping[str, str], command: tuple[str, ...] | None = None, name: str = "reload") -> None:
-        command = self._target.reload_command if command is None else command
+    def _reload(self, settings: Mapping[str, str]) -> None:
+        self._reloaded = None
+        took_s = self._order(settings, self._target.reload_command, "reload")
+        self._reloaded = took_s
+
+    def _order(self, settings: Mapping[str, str], command: tuple[str, ...], name: str) -> float | None:
+        """Run one of the router's commands; return how many seconds it took, None if the options name none.
+
+        Raises:
+            ReloadFailed: it could not be started, failed, or took too long.
+        """
         if not command:
-            return
-        begun = time.monotonic()
-        with _scratch() as output:
-            try:
-                done = subprocess.run(
-                    list(command),
-                    env={**os.environ, **settings},
-                    stdin=subprocess.DEVNULL,
-                    # a file, no pipe: what the command leaves in the background may hold a pipe open for ever
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    timeout=self._target.reload_timeout_s,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise ReloadFailed(
-                    f"The {name} command took longer than {self._target.reload_timeout_s:g} s and was stopped. "
-                    "The router may still run its old settings.",
-                ) from None
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise ReloadFailed(
-                    f"The {name} command cannot be started ({reason}). The router runs its old settings."
-                ) from error
-            if done.returncode != 0:
-                _log_tail(output)
-                raise ReloadFailed(
-                    f"The {name} command ended with {done.returncode}; the log has its output. "
-                    "The router may still run its old settings."
-                )
-        log.info("router command ended", what=name, command=command[0], took_s=round(time.monotonic() - begun, 3))
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[IO[bytes] | int]:
-    """Yield a file for a command's output, or nowhere if there is no room for one."""
-    with contextlib.ExitStack() as stack:
+            return None
         try:
-            output: IO[bytes] | int = stack.enter_context(tempfile.TemporaryFile())
-        except OSError:
-            output = subprocess.DEVNULL
-        yield output
-
-
-def _log_tail(output: IO[bytes] | int) -> None:
-    if not isinstance(output, int):
-        output.seek(max(0, output.seek(0, os.SEEK_END) - _MAX_LOGGED_BYTES))
-        log.error("the reload command said: %s", clean_text(output.read().decode("utf-8", "replace"), _MAX_LOGGED_BYTES))
+            ended = run(command, settings=settings, timeout_s=self._target.reload_timeout_s)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ReloadFailed(f"The {name} command cannot be started ({reason}). The router runs its old settings.") from error
+        if ended.code != 0 and ended.said:
+            log.error("the %s command said: %s", name, clean_text(ended.said, _MAX_LOGGED))
+        if ended.code is None:
+            raise ReloadFailed(
+                f"The {name} command took longer than {self._target.reload_timeout_s:g} s and was stopped, with all that it had "
+                "started. The router may still run its old settings.",
+            )
+        if ended.code != 0:
+            raise ReloadFailed(
+                f"The {name} command ended with {ended.code}; the log has its output. The router may still run its old settings."
+            )
+        log.info("router command ended", what=name, command=command[0], took_s=round(ended.took_s, 3))
+        return ended.took_s
 
 
 def _routers_own(values: Mapping[str, str]) -> RouterSettings:

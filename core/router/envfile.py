@@ -24,7 +24,7 @@ _COMMENT = re.compile(
     re.DOTALL,
 )
 _NAME_OF_A_BROKEN_LINE = re.compile(r"""\s*(?:export\s+)?['"]?(?P<key>[A-Za-z_][A-Za-z0-9_]*)['"]?\s*(?:=|$)""")
-_CONTINUED = re.compile(r"\\(?:\r\n|\n|\r)\Z")
+_CONTINUED = re.compile(r"\\[\n\r]\Z")  # not at a CRLF: systemd escapes the first of the two, and the second ends the line
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -44,11 +44,13 @@ def decoded(data: bytes) -> tuple[str, str]:
         if data.startswith(mark):
             return _without_nul(data.decode(encoding)), encoding
     if b"\0" in data:
-        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
-        return _without_nul(data.decode(encoding)), encoding
+        for encoding, high_bytes in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+            if high_bytes.count(0) * 2 > len(high_bytes):  # a file of settings is mostly ASCII
+                return _without_nul(data.decode(encoding)), encoding
+        raise ValueError("there are NUL bytes in it")
     for encoding in ("utf-8", "cp1252"):
         try:
-            return data.decode(encoding).removeprefix(_BOM), encoding
+            return data.decode(encoding).lstrip(_BOM), encoding
         except UnicodeDecodeError:
             continue
     return data.decode("latin-1"), "latin-1"
@@ -57,7 +59,7 @@ def decoded(data: bytes) -> tuple[str, str]:
 def _without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("there are NUL bytes in it")
-    return text.removeprefix(_BOM)
+    return text.lstrip(_BOM)
 
 
 # --- as python-dotenv reads it ----------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ def _settings_in(text: str) -> tuple[dict[str, str], int | None]:
 
 @lru_cache(maxsize=16)
 def _bindings(text: str) -> tuple[Binding, ...]:
-    return tuple(parse_stream(io.StringIO(text.removeprefix(_BOM), newline="")))
+    return tuple(parse_stream(io.StringIO(text.lstrip(_BOM), newline="")))
 
 
 # --- the same text with other settings --------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def with_settings(text: str, wanted: Mapping[str, str]) -> str:
     line of its own above it. Each line stays in its place if every reader then reads it alike; else all of them move to the
     end, or to the top: nothing that is written after an open quote is read. `misread` says whether that was enough.
     """
-    text = text.removeprefix(_BOM)
+    text = text.lstrip(_BOM)
     drafts = (_in_place(text, wanted), _at_the_end(text, wanted), _at_the_top(text, wanted))
     return next((draft for draft in drafts if misread(draft, wanted) is None), drafts[0])
 
@@ -114,7 +116,8 @@ def _in_place(text: str, wanted: Mapping[str, str]) -> str:
             body = _line_ended(body, newline)
             if (remark := _COMMENT.fullmatch(original)) is not None:
                 body = _line_ended(body + remark["comment"] + newline, newline)
-            body += f"{key}={missing.pop(key)}{newline}"
+            end = next((end for end in ("\r\n", "\n") if original.endswith(end)), newline)
+            body += f"{key}={missing.pop(key)}{end}"
     return _with_lines(body, missing, newline)
 
 

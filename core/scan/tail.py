@@ -1,6 +1,6 @@
 """What the running router showed last, and since when: the tail of its ledger.
 
-Excluded: the window's figures (core/scan/scan.py).
+Excluded: the window's figures (core/scan/scan.py), and what the lines say about a router (core/receipts/observation.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,12 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from core.ledger.entry import Entry, read_line
-from core.scan.segments import LedgerFile
+from core.ledger.entry import Entry, entries_in, read_line
+from core.receipts.observation import Line, Tail
+from core.scan.segments import LedgerFile, tail_of
 
-_TAIL_BYTES = 64 << 10
+_TAIL_BYTES = 256 << 10
+"""Some 600 decisions: half a minute of a busy router, half a day of a quiet one."""
 _DISORDER = timedelta(minutes=15)
 """How much older than a line before it a line may be."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,24 +31,41 @@ class PilotSeen:
     t_us: int
 
 
+def newest_lines(path: Path) -> Tail:
+    """Return the entries among the ledger's newest lines; what is no entry, or torn, is left out.
+
+    Raises:
+        LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
+    """
+    with LedgerFile(path) as ledger:
+        start = max(0, ledger.size - _TAIL_BYTES)
+        tail = ledger.bytes_at(start, _TAIL_BYTES)
+    if start:
+        tail = tail[tail.find(b"\n") + 1 :]
+    return Tail(tuple(line for text in tail.split(b"\n") if (line := _read(text)) is not None), whole=not start)
+
+
+def newest_pilot_in(tail: Tail) -> PilotSeen | None:
+    """Return the pilot of the newest entry that names one, or None if none does."""
+    seen = [PilotSeen(line.pilot, line.t_us) for line in tail.lines if line.pilot is not None]
+    return max(seen, key=lambda one: (one.t_us, one.pilot), default=None)
+
+
 def newest_pilot(path: Path) -> PilotSeen | None:
     """Return the pilot of the newest live entry in the ledger's tail, or None if none is there.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
-        tail = ledger.bytes_at(max(0, ledger.size - _TAIL_BYTES), _TAIL_BYTES)
-    seen = [found for line in tail.split(b"\n") if (found := _pilot_in(line)) is not None]
-    return max(seen, key=lambda one: (one.t_us, one.pilot), default=None)
+    return newest_pilot_in(newest_lines(path))
 
 
-@lru_cache(maxsize=512)  # from look to look the tail moves by a few lines
-def _pilot_in(line: bytes) -> PilotSeen | None:
+@lru_cache(maxsize=4096)  # from look to look the tail moves by a few lines
+def _read(line: bytes) -> Line | None:
     entry = read_line(line)
-    if not isinstance(entry, Entry) or entry.live_pilot is None:
+    if not isinstance(entry, Entry):
         return None
-    return PilotSeen(entry.live_pilot, entry.t_us)
+    return Line(entry.t_us, entry.live_route is not None, entry.live_pilot, entry.argmax)
 
 
 def is_pilot_untold(path: Path, since: datetime) -> bool:
@@ -55,9 +74,7 @@ def is_pilot_untold(path: Path, since: datetime) -> bool:
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
-        tail = ledger.bytes_at(max(0, ledger.size - _TAIL_BYTES), _TAIL_BYTES)
-    live = [entry for entry in _entries(tail) if entry.live_route is not None]
+    live = [entry for entry in entries_in(tail_of(path, _TAIL_BYTES)) if entry.live_route is not None]
     return any(entry.t_us >= _micros(since) for entry in live) and all(entry.live_pilot is None for entry in live)
 
 
@@ -106,17 +123,10 @@ def _killed(entries: Iterable[Entry]) -> Iterator[int]:
 def _reaching_back(ledger: LedgerFile, start_us: int, end_us: int) -> Iterator[Entry]:
     """Yield the entries of a span, read from the ledger's end backwards."""
     for number in range(ledger.segments - 1, -1, -1):
-        entries = list(_entries(ledger.segment(number).lines))
+        entries = list(entries_in(ledger.segment(number).lines))
         yield from (entry for entry in entries if start_us <= entry.t_us <= end_us)
         if entries and max(entry.t_us for entry in entries) < start_us - _DISORDER // timedelta(microseconds=1):
             return
-
-
-def _entries(data: bytes) -> Iterator[Entry]:
-    for line in data.split(b"\n"):
-        entry = read_line(line)
-        if isinstance(entry, Entry):
-            yield entry
 
 
 def _micros(moment: datetime) -> int:

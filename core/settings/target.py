@@ -3,11 +3,12 @@
 Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/months.py) and receipts (core/rollout/pruning.py).
 """
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -30,6 +31,7 @@ class Retention(BaseModel):
 
 LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
+_PATH_CHARACTERS_MAX = 300
 
 
 SOAK_HOURS = 23.0
@@ -53,6 +55,78 @@ class LedgerOptions(BaseModel):
     index: bool = Field(default=True, description="whether what was read of the ledger is kept for the next report, in `run_dir`")
     parallel_mb: int = Field(48, ge=1, description="from how many unread megabytes on other processes help to read the ledger")
     processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
+
+
+class HealthOptions(BaseModel):
+    """Where in the router's answer the health of each critical slot stands, for builds of the router that tell it otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    urls: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
+        (),
+        max_length=8,
+        description="addresses tried in turn for the health of slots, where nobody listens or there is no such page; "
+        "empty for `target.health_url` alone",
+    )
+    slots: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="JMESPath of the status of each critical slot in the answer; `slots.<slot>.status` where left out",
+    )
+    healthy: frozenset[Annotated[str, Field(min_length=1, max_length=60)]] = Field(
+        frozenset({"healthy"}), min_length=1, description="the words that mean healthy; every other one does not"
+    )
+
+    @field_validator("slots")
+    @classmethod
+    def _paths_are_jmespath(cls, slots: Mapping[str, str]) -> Mapping[str, str]:
+        import jmespath  # noqa: PLC0415 - only a site with paths of its own needs it
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as jmespath
+
+        for slot, path in slots.items():
+            try:
+                jmespath.compile(path[:_PATH_CHARACTERS_MAX])
+            except (JMESPathError, RecursionError) as error:
+                said = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ValueError(f"{slot}: {path[:60]!r} is no JMESPath expression ({said})") from error
+            if len(path) > _PATH_CHARACTERS_MAX:
+                raise ValueError(f"{slot}: a JMESPath expression has at most {_PATH_CHARACTERS_MAX} characters")
+        return slots
+
+
+class ObserveOptions(BaseModel):
+    """The router's own endpoint, where it has one: it tells at once what the running process does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field("", pattern=r"^(https?://\S+)?$", description="where the running router tells its settings, if it does")
+    enabled: str = Field("", description="JMESPath of whether it is enabled in the answer: `anr.enabled`")
+    pilot: str = Field("", description="JMESPath of the share of live traffic, 0 to 1")
+    kill: str = Field("", description="JMESPath of whether R4 is forced")
+    version: str = Field("", description="JMESPath of the router's version")
+    uptime: str = Field("", description="JMESPath of how long its process has run, in seconds")
+    timeout_s: float = Field(2.0, gt=0, le=30, description="time limit for the whole answer, in seconds")
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """The expressions that are set, by what they find."""
+        found = {name: getattr(self, name) for name in ("enabled", "pilot", "kill", "version", "uptime")}
+        return {name: expression for name, expression in found.items() if expression}
+
+    @model_validator(mode="after")
+    def _expressions_are_understood(self) -> Self:
+        if not self.url and not self.expressions:
+            return self
+        import jmespath  # noqa: PLC0415 - few sites have an endpoint, and a brake reads the settings
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+
+        for name, expression in self.expressions.items():
+            try:
+                jmespath.compile(expression)
+            except JMESPathError as error:
+                raise ValueError(f"observe.{name}: {expression!r} is no JMESPath expression") from error
+        if self.url and not {"enabled", "pilot"} & set(self.expressions):
+            raise ValueError("observe: where `url` is set, `enabled` or `pilot` has to say where the answer tells it")
+        return self
 
 
 class TargetSettings(BaseModel):
@@ -89,12 +163,17 @@ class TargetSettings(BaseModel):
         pattern=r"^(https?://[^\s]*[^/\s])?$",
         description="base URL of the Alertmanager where this router's alerts can be silenced; without it there is no button",
     )
-    health_timeout_s: float = Field(3.0, gt=0, le=60, description="time limit for the health of slots, in seconds")
+    health_timeout_s: float = Field(
+        3.0, gt=0, le=10, description="time limit for the health of slots, all in all, in seconds; an operation waits that long"
+    )
+    health: HealthOptions = Field(default_factory=HealthOptions, description="where in the answer the health of the slots is")
     reload_command: tuple[str, ...] = Field(
         (),
-        description="argument list that makes the router read its settings file; empty if it does so by itself",
+        description="argument list that restarts the router, so that it starts with its settings file (`restart_command` too)",
     )
-    reload_timeout_s: float = Field(20.0, gt=0, le=600, description="time limit for the reload command, in seconds")
+    reload_timeout_s: float = Field(
+        20.0, gt=0, le=600, description="time limit for the reload command and all that it starts, in seconds"
+    )
     stop_command: tuple[str, ...] = Field(
         (),
         description="argument list that stops the router and waits until it has ended; a restore and a reset need it",
@@ -108,8 +187,9 @@ class TargetSettings(BaseModel):
         5.0,
         ge=0,
         le=300,
-        description="how long a promotion waits for the new pilot to show in the router's ledger, in seconds",
+        description="how long the command line waits to see the running router follow what was written, in seconds",
     )
+    observe: ObserveOptions = Field(default_factory=ObserveOptions, description="the router's own endpoint, if it has one")
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
@@ -140,6 +220,16 @@ class TargetSettings(BaseModel):
             return {**rest, "ledger_table": str(options["ledger"])}
         return options
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_restart_is_what_the_reload_command_does(cls, options: Any) -> Any:
+        if not isinstance(options, dict) or "restart_command" not in options:
+            return options
+        if "reload_command" in options:
+            raise ValueError("restart_command and reload_command are one option; set one of them")
+        rest = {name: value for name, value in options.items() if name != "restart_command"}
+        return {**rest, "reload_command": options["restart_command"]}
+
     @field_validator("stages")
     @classmethod
     def _is_a_ladder(cls, stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -154,6 +244,23 @@ class TargetSettings(BaseModel):
         if wrong := [stage for stage, hours in named.items() if stage not in self.stages or not 0 <= hours <= 8760]:
             raise ValueError(f"soak_hours.{wrong[0]}: a soak belongs to one of the stages, and lasts 0 to 8760 hours")
         return self
+
+    @model_validator(mode="after")
+    def _health_is_of_critical_slots(self) -> Self:
+        critical = self.gates.critical_slots
+        if unknown := [slot for slot in self.health.slots if slot not in critical]:
+            raise ValueError(f"health.slots.{unknown[0]}: it is none of gates.critical_slots ({', '.join(critical)})")
+        return self
+
+    @property
+    def health_urls(self) -> tuple[str, ...]:
+        """The addresses at which the router is asked for the health of its slots, in their order."""
+        return self.health.urls or (self.health_url,)
+
+    @property
+    def slot_paths(self) -> dict[str, str]:
+        """The JMESPath of each critical slot's status."""
+        return {slot: self.health.slots.get(slot, f"slots.{json.dumps(slot)}.status") for slot in self.gates.critical_slots}
 
     @model_validator(mode="after")
     def _files_differ(self) -> Self:
@@ -179,6 +286,7 @@ class TargetSettings(BaseModel):
         """Digest of the rules by which a promotion is judged; an approval is bound to it."""
         rules = {
             "gates": self.gates.model_dump(mode="json"),
+            "health": {"paths": self.slot_paths, "healthy": sorted(self.health.healthy)},
             "stages": self.stages,
             "window_minutes": self.window_minutes,
             "soak_hours": {str(stage): hours for stage, hours in sorted(self.soaks.items())},

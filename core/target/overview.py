@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 from core.actors import Approvable
 from core.errors import AnrError
 from core.gates.report import Report
+from core.receipts.evidence import RouterSighting
+from core.receipts.observation import Observation, Sight, to_do, told
 from core.rollout.approvals import Approval
 from core.rollout.blockers import Blocker, Question, blockers
+from core.rollout.drift import Drift
 from core.rollout.schedule import run_day
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
 from core.router.marks import BrakeReading
 from core.target.refusals import refusals
-from core.target.target import Facts, Target
+from core.target.target import Facts, Target, sighting_in
 
 _Read = TypeVar("_Read")
 _NO_MARKS = BrakeReading("", ())
@@ -33,10 +36,13 @@ class Overview:
         state: what the journal adds up to; None if it cannot be read.
         settings: what the router's settings file says; None if it cannot be read.
         report: the gates at this moment; None if the ledger cannot be read.
+        drift: how the router differs from what the journal says; None if it does not, or nobody can tell.
+        sighting: what the running router last showed; None if it cannot be seen.
         problems: what is wrong or cannot be told, each a sentence.
         now: the moment that this is about.
         question: what the blockers of the next promotion were looked for in.
         blockers: everything that stands in the way of the next promotion.
+        observation: what is seen of the running router now; None if nothing is expected of it.
     """
 
     target: str
@@ -48,6 +54,9 @@ class Overview:
     now: datetime = _NEVER
     question: Question = _NOTHING_KNOWN
     blockers: tuple[Blocker, ...] = ()
+    drift: Drift | None = None
+    sighting: RouterSighting | None = None
+    observation: Observation | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the overview's JSON."""
@@ -56,6 +65,7 @@ class Overview:
             "state": self.state.model_dump(mode="json") if self.state else None,
             "settings": dict(self.settings.values) if self.settings else None,
             "pending": [one.model_dump(mode="json") for one in self.pending],
+            "observation": self.observation.model_dump(mode="json") if self.observation else None,
             "report": self.report.as_json() if self.report else None,
             "blockers": [blocker.as_json() for blocker in self.blockers],
             "problems": self.problems,
@@ -77,9 +87,12 @@ def look(site: Target) -> Overview:
     brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
     settings = read(site.router.settings)
     report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
-    drift = None
+    evidence, difference = site.evidence(), None
+    sighting = sighting_in(evidence.tail)
+    observation = None if state is None else site.observe(state, evidence)
     if state is not None and settings is not None:
-        drift = Facts(brake or _NO_MARKS, settings, state, site.sighting()).drift
+        difference = Facts(brake or _NO_MARKS, settings, state, sighting, observation).difference
+    drift = difference.text if difference else None
     standing = None
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
@@ -91,14 +104,20 @@ def look(site: Target) -> Overview:
     refused = read(lambda: refusals(site.target.run_dir, now)) or ()
     problems = (
         *dict.fromkeys(unreadable),
-        *_problems(state, brake, drift),
+        *_problems(state, brake, drift, observation),
         *(f"The alert webhook refused in the last hour: {one}" for one in refused),
     )
     found = blockers(question)
-    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found)
+    return Overview(
+        site.target.name, state, pending, settings, report, problems, now, question, found, difference, sighting, observation
+    )
 
 
-def _problems(state: RolloutState | None, brake: BrakeReading | None, drift: str | None) -> Iterator[str]:
+def _problems(
+    state: RolloutState | None, brake: BrakeReading | None, drift: str | None, seen: Observation | None
+) -> Iterator[str]:
+    if seen is not None and (seen.sight.contradicts or seen.sight in {Sight.UNSEEN_TIMEOUT, Sight.NOT_SERVING}):
+        yield f"{told(seen)} {to_do(seen)}"
     if state is not None and not state.revision:
         yield "The journal has not begun; `anr init` records the stage that the settings show. Promotion is blocked."
     if drift:

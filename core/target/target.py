@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from core.actors import AccessPolicy, Approvable
-from core.errors import AnrError, LedgerUnreadable, OperationTimedOut
+from core.errors import AnrError, EndpointUnreadable, LedgerUnreadable, OperationTimedOut
 from core.gates.evaluate import evaluate
 from core.gates.report import GateReport, Report
 from core.journal.journal import Journal
@@ -22,15 +22,19 @@ from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
 from core.receipts.evidence import RouterSighting
+from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, judge
 from core.receipts.receipt import Draft
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, find_drift
+from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode, due, run_day
-from core.rollout.state import RolloutState
+from core.rollout.state import RolloutState, expected_of
 from core.router.backups import Backups
 from core.router.control import Router, RouterSettings
+from core.router.endpoint import ask
+from core.router.health import ask_slots
 from core.router.marks import Brake, BrakeReading
-from core.scan.tail import is_pilot_untold, newest_pilot, served_since
+from core.scan.tail import is_pilot_untold, newest_lines, newest_pilot_in, served_since
 from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
@@ -60,11 +64,12 @@ class Facts:
     settings: RouterSettings
     state: RolloutState
     seen: RouterSighting | None = None
+    observation: Observation | None = None
 
     @property
     def difference(self) -> Drift | None:
         """How the router differs from what the journal says, or None."""
-        return find_drift(self.state, self.settings.values, self.settings.stage, self.seen)
+        return find_drift(self.state, self.settings.values, self.settings.stage, self.seen, self.observation)
 
     @property
     def drift(self) -> str | None:
@@ -120,7 +125,18 @@ class Target:
             BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
         """
         brake = self.brake.read()
-        return Facts(brake, self.router.settings(), self.journal.state(whole=whole), self.sighting())
+        settings, state = self.router.settings(), self.journal.state(whole=whole)
+        evidence = self.evidence()
+        return Facts(brake, settings, state, sighting_in(evidence.tail), self.observe(state, evidence))
+
+    def done_before(self, cause: str | None) -> Refuse | None:
+        """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        seq = None if cause is None else self.journal.find_cause(cause)
+        return None if seq is None else already_done(seq)
 
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the promotions that wait for an answer.
@@ -177,8 +193,8 @@ class Target:
 
     def _pilot_untold(self, state: RolloutState) -> bool:
         """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
-        if state.since is None:
-            return False
+        if state.since is None or not state.stage or state.observed_since is not None:
+            return False  # no soak asks
         try:
             return is_pilot_untold(self.target.ledger, state.since)
         except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
@@ -232,7 +248,7 @@ class Target:
         """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
         target = self.target
         path = alert_path(target.run_dir)
-        return evaluate(metrics, self.router.slots(), target.gates, alert_path=path, leaving_zero=leaving_zero)
+        return evaluate(metrics, ask_slots(target), target.gates, alert_path=path, leaving_zero=leaving_zero)
 
     def draft(self, **facts: Any) -> Draft:
         """Return a draft with what every receipt carries."""
@@ -242,10 +258,9 @@ class Target:
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
         try:
-            seen = newest_pilot(self.target.ledger)
+            return sighting_in(newest_lines(self.target.ledger))
         except LedgerUnreadable:
             return None
-        return None if seen is None else RouterSighting(pilot=seen.pilot, at=moment_of(seen.t_us))
 
     def served_since(self, stage: int, now: datetime) -> RouterSighting | None:
         """Return since when the ledger shows this stage and no other, as far back as a soak asks; None if it does not."""
@@ -258,16 +273,52 @@ class Target:
             return None
         return None if since is None else RouterSighting(pilot=stage / 100, at=since)
 
-    def await_sighting(self, stage: int, since: datetime) -> RouterSighting | None:
-        """Wait a bounded time until the running router shows the pilot of `stage`; return what it showed last."""
-        ends = time.monotonic() + self.target.observe_timeout_s
-        while True:
-            seen = self.sighting()
-            if seen is not None and seen.at >= since and seen.shows(stage):
-                return seen
-            if time.monotonic() >= ends:
-                return seen
-            time.sleep(0.1)
+    def evidence(self) -> Evidence:
+        """Look at what shows the running router: the newest lines of its ledger, and its endpoint if it has one."""
+        problems: list[str] = []
+        tail = status = None
+        now = self.clock()
+        try:
+            if self.target.ledger_table.get_secret_value():
+                problems.append(
+                    "The ledger is a table, which is not followed: only an endpoint (`target.observe`) shows the router."
+                )
+            else:
+                tail = newest_lines(self.target.ledger)
+        except LedgerUnreadable as error:
+            problems.append(str(error))
+        if self.target.observe.url:
+            try:
+                status = ask(self.target.observe, now)
+            except EndpointUnreadable as error:
+                problems.append(str(error))
+        return Evidence(now, tail, status, tuple(problems))
+
+    def observe(self, state: RolloutState, evidence: Evidence | None = None) -> Observation | None:
+        """Return what is seen of the running router, against what the journal expects of it; None where it expects nothing."""
+        asked = expected_of(state)
+        return None if asked is None else judge(asked, evidence or self.evidence())
+
+    def written(self, stage: int, *, safe: bool = False) -> Observation:
+        """Return what is expected of the running router from now on: settings were written, and it was restarted if it could be.
+
+        Nothing is looked at: a brake waits for no ledger.
+        """
+        since, took_s = self.clock(), self.router.restart_took_s
+        return Observation(
+            stage=stage,
+            safe=safe,
+            since=since,
+            counts_from=since + TOLERANCE,
+            restarted=took_s is not None,
+            took_s=None if took_s is None else round(took_s, 3),
+        )
+
+
+def sighting_in(tail: Tail | None) -> RouterSighting | None:
+    """Return the pilot that the newest lines show, or None if none says it."""
+    seen = newest_pilot_in(tail) if tail is not None else None
+    return None if seen is None else RouterSighting(pilot=seen.pilot, at=moment_of(seen.t_us))
 
 
 @cache
@@ -281,3 +332,8 @@ def observed(site: Target) -> tuple[RouterSettings | None, str | None]:
         return site.router.settings(), None
     except AnrError as error:
         return None, str(error)
+
+
+def already_done(seq: int) -> Refuse:
+    """Refuse what was set off by a cause that had its effect before, in the receipt of that number."""
+    return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.playground.demo import CHANNEL, scenery
+import pytest
+
+from bot.playground.demo import CHANNEL
 from bot.playground.process import environment
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
@@ -20,12 +22,14 @@ from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a
 from tests.support.alerting import alerted, is_safe, listening, site_of
 from tests.support.monitoring import alertmanager, post_alerts, prometheus, silences
 from tests.support.rig import decision
-from tests.support.workspace import cards, said, whispers
+from tests.support.workspace import cards, said, scenery, whispers
 
-LOOP_SECONDS = 150.0
+pytestmark = pytest.mark.e2e
+
+LOOP_SECONDS = 600.0
 
 
-async def until(so: Callable[[], bool], seconds: float = 60.0) -> None:
+async def until(so: Callable[[], bool], seconds: float = LOOP_SECONDS) -> None:
     """Look again and again until something is so."""
     ends = time.monotonic() + seconds
     while not await asyncio.to_thread(so):
@@ -106,7 +110,7 @@ async def test_a_bot_that_was_down_and_then_killed_during_retries_freezes_once(t
             file.write_bytes(kept)
             async with bot_process(settings):
                 await until(lambda: is_safe(settings))
-                await playground.wait_for(lambda: cards(playground, "AnrRsiLow"), 60)
+                await playground.wait_for(lambda: cards(playground, "AnrRsiLow"), LOOP_SECONDS)
         state = site_of(settings).journal.state()
         assert [hold.reason for hold in state.holds] == ["AnrRsiLow: posted by a test"]
         assert len(cards(playground, "AnrRsiLow")) == 1
@@ -120,13 +124,15 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
             settings = with_target(ours, alertmanager_url=url)
             async with listening(settings):
                 await post_alerts(url, "AnrRsiLow", "AnrRollbackRate")
-                await playground.wait_for(lambda: len(cards(playground, "Frozen by alert")) == 2, 60)
+                await playground.wait_for(lambda: len(cards(playground, "Frozen by alert")) == 2, LOOP_SECONDS)
                 await post_alerts(url, "AnrRollbackRate", ended=True)
-                await playground.wait_for(lambda: cards(playground, "Frozen by alert, which has ended: AnrRollbackRate"), 60)
+                await playground.wait_for(
+                    lambda: cards(playground, "Frozen by alert, which has ended: AnrRollbackRate"), LOOP_SECONDS
+                )
                 assert is_safe(settings)
                 (card,) = cards(playground, "Frozen by alert: AnrRsiLow")
                 await playground.click("U0OLIVIA", CHANNEL, card["ts"], "ask_silence")
-                await playground.wait_for(lambda: "For how long" in str(playground.open_views("U0OLIVIA")), 60)
+                await playground.wait_for(lambda: "For how long" in str(playground.open_views("U0OLIVIA")), LOOP_SECONDS)
                 view = playground.open_views("U0OLIVIA")[-1]
                 chosen = next(one for one in view["blocks"] if one.get("block_id") == "minutes")["element"]["options"][2]
                 values = {
@@ -135,7 +141,7 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
                 }
                 await playground.submit_view("U0OLIVIA", view["id"], values)
                 silenced = "silenced in Alertmanager for 2 h"
-                await playground.wait_for(lambda: silenced in said(cards(playground, "AnrRsiLow")[0]), 60)
+                await playground.wait_for(lambda: silenced in said(cards(playground, "AnrRsiLow")[0]), LOOP_SECONDS)
                 assert whispers(playground, "U0OLIVIA", "The holds are as they were")
                 (silence,) = await silences(url)
                 assert {one["name"]: one["value"] for one in silence["matchers"]} == {

@@ -14,6 +14,8 @@ from core.target.target import Target
 from tests.support.browser import ARTIFACTS, WAIT, type_in
 from tests.support.workspace import done
 
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
 
 @pytest.mark.browser
 async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played: tuple[Playground, Settings]) -> None:
@@ -66,7 +68,7 @@ async def test_forms_are_filled_in_with_the_keyboard_alone(page: Page, played: t
     await page.keyboard.press("Enter")
     await expect(form).to_be_hidden(timeout=WAIT)
     log = page.get_by_role("log").first
-    await expect(log).to_contain_text("The router is in its safe settings", timeout=WAIT)
+    await expect(log).to_contain_text("Settings written and synced", timeout=WAIT)
     await expect(log).to_contain_text("“errors in the checkout <!channel>”")
     assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
 
@@ -161,3 +163,17 @@ async def test_a_narrow_window_still_shows_the_answer(page: Page) -> None:
     await page.get_by_role("button", name="Heal the router").click()
     await expect(page.locator("#note")).to_contain_text("healed", timeout=WAIT)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+@pytest.mark.browser
+async def test_the_routers_build_can_be_switched_in_the_browser(page: Page) -> None:
+    """Its process ends by a SIGHUP and comes back by a restart, with what its launcher exports; the ledger is rotated."""
+    await page.get_by_text("How its build behaves").click()
+    await page.get_by_label("The launcher exports a pilot").check()
+    await page.get_by_role("button", name="Rotate by renaming").click()
+    await expect(page.locator("#note")).to_contain_text("rotated", timeout=WAIT)
+    await page.get_by_label("SIGHUP ends it").check()
+    await page.get_by_role("button", name="SIGHUP", exact=True).click()
+    await expect(page.locator("#brief")).to_have_text("· its process has ended", timeout=WAIT)
+    await page.get_by_role("button", name="Restart", exact=True).click()
+    await expect(page.locator("#brief")).to_contain_text("10 % live", timeout=WAIT)

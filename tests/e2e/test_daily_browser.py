@@ -8,7 +8,6 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from bot.app import running
-from bot.playground.demo import scenery
 from bot.playground.server import Playground
 from core.settings.settings import Settings
 from tests.scenarios.test_daily import due_now
@@ -16,9 +15,12 @@ from tests.scenarios.test_daily_report import with_runbook
 from tests.scenarios.test_preflight import announced_now
 from tests.scenarios.test_waiting_cards import spoil
 from tests.support.browser import ARTIFACTS, WAIT, type_in
+from tests.support.workspace import scenery
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(params=["due", "announced"])
+@pytest_asyncio.fixture(params=["due", "announced"], loop_scope="session")
 async def played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Playground, Settings]]:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core.alerts.payload import MAX_ALERTS
 from core.alerts.rules import AlertPolicy
+
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
@@ -48,27 +51,57 @@ def test_every_rule_has_a_unit_test() -> None:
     assert silent == named - {"Watchdog"}
 
 
-def test_the_runbooks_three_alerts_page_and_so_freeze() -> None:
-    """RSI, rollbacks and fast cap have the labels that the bot's own rules freeze on; the others are shown."""
+PAGES = ("AnrRsiLow", "AnrRollbackRate", "AnrFastCapBreach", "AnrStillServing", "AnrRouterDown")
+
+
+def test_the_alerts_that_page_freeze_and_the_others_are_shown() -> None:
+    """RSI, rollbacks, fast cap, a router that is down or serves on: the labels that the bot's own rules freeze on."""
     groups = yaml.safe_load((OPS / "prometheus-anr-rules.yaml").read_text(encoding="utf-8"))["groups"]
     labels = {rule["alert"]: {"alertname": rule["alert"], **rule["labels"]} for group in groups for rule in group["rules"]}
     effects = {name: str(AlertPolicy().effect(of)) for name, of in labels.items()}
-    special = {"AnrRsiLow": "freeze", "AnrRollbackRate": "freeze", "AnrFastCapBreach": "freeze", "Watchdog": "watchdog"}
-    assert effects == dict.fromkeys(labels, "notify") | special
+    assert effects == dict.fromkeys(labels, "notify") | dict.fromkeys(PAGES, "freeze") | {"Watchdog": "watchdog"}
+
+
+def test_no_rule_has_a_bound_of_a_gate_of_its_own() -> None:
+    """What a gate is held against is set in one place, the bot's options."""
+    groups = yaml.safe_load((OPS / "prometheus-anr-rules.yaml").read_text(encoding="utf-8"))["groups"]
+    figures = ("anr_rsi", "anr_rollbacks_per_1k", "anr_tri_median", "anr_fast_cap_breaches", "anr_window", "anr_ledger_age")
+    asked = {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    held = {name: expr for name, expr in asked.items() if any(figure in expr for figure in figures)}
+    assert len(held) == 6
+    assert all("anr_gate_bound" in expr for expr in held.values())
 
 
 @pytest.mark.parametrize(
     ("labels", "receivers"),
     [
-        pytest.param(("alertname=AnrRsiLow", "component=anr", "severity=page"), "anr-bot,anr-slack", id="a-page"),
+        pytest.param(("alertname=AnrRsiLow", "component=anr", "severity=page"), "anr-bot", id="a-page"),
+        pytest.param(("alertname=AnrDrift", "component=anr", "severity=warning"), "anr-bot", id="a-warning"),
         pytest.param(("alertname=Watchdog", "component=anr", "severity=none"), "anr-bot", id="the-watchdog"),
-        pytest.param(("alertname=DiskFull", "component=db", "severity=page"), "elsewhere", id="another-component"),
+        pytest.param(("alertname=AnrBotDown", "component=anr", "severity=warning"), "anr-slack", id="the-bot-is-down"),
+        pytest.param(("alertname=DiskFull", "component=db", "severity=page"), "on-call", id="another-component"),
     ],
 )
-def test_amtool_accepts_the_routes_and_sends_alerts_where_they_belong(labels: tuple[str, ...], receivers: str) -> None:
-    """ANR's alerts reach the bot and the channel, the Watchdog only the bot, others neither."""
-    run("amtool", "check-config", "alertmanager.yml")
-    assert run("amtool", "config", "routes", "test", "--config.file=alertmanager.yml", *labels).strip() == receivers
+def test_amtool_accepts_the_merged_routes_and_each_alert_is_told_of_once(labels: tuple[str, ...], receivers: str) -> None:
+    """ANR's alerts reach the bot alone, whose card is the one message; that the bot is down reaches the channel without it."""
+    run("amtool", "check-config", "alertmanager-merged.yml")
+    assert run("amtool", "config", "routes", "test", "--config.file=alertmanager-merged.yml", *labels).strip() == receivers
+
+
+def test_the_example_of_merging_is_what_is_to_be_merged() -> None:
+    """Our routes first, then the others; every receiver of ours, with what ended and as many alerts as the bot tells apart."""
+    ours, merged = (yaml.safe_load((OPS / name).read_text("utf-8")) for name in ("alertmanager.yml", "alertmanager-merged.yml"))
+    assert merged["route"]["routes"][: len(ours["routes"])] == ours["routes"]
+    assert all(receiver in merged["receivers"] for receiver in ours["receivers"])
+    (webhook,) = ours["receivers"][0]["webhook_configs"]
+    assert (webhook["send_resolved"], webhook["max_alerts"]) == (True, MAX_ALERTS)
+
+
+def test_promtool_accepts_the_scrape_configuration_and_its_job_is_the_one_that_the_rules_ask_for() -> None:
+    """AnrBotDown looks for the job by name."""
+    run("promtool", "check", "config", "prometheus.yml")
+    (job,) = yaml.safe_load((OPS / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    assert f'up{{job="{job["job_name"]}"}}' in (OPS / "prometheus-anr-rules.yaml").read_text(encoding="utf-8")
 
 
 def test_rules_and_dashboard_use_only_metrics_that_the_bot_exposes() -> None:
@@ -76,5 +109,7 @@ def test_rules_and_dashboard_use_only_metrics_that_the_bot_exposes() -> None:
     dashboard = json.loads((OPS / "grafana-anr.json").read_text(encoding="utf-8"))
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert len(asked) >= 20
+    for shown in ("anr_drift", "anr_problems", "anr_approvals_pending", "anr_parked_messages", "anr_router_still_serving"):
+        assert any(shown in expr for expr in asked), shown
     rules = (OPS / "prometheus-anr-rules.yaml").read_text(encoding="utf-8")
     assert used_metrics(" ".join(asked) + rules) - known_metrics() == set()

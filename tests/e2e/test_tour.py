@@ -8,6 +8,8 @@ from core.settings.settings import Settings
 from core.target.target import Target
 from tests.support.browser import WAIT, be, picture, type_in
 
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
 Played = tuple[Playground, Settings]
 
 
@@ -99,7 +101,7 @@ async def test_a_freeze_that_keeps_the_stage_and_its_end(page: Page, played: Pla
     await expect(log).to_contain_text("Frozen, with the stage kept at 10 %", timeout=WAIT)
     assert pilot(played[1]) == "NOVA_ANR_PILOT=0.10"
     await type_in(page, "/anr freeze errors in the checkout")
-    await expect(log).to_contain_text("The router is in its safe settings", timeout=WAIT)
+    await expect(log).to_contain_text("Settings written and synced", timeout=WAIT)
     await be(page, "U0OLIVIA")
     await type_in(page, "/anr ?")
     await page.get_by_role("button", name="Unfreeze…").click()
@@ -125,6 +127,7 @@ async def test_the_home_is_seen_used_and_kept_up_to_date(page: Page, played: Pla
     home = page.get_by_role("region", name="Home")
     await expect(home).to_contain_text("Stage: 10 % of live traffic", timeout=WAIT)
     await expect(home).to_contain_text("Approval wanted: 10 → 25 %")
+    await expect(home.get_by_text("seen", exact=True)).to_be_visible(timeout=WAIT)  # it is not drawn anew under the click
     await picture(page, "tour-11-home")
     await home.get_by_role("button", name="Approve", exact=True).click()
     await page.get_by_role("button", name="Promote", exact=True).click()

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.playground.demo import scenery, stage
 from bot.playground.server import Playground
 from core.settings.settings import Settings
 from core.target.target import Target
+from tests.support.workspace import scenery, stage
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,14 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-@pytest_asyncio.fixture(params=["socket-mode", "http-mode"])
-async def played(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Playground, Settings]]:
-    """The whole story's stage, in both ways in which Slack reaches the bot."""
-    async with stage(tmp_path, http_port=free_port() if request.param == "http-mode" else None) as running:
+BOTH_MODES = ("socket-mode", "http-mode")
+"""For a test of `scene` in which it matters how Slack reaches the bot; HTTP mode's own are in test_http_mode.py."""
+
+
+@pytest_asyncio.fixture
+async def played(tmp_path: Path) -> AsyncIterator[tuple[Playground, Settings]]:
+    """The whole story's stage, over Socket Mode: what the bot does knows nothing of how Slack reaches it."""
+    async with stage(tmp_path) as running:
         yield running
 
 
@@ -37,8 +41,9 @@ def site(played: tuple[Playground, Settings]) -> Target:
     return Target.at(settings.target, settings.access)
 
 
-@pytest_asyncio.fixture(params=["socket-mode", "http-mode"])
+@pytest_asyncio.fixture
 async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Playground, Settings]]:
-    """Playground and router without a bot."""
-    async with scenery(tmp_path, http_port=free_port() if request.param == "http-mode" else None) as built:
+    """Playground and router without a bot, which Slack reaches over Socket Mode, unless the test says otherwise."""
+    mode = getattr(request, "param", "socket-mode")
+    async with scenery(tmp_path, http_port=free_port() if mode == "http-mode" else None) as built:
         yield built

@@ -1,4 +1,4 @@
-"""Alerts from the webhook to the card, with a real bot, in both ways in which Slack reaches it."""
+"""Alerts from the webhook to the card, with a real bot."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,6 +12,7 @@ from bot.playground.server import Playground
 from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
+from tests.scenarios.conftest import BOTH_MODES
 from tests.support.alert_payloads import alert, payload
 from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
 from tests.support.workspace import WAIT, cards, said, whispers
@@ -212,6 +213,7 @@ async def test_with_slack_journal_and_ledger_broken_the_alert_freezes_and_is_ans
     assert receipt.late
 
 
+@pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
 async def test_a_bot_that_was_started_while_slack_was_away_joins_when_it_is_back(
     scene: tuple[Playground, Settings],
 ) -> None:
@@ -246,6 +248,7 @@ async def test_a_router_that_cannot_be_made_safe_is_answered_with_503_until_it_i
     assert len(site_of(settings).journal.state().holds) == 1
 
 
+@pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
 async def test_metrics_and_health_answer_in_both_modes(stage: Stage, path: str) -> None:
     """One server serves them beside Slack's requests and beside Socket Mode."""

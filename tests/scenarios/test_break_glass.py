@@ -1,4 +1,4 @@
-"""To act alone, over the wire in both modes: promotion against failing gates and its review; brakes that want an approval."""
+"""To act alone, over the wire: promotion against failing gates and its review; brakes that want an approval."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +13,7 @@ from core.actors import Approvable, ApprovalRule
 from core.settings.settings import Settings
 from core.target.target import Target
 from tests.scenarios.test_waiting_cards import spoil
-from tests.support.workspace import WAIT, Played, cards, pilot_in, said, shown, whispers
+from tests.support.workspace import WAIT, Played, answers, cards, pilot_in, said, shown, whispers
 
 BRAKES = {
     Approvable.ROLLBACK: ApprovalRule(needed=1),
@@ -27,10 +27,10 @@ def because(reason: str) -> dict[str, Any]:
 
 async def refused(playground: Playground, user: str) -> dict[str, Any]:
     """Ask for a promotion that the gates refuse, and return the answer."""
-    before = len(playground.ephemerals(user))
+    before = len(answers(playground, user))
     await playground.slash(user, CHANNEL, "/anr", "promote")
-    await playground.wait_for(lambda: len(playground.ephemerals(user)) > before, WAIT)
-    return playground.ephemerals(user)[-1]
+    await playground.wait_for(lambda: len(answers(playground, user)) > before, WAIT)
+    return answers(playground, user)[-1]
 
 
 async def alone(playground: Playground, user: str, reason: str) -> None:
@@ -114,7 +114,7 @@ async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playgr
     ended = cards(playground, done)
     assert [one["ts"] for one in ended] == [card["ts"]]
     assert "<@U0AARON>" in said(ended[0])
-    assert "The router is in its safe settings" in said(ended[0])
+    assert "Settings written and synced, router restarted" in said(ended[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
 
 

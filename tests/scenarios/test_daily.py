@@ -9,7 +9,7 @@ from bot.playground.demo import CHANNEL
 from core.rollout.schedule import PromotionMode, Schedule
 from core.settings.settings import Settings
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said
+from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, said, silenced
 
 
 def due_now(settings: Settings, mode: PromotionMode = PromotionMode.AUTO) -> Settings:
@@ -58,6 +58,7 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
     """The report names the gate and what happens next."""
     playground, settings = scene
     await promoted_by_people(scene)
+    await silenced(playground)
     settings.target.ledger.write_bytes(b"")
     async with running(due_now(settings)):
         await playground.wait_for(lambda: cards(playground, "Daily report: NO-GO at 25 %"), WAIT)

@@ -1,4 +1,4 @@
-"""The daily report in the channel, over the wire in both modes: its picture, its buttons, its thread."""
+"""The daily report in the channel, over the wire: its picture, its buttons, its thread."""
 
 from typing import Any
 
@@ -36,14 +36,14 @@ def files_in(messages: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details(scene: Played) -> None:
-    """A table of seven gates, the day's chart in the message, the receipt; Details adds table and file to the thread, once."""
+    """A table of nine gates, the day's chart in the message, the receipt; Details adds table and file to the thread, once."""
     playground, settings = scene
     await promoted_by_people(scene)
     async with running(due_now(with_runbook(settings), PromotionMode.OFF)):
         await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
         report = report_in(playground)
         (table,) = of_kind(report, "table")
-        assert len(table["rows"]) == 8
+        assert len(table["rows"]) == 10
         (picture,) = of_kind(report, "image")
         drawn = playground.workspace.files[picture["slack_file"]["id"]]
         assert drawn.content.startswith(b"\x89PNG")

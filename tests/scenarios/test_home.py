@@ -1,4 +1,4 @@
-"""The app's home and the global shortcut, over the wire in both modes."""
+"""The app's home and the global shortcut, over the wire."""
 
 import asyncio
 from typing import Any

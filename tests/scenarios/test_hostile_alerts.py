@@ -17,13 +17,13 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.http.server import HEADER_SECONDS
 from bot.http.webhook import BODY_SECONDS
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from core.alerts.reading import MAX_BODY_BYTES
 from core.receipts.receipt import Action
 from tests.scenarios.conftest import free_port
 from tests.support.alert_payloads import PAGE, alert, payload
 from tests.support.alerting import TOKEN, Stage, is_safe, listening, site_of
-from tests.support.workspace import WAIT, cards
+from tests.support.workspace import WAIT, cards, scenery
 
 WEBHOOK = "/alertmanager/webhook"
 
@@ -191,7 +191,7 @@ async def test_slow_clients_lose_their_connection_and_delay_nobody(stage: Stage)
     body.write(f"{start}\r\n{{".encode())
     assert (await alertmanager.send(payload(alert())))[0] == 200
     assert is_safe(settings)
-    async with asyncio.timeout(HEADER_SECONDS + BODY_SECONDS + 10):
+    async with asyncio.timeout(HEADER_SECONDS + BODY_SECONDS + WAIT):
         assert b"503" in await body_reader.readline()
         assert await head_reader.read() == b""
         for reader, _ in silent:

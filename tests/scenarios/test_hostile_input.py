@@ -1,4 +1,4 @@
-"""Bad input over the wire, in both modes: a clear answer each, nothing lost, nothing promoted."""
+"""Bad input over the wire: a clear answer each, nothing lost, nothing promoted."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from bot.app import running
 from bot.playground.demo import CHANNEL
 from core.receipts.receipt import Action
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, pilot_in, said, whispers
+from tests.support.workspace import WAIT, Played, answers, asked, cards, pilot_in, said, silenced, whispers
 
 HOSTILE = "<!channel> <@U0AARON> <https://evil.example|the runbook> *bold* `code` & \u202egnp.exe\x00\n"
 
@@ -59,13 +59,14 @@ async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Playe
 async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, site: Target) -> None:
     """Promote and status both name the file; the rest of the status is still there."""
     playground, settings = played
+    await silenced(playground)
     settings.target.ledger.unlink()
     settings.target.ledger.mkdir()
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "anr_ledger.ndjson"), WAIT)
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
-    assert "anr_ledger.ndjson" in said(playground.ephemerals("U0MEMBER")[-1])
+    assert any("anr_ledger.ndjson" in said(one) for one in answers(playground, "U0MEMBER"))
     assert site.journal.pending() == ()
 
 

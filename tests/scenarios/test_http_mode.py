@@ -1,4 +1,4 @@
-"""HTTP mode: what Slack did not sign, or signed too long ago, does nothing."""
+"""HTTP mode: each kind of what Slack delivers arrives; what it did not sign, or signed too long ago, does nothing."""
 
 import asyncio
 import socket
@@ -9,19 +9,55 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from bot.playground.demo import CHANNEL, stage
+from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.errors import ConfigurationError
 from core.settings.settings import Settings
 from core.target.target import Target
 from tests.scenarios.conftest import free_port
-from tests.support.workspace import WAIT, cards, done, whispers
+from tests.support.workspace import WAIT, asked, cards, done, has_button, pilot_in, said, shown, stage, whispers
 
 
 @pytest_asyncio.fixture
 async def over_http(tmp_path: Path) -> AsyncIterator[tuple[Playground, Settings]]:
     async with stage(tmp_path, http_port=free_port()) as running:
         yield running
+
+
+async def test_a_command_and_a_buttons_click_arrive_and_the_card_is_updated(over_http: tuple[Playground, Settings]) -> None:
+    """From the question to the router's settings: the click is acknowledged at once, and again when it comes twice."""
+    playground, settings = over_http
+    card = await asked(playground)
+    click = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
+    assert click.acked
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    (ended,) = cards(playground, "Promoted: 10 → 25 %")
+    assert (ended["ts"], has_button(ended)) == (card["ts"], False)
+    assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
+    before = done(Target.at(settings.target, settings.access))
+    await playground.redeliver(click, retry_num=1, retry_reason="http_timeout")
+    await playground.wait_for(lambda: whispers(playground, "U0AARON", "approved"), WAIT)
+    assert done(Target.at(settings.target, settings.access)) == before
+
+
+async def test_a_form_that_a_shortcut_opened_is_answered_in_its_own_response(over_http: tuple[Playground, Settings]) -> None:
+    """A field's mistake comes back with the acknowledgement; what is right then acts, and the form says so."""
+    playground, settings = over_http
+    await playground.shortcut("U0MEMBER", "freeze_anr")
+    view = await shown(playground, "U0MEMBER")
+    wrong = await playground.submit_view("U0MEMBER", view["id"], {"lasts": {"lasts": {"value": "until Monday"}}})
+    assert set(wrong.errors) == {"lasts"}
+    assert not Target.at(settings.target, settings.access).journal.state().frozen
+    await playground.submit_view("U0MEMBER", view["id"], {"lasts": {"lasts": {"value": "4h"}}})
+    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    assert Target.at(settings.target, settings.access).journal.state().frozen
+
+
+async def test_the_home_is_published_when_it_is_opened(over_http: tuple[Playground, Settings]) -> None:
+    """An event of Slack's, not an interaction: it comes in another body, and its answer over the Web API."""
+    playground, _ = over_http
+    await playground.open_home("U0MEMBER")
+    await playground.wait_for(lambda: "*Stage:* 10 %" in said(playground.workspace.homes.get("U0MEMBER") or {}), WAIT)
 
 
 @pytest.mark.parametrize("age_seconds", [301, -302], ids=["too-old", "from-the-future"])

@@ -9,7 +9,7 @@ from bot.playground.demo import CHANNEL
 from core.receipts.receipt import Action, Phase
 from core.settings.settings import Settings
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, denied, pilot_in, whispers
+from tests.support.workspace import WAIT, Played, answers, asked, cards, denied, pilot_in, whispers
 
 
 def effects(settings: Settings, action: Action) -> int:
@@ -72,10 +72,10 @@ async def test_a_double_click_and_a_second_approver_at_the_same_moment_promote_o
         playground.click("U0PRIYA", CHANNEL, card["ts"], "approve"),
     )
     await playground.wait_for(lambda: cards(playground, "Promoted"), WAIT)
-    await playground.wait_for(lambda: sum(len(playground.ephemerals(user)) for user in ("U0AARON", "U0PRIYA")) >= 3, WAIT)
-    answers = [str(one) for user in ("U0AARON", "U0PRIYA") for one in playground.ephemerals(user)]
-    assert len([answer for answer in answers if "Now at" in answer]) == 1
-    assert len([answer for answer in answers if "already approved" in answer]) == 2
+    await playground.wait_for(lambda: sum(len(answers(playground, user)) for user in ("U0AARON", "U0PRIYA")) >= 3, WAIT)
+    told = [str(one) for user in ("U0AARON", "U0PRIYA") for one in answers(playground, user)]
+    assert len([answer for answer in told if "Now at" in answer]) == 1
+    assert len([answer for answer in told if "already approved" in answer]) == 2
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
     assert effects(settings, Action.PROMOTE) == 1
 

@@ -1,4 +1,4 @@
-"""The modals that ask before something is done, over the wire in both modes."""
+"""The modals that ask before something is done, over the wire."""
 
 import asyncio
 from typing import Any
@@ -7,14 +7,14 @@ from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, denied, has_button, pilot_in, said, shown, whispers
+from tests.support.workspace import WAIT, Played, answers, asked, cards, denied, has_button, pilot_in, said, shown, whispers
 
 
 async def opened(playground: Playground, user: str, button: str) -> dict[str, Any]:
     """Ask for help, press a button on it, and return the modal that opens."""
     await playground.slash(user, CHANNEL, "/anr", "")
     await playground.wait_for(lambda: whispers(playground, user, "/anr rollback"), WAIT)
-    await playground.click(user, CHANNEL, playground.ephemerals(user)[-1]["ts"], button)
+    await playground.click(user, CHANNEL, answers(playground, user)[-1]["ts"], button)
     return await shown(playground, user)
 
 
@@ -142,7 +142,7 @@ async def test_the_modal_opens_before_anything_is_looked_up(played: Played) -> N
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "/anr rollback"), WAIT)
     silence = playground.stall("users.info")
-    await playground.click("U0OLIVIA", CHANNEL, playground.ephemerals("U0OLIVIA")[-1]["ts"], "ask_promote")
+    await playground.click("U0OLIVIA", CHANNEL, answers(playground, "U0OLIVIA")[-1]["ts"], "ask_promote")
     await playground.wait_for(lambda: playground.open_views("U0OLIVIA"), WAIT)
     assert "Looking at the router" in said(playground.open_views("U0OLIVIA")[-1])
     silence.set()
@@ -158,7 +158,7 @@ async def test_the_brakes_modal_is_whole_while_slack_is_silent_about_people(play
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "/anr rollback"), WAIT)
     silences = [playground.stall("users.info") for _ in range(2)]
-    await playground.click("U0MEMBER", CHANNEL, playground.ephemerals("U0MEMBER")[-1]["ts"], "ask_freeze")
+    await playground.click("U0MEMBER", CHANNEL, answers(playground, "U0MEMBER")[-1]["ts"], "ask_freeze")
     view = await shown(playground, "U0MEMBER")
     await playground.submit_view("U0MEMBER", view["id"], text(reason="errors"))
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
@@ -171,9 +171,9 @@ async def test_a_modal_that_slack_does_not_open_says_what_to_type(played: Played
     """The person is not left with a button that does nothing."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "")
-    await playground.wait_for(lambda: playground.ephemerals("U0OLIVIA"), WAIT)
+    await playground.wait_for(lambda: answers(playground, "U0OLIVIA"), WAIT)
     playground.fail("views.open", "expired_trigger_id")
-    await playground.click("U0OLIVIA", CHANNEL, playground.ephemerals("U0OLIVIA")[-1]["ts"], "ask_freeze")
+    await playground.click("U0OLIVIA", CHANNEL, answers(playground, "U0OLIVIA")[-1]["ts"], "ask_freeze")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "type `/anr freeze` with a reason instead"), WAIT)
 
 
@@ -214,8 +214,8 @@ async def test_a_click_that_slack_delivers_twice_opens_one_modal(played: Played)
     """The second delivery finds its trigger used, and nobody is told about a failure."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "")
-    await playground.wait_for(lambda: playground.ephemerals("U0OLIVIA"), WAIT)
-    click = await playground.click("U0OLIVIA", CHANNEL, playground.ephemerals("U0OLIVIA")[-1]["ts"], "ask_promote")
+    await playground.wait_for(lambda: answers(playground, "U0OLIVIA"), WAIT)
+    click = await playground.click("U0OLIVIA", CHANNEL, answers(playground, "U0OLIVIA")[-1]["ts"], "ask_promote")
     await shown(playground, "U0OLIVIA")
     await playground.redeliver(click)
     refused = await asyncio.wait_for(_refused(playground), WAIT)

@@ -1,4 +1,4 @@
-"""The pre-flight over the wire in both modes: what the run will do, and the veto of somebody who skips it."""
+"""The pre-flight over the wire: what the run will do, and the veto of somebody who skips it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -12,11 +12,24 @@ from core.brake import brake
 from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, denied, done, has_button, pilot_in, said, whispers
+from tests.support.workspace import (
+    WAIT,
+    Played,
+    answers,
+    asked,
+    cards,
+    denied,
+    done,
+    has_button,
+    pilot_in,
+    said,
+    silenced,
+    whispers,
+)
 
 
 def more_whispers(playground: Playground, user: str, than: int) -> bool:
-    return len(playground.ephemerals(user)) > than
+    return len(answers(playground, user)) > than
 
 
 async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played: Played, site: Target) -> None:
@@ -61,7 +74,7 @@ async def test_two_approvers_who_click_at_once_promote_once(played: Played, site
         playground.click("U0AARON", CHANNEL, card["ts"], "approve"),
         playground.click("U0PRIYA", CHANNEL, card["ts"], "approve"),
     )
-    await playground.wait_for(lambda: playground.ephemerals("U0AARON") and playground.ephemerals("U0PRIYA"), WAIT)
+    await playground.wait_for(lambda: answers(playground, "U0AARON") and answers(playground, "U0PRIYA"), WAIT)
     outcomes = [one.receipt for one in site.journal.receipts() if one.receipt.phase == "outcome"]
     assert [(receipt.result, receipt.stage_after) for receipt in outcomes] == [("applied", 25)]
 
@@ -84,6 +97,7 @@ async def test_gates_that_turned_red_between_request_and_click_stop_the_promotio
     """Everything is measured again at the click."""
     playground, settings = played
     card = await asked(playground)
+    await silenced(playground)
     settings.target.ledger.write_bytes(b"")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Not promoted"), WAIT)
@@ -137,10 +151,10 @@ async def test_a_known_guest_stays_a_guest_while_slack_is_silent(played: Played,
     await playground.slash("U0GUEST", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
     playground.fail("users.info", status=500)
-    count = len(playground.ephemerals("U0GUEST"))
+    count = len(answers(playground, "U0GUEST"))
     await playground.slash("U0GUEST", CHANNEL, "/anr", "rollback")
     await playground.wait_for(lambda: more_whispers(playground, "U0GUEST", count), WAIT)
-    assert "You may not" in said(playground.ephemerals("U0GUEST")[-1])
+    assert "You may not" in said(answers(playground, "U0GUEST")[-1])
     assert done(site) == [Action.INIT]
 
 
@@ -176,10 +190,10 @@ async def test_a_redelivered_click_approves_once(played: Played, site: Target) -
     delivery = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
     before = done(site)
-    count = len(playground.ephemerals("U0AARON"))
+    count = len(answers(playground, "U0AARON"))
     await playground.redeliver(delivery)
     await playground.wait_for(lambda: more_whispers(playground, "U0AARON", count), WAIT)
-    assert "approved" in said(playground.ephemerals("U0AARON")[-1])
+    assert "approved" in said(answers(playground, "U0AARON")[-1])
     assert done(site) == before
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
@@ -200,10 +214,10 @@ async def test_who_is_no_full_member_may_do_nothing(played: Played, site: Target
     playground, _ = played
     before = done(site)
     for words in ("promote", "rollback", "freeze", "unfreeze", "status"):
-        count = len(playground.ephemerals(user))
+        count = len(answers(playground, user))
         await playground.slash(user, CHANNEL, "/anr", words)
         await playground.wait_for(partial(more_whispers, playground, user, count), WAIT)
-        assert "You may not" in said(playground.ephemerals(user)[-1])
+        assert "You may not" in said(answers(playground, user)[-1])
     assert done(site) == before
 
 
@@ -219,5 +233,5 @@ async def test_status_names_stage_and_gates(played: Played) -> None:
     playground, _ = played
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
-    shown = said(playground.ephemerals("U0MEMBER")[-1])
-    assert shown.count("PASS") == 7
+    shown = said(answers(playground, "U0MEMBER")[-1])
+    assert shown.count("PASS") == 9

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.playground.demo import CHANNEL, stage
+from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.settings.settings import Settings
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, done, pilot_in, whispers
+from tests.support.workspace import WAIT, Played, asked, cards, done, pilot_in, stage, whispers
 
 
 @pytest_asyncio.fixture
@@ -59,8 +59,10 @@ async def test_a_connection_that_was_cut_while_slack_was_down_comes_back(over_so
     playground.api.down = True
     refused = len(playground.api.calls)
     await playground.socket_mode.close()
-    await playground.wait_for(lambda: "apps.connections.open" in [one.method for one in list(playground.api.calls)[refused:]], 60)
+    await playground.wait_for(
+        lambda: "apps.connections.open" in [one.method for one in list(playground.api.calls)[refused:]], WAIT
+    )
     playground.api.down = False
-    await playground.wait_for(lambda: playground.socket_mode.connections, 60)
+    await playground.wait_for(lambda: playground.socket_mode.connections, WAIT)
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from bot.app import running
 from bot.playground.demo import CHANNEL
@@ -50,11 +52,19 @@ async def test_why_and_next_are_answered_with_owners_and_ways_out(played: Played
     await playground.wait_for(lambda: cards(playground, "Schedule resumed"), WAIT)
 
 
-async def test_a_drift_is_alarmed_once_and_ended_by_an_approvers_click(played: Played) -> None:
+@pytest_asyncio.fixture
+async def looking(scene: Played, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Played]:
+    """A bot that looks for a drift every second, and not every twenty."""
+    monkeypatch.setattr("bot.jobs._LOOK_SECONDS", 1)
+    async with running(scene[1]):
+        yield scene
+
+
+async def test_a_drift_is_alarmed_once_and_ended_by_an_approvers_click(looking: Played) -> None:
     """One alarm with two buttons; an operator's click is refused, an approver's puts the settings back, the buttons go."""
-    playground, settings = played
+    playground, settings = looking
     edit(settings.target.settings_file, "0.50")
-    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), 2 * WAIT)
+    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), WAIT)
     (alarm,) = cards(playground, "Router and journal differ")
     await playground.click("U0OLIVIA", CHANNEL, alarm["ts"], "reapply")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "You may not end a drift"), WAIT)
@@ -67,11 +77,11 @@ async def test_a_drift_is_alarmed_once_and_ended_by_an_approvers_click(played: P
     assert state_of(settings).stage == 10
 
 
-async def test_a_drift_downwards_is_accepted(played: Played) -> None:
+async def test_a_drift_downwards_is_accepted(looking: Played) -> None:
     """Somebody pulled the router down by hand; an approver adopts it, and the channel says so."""
-    playground, settings = played
+    playground, settings = looking
     edit(settings.target.settings_file, "0.00")
-    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), 2 * WAIT)
+    await playground.wait_for(lambda: cards(playground, "Router and journal differ"), WAIT)
     (alarm,) = cards(playground, "Router and journal differ")
     await playground.click("U0PRIYA", CHANNEL, alarm["ts"], "accept")
     await playground.wait_for(lambda: cards(playground, "Drift accepted"), WAIT)
@@ -82,12 +92,15 @@ def state_of(settings: Settings) -> RolloutState:
     return Target.at(settings.target, settings.access).journal.state()
 
 
-async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(played: Played) -> None:
+async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(scene: Played) -> None:
     """Every check is in the answer, Slack's own too; what is ill comes first, with what to do."""
-    playground, settings = played
-    settings.target.state_file.write_bytes(b"{")
-    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor")
-    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is corrupt"), WAIT)
+    playground, settings = scene
+    corrupt = settings.target.state_file.with_name("another_state.json")  # the simulated router would mend its own
+    corrupt.write_bytes(b"{")
+    ill = settings.model_copy(update={"target": settings.target.model_copy(update={"state_file": corrupt})})
+    async with running(ill):
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor")
+        await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is corrupt"), WAIT)
     answer = next(said(one) for one in playground.ephemerals("U0OLIVIA") if "is corrupt" in said(one))
     for name in ("settings file", "observed router", "slots", "ledger", "operation lock", "journal", "slack scopes"):
         assert f"*{name}*" in answer
@@ -125,7 +138,7 @@ async def test_a_slot_that_stays_down_is_posted_or_freezes(scene: Played, mode: 
         await client.post(f"{playground.url}/router/misbehave", json={"slot_down": True})
     async with running(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=5)):
         title = "The guard would have frozen" if mode is GuardMode.OBSERVE else "Frozen"
-        await playground.wait_for(lambda: cards(playground, title), 2 * WAIT)
+        await playground.wait_for(lambda: cards(playground, title), WAIT)
     (card,) = cards(playground, title)
     assert "slot08_lock is down" in said(card)
     state = state_of(settings)

@@ -10,15 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import running
-from bot.playground.demo import scenery
 from bot.playground.process import environment
 from core.errors import ConfigurationError
 from core.receipts.receipt import Action
 from core.target.target import Target
+from tests.scenarios.conftest import BOTH_MODES
 from tests.scenarios.test_daily import due_now, never
-from tests.support.workspace import WAIT, Played, asked, cards
+from tests.support.workspace import WAIT, Played, asked, cards, scenery
 
 
+@pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
 async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tells_it_later(scene: Played) -> None:
     """Slack delays no operation: the run of the day is made, and its report is posted when Slack is back."""
     playground, settings = scene
@@ -35,7 +36,7 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
             assert not serving.done()
     assert playground.messages("C0ANROPS") == []
     playground.api.down = False
-    await playground.wait_for(lambda: cards(playground, "Daily report"), 60)
+    await playground.wait_for(lambda: cards(playground, "Daily report"), WAIT)
     await playground.wait_for(lambda: playground.socket_mode.connections or settings.http.port, WAIT)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -73,7 +74,7 @@ async def test_a_bot_that_waits_for_slack_can_be_stopped(tmp_path: Path) -> None
         )
         assert process.stderr is not None
         said = b""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(WAIT):
             while b"Slack cannot be reached" not in said:
                 said += await process.stderr.readline()
         process.send_signal(signal.SIGTERM)

@@ -1,13 +1,13 @@
 """One message per story, whatever Slack does to the calls that post and update it."""
 
 from bot.playground.demo import CHANNEL
-from tests.support.workspace import WAIT, Played, asked, cards, said, whispers
+from tests.support.workspace import WAIT, Played, asked, begun, cards, said, whispers
 
 
 async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played: Played) -> None:
     """Slack took the message but the answer never came: it is found by its metadata and goes on being the story's message."""
     playground, _ = played
-    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    await begun(playground)
     playground.fail("chat.postMessage", status=500, after_effect=True)
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
@@ -18,7 +18,7 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
 async def test_without_the_history_a_message_comes_twice_rather_than_never(played: Played) -> None:
     """When the channel cannot be read, the story is told again."""
     playground, _ = played
-    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    await begun(playground)
     playground.fail("chat.postMessage", status=500, after_effect=True)
     playground.fail("conversations.history", "missing_scope")
     await asked(playground)
@@ -28,7 +28,7 @@ async def test_without_the_history_a_message_comes_twice_rather_than_never(playe
 async def test_a_rate_limit_delays_the_message_and_loses_nothing(played: Played) -> None:
     """A 429 is waited out as long as Slack says; the answer to the person does not wait for it."""
     playground, _ = played
-    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    await begun(playground)
     playground.rate_limit("chat.postMessage", retry_after=1, times=2)
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "Rolled back"), WAIT)
@@ -39,7 +39,7 @@ async def test_a_rate_limit_delays_the_message_and_loses_nothing(played: Played)
 async def test_blocks_that_slack_refuses_are_shown_as_text(played: Played) -> None:
     """A message that cannot be shown as it should be is not lost."""
     playground, _ = played
-    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    await begun(playground)
     playground.fail("chat.postMessage", "invalid_blocks")
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)

@@ -1,4 +1,4 @@
-"""A card that waits looks at the gates again by itself, over the wire in both modes."""
+"""A card that waits looks at the gates again by itself, over the wire."""
 
 import json
 from datetime import UTC, datetime

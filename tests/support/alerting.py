@@ -51,10 +51,11 @@ class Alertmanager:
 async def listening(settings: Settings, **changed: Any) -> AsyncIterator[tuple[Alertmanager, Settings]]:
     """Run a bot with a webhook while the block lasts, from when it listens, whether Slack answers or not."""
     ours = alerted(settings, **changed)
-    ending = asyncio.Event()
+    begun, ending = asyncio.Event(), asyncio.Event()
 
     async def serve() -> None:
         async with running(ours):
+            begun.set()
             await ending.wait()
 
     serving = asyncio.create_task(serve())
@@ -64,16 +65,10 @@ async def listening(settings: Settings, **changed: Any) -> AsyncIterator[tuple[A
             yield Alertmanager(session, ours.http.port), ours
     finally:
         ending.set()
-        if not await _joined(serving):
+        if not begun.is_set():  # it still waits for Slack, and would wait on
             serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
-
-
-async def _joined(serving: "asyncio.Task[None]") -> bool:
-    """Whether the bot has ended by itself: one that still waits for Slack does not."""
-    done, _ = await asyncio.wait({serving}, timeout=5)
-    return bool(done)
 
 
 def site_of(settings: Settings) -> Target:

@@ -6,7 +6,7 @@ from playwright.async_api import Page
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-WAIT = 20_000
+WAIT = 120_000
 
 
 async def be(page: Page, user: str) -> None:

@@ -77,7 +77,7 @@ class Writer:
     def ended(self) -> int:
         """Let it end after its present line; return how many lines it wrote."""
         self._stop.touch()
-        said, _ = self.process.communicate(timeout=60)
+        said, _ = self.process.communicate(timeout=300)
         return int(said.split()[-1])
 
 
@@ -89,7 +89,7 @@ def writing(code: str, ledger: Path, *, old: str, now: str, pace: int = 50) -> I
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
-    size, ends = ledger.stat().st_size, time.monotonic() + 30
+    size, ends = ledger.stat().st_size, time.monotonic() + 120
     while ledger.stat().st_size == size and time.monotonic() < ends:
         time.sleep(0.001)
     try:

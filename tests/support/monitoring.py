@@ -40,10 +40,11 @@ async def alertmanager(folder: Path, bot_port: int) -> AsyncIterator[str]:
     bot = next(one for one in config["receivers"] if one["name"] == "anr-bot")["webhook_configs"][0]
     bot["url"] = f"http://127.0.0.1:{bot_port}/alertmanager/webhook"
     bot["http_config"]["authorization"]["credentials_file"] = str(token)
-    ours = [route for route in config["route"]["routes"] if route["receiver"] == "anr-bot"]
-    config["route"]["routes"] = [{**route, "group_interval": "1s", "repeat_interval": "1s", "continue": False} for route in ours]
-    config["receivers"] = [one for one in config["receivers"] if one["name"] != "anr-slack"]
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    ours = [route for route in config["routes"] if route["receiver"] == "anr-bot"]
+    routes = [{**route, "group_interval": "1s", "repeat_interval": "1s"} for route in ours]
+    receivers = [{"name": "elsewhere"}, *(one for one in config["receivers"] if one["name"] == "anr-bot")]
+    merged = {"route": {"receiver": "elsewhere", "routes": routes}, "receivers": receivers}
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(merged), encoding="utf-8")
     port = free_port()
     command = (
         "prometheus-alertmanager",

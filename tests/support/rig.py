@@ -86,7 +86,7 @@ def slots() -> Iterator[tuple[str, dict[str, str]]]:
             return
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # how soon it sees that it is to end
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/health/slots", statuses
         server.shutdown()

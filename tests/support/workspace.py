@@ -1,8 +1,15 @@
 """What the scenarios do and look at in the channel."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from bot.app import running
+from bot.playground import demo
 from bot.playground.demo import CHANNEL
 from bot.playground.people.delivery import Delivery
 from bot.playground.server import Playground
@@ -11,7 +18,24 @@ from core.settings.settings import Settings
 from core.target.target import Target
 
 Played = tuple[Playground, Settings]
-WAIT = 20.0
+WAIT = 120.0
+"""Seconds after which something counts as never coming, on however slow a machine."""
+
+
+@asynccontextmanager
+async def scenery(folder: Path, *, http_port: int | None = None) -> AsyncIterator[Played]:
+    """The demo's playground and router without a bot, and nobody loses patience: neither Slack nor who asks the router."""
+    async with demo.scenery(folder, http_port=http_port) as (playground, settings):
+        playground.ack_seconds = WAIT
+        patient = settings.target.model_copy(update={"health_timeout_s": 60.0, "reload_timeout_s": WAIT})
+        yield playground, settings.model_copy(update={"target": patient})
+
+
+@asynccontextmanager
+async def stage(folder: Path, *, http_port: int | None = None) -> AsyncIterator[Played]:
+    """The same with a bot."""
+    async with scenery(folder, http_port=http_port) as (playground, settings), running(settings):
+        yield playground, settings
 
 
 def said(message: dict[str, Any]) -> str:
@@ -31,6 +55,11 @@ def stories(playground: Playground) -> list[dict[str, Any]]:
 
 def has_button(message: dict[str, Any]) -> bool:
     return "'action_id': 'approve'" in said(message)
+
+
+def answers(playground: Playground, user: str) -> list[dict[str, Any]]:
+    """What only one person sees, without what a slow machine says meanwhile: how far the reading is."""
+    return [message for message in playground.ephemerals(user) if "The answer follows." not in said(message)]
 
 
 def whispers(playground: Playground, user: str, words: str) -> bool:
@@ -57,6 +86,21 @@ async def shown(playground: Playground, user: str) -> dict[str, Any]:
         return [view for view in playground.open_views(user) if "Looking at the router" not in said(view)]
 
     return (await playground.wait_for(loaded, WAIT))[-1]
+
+
+async def begun(playground: Playground) -> None:
+    """Wait until all is posted that a bot says when it begins: then the next call of Slack is that of what the test does."""
+    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "seen event"), WAIT)
+
+
+async def silenced(playground: Playground) -> None:
+    """Let the simulated router write no more lines, so that the ledger is what the test makes of it."""
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{playground.url}/router/misbehave", json={"ledger_stopped": True}) as answer,
+    ):
+        assert answer.status == HTTPStatus.OK, await answer.text()
 
 
 async def denied(playground: Playground, user: str, card: dict[str, Any], reason: str) -> Delivery:

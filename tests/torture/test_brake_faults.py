@@ -4,6 +4,7 @@ Times are printed and not asserted: what is asserted is that nothing was waited 
 """
 
 import errno
+import inspect
 import os
 import signal
 import sqlite3
@@ -21,23 +22,27 @@ from core.actors import AccessPolicy, Actor, ActorKind
 from core.brake import brake as braking
 from core.cli.output import FAILED
 from core.cli.render import ending
-from core.operations import propose, recover, results
+from core.operations import propose, results
 from core.receipts.chain import Sealed
 from core.rollout.refusals import Code
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
+from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target
+from core.watch import recover
 from tests.core.target.test_lock import another_process
 from tests.support.rig import Rig
 from tests.torture.faults import Failing, run
+
+pytestmark = pytest.mark.torture
 
 What = Literal["rollback", "freeze"]
 BRAKES: tuple[What, ...] = ("rollback", "freeze")
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))
 MAX = Actor(kind=ActorKind.SLACK, id="UMAX", roles=ACCESS.roles_of("UMAX", full_member=True))
-DEADLINE = 8.0
-"""Seconds after which an answer counts as one that waited for something; a quiet machine needs a hundredth of it."""
+DEADLINE = 300.0
+"""Seconds after which an answer counts as one that waited for something: who waits here waits far longer for the lock."""
 
 
 @dataclass
@@ -108,8 +113,9 @@ def brake(target: TargetSettings, now: datetime, what: What) -> tuple[braking.Br
 
 
 @pytest.fixture
-def bench(begun: Rig, tmp_path: Path, figure: Callable[[str], None]) -> Bench:
-    """The house of the other tests, with settings in a folder of their own."""
+def bench(begun: Rig, tmp_path: Path, figure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The house of the other tests, with settings in a folder of their own, and a lock that is waited for for ever."""
+    monkeypatch.setitem(inspect.unwrap(operation_lock).__kwdefaults__, "wait_s", 2 * DEADLINE)
     loaded, settings = tmp_path / "loaded", tmp_path / "settings" / "anr.env"
     settings.parent.mkdir()
     begun.target.settings_file.rename(settings)

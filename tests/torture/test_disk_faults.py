@@ -12,7 +12,6 @@ import pytest
 
 from core.brake.brake import Braked
 from core.errors import AnrError
-from core.operations import recover
 from core.operations.results import Moved, Refused
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
@@ -20,9 +19,12 @@ from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Refuse
 from core.router.control import SAFE_SETTINGS
 from core.target.target import Target
+from core.watch import recover
 from tests.support.rig import Rig
 from tests.torture.faults import Ended, Failing, run
 from tests.torture.test_killed import Yard, approve, consistent, freeze, rollback, site_of, yard_for
+
+pytestmark = pytest.mark.torture
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 FILES = {

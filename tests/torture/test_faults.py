@@ -11,6 +11,8 @@ import pytest
 
 from tests.torture.faults import Failing, Killed, killed_everywhere, run
 
+pytestmark = pytest.mark.torture
+
 
 def writes(folder: Path) -> str:
     """Reach the disk in every way that Python offers."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.torture.fuzzing import TARGETS
 
+pytestmark = pytest.mark.torture
+
 RUNS = {
     "ledger_reader": 2500,
     "receipts_verifier": 12000,

@@ -13,14 +13,17 @@ import pytest
 
 from core.actors import AccessPolicy, Actor, ActorKind
 from core.brake import brake
-from core.operations import propose, recover, requests, results
+from core.operations import propose, requests, results
 from core.receipts.receipt import Action, Phase
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
 from core.target.order import Order
 from core.target.target import Target
+from core.watch import recover
 from tests.support.rig import Rig
 from tests.torture.faults import Ended, killed_everywhere, run
+
+pytestmark = pytest.mark.torture
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 CAUSE = "slash:1"

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from bot.playground.process import environment, listening
 from bot.playground.server import Playground
 from core.receipts.receipt import Action, Phase
 from core.settings.settings import Settings
 from core.target.target import Target
-from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in
+from tests.scenarios.conftest import BOTH_MODES
+from tests.support.workspace import WAIT, Played, asked, cards, has_button, pilot_in, scenery
+
+pytestmark = pytest.mark.torture
 
 
 @asynccontextmanager
@@ -46,6 +49,7 @@ def reach(site: Target, receipts: int) -> None:
         assert time.monotonic() < ends
 
 
+@pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
 async def test_killed_between_request_and_click_the_card_still_works(scene: Played) -> None:
     """What waited before the kill is answered after the restart, in the same message."""
     playground, settings = scene

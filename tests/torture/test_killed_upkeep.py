@@ -17,7 +17,7 @@ import pytest
 from core.actors import RECOVERY, AccessPolicy, Actor, ActorKind, Approvable
 from core.brake import brake
 from core.errors import AnrError
-from core.operations import propose, recover, requests, results
+from core.operations import propose, requests, results
 from core.receipts.receipt import Action, Phase, Result
 from core.rollout.state import STATE_CHANGES
 from core.router.control import SAFE_SETTINGS
@@ -28,10 +28,13 @@ from core.upkeep import archive as archiving
 from core.upkeep import backup as backing_up
 from core.upkeep import cut, months
 from core.upkeep import prune as pruning
+from core.watch import recover
 from tests.core.doctor.test_own_checks import changed
 from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
 from tests.support.rig import Rig, decision
 from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
+
+pytestmark = pytest.mark.torture
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 GOOD, BAD = {"count": 1}, {"count": 666}

@@ -13,20 +13,23 @@ import pytest
 
 from core.brake import brake
 from core.errors import AnrError
-from core.operations import propose, recover, requests
+from core.operations import propose, requests
 from core.operations import results as operation_results
 from core.receipts.receipt import Action, Phase
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.settings.target import TargetSettings
 from core.target.order import Order
+from core.watch import recover
 from tests.support.rig import Rig
 from tests.torture.test_killed import actor, approve, consistent, site_of, yard_for
+
+pytestmark = pytest.mark.torture
 
 RACES = 1000
 WHOLE_RACES = 30
 PROCESSES, THREADS = 2, 4
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds after which somebody who does not come to the barrier is a failure."""
 processes = multiprocessing.get_context("forkserver")
 

@@ -1,4 +1,4 @@
-"""`python -m bot.playground.router.reload URL`: make the simulated router read its settings; the demo's reload command.
+"""`python -m bot.playground.router.reload URL`: the demo's command that restarts the simulated router.
 
 Excluded: everything else. The standard library is enough, so that the command starts quickly.
 """
@@ -19,10 +19,10 @@ def main(arguments: list[str]) -> int:
         arguments: the URL alone.
 
     Returns:
-        0 if the router has reloaded, 1 if not.
+        0 if the router was restarted, 1 if not.
     """
     if len(arguments) != 1 or not arguments[0].startswith(("http://", "https://")):
-        sys.stderr.write("Nothing was reloaded. Usage: python -m bot.playground.router.reload http://HOST:PORT/reload\n")
+        sys.stderr.write("Nothing was restarted. Usage: python -m bot.playground.router.reload http://HOST:PORT/restart\n")
         return 1
     url = arguments[0]
     # A proxy of the environment has no business between two programs of one machine.
@@ -32,12 +32,12 @@ def main(arguments: list[str]) -> int:
             pass
     except urllib.error.HTTPError as error:
         answer = error.read(ANSWER_BYTES_MAX).decode("utf-8", "replace")
-        sys.stderr.write(f"The router at {url} did not reload, it answered {error.code}: {answer}\n")
+        sys.stderr.write(f"The router at {url} did not come up again, it answered {error.code}: {answer}\n")
         return 1
     except (OSError, ValueError, http.client.HTTPException) as error:
-        sys.stderr.write(f"The router at {url} was not reached ({error}); it keeps its settings. Is it running?\n")
+        sys.stderr.write(f"The router at {url} was not reached ({error}); it runs the settings of its start. Is it there?\n")
         return 1
-    sys.stdout.write(f"The router at {url} has read its settings.\n")
+    sys.stdout.write(f"The router at {url} was restarted.\n")
     return 0
 
 

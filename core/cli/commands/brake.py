@@ -12,7 +12,9 @@ from core.cli.context import AsJson, Now, Reason, braking
 from core.cli.output import err
 from core.cli.render import finish
 from core.operations import approved_brake
+from core.receipts.observation import acted
 from core.target.order import Order
+from core.target.target import Target
 from core.text import parse_span
 
 commands = typer.Typer()
@@ -20,10 +22,11 @@ commands = typer.Typer()
 
 @commands.command()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
-    """Put the router in its safe settings at once."""
+    """Write the safe settings and restart the router at once, then look whether it follows."""
     with braking() as (settings, site, doubts):
-        result = approved_brake.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
-    finish(_doubted(result, doubts), as_json=as_json)
+        result: object = approved_brake.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
+        result = seen_by_terminal(site, _doubted(result, doubts), as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 @commands.command()
@@ -46,7 +49,8 @@ def freeze(
         else:
             order = Order(settings.terminal_actor(), reason)
             result = approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
-    finish(_doubted(result, doubts), as_json=as_json)
+            result = seen_by_terminal(site, _doubted(result, doubts), as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 def _doubted(result: object, doubts: tuple[str, ...]) -> object:
@@ -54,3 +58,14 @@ def _doubted(result: object, doubts: tuple[str, ...]) -> object:
     if not doubts or not isinstance(result, Braked):
         return result
     return replace(result, safe=False, problems=(*result.problems, *doubts))
+
+
+def seen_by_terminal(site: Target, result: object, *, as_json: bool) -> object:
+    """Say at once what a brake did, and wait to see whether the running router follows; what acted is over by then."""
+    if not isinstance(result, Braked):
+        return result
+    if result.observation is not None and site.target.observe_timeout_s and not as_json and result.safe:
+        err.say(f"{acted(result.observation)} Not yet seen; looking for up to {site.target.observe_timeout_s:g} s …")
+    from core.watch.observe import followed  # noqa: PLC0415 - a brake acts before it loads what looks
+
+    return followed(site, result)

@@ -10,7 +10,7 @@ from rich.table import Table
 from core.cli.context import AsJson, operating
 from core.cli.output import FAILED, err, out, print_json
 from core.journal import verification
-from core.operations import recover as recovering
+from core.watch import recover as recovering
 
 commands = typer.Typer()
 
@@ -27,7 +27,7 @@ def receipts(*, last: Annotated[int, typer.Option(min=1, max=10_000, help="How m
     for one in found:
         receipt = one.receipt
         moved = "" if receipt.stage_after is None else f"{_stage(receipt.stage_before)} → {_stage(receipt.stage_after)}"
-        cells = (one.mark, f"{receipt.ts:%Y-%m-%d %H:%M:%S}", receipt.action, receipt.phase, receipt.result or "", moved)
+        cells = (one.mark, f"{receipt.ts:%Y-%m-%d %H:%M:%S}", receipt.action, receipt.phase, receipt.ended, moved)
         table.add_row(*(escape(str(cell)) for cell in cells), escape(receipt.actor.id))
     out.print(table)
 

@@ -1,5 +1,6 @@
 """`anr daily`, `schedule` and `skip`: the scheduled run, its pause and its veto."""
 
+from dataclasses import replace
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from core.cli.render import finish
 from core.cli.tables import print_gates
 from core.operations import daily as daily_run
 from core.target.order import Order
+from core.watch.observe import followed
 
 commands = typer.Typer()
 
@@ -52,6 +54,8 @@ def daily(
     with operating() as (_, site):
         today = site.clock().astimezone(ZoneInfo(site.target.schedule.zone)).date()
         ran = daily_run.daily(site, today, site.target.schedule.promotion, dry_run=dry_run)
+        if isinstance(ran, daily_run.DailyRun):
+            ran = replace(ran, outcome=followed(site, ran.outcome))
     if not isinstance(ran, daily_run.DailyRun):
         finish(ran, as_json=as_json)
         return

@@ -25,6 +25,8 @@ def why(*, as_json: AsJson = False) -> None:
     else:
         for blocker in seen.blockers:
             _print(blocker)
+        if seen.does_not_count:
+            out.say(seen.does_not_count)
         if not seen.blockers:
             out.print("Nothing stands in the way of the next promotion.")
     if seen.blockers:

@@ -8,9 +8,10 @@ from core.cli.context import AsJson, Reason, operating
 from core.cli.output import out
 from core.cli.render import finish
 from core.operations import drift
-from core.operations import guard as guard_looks
-from core.operations import watch as watching
 from core.target.order import Order
+from core.watch import guard as guard_looks
+from core.watch import watch as watching
+from core.watch.observe import followed
 
 commands = typer.Typer()
 drift_app = typer.Typer(no_args_is_help=True, help="End a difference between router and journal; for approvers.")
@@ -21,7 +22,7 @@ commands.add_typer(drift_app, name="drift")
 def reapply(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Write the settings that the journal says once more."""
     with operating() as (settings, site):
-        result = drift.reapply(site, Order(settings.terminal_actor(), reason))
+        result = followed(site, drift.reapply(site, Order(settings.terminal_actor(), reason)))
     finish(result, as_json=as_json)
 
 

@@ -13,7 +13,10 @@ import pytest
 from aiohttp import ClientConnectionError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.commands.command import Command
+from bot.commands.brake import Freeze
+from bot.commands.looks import Status
+from bot.commands.requests import Approve
+from bot.commands.table import row_of
 from bot.dispatch.channel import TargetChannel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
@@ -35,6 +38,8 @@ from core.target.target import Target
 
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))
 Figure = Callable[[str], None]
+PATIENCE = 300.0
+"""Seconds after which an answer counts as one that waited for Slack or a worker: both are silent for longer."""
 
 
 @pytest.fixture
@@ -56,7 +61,7 @@ def site(tmp_path: Path) -> Target:
 @asynccontextmanager
 async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     """A desk whose Slack is at this address."""
-    client = AsyncWebClient(token="xoxb-1", base_url=slack_url)
+    client = AsyncWebClient(token="xoxb-1", base_url=slack_url, timeout=int(2 * PATIENCE))
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
     stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
     dispatcher = Dispatcher(
@@ -97,7 +102,7 @@ async def unanswered(**_answer: object) -> None:
 async def braked(dispatcher: Dispatcher, site: Target, text: str, fault: str, figure: Figure) -> None:
     """Type a brake, and check that the router is safe when it has been carried out."""
     before = time.monotonic()
-    await asyncio.wait_for(typed(dispatcher, body(text), unanswered), 15)
+    await asyncio.wait_for(typed(dispatcher, body(text), unanswered), PATIENCE)
     assert site.router.settings().carries(SAFE_SETTINGS)
     figure(f"/anr {text} while {fault}: safe and over after {(time.monotonic() - before) * 1000:.0f} ms")
 
@@ -131,7 +136,7 @@ async def test_reports_are_being_computed_by_every_worker(site: Target, figure: 
         reports = [asyncio.get_running_loop().run_in_executor(dispatcher._work, _report, busy) for _ in range(8)]
         try:
             for _ in range(4):
-                assert await asyncio.to_thread(begun.acquire, timeout=15)
+                assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
             await braked(dispatcher, site, "rollback", "reports are being computed by every worker", figure)
             assert not any(report.done() for report in reports)
         finally:
@@ -150,8 +155,8 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
     async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
         stuck = [asyncio.get_running_loop().run_in_executor(dispatcher._work, over.wait) for _ in range(8)]
         try:
-            approve = Command("approve", argument="abcdefghjk")
-            await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), 30)
+            approve = Approve(operation="abcdefghjk")
+            await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), PATIENCE)
         finally:
             over.set()
         await asyncio.gather(*stuck)
@@ -189,7 +194,7 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
     other.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     site.target.journal.write_bytes(b"this is no database" * 100)
     async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Target.at(other, ACCESS), "http://127.0.0.1:9/") as second:
-        one, two = (dispatcher.target_channel(Command("status"), None) for dispatcher in (first, second))
+        one, two = (dispatcher.target_channel(row_of(Status()), Status(), None) for dispatcher in (first, second))
         assert isinstance(one, TargetChannel)
         assert isinstance(two, TargetChannel)
         target_channels = [one, replace(two, channel="C2")]
@@ -201,8 +206,9 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
         async def respond(**answer: Any) -> None:
             answers.append(answer)
 
-        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C2"), respond)
-        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C3"), respond)
+        now = Freeze(at_once=True, operation="abcdefghjk")
+        await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C2"), respond)
+        await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C3"), respond)
         await dispatcher.drain()
     assert two.site.router.settings().carries(SAFE_SETTINGS)
     assert one.site.router.settings().stage == 10

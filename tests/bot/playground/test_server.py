@@ -178,7 +178,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def playground() -> AsyncIterator[Playground]:
-    async with Playground() as running:
+    async with Playground(ack_seconds=60.0) as running:
         yield running
 
 
@@ -404,7 +404,7 @@ class RawConnection:
 
     async def next(self) -> Json:
         """Receive one message; fails after a while, so that a missing one is not waited for forever."""
-        received: Json = json.loads((await asyncio.wait_for(self.socket.receive(), 5)).data)
+        received: Json = json.loads((await asyncio.wait_for(self.socket.receive(), 120)).data)
         return received
 
     async def ack(self, envelope: Json) -> None:

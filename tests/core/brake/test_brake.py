@@ -7,13 +7,14 @@ from filelock import FileLock
 from core.actors import ActorKind
 from core.brake import brake as braking
 from core.brake import lift
-from core.operations import propose, recover, requests, results
+from core.operations import propose, requests, results
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
 from core.router.control import SAFE_SETTINGS, settings_for
 from core.router.marks import BrakeNote, BrakeReading
 from core.target.order import Order
 from core.target.target import Target
+from core.watch import recover
 from tests.support.rig import Rig
 
 
@@ -135,7 +136,7 @@ def test_an_intent_without_outcome_is_settled_by_what_is_observed(
         raise KilledError
 
     if written:
-        monkeypatch.setattr("core.operations.apply.Target.await_sighting", die)
+        monkeypatch.setattr("core.operations.apply.Target.written", die)
     else:
         monkeypatch.setattr("core.router.control.Router.serve", die)
     with pytest.raises(KilledError):

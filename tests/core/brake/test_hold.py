@@ -5,11 +5,12 @@ import pytest
 from core.actors import Actor, ActorKind
 from core.brake import brake, hold
 from core.errors import OperationBusy
-from core.operations import propose, recover, requests, results
+from core.operations import propose, requests, results
 from core.receipts.receipt import Action
 from core.rollout.refusals import Code, Refuse
 from core.target.lock import operation_lock
 from core.target.order import Order
+from core.watch import recover
 from tests.support.rig import Rig
 
 

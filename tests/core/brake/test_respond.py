@@ -15,13 +15,14 @@ from core.actors import AccessPolicy
 from core.alerts.payload import AlertFacts
 from core.brake.lift import Unfrozen
 from core.brake.respond import AlertResponder, BrakeResult, RecordResult
-from core.operations import propose, recover
+from core.operations import propose
 from core.receipts.receipt import Action, Receipt, Result
 from core.rollout.state import RolloutState
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
 from core.target.order import Order
 from core.target.target import Target
+from core.watch import recover
 from tests.support.alert_payloads import alert, heard
 from tests.support.rig import Rig
 

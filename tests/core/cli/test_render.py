@@ -72,8 +72,8 @@ def test_every_result_of_an_operation_is_json(begun: Rig, capsys: pytest.Capture
         "would_move": propose.propose(site, Order(people["olivia"]), dry_run=True),
         "asked": (asked := ask(begun)),
         "refused": requests.approve(site, people["olivia"], asked.approval.id),
-        "applied": requests.approve(site, people["aaron"], asked.approval.id),
-        "safe": brake.freeze(site, people["max"], "errors"),
+        "written": requests.approve(site, people["aaron"], asked.approval.id),
+        "not_yet_seen": brake.freeze(site, people["max"], "errors"),
         "unfrozen": propose.unfreeze(site, Order(people["olivia"], "healed")),
     }
     for name, result in wanted.items():

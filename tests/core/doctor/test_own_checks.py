@@ -1,6 +1,7 @@
 """Each check is made to fail for real: what it looks at is broken, and the check is asked."""
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from core.actors import UPKEEP
+from core.brake import brake
 from core.doctor.check import Check, Health, examine
 from core.doctor.own_checks import check_up
 from core.gates.guard import GuardMode, GuardPolicy, Look, Series
@@ -29,7 +31,7 @@ from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import backup
 from tests.core.system.test_files import denied, nobodys_folder
-from tests.support.rig import Rig
+from tests.support.rig import Rig, decision
 
 
 def well(rig: Rig) -> Rig:
@@ -41,8 +43,9 @@ def well(rig: Rig) -> Rig:
     rig.target.state_file.write_text("{}", encoding="utf-8")
     stamp = rig.clock.now.timestamp()
     os.utime(rig.target.state_file, (stamp, stamp))
-    propose.init(rig.site, rig.people["olivia"], "begin")
-    return rig
+    site = Target.at(rig.target.model_copy(update={"reload_command": ("true",)}), rig.site.access, rig.clock)
+    propose.init(site, rig.people["olivia"], "begin")
+    return Rig(site, rig.clock, rig.statuses, rig.people)
 
 
 @pytest.fixture(autouse=True)
@@ -67,12 +70,12 @@ def changed(rig: Rig, **facts: Any) -> Rig:
 
 def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     """No check complains about a good day, so that a complaint means something."""
-    well(rig)
+    rig = well(rig)
     daily.daily(rig.site, rig.clock.now.date(), PromotionMode.OFF)
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
     assert [(one.name, one.text) for one in check_up(rig.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(rig.site)}) == 17
+    assert len({one.name for one in check_up(rig.site)}) == 19
 
 
 Break = Callable[[Rig], Any]
@@ -405,3 +408,39 @@ def test_a_state_with_other_routes_than_its_newest_backup_is_a_warning(rig: Rig)
     assert check.health is Health.WARN
     assert "R1, R2, R6" in check.text
     assert "has R1, R2." in check.text
+
+
+@pytest.mark.parametrize(
+    ("command", "health", "says"),
+    [
+        pytest.param((), Health.WARN, "when somebody restarts it", id="none"),
+        pytest.param(("systemctl", "reload", "nova"), Health.WARN, "does not restart it", id="reload"),
+        pytest.param(("kill", "-HUP", "1"), Health.WARN, "does not restart it", id="hup"),
+        pytest.param(("systemctl", "restart", "nova"), Health.OK, "restarts the router", id="restart"),
+        pytest.param(("systemctl", "reload-or-restart", "nova"), Health.OK, "restarts the router", id="another"),
+    ],
+)
+def test_a_command_that_only_reloads_is_named(rig: Rig, command: tuple[str, ...], health: Health, says: str) -> None:
+    """A running process never reads its settings again: whoever set a reload learns it before the brake is needed."""
+    check = found(changed(rig, reload_command=command), "restart")
+    assert check.health is health
+    assert says in check.text
+
+
+@pytest.mark.parametrize(
+    ("command", "cause"),
+    [
+        pytest.param(("true",), "its launcher may export NOVA_ANR_… itself", id="restarted"),
+        pytest.param((), "Nothing restarted it", id="not-restarted"),
+    ],
+)
+def test_a_router_that_differs_from_its_file_has_its_cause_named(rig: Rig, command: tuple[str, ...], cause: str) -> None:
+    """After a restart what the launcher exports is suspected, without one that nothing restarted it."""
+    rig = changed(well(rig), reload_command=command)
+    brake.rollback(rig.site, rig.people["max"], "errors")
+    rig.clock.pass_(minutes=1)
+    rig.target.ledger.write_text(json.dumps({**decision(rig.clock.now), "live": {"route": "R2"}}) + "\n", encoding="utf-8")
+    check = found(rig, "observed router")
+    assert check.health is Health.FAIL
+    assert "serves live traffic" in check.text
+    assert cause in check.remedy

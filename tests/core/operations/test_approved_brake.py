@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 
 from core.actors import Actor, ActorKind, Approvable, ApprovalRule, Role
@@ -52,8 +54,9 @@ def test_where_a_brake_needs_an_approval_it_waits_and_then_acts_first(begun: Rig
     assert [one.receipt.action for one in site.journal.receipts()].count(Action(action)) == 1
 
 
-def test_an_approved_brake_waits_for_no_operation_under_way(begun: Rig) -> None:
+def test_an_approved_brake_waits_for_no_operation_under_way(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is held: the router is safe all the same, and the request is ended by the next sweep."""
+    monkeypatch.setitem(inspect.unwrap(operation_lock).__kwdefaults__, "wait_s", 0.1)  # what is recorded afterwards waits
     site = ruled(begun, Approvable.ROLLBACK, 1)
     asked = approved_brake.brake(site, Approvable.ROLLBACK, Order(begun.people["max"], "errors"))
     assert isinstance(asked, results.Asked)

@@ -5,13 +5,13 @@ from core.brake import brake
 from core.brake.hold import hold_promotions
 from core.operations.drift import accept, reapply
 from core.operations.results import Moved, Refused
-from core.operations.watch import watch
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code
 from core.rollout.state import OpenDrift
 from core.router.marks import BrakeNote
 from core.target.order import Order
-from tests.core.operations.test_watch import actions, set_by_hand
+from core.watch.watch import watch
+from tests.core.watch.test_watch import actions, set_by_hand
 from tests.support.promoting import promoted
 from tests.support.rig import Rig
 

@@ -5,12 +5,13 @@ import threading
 import time
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.actors import UPKEEP, AccessPolicy, Approvable, ApprovalRule
 from core.brake import brake
-from core.operations import propose, recover, requests
+from core.operations import propose, requests
 from core.operations import results as operation_results
 from core.operations.restore import Restored
 from core.receipts.receipt import Action, Phase, Result
@@ -19,9 +20,11 @@ from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Code
 from core.rollout.state import fold
 from core.router.control import SAFE_SETTINGS
+from core.router.state_lock import LOCK_WAIT_SECONDS
 from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import backup
+from core.watch import recover
 from tests.core.doctor.test_own_checks import changed
 from tests.core.router.test_presence import closed_port, quiet
 from tests.support.rig import Rig
@@ -190,19 +193,21 @@ def test_a_state_that_cannot_be_kept_is_not_replaced(kept: Rig) -> None:
     assert kept.site.journal.state().frozen
 
 
-def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: Rig) -> None:
+def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The router hangs with its lock in hand: the restore waits and then gives up, frozen; no brake waits with it."""
-    request = asked(kept)
+    request, passed = asked(kept), [0.0]
+    monkeypatch.setattr("core.router.backups.time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
     with Path(f"{kept.target.state_file}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results: list[object] = []
         restoring = threading.Thread(target=lambda: results.append(requests.approve(kept.site, kept.people["aaron"], request)))
         restoring.start()
-        ends = time.monotonic() + 10
-        while not kept.site.brake.read().frozen_by and time.monotonic() < ends:
+        while not kept.site.brake.read().frozen_by:
+            assert restoring.is_alive()
             time.sleep(0.01)
         braked = brake.rollback(kept.site, kept.people["max"], "errors")
         assert restoring.is_alive()
+        passed[0] = LOCK_WAIT_SECONDS
         restoring.join()
     assert isinstance(braked, brake.Braked)
     assert braked.safe

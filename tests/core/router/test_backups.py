@@ -14,6 +14,7 @@ import pytest
 
 from core.errors import StateFileError, StateFileMissing
 from core.router import backups as core_backups
+from core.router import state_lock
 from core.router.backups import Backups, read_state
 from core.router.state_lock import router_lock
 from tests.core.router.conftest import backups
@@ -210,6 +211,7 @@ def test_the_oldest_go_when_there_are_too_many(kept: Backups, tmp_path: Path) ->
     assert len(list((tmp_path / "backups").iterdir())) == 4
 
 
+@pytest.mark.torture
 def test_no_backup_is_torn_while_the_router_writes(kept: Backups, tmp_path: Path) -> None:
     """With a router that writes its state as fast as it can, each of 30 backups is one whole state."""
     router = started(ROUTER, tmp_path / "anr_state.json")
@@ -364,7 +366,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "msvcrt", stand_in)
-    monkeypatch.delattr(core_backups, "fcntl")
+    monkeypatch.delattr(state_lock, "fcntl")
     return stand_in
 
 

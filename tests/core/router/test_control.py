@@ -320,9 +320,11 @@ def test_no_shell_reads_the_arguments_of_the_reload(tmp_path: Path) -> None:
 def test_the_reload_gets_the_settings_in_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: int | None
 ) -> None:
-    """The settings that were written win over older ones that this process has inherited; the rest is inherited."""
+    """The settings that were written are there, and what a program needs to run; no token of ours, and nothing else of ours."""
     monkeypatch.setenv("NOVA_ANR_KILL", "0" if stage is None else "1")
-    monkeypatch.setenv("INHERITED", "yes")
+    monkeypatch.setenv("ANR_SLACK__BOT_TOKEN", "xoxb-1")
+    monkeypatch.setenv("DATABASE_PASSWORD", "hunter2")
+    monkeypatch.setenv("HOME", str(tmp_path))
     told = tmp_path / "told"
     here = place(tmp_path, reload_command=python(TELLS, told))
     if stage is None:
@@ -332,7 +334,8 @@ def test_the_reload_gets_the_settings_in_its_environment(
     environment = json.loads(told.read_bytes())["environment"]
     wanted = SAFE_SETTINGS if stage is None else settings_for(stage, here.target.gates.fast_cap)
     assert {name: environment.get(name) for name in wanted} == wanted
-    assert environment["INHERITED"] == "yes"
+    assert (environment["HOME"], environment["PATH"]) == (str(tmp_path), os.environ["PATH"])
+    assert {name for name in environment if name.startswith("ANR_") or name == "DATABASE_PASSWORD"} == set()
 
 
 def test_the_reload_runs_when_the_file_says_it_all(tmp_path: Path) -> None:

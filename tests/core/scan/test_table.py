@@ -18,6 +18,8 @@ from core.scan.parquet import Exported, export
 from core.settings.target import TargetSettings
 from tests.support.ledger_lines import START, decision_text, ledger_bytes
 
+pytestmark = pytest.mark.warehouse
+
 NOW = START + timedelta(hours=3, minutes=7)
 JUNK = (b"{", b"\xff\xfe", b'{"t": "yesterday"}', b'{"id":"a"}')
 

@@ -51,7 +51,7 @@ def test_a_process_that_dies_while_it_helps_costs_nothing_but_time(tmp_path: Pat
             script.write_text(f"#!{python}\n{code}\n", encoding="utf-8")
             script.chmod(0o755)
             monkeypatch.setattr("core.system.worker.sys.executable", str(script))
-            patience = time.monotonic() + 20 if code is first_then_gone else 0
+            patience = time.monotonic() + 120 if code is first_then_gone else 0
 
             def until_it_was_given_one(patience: float = patience) -> None:
                 while time.monotonic() < patience and not given.exists():

@@ -18,13 +18,13 @@ from core.doctor import own_checks
 from core.errors import LockUnavailable
 from core.journal import verification
 from core.operations.propose import init, propose
-from core.operations.watch import watch
 from core.settings.settings import operating_system_user
 from core.system.files import close_to_strangers, make_folder, open_regular, read_bounded
 from core.target import lock
 from core.target.lock import holder_of, operation_lock
 from core.target.order import Order
 from core.upkeep import backup as backing_up
+from core.watch.watch import watch
 from tests.core.system.test_files import bits, umask
 from tests.support.rig import NOW, Rig
 

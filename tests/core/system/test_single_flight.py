@@ -7,7 +7,7 @@ import pytest
 
 from core.system.single_flight import SingleFlight
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def until(true: Callable[[], bool]) -> None:

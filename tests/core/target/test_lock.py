@@ -35,7 +35,7 @@ from core.target.lock import operation_lock
 
 counter = Path(sys.argv[1]) / "counter"
 for _ in range(15):
-    with operation_lock(Path(sys.argv[1]), "count", datetime.now(UTC), wait_s=60):
+    with operation_lock(Path(sys.argv[1]), "count", datetime.now(UTC), wait_s=600):
         counter.write_text(str(int(counter.read_text()) + 1))
 """
 SAYS_NOTHING = "Another operation is under way: its holder has not said which. Nothing was changed; try again when it has ended."
@@ -123,7 +123,7 @@ def test_operations_of_two_processes_never_overlap(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0", encoding="ascii")
     command = [sys.executable, "-c", COUNTS, str(tmp_path)]
     processes = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
     assert (tmp_path / "counter").read_text(encoding="ascii") == "30"
 
 

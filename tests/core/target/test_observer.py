@@ -52,6 +52,15 @@ def process_of(observer: Observer) -> int:
     return observer._worker.pid
 
 
+def kill_process(observer: Observer) -> int:
+    """Kill the process and wait until it is dead, but leave the corpse to who started it; return its number."""
+    assert observer._worker is not None
+    number = observer._worker.pid
+    os.kill(number, signal.SIGKILL)
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+    return number
+
+
 def test_another_process_measures_the_same(rig: Rig, observer: Observer) -> None:
     """The figures are those that this process would have, and the same process serves the next question."""
     expected = measure(rig.target, DAY)
@@ -103,10 +112,15 @@ def test_a_process_that_is_killed_half_way_measured_nothing(rig: Rig, observer: 
     """That is said, with what ended it, and the next report starts another."""
 
     def kill(_read: int, _size: int) -> None:
-        os.kill(process_of(observer), signal.SIGKILL)
+        kill_process(observer)
 
-    with pytest.raises(LedgerUnreadable, match=r"ended half-way \(signal 9\)\. Nothing was measured; the next report starts"):
-        observer.measure(rig.target, DAY, kill)
+    error: LedgerUnreadable | None = None
+    while error is None:  # on a busy machine it may have sent its answer before it died; then the next one dies
+        try:
+            assert observer.measure(rig.target, DAY, kill).figures.decisions == 300
+        except LedgerUnreadable as raised:
+            error = raised
+    assert "ended half-way (signal 9). Nothing was measured; the next report starts" in str(error)
     assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
 
 
@@ -116,26 +130,27 @@ def test_a_status_does_not_need_the_process(begun: Rig, observer: Observer, capl
 
     def kill(_read: int, _size: int) -> None:
         if not killed:
-            killed.append(process_of(observer))
-            os.kill(killed[0], signal.SIGKILL)
+            killed.append(kill_process(observer))
 
-    seen = observer.look(begun.site, kill)
-    assert killed
-    assert seen.as_json() == look(begun.site).as_json()
-    assert "without the process that looks" in caplog.text
+    while "without the process that looks" not in caplog.text:  # it may have answered before it died; then the next one dies
+        killed.clear()
+        seen = observer.look(begun.site, kill)
+        assert killed
+        assert seen.as_json() == look(begun.site).as_json()
 
 
 def test_whoever_watches_may_stop_the_reading(rig: Rig, observer: Observer) -> None:
     """An operation that has taken too long ends at once, and the reading with it."""
     observer.measure(rig.target, DAY, ignored)
-    process = psutil.Process(process_of(observer))
+    assert observer._worker is not None
+    process = observer._worker._process
 
     def stop(_read: int, _size: int) -> None:
         raise OperationTimedOut("enough")
 
     with pytest.raises(OperationTimedOut, match="enough"):
         observer.measure(rig.target, DAY, stop)
-    assert not process.is_running()
+    assert process.wait(60) is not None  # it may have sent its answer before it was killed, and die only now
     assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
 
 
@@ -194,5 +209,5 @@ def test_the_process_does_not_outlive_a_bot_that_is_killed(rig: Rig) -> None:
         assert there.is_running()
         bot.kill()
         bot.wait()
-        psutil.wait_procs([there], timeout=20)
+        psutil.wait_procs([there], timeout=120)
     assert not there.is_running()

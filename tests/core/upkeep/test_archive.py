@@ -9,13 +9,13 @@ import pytest
 from core.actors import UPKEEP
 from core.brake import brake
 from core.errors import ArchiveError
-from core.operations import recover
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
 from core.target.target import Target
 from core.upkeep import archive as archiving
 from core.upkeep.archive import Archived, archive
 from core.upkeep.cut import Cut, LedgerCut
+from core.watch import recover
 from tests.support.ledger_writers import KEEPS_OPEN, NEVER_LETS_GO, REOPENS, archived_ids, ids_in, writing
 from tests.support.rig import Rig, decision
 
@@ -149,6 +149,7 @@ def every_line_once(rig: Rig, count: int) -> None:
     assert {number for number in written if int(number) % 2 == 0} <= set(live)
 
 
+@pytest.mark.torture
 def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_writes(mixed: Rig) -> None:
     """Six archives in a row under a router that writes as fast as it can: every line is there exactly once, none is torn."""
     with writing(REOPENS, mixed.target.ledger, old=OLD, now=NOW) as router:
@@ -162,6 +163,7 @@ def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_w
     assert hidden(mixed) == []
 
 
+@pytest.mark.torture
 def test_not_a_line_is_lost_while_a_router_that_keeps_the_ledger_open_writes(mixed: Rig) -> None:
     """The same with one that opens it anew when it is reloaded."""
     with writing(KEEPS_OPEN, mixed.target.ledger, old=OLD, now=NOW) as router:
@@ -189,6 +191,7 @@ def test_under_a_router_that_keeps_the_ledger_open_nothing_is_archived_unless_a_
     assert not begun.target.archive_dir.exists()
 
 
+@pytest.mark.torture
 def test_a_router_that_never_lets_go_gets_its_ledger_back(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings promised too much: the old file gets its name again, with every line that was written meanwhile."""
     monkeypatch.setattr(archiving, "DRAIN_SECONDS", 1.0)

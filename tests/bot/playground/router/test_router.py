@@ -1,6 +1,8 @@
 import asyncio
 import json
 import random
+import re
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +14,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from filelock import FileLock
 
+from bot import playground
 from bot.playground.router import reload
-from bot.playground.router.router import BURSTS, SettingsRejectedError, SimulatedRouter
+from bot.playground.router.pages import RouterPages
+from bot.playground.router.router import SimulatedRouter
+from bot.playground.router.settings import SettingsRejectedError
+from bot.playground.router.switches import BURSTS, HABITS, ROTATIONS
 
 NOW = datetime(2025, 9, 30, 9, 0, tzinfo=UTC)
 PILOT_10 = "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n"
@@ -40,20 +46,24 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture
 def router(settings: Path, ledger: Path, state: Path) -> SimulatedRouter:
     made = SimulatedRouter(settings, ledger, state, rng=random.Random(7), clock=lambda: NOW)
-    made.reload()
+    made.restart()
     return made
 
 
 @pytest.fixture
 async def client(router: SimulatedRouter) -> AsyncIterator[Client]:
     application = web.Application()
-    application.add_routes(router.routes())
+    application.add_routes(RouterPages(router).routes())
     async with TestClient(TestServer(application)) as made:
         yield made
 
 
-def write(settings: Path, text: str) -> None:
-    settings.write_text(text, "utf-8")
+def write(settings: Path, text: str | None) -> None:
+    """Write the settings file, or take it away."""
+    if text is None:
+        settings.unlink()
+    else:
+        settings.write_text(text, "utf-8")
 
 
 def entries(ledger: Path) -> list[dict[str, Any]]:
@@ -134,18 +144,22 @@ def test_the_same_seed_writes_the_same_history(settings: Path, tmp_path: Path) -
 def test_history_is_good_even_under_settings_that_allow_breaches(router: SimulatedRouter, settings: Path, ledger: Path) -> None:
     """Settings of today must not spoil the past that heals a demo."""
     write(settings, PILOT_10 + "NOVA_ANR_STRICT_ON_ANOMALY=0\nNOVA_ANR_LEARN_SHADOW=0\n")
-    router.reload()
+    router.restart()
     router.seed_history(NOW)
     assert breaches(last_day(ledger)) == 0
     assert len(last_day(ledger)) > 2_000
 
 
-async def test_settings_in_the_file_have_no_effect_before_a_reload(router: SimulatedRouter, settings: Path, ledger: Path) -> None:
-    """A promotion that forgets the reload never reaches the router, and the ledger shows it."""
+async def test_settings_in_the_file_have_no_effect_before_a_restart(
+    router: SimulatedRouter, settings: Path, ledger: Path
+) -> None:
+    """A promotion that forgets the restart, or sends a SIGHUP, never reaches the router, and the ledger shows it."""
     write(settings, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n")
-    await router.decide(200)
+    await router.decide(100)
+    router.hup()
+    await router.decide(100)
     assert {entry["live"]["pilot"] for entry in entries(ledger) if "live" in entry} == {0.10}
-    router.reload()
+    router.restart()
     await router.decide(200)
     await router.stop()
     assert sum(entry.get("live", {}).get("pilot") == 0.5 for entry in entries(ledger)) == pytest.approx(100, abs=2)
@@ -156,7 +170,6 @@ async def test_settings_in_the_file_have_no_effect_before_a_reload(router: Simul
     [
         pytest.param("NOVA_ANR_ENABLED=0\nNOVA_ANR_PILOT=0.50\n", id="disabled"),
         pytest.param("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", id="pilot zero"),
-        pytest.param("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\nNOVA_ANR_KILL=1\n", id="killed"),
         pytest.param("", id="nothing set"),
     ],
 )
@@ -165,7 +178,7 @@ async def test_without_live_traffic_shadow_decisions_go_on(
 ) -> None:
     """After a rollback nothing is live, yet the ledger stays fresh because the router learns in shadow."""
     write(settings, text)
-    router.reload()
+    router.restart()
     await router.decide(50)
     await router.stop()
     assert len(entries(ledger)) == 50
@@ -177,19 +190,19 @@ async def test_without_shadow_learning_only_live_decisions_are_written(
 ) -> None:
     """NOVA_ANR_LEARN_SHADOW=0 leaves the live part alone."""
     write(settings, PILOT_10 + "NOVA_ANR_LEARN_SHADOW=0\n")
-    router.reload()
+    router.restart()
     await router.decide(100)
     await router.stop()
     assert len(entries(ledger)) == 10
     assert all(entry["live"]["pilot"] == 0.10 for entry in entries(ledger))
 
 
-async def test_the_first_decision_after_a_reload_shows_the_new_pilot(
+async def test_the_first_decision_after_a_restart_shows_the_new_pilot(
     router: SimulatedRouter, settings: Path, ledger: Path
 ) -> None:
     """A promotion waits a few seconds to see the new pilot in the ledger, even at the lowest stage."""
     write(settings, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n")
-    router.reload()
+    router.restart()
     await router.decide(1)
     await router.stop()
     assert entries(ledger)[0]["live"]["pilot"] == 0.25
@@ -204,15 +217,15 @@ async def test_the_first_decision_after_a_reload_shows_the_new_pilot(
         pytest.param(None, id="file is gone"),
     ],
 )
-def test_unusable_settings_leave_those_in_force(router: SimulatedRouter, settings: Path, text: str | None) -> None:
-    """A broken file is refused loudly and changes nothing."""
-    if text is None:
-        settings.unlink()
-    else:
-        write(settings, text)
-    with pytest.raises(SettingsRejectedError, match="nothing was reloaded"):
-        router.reload()
-    assert router.settings.served == 0.10
+async def test_a_router_does_not_come_up_with_unusable_settings(
+    router: SimulatedRouter, settings: Path, ledger: Path, text: str | None
+) -> None:
+    """A broken file is refused loudly at the restart, and then there is no process that serves anything."""
+    write(settings, text)
+    with pytest.raises(SettingsRejectedError, match="does not come up"):
+        router.restart()
+    await router.decide(50)
+    assert not entries(ledger)
 
 
 async def test_rsi_drop_turns_the_day_red_at_once(router: SimulatedRouter, ledger: Path) -> None:
@@ -265,7 +278,7 @@ async def test_without_live_traffic_no_live_decision_is_invented(
 ) -> None:
     """At stage 0 a burst of live lines would be a lie that looks like drift."""
     write(settings, "NOVA_ANR_ENABLED=0\nNOVA_ANR_PILOT=0.00\n")
-    router.reload()
+    router.restart()
     router.seed_history(NOW, pilot=0.0)
     before = entries(ledger)
     await router.misbehave(name, on=True)
@@ -329,7 +342,7 @@ async def test_an_unknown_misbehaviour_is_refused(client: Client, router: Simula
         pytest.param({"Host": "evil.example"}, id="a name re-pointed here"),
     ],
 )
-@pytest.mark.parametrize("path", ["/router/misbehave", "/router/heal", "/reload"])
+@pytest.mark.parametrize("path", ["/router/misbehave", "/router/heal", "/router/habits", "/router/rotate", "/restart", "/hup"])
 async def test_pages_of_other_sites_may_not_drive_the_router(
     client: Client, router: SimulatedRouter, ledger: Path, path: str, headers: dict[str, str]
 ) -> None:
@@ -369,15 +382,15 @@ async def test_a_start_without_settings_is_refused(tmp_path: Path, ledger: Path,
     assert not entries(ledger)
 
 
-async def test_the_reload_command_makes_the_router_read_its_file(
+async def test_the_restart_command_makes_the_router_start_with_its_file(
     client: Client, router: SimulatedRouter, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 0 and a sentence; the settings of the file are in force."""
     write(settings, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n")
-    url = str(client.make_url("/reload"))
+    url = str(client.make_url("/restart"))
     assert await asyncio.to_thread(reload.main, [url]) == 0
     assert router.settings.pilot == 0.25
-    assert "has read its settings" in capsys.readouterr().out
+    assert "was restarted" in capsys.readouterr().out
 
 
 async def test_a_router_that_is_stopped_and_started_goes_on_from_the_state_that_it_finds(client: Client, state: Path) -> None:
@@ -392,8 +405,187 @@ async def test_a_router_that_is_stopped_and_started_goes_on_from_the_state_that_
     assert (await client.post("/stop")).status == 200
 
 
-async def test_the_reload_command_passes_on_a_refusal(client: Client, settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_restart_command_passes_on_a_refusal(
+    client: Client, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit 1 and the router's own reason."""
     write(settings, "NOVA_ANR_PILOT=often\n")
-    assert await asyncio.to_thread(reload.main, [str(client.make_url("/reload"))]) == 1
+    assert await asyncio.to_thread(reload.main, [str(client.make_url("/restart"))]) == 1
     assert "NOVA_ANR_PILOT must lie between" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        pytest.param([], "Usage", id="no URL"),
+        pytest.param(["file:///etc/passwd"], "Usage", id="not HTTP"),
+        pytest.param(["http://127.0.0.1:1/restart"], "was not reached", id="nobody listens"),
+    ],
+)
+def test_the_restart_command_says_why_it_could_not(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1 and what to do, never a traceback."""
+    assert reload.main(arguments) == 1
+    assert text in capsys.readouterr().err
+
+
+# -- how real ones differ
+
+
+async def test_the_first_decision_under_kill_and_every_other_is_r4_in_shadow_too(
+    router: SimulatedRouter, settings: Path, ledger: Path
+) -> None:
+    """KILL=1 forces R4 everywhere, and only R4 learns; it does not end live traffic, that is what ENABLED is for."""
+    write(settings, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\nNOVA_ANR_KILL=1\n")
+    router.restart()
+    before = dict(router._decisions.pulls)
+    await router.decide(100)
+    await router.stop()
+    written = entries(ledger)
+    assert {entry["shadow"]["argmax"] for entry in written} == {"R4"}
+    assert {entry["live"]["route"] for entry in written if "live" in entry} == {"R4"}
+    assert sum("live" in entry for entry in written) == pytest.approx(50, abs=1)
+    learned = {route for route, count in router._decisions.pulls.items() if count > before[route]}
+    assert learned == {"R4"}
+
+
+async def test_disabled_without_kill_shadow_picks_and_learns_every_route(
+    router: SimulatedRouter, settings: Path, ledger: Path
+) -> None:
+    """ENABLED=0 only stops the use of decisions."""
+    write(settings, "NOVA_ANR_ENABLED=0\nNOVA_ANR_PILOT=0.50\nNOVA_ANR_KILL=0\n")
+    router.restart()
+    await router.decide(300)
+    await router.stop()
+    assert not any("live" in entry for entry in entries(ledger))
+    assert {entry["shadow"]["argmax"] for entry in entries(ledger)} >= {"R1", "R2", "R3"}
+
+
+async def test_what_the_launcher_exports_beats_the_file(client: Client, router: SimulatedRouter, settings: Path) -> None:
+    """After the restart the router still serves, whatever was written: only looking at it tells."""
+    await client.post("/router/habits", json={"launcher_exports": True})
+    write(settings, "NOVA_ANR_ENABLED=0\nNOVA_ANR_PILOT=0.00\nNOVA_ANR_KILL=1\n")
+    await client.post("/restart")
+    status = (await (await client.get("/router/status")).json())["anr"]
+    assert status == {"enabled": True, "pilot": 0.10, "kill": True}
+    assert router.settings.served == 0.10
+
+
+async def test_a_deaf_restart_ends_well_and_changes_nothing(client: Client, router: SimulatedRouter, settings: Path) -> None:
+    """A command that restarts another unit, or none, answers as one that works."""
+    router.habits["restart_is_deaf"] = True
+    write(settings, "NOVA_ANR_ENABLED=0\nNOVA_ANR_PILOT=0.00\nNOVA_ANR_KILL=1\n")
+    assert await asyncio.to_thread(reload.main, [str(client.make_url("/restart"))]) == 0
+    assert router.settings.served == 0.10
+
+
+async def test_a_sighup_ends_one_worker_and_a_restart_brings_it_back(
+    client: Client, router: SimulatedRouter, ledger: Path
+) -> None:
+    """A process that has ended decides nothing and has no health."""
+    router.habits["hup_ends_it"] = True
+    await client.post("/hup")
+    await router.decide(50)
+    assert not entries(ledger)
+    assert (await client.get("/health/slots")).status == 503
+    assert (await client.get("/router/status")).status == 503
+    await client.post("/restart")
+    assert (await client.get("/health/slots")).status == 200
+
+
+async def test_lines_without_a_pilot_are_live_all_the_same(router: SimulatedRouter, ledger: Path) -> None:
+    """`live.pilot` is often missing."""
+    router.habits["no_live_pilot"] = True
+    await router.decide(100)
+    await router.stop()
+    live = [entry["live"] for entry in entries(ledger) if "live" in entry]
+    assert len(live) == 10
+    assert not any("pilot" in one for one in live)
+
+
+async def test_masked_routes_have_no_key_in_an_anomaly(router: SimulatedRouter, ledger: Path) -> None:
+    """A route that was masked is absent, not zero; the rest is whole."""
+    router.habits["masked_routes"] = True
+    await router.decide(1000)
+    await router.stop()
+    engaged = [entry["shadow"]["probs"] for entry in entries(ledger) if entry["anomaly"]["engaged"]]
+    assert engaged
+    assert all(set(probs) == {"R2", "R4", "R5"} for probs in engaged)
+    assert all(sum(probs.values()) == pytest.approx(1, abs=0.001) for probs in engaged)
+    assert all(len(entry["shadow"]["probs"]) == 5 for entry in entries(ledger) if not entry["anomaly"]["engaged"])
+
+
+async def test_late_feedback_is_missing_or_comes_as_rewards(router: SimulatedRouter, ledger: Path) -> None:
+    """Lines lack deployment until it is known, and a rollback that is known is the reward -1.0."""
+    router.habits["late_feedback"] = True
+    router.misbehaviour["rollbacks"] = True
+    await router.decide(2000)
+    await router.stop()
+    live = [entry["rewards"] for entry in entries(ledger) if "live" in entry]
+    told = [rewards["deployment"] for rewards in live if "deployment" in rewards]
+    assert 0.5 < len(told) / len(live) < 0.9
+    assert {one["rollback"] for one in told} == {0.0, -1.0}
+
+
+def test_a_state_in_place_ignores_the_lock_and_can_be_seen_torn(router: SimulatedRouter, state: Path) -> None:
+    """The second writer of real sites: neither lock nor rename, so that a reader beside it meets half a file."""
+    router.habits["state_in_place"] = True
+    router.write_state()
+    torn, ending = [], threading.Event()
+
+    def read() -> None:
+        while not ending.is_set():
+            text = state.read_text("utf-8")
+            try:
+                json.loads(text)
+            except ValueError:
+                torn.append(text)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with FileLock(f"{state}.lock"):
+        while not torn:
+            router.write_state()
+    ending.set()
+    reader.join()
+    assert json.loads(state.read_text("utf-8"))["model"] == "linucb"
+
+
+@pytest.mark.parametrize("how", ["rename", "copytruncate"])
+async def test_a_rotation_leaves_a_sibling_and_loses_no_line(
+    client: Client, router: SimulatedRouter, ledger: Path, how: str
+) -> None:
+    """Operators' scripts rename the ledger, or copy and truncate it; the router goes on in a new one."""
+    await router.decide(50)
+    assert (await client.post("/router/rotate", json={"how": how})).status == 200
+    await router.decide(50)
+    await router.stop()
+    sibling = next(path for path in ledger.parent.glob("anr_ledger_*.ndjson"))
+    ids = [entry["id"] for path in (sibling, ledger) for entry in entries(path)]
+    assert len(ids) == len(set(ids)) == 100
+    assert entries(sibling)
+    assert entries(ledger)
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"explode": true}', b'{"state_in_place": 1}'], ids=["no JSON", "unknown", "no boolean"])
+async def test_an_unknown_habit_is_refused(client: Client, router: SimulatedRouter, body: bytes) -> None:
+    """Nothing is switched, and the known names are told."""
+    answer = await client.post("/router/habits", data=body)
+    assert answer.status == 400
+    assert "state_in_place" in (await answer.json())["error"]
+    assert router.habits == dict.fromkeys(HABITS, False)
+
+
+async def test_an_unknown_rotation_is_refused(client: Client) -> None:
+    """Only the two known ways."""
+    answer = await client.post("/router/rotate", json={"how": "shred"})
+    assert answer.status == 400
+    assert "copytruncate" in (await answer.json())["error"]
+
+
+def test_the_page_has_a_switch_for_everything_that_can_be_switched() -> None:
+    """Names in the page's script are the router's own, neither more nor fewer."""
+    script = (Path(playground.__file__).parent / "static" / "router.js").read_text("utf-8")
+    for names, table in ((BURSTS, "FAULTS"), (HABITS, "HABITS")):
+        body = script.split(f"const {table} = {{")[1].split("};")[0]
+        assert set(re.findall(r"(\w+): \"", body)) == set(names)
+    assert set(re.findall(r'how: "(\w+)"', script)) == set(ROTATIONS)

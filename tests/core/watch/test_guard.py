@@ -7,12 +7,12 @@ from core.brake.brake import Braked
 from core.brake.hold import hold_promotions
 from core.gates.guard import GuardMode, GuardPolicy
 from core.gates.report import Verdict
-from core.operations.guard import failing_looks, guard_look
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action
 from core.target.order import Order
 from core.target.target import Target
-from tests.core.operations.test_watch import actions
+from core.watch.guard import failing_looks, guard_look
+from tests.core.watch.test_watch import actions
 from tests.support.promoting import promoted
 from tests.support.rig import Rig, decision
 

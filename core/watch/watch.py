@@ -6,30 +6,37 @@ what drift and failing gates are (core/rollout/drift.py, core/gates/guard.py).
 
 import contextlib
 import uuid
+from contextlib import closing
 from typing import Any
 
 from core.actors import SCHEDULER
 from core.brake.brake import Braked
 from core.brake.lift import Unfrozen, lift_expired
-from core.errors import OperationBusy
+from core.errors import CauseAlreadyRecorded, OperationBusy
 from core.receipts.chain import Sealed
+from core.receipts.observation import acted
 from core.receipts.receipt import Action, Draft, Phase
+from core.rollout.drift import DriftKind
 from core.rollout.state import RolloutState
 from core.target.lock import operation_lock
 from core.target.target import Facts, Target
 from core.text import clean_text
+from core.watch.observe import Observer
 
 _WAIT_SECONDS = 1.0
 """How long a look waits for an operation under way; the next look is a minute away."""
 
 
 def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
-    """Lift what has expired, record when the running router is first seen at its stage, alarm a drift once and its end.
+    """Lift what has expired, record what is seen of the running router, alarm a drift once and its end.
 
     Raises:
         AnrError: something cannot be read or recorded; the next look tries again.
     """
     news: list[Sealed | Unfrozen] = []
+    with closing(Observer(site)) as observer:
+        if turned := observer.look():
+            news.append(turned)
     with contextlib.suppress(OperationBusy):
         if lifted := lift_expired(site):
             news.append(lifted)
@@ -37,7 +44,9 @@ def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
             with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
                 facts = site.facts()
                 if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way
-                    news.extend(site.journal.append(draft) for draft in _drafts(site, facts))
+                    for draft in _drafts(site, facts):
+                        with contextlib.suppress(CauseAlreadyRecorded):
+                            news.append(site.journal.append(draft))
     return tuple(news)
 
 
@@ -48,7 +57,8 @@ def _drafts(site: Target, facts: Facts) -> list[Draft]:
         return []
     drafts, found, alarmed = [], facts.difference, state.drift
     if _is_first_sighting(facts, state):
-        drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), router_seen=facts.seen))
+        seen = {"cause": f"observed:{state.acted}:1", "router_seen": facts.seen}
+        drafts.append(site.draft(operation=state.began, ts=now, action=Action.SEEN, **_event(state), **seen))
     if found is not None and (alarmed is None or alarmed.text != clean_text(found.text)):
         operation = alarmed.operation if alarmed else uuid.uuid4().hex
         drafts.append(
@@ -59,6 +69,7 @@ def _drafts(site: Target, facts: Facts) -> list[Draft]:
                 note=clean_text(found.text),
                 settings_observed=dict(facts.settings.values),
                 router_seen=facts.seen,
+                observation=facts.observation if found.kind is DriftKind.RUNNING else None,
                 **_event(state),
             )
         )
@@ -70,6 +81,8 @@ def _drafts(site: Target, facts: Facts) -> list[Draft]:
 def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:
     if state.observed_since is not None or not state.stage or facts.seen is None or state.since is None:
         return False
+    if state.observation is not None:
+        return False  # the observer records it: it knows when the router was restarted
     return facts.seen.shows(state.stage) and facts.seen.at >= state.since and facts.settings.stage == state.stage
 
 
@@ -81,12 +94,14 @@ def told(news: Sealed | Unfrozen | Braked) -> str:
     """Return what a look found, as a sentence."""
     match news:
         case Unfrozen(lifted=lifted):
-            return f"{len(lifted)} hold(s) ended. The router stays in its safe settings."
-        case Braked(safe=safe, note=note):
-            return f"{note.reason} {'The router is in its safe settings.' if safe else 'THE ROUTER MAY NOT BE SAFE.'}"
+            return f"{len(lifted)} hold(s) ended. The router's settings stay as they are."
+        case Braked(safe=safe, note=note, observation=seen):
+            done = acted(seen) if seen is not None else "Settings written."
+            return f"{note.reason} {f'{done} Not yet seen.' if safe else 'THE ROUTER MAY NOT BE SAFE.'}"
     receipt = news.receipt
     words = {
         Action.SEEN: f"The running router was seen to serve {receipt.stage_after} %.",
+        Action.OBSERVED: receipt.note,
         Action.DRIFT: f"Drift: {receipt.note} Promotion is blocked.",
         Action.AGREED: "The drift is over: router and journal agree.",
         Action.GUARD: f"The guard would have frozen: {receipt.note}",

@@ -5,7 +5,6 @@ import pytest
 from core.brake import brake
 from core.operations import daily, propose
 from core.operations.results import Refused
-from core.operations.watch import watch
 from core.receipts.receipt import Action
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
@@ -13,6 +12,7 @@ from core.settings.target import TargetSettings
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target
+from core.watch.watch import watch
 from tests.support.promoting import promoted
 from tests.support.rig import Rig
 

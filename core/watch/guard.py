@@ -20,6 +20,7 @@ from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
 from core.rollout.refusals import Refuse
 from core.rollout.state import RolloutState
+from core.router.health import ask_slots
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
 from core.target.target import Target
@@ -67,7 +68,7 @@ def guard_look(site: Target) -> Braked | Sealed | None:
 def _short_report(site: Target, now: datetime, minutes: int) -> Report:
     bounds = site.target.gates.model_copy(update={"decisions_min": site.target.guard.decisions_min})
     metrics = site.figures(now, minutes)
-    return Report(metrics, evaluate(metrics, site.router.slots(), bounds))
+    return Report(metrics, evaluate(metrics, ask_slots(site.target), bounds))
 
 
 def _tripped(site: Target, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:

@@ -1,0 +1,55 @@
+"""Back to observing: a router that was rolled back learns in shadow again, and serves nothing.
+
+Under the safe settings R4 is forced, in shadow too, so that only R4 learns. Gathers, decides and applies under the lock.
+
+Excluded: lifting holds (core/operations/propose.py), and live traffic, which somebody asks for.
+"""
+
+from dataclasses import dataclass
+
+from core.brake.lift import Unfrozen
+from core.operations.apply import observe_in_shadow
+from core.operations.propose import unfreeze
+from core.operations.results import Asked, Moved, Refused
+from core.rollout.decisions import decide_shadow
+from core.rollout.refusals import Code, Refuse
+from core.target.lock import operation_lock
+from core.target.order import Order
+from core.target.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class UnfrozenInShadow:
+    """Holds were lifted, and what came of letting the router observe again."""
+
+    unfrozen: Unfrozen
+    shadow: Moved | Refused
+
+
+def shadow(site: Target, order: Order) -> Moved | Refused:
+    """Write the settings of stage 0 in shadow and restart the router: enabled, pilot 0.00, R4 not forced.
+
+    Raises:
+        AnrError: something that the decision needs cannot be read; nothing was changed.
+    """
+    with operation_lock(site.target.run_dir, "shadow", site.clock()):
+        facts = site.facts()
+        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
+            return Refused(refusal)
+        return Moved(observe_in_shadow(site, facts, order))
+
+
+def unfreeze_in_shadow(
+    site: Target, order: Order, hold_ids: frozenset[str] = frozenset(), *, while_firing: bool = False
+) -> Unfrozen | UnfrozenInShadow | Asked | Refused:
+    """Lift holds, and let the router observe again once none is left.
+
+    Raises:
+        AnrError: what it says was not done.
+    """
+    lifted = unfreeze(site, order, hold_ids, while_firing=while_firing)
+    if not isinstance(lifted, Unfrozen) or lifted.left:
+        return lifted
+    return UnfrozenInShadow(lifted, shadow(site, Order(order.actor, order.reason)))

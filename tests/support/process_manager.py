@@ -1,0 +1,137 @@
+"""A service manager in one process, as far as restarting routers goes: units, their processes, their environment.
+
+It reads a unit's settings file when it starts a process of it and at no other time, as systemd, docker and `uvicorn --env-file`
+do, and adds what the unit's launcher exports, which wins. It imports nothing of ours.
+
+One JSON object a line on a port of loopback: `{"unit", "verb": "add", …}`, `{"unit", "verb": "processes"}`. A restart command
+sends the plain words `restart UNIT`, and hears an exit code.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socketserver
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+HERE = Path(__file__).parent
+READY_S = 20.0
+
+
+class Unit:
+    """One router as its site runs it.
+
+    Args:
+        files: `settings` and `ledger`.
+        habits: of its processes (tests/support/real_router.py).
+        launcher: `reader` (who reads the settings file: `dotenv` or `docker`), `exports`, `workers`,
+            `restart` (what a restart does: `all`, `first` worker only, `beside` the old ones, `hup`, `nothing`, `fails`).
+    """
+
+    def __init__(self, files: dict[str, str], habits: dict[str, Any], launcher: dict[str, Any]) -> None:
+        self.files, self.habits, self.launcher = files, habits, launcher
+        self.ports: dict[int, int] = {}
+        """Of every process that was ever started: who is no more does not answer there."""
+        self._running: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> int:
+        with self._lock:
+            return max([self._spawn() for _ in range(self.launcher.get("workers", 1))], default=0)
+
+    def restart(self) -> int:
+        how = self.launcher.get("restart", "all")
+        with self._lock:
+            if how == "fails":
+                return 1
+            if how == "hup":
+                for one in self._running:
+                    one.send_signal(signal.SIGHUP)
+                return 0
+            if how == "nothing":
+                return 0
+            old = self._running[:1] if how == "first" else [] if how == "beside" else self._running
+            self._running = [one for one in self._running if one not in old]
+            for one in old:
+                one.terminate()
+                if not self.habits.get("dies_slowly_s"):
+                    one.wait(READY_S)
+            return max([self._spawn() for _ in range(len(old) or 1)], default=0)
+
+    def end(self) -> None:
+        for one in self._running:
+            one.kill()
+
+    def _spawn(self) -> int:
+        command = [sys.executable, "-I", "-S", str(HERE / "real_router.py"), self.files["ledger"], json.dumps(self.habits)]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}
+        try:
+            environment = {**inherited, **self._settings(), **self.launcher.get("exports", {})}
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        except (OSError, ValueError):  # a launcher that cannot read its file starts nothing
+            return 3
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            return 4  # it did not come up: a pilot that is no number
+        self.ports[process.pid] = int(line)
+        self._running.append(process)
+        return 0
+
+    def _settings(self) -> dict[str, str]:
+        text = Path(self.files["settings"]).read_bytes().decode("utf-8")
+        if self.launcher.get("reader", "dotenv") == "docker":
+            lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip() and not line.startswith("#")]
+            return dict(line.split("=", 1) for line in lines if "=" in line)
+        found = dotenv_values(self.files["settings"], interpolate=False)
+        return {name: value for name, value in found.items() if value is not None}
+
+
+UNITS: dict[str, Unit] = {}
+
+
+class Asked(socketserver.StreamRequestHandler):
+    """One question, one answer."""
+
+    def handle(self) -> None:
+        line = self.rfile.readline().decode("utf-8")
+        if line.startswith("restart "):
+            self.wfile.write(f"{UNITS[line.split()[1]].restart()}\n".encode())
+            return
+        asked = json.loads(line)
+        if asked["verb"] == "add":
+            unit = UNITS[asked["unit"]] = Unit(asked["files"], asked["habits"], asked["launcher"])
+            unit.start()
+        answer = UNITS[asked["unit"]].ports
+        if asked["verb"] == "end":
+            UNITS[asked["unit"]].end()
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class Manager(socketserver.ThreadingTCPServer):
+    """Serves until its standard input ends, so that it never outlives whoever started it."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main() -> None:
+    """Say the port, and serve."""
+    with Manager(("127.0.0.1", 0), Asked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdout.write(f"{server.server_address[1]}\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            sys.stdin.read()
+        for unit in UNITS.values():
+            unit.end()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
