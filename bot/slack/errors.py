@@ -29,6 +29,13 @@ _FILE = frozenset({"missing_file_data", "file_deleted", "file_is_deleted", "file
     "slack_connect_file_link_sharing_blocked",
     "slack_connect_file_upload_sharing_blocked",
 }
+_VIEW_REFUSED = frozenset({"invalid_arguments", "view_too_large", "not_enabled", "not_implemented", "duplicate_external_id"}) | {
+    "missing_profile_id",
+    "user_not_found",
+    "user_not_visible",
+    "user_disabled",
+}
+"""Errors of views.publish that no waiting ends."""
 _PERHAPS_DONE = frozenset({"fatal_error", "internal_error", "service_unavailable", "request_timeout"})
 """Slack: "It's possible some aspect of the operation succeeded before the error was raised"."""
 _AUTHORITY = frozenset(
@@ -105,3 +112,8 @@ def is_outage(error: BaseException) -> bool:
         code = code_of(error)
         return code in _AUTHORITY or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
     return isinstance(error, SLACK_FAILED)
+
+
+def is_for_good(error: BaseException) -> bool:
+    """Whether Slack refuses a view for what it is or whose it is, so that the same again would be refused again."""
+    return code_of(error) in _VIEW_REFUSED

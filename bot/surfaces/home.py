@@ -18,7 +18,7 @@ from bot.dispatch.channel import TargetChannel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
 from bot.slack.calls import SlackCalls
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, is_for_good
 from bot.views import answers, home
 from bot.views.home import DAYS, Glance
 from core.canonical import canonical_bytes
@@ -125,6 +125,8 @@ class Home:
                 await self._calls("views.publish", user_id=user, view=view)
             except SLACK_FAILED as error:
                 log.warning("the home of %s was not published: %s", user, error)
+                if is_for_good(error):  # the same again would be refused again: it waits for something new to show
+                    self._open[user] = replace(known, heads=heads)
             else:
                 self._open[user] = replace(known, heads=heads)
 

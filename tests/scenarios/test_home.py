@@ -180,3 +180,13 @@ async def test_what_slack_refuses_is_told_in_the_home_and_tried_again_from_there
     await playground.click_view("U0OLIVIA", home["id"], "deliver_again")
     await playground.wait_for(lambda: cards(playground, "errors"), WAIT)
     await playground.wait_for(lambda: "msg_too_long" not in said(view_of(playground, "U0OLIVIA")), WAIT)
+
+
+async def test_a_home_that_slack_refused_for_good_comes_when_there_is_something_new_to_show(played: Played) -> None:
+    """Nobody has to open it again."""
+    playground, _ = played
+    playground.fail("views.publish", "not_enabled")
+    await playground.open_home("U0OLIVIA")
+    await playground.wait_for(lambda: any(call.error == "not_enabled" for call in playground.api.calls), WAIT)
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors")
+    await playground.wait_for(lambda: "errors" in said(view_of(playground, "U0OLIVIA")), WAIT)
