@@ -28,9 +28,10 @@ from bot.jobs import Jobs
 from bot.observing import Following
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
-from bot.slack.checks import examine_slack
+from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
+from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
 from bot.stories.compose import Telling
 from bot.stories.follow import Stories
@@ -91,7 +92,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         parts.push_async_callback(webhook.drain)
         server = Server(webhook, metrics, target_channels)
         if identity is not None and not app_token:
-            server.serve_slack(await parts.enter_async_context(_people(settings, calls, client, identity, target_channels)))
+            people = _people(settings, calls, client, identity, target_channels)
+            server.serve_slack(await parts.enter_async_context(people), secret)
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
         await parts.enter_async_context(_following(metrics.run(target_channels)))
@@ -102,7 +104,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             if app_token:
                 server.slack_problem = await parts.enter_async_context(_socket(app, app_token, client))
             else:
-                server.serve_slack(app)
+                server.serve_slack(app, secret)
         yield port
 
 
@@ -122,7 +124,9 @@ async def _people(
         # left to itself, Bolt asks Slack who the bot is at the first request: a brake would wait for Slack
         return known
 
-    dispatcher = Dispatcher(target_channels, Access(client, settings.access, str(identity["team_id"])), slack.allowed_channels)
+    dispatcher = Dispatcher(
+        target_channels, Access(client, settings.access, Installation.of(identity), calls), slack.allowed_channels
+    )
     secret = slack.signing_secret.get_secret_value()
     bolt = AsyncApp(signing_secret=secret or None, client=AsyncWebClient(base_url=slack.api_url), authorize=authorize)
     home = Home(dispatcher, calls, settings.every_target[0].journal.with_suffix(".homes.json"))
@@ -177,7 +181,7 @@ async def _target_channel(
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
-    deliveries = Deliveries(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+    deliveries = Deliveries.at(target)
     telling = Telling(site, lambda: following.seen)
     stories = Stories(site, telling, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake, stories.looked)
@@ -186,7 +190,11 @@ async def _target_channel(
 
     def examine() -> tuple[Check, ...]:
         own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-        return (*own, *examine_slack(settings.slack, (channel,)))
+        return (
+            *own,
+            *examine_slack(settings.slack, (channel,), settings.access, settings.people),
+            *examine_deliveries(deliveries),
+        )
 
     with closing(site.journal), closing(observer), closing(deliveries), closing(following):
         async with _following(stories.run()), _following(following.run()):

@@ -119,10 +119,14 @@ class AccessPolicy(BaseModel):
         return rule if rule.approvers else rule.model_copy(update={"approvers": self.approvers})
 
     @property
+    def names(self) -> frozenset[str]:
+        """Everybody whom any list names, and every group."""
+        return self.operators.union(self.approvers, *(rule.approvers for rule in self.rules.values()))
+
+    @property
     def groups(self) -> frozenset[str]:
         """The Slack user groups that any list names."""
-        listed = self.operators.union(self.approvers, *(rule.approvers for rule in self.rules.values()))
-        return frozenset(name for name in listed if name.startswith("S"))
+        return frozenset(name for name in self.names if name.startswith("S"))
 
     def may_approve(self, actor: Actor, action: Approvable) -> bool:
         """Whether this actor is among those who may approve that action. Somebody without any role never is."""

@@ -182,7 +182,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/slack/deliveries.py",
         "bot/slack/errors.py",
         "bot/stories/alerts.py",
-        "bot/stories/follow.py",
         "bot/stories/notices.py",
         "bot/surfaces/buttons.py",
         "bot/surfaces/home.py",

@@ -1,10 +1,12 @@
 """`anr doctor`."""
 
+from contextlib import closing
 from dataclasses import asdict
 
 import typer
 
-from bot.slack.checks import examine_slack
+from bot.slack.checks import examine_deliveries, examine_slack
+from bot.slack.deliveries import Deliveries
 from core.cli.context import AsJson, operating
 from core.cli.output import FAILED, print_json
 from core.cli.tables import print_checks
@@ -23,7 +25,11 @@ def doctor(*, as_json: AsJson = False) -> None:
     try:
         with operating() as (settings, site):
             checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-            checks = (*checks, *examine_slack(settings.slack, (site.target.channel or settings.slack.channel,)))
+            channel = site.target.channel or settings.slack.channel
+            checks = (*checks, *examine_slack(settings.slack, (channel,), settings.access, settings.people))
+            if settings.slack.bot_token.get_secret_value():
+                with closing(Deliveries.at(site.target)) as deliveries:
+                    checks = (*checks, *examine_deliveries(deliveries))
     except ConfigurationError as error:
         checks = (Check("options", Health.FAIL, str(error), "Correct the options; docs/configuration.md names them all."),)
     if as_json:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from bot.blockkit.fields import chosen, written
-from bot.commands.command import Addressed, Call
-from bot.commands.phrases import cut, option, plain
+from bot.commands.command import Addressed, Call, Misunderstood
+from bot.commands.phrases import bare, cut, option, options_in, plain, unknown_option, without
 from bot.views import modals
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor, Approvable
@@ -109,25 +109,26 @@ def unfreeze(call: Call, command: Unfreeze) -> Unfrozen | Asked | Refused:
 
 def parse_rollback(rest: str) -> Rollback:
     """Understand `rollback [--now] [reason]`."""
-    head, tail = cut(rest)
-    at_once = option(head) == "now"
-    return Rollback(plain(tail if at_once else rest), at_once)
+    flags, rest = options_in(rest, {"now"})
+    return Rollback(plain(rest), at_once=bool(flags))
 
 
 def parse_freeze(rest: str) -> Freeze | Hold:
-    """Understand `freeze [--keep-stage] [--now] [for 4h] [reason]`."""
-    keep_stage, at_once, lasts = False, False, None
+    """Understand `freeze [--keep-stage] [--now] [for 4h] [reason]`; an option counts wherever it stands."""
+    flags, rest = options_in(rest, {"now", "keep-stage", "keep"})
+    lasts: timedelta | None = None
+    reason: list[str] = []
     while rest:
         head, tail = cut(rest)
-        if option(head) == "now":
-            at_once, rest = True, tail
-        elif option(head) in {"keep-stage", "keep"}:
-            keep_stage, rest = True, tail
-        elif lasts is None and (found := _lasting(head, tail)) is not None:
+        # within the reason only an option is one: “for two hours now” may be what happened
+        expected = not reason or option(head) == "for"
+        if expected and lasts is None and (found := _lasting(head, tail)) is not None:
             lasts, rest = found
         else:
-            break
-    return Hold(plain(rest), lasts) if keep_stage else Freeze(plain(rest), lasts, at_once)
+            reason.append(head)
+            rest = tail
+    said = plain(" ".join(reason))
+    return Hold(said, lasts) if flags - {"now"} else Freeze(said, lasts, "now" in flags)
 
 
 def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
@@ -138,19 +139,35 @@ def _lasting(head: str, tail: str) -> tuple[timedelta, str] | None:
     return None if span is None else (span, tail)
 
 
-def parse_unfreeze(rest: str) -> Unfreeze:
-    """Understand `unfreeze [--while-firing] [hold …] [what was found]`."""
+def parse_unfreeze(rest: str) -> Unfreeze | Misunderstood:
+    """Understand `unfreeze [--while-firing] [hold …] [what was found]`.
+
+    What looks like an id and is none is refused: without one every hold would be lifted.
+    """
+    flags, rest = options_in(rest, {"while-firing"})
+    if wrong := unknown_option(rest):
+        return Misunderstood(f"“{plain(wrong)[:40]}” is not an option of `unfreeze`; there is `--while-firing`.")
     holds = []
-    head, tail = cut(rest)
-    while_firing = option(head) == "while-firing"
-    if while_firing:
+    head, tail = cut(without(rest, {"hold", "holds"}))
+    while _names_hold(bare(head)):
+        holds.append(bare(head))
         rest = tail
         head, tail = cut(rest)
-    while _names_hold(head.strip("`,").lower()):
-        holds.append(head.strip("`,").lower())
-        rest = tail
-        head, tail = cut(rest)
-    return Unfreeze(plain(rest), tuple(holds), while_firing)
+    if _looks_like_an_id(head):
+        text = f"“{plain(head)[:40]}” is no hold's id. Nothing was lifted; `/anr status` shows the ids."
+        return Misunderstood(text)
+    return Unfreeze(plain(rest), tuple(holds), while_firing=bool(flags))
+
+
+def _looks_like_an_id(word: str) -> bool:
+    """Whether a word was meant as an id: a `#` before it, or letters and digits in one, as no English word has them."""
+    core = bare(word)
+    mixed = len(core) >= _SHORTEST_ID and core.isascii() and core.isalnum() and any(letter.isdigit() for letter in core)
+    return bool(core) and (mixed or word.startswith("#"))
+
+
+_SHORTEST_ID = 5
+"""Characters from which letters and digits in one word are taken for an id."""
 
 
 def _names_hold(word: str) -> bool:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from bot.commands.command import Misunderstood
-from bot.commands.phrases import LONGEST_QUOTED, cut, plain, without
+from bot.commands.phrases import LONGEST_QUOTED, bare, cut, plain, without
 from bot.commands.table import MODALS, SYNONYMS, WORDS, Command
 from bot.views.modals import About, Wrong
 
@@ -24,8 +24,9 @@ def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
         targets: the routers' names; where there are several, one may follow the command: `/anr status staging`.
     """
     first, rest = cut(text)
-    word = SYNONYMS.get(first.lower(), first.lower())
-    if first.lower() == "roll":
+    typed = first.lower() if first.lower() in WORDS else bare(first)  # “freeze!” brakes
+    word = SYNONYMS.get(typed, typed)
+    if typed == "roll":
         rest = without(rest, {"back"})
     if word not in WORDS:
         near = get_close_matches(word, WORDS, n=1, cutoff=0.5) or [one for one in rest.lower().split() if one in WORDS]

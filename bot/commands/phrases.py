@@ -4,6 +4,7 @@ Pure. What is not plainly one of them is none, so that it stays part of a reason
 """
 
 import re
+from collections.abc import Collection
 from html import unescape
 
 LONGEST_QUOTED = 40
@@ -16,6 +17,7 @@ _STAGE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NEXT = re.compile(r"(?:the\s+)?next(?:\s+stage)?(?=\s|$)", re.IGNORECASE)
+_AROUND_AN_ID = "`´'\"“”‘’„«»‹›()[]{}<>#*_~,;:.!?"
 
 
 def plain(text: str) -> str:
@@ -59,6 +61,23 @@ def without(text: str, fillers: set[str]) -> str:
     """Return the text without a first word that only makes it a sentence."""
     head, tail = cut(text)
     return tail if head.lower() in fillers else text
+
+
+def options_in(text: str, known: Collection[str]) -> tuple[frozenset[str], str]:
+    """Take known options out of a text, wherever they stand; return their names, and the text that is left."""
+    words = text.split()
+    found = frozenset(option(word) for word in words) & frozenset(known)
+    return found, " ".join(word for word in words if option(word) not in found or not option(word)) if found else text
+
+
+def unknown_option(text: str) -> str:
+    """Return the first word that was meant as an option, with two hyphens, or "" if there is none."""
+    return next((word for word in text.split() if word.startswith("--") and option(word)), "")
+
+
+def bare(word: str) -> str:
+    """Return an id as it was copied, without what stands around it: quotes, brackets, `#`, commas, marks of code."""
+    return plain(word).strip(_AROUND_AN_ID).lower()
 
 
 def option(word: str) -> str:

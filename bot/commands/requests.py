@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.blockkit.fields import written
 from bot.commands.command import Addressed, Call, Misunderstood
-from bot.commands.phrases import cut, plain, without
+from bot.commands.phrases import bare, cut, plain, without
 from bot.views import answers, modals
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor
@@ -57,7 +57,7 @@ def parse_deny(rest: str) -> Deny | Misunderstood:
 def _named(rest: str) -> tuple[str, str]:
     """Return the id that a text names, or "", and what follows it."""
     named, reason = cut(without(rest, {"request"}))
-    return named.strip("`'\"#“”").lower(), reason
+    return bare(named), reason
 
 
 def _needs_id(word: str) -> Misunderstood:

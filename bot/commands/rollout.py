@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from bot.blockkit.blocks import LABELS, escape, passed_over, percent
 from bot.blockkit.fields import chosen, written
 from bot.commands.command import Addressed, Call, Misunderstood
-from bot.commands.phrases import LONGEST_QUOTED, cut, leading_stage, option, plain
+from bot.commands.phrases import LONGEST_QUOTED, cut, leading_stage, option, options_in, plain, unknown_option
 from bot.views import answers, modals
 from bot.views.answers import GlassOffered
 from bot.views.modals import About, View, Wrong
@@ -112,8 +112,9 @@ def shadow(call: Call, command: Shadow) -> Moved | Refused:
 
 
 def parse_promote(rest: str) -> Promote | Misunderstood:
-    """Understand `promote [stage] [reason]`, with `--dry-run` anywhere before the reason."""
-    dry_run = False
+    """Understand `promote [stage] [reason]`, with `--dry-run` wherever it stands."""
+    flags, rest = options_in(rest, {"dry-run"})
+    dry_run = bool(flags)
     stage: int | None = None
     named = False
     while rest:
@@ -130,6 +131,8 @@ def parse_promote(rest: str) -> Promote | Misunderstood:
             return Misunderstood(f"“{plain(head)[:LONGEST_QUOTED]}” is not an option of `promote`; there is `--dry-run`.")
         else:
             break
+    if wrong := unknown_option(rest):
+        return Misunderstood(f"“{plain(wrong)[:40]}” is not an option of `promote`; there is `--dry-run`.")
     return Promote(stage, plain(rest), dry_run)
 
 

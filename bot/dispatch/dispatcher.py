@@ -11,7 +11,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import structlog
@@ -24,7 +23,7 @@ from bot.dispatch.channel import TargetChannel
 from bot.dispatch.progress import Progress
 from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.answering import answer_person
 from bot.views import answers
 from core.actors import Actor
 from core.errors import AnrError
@@ -98,7 +97,7 @@ class Dispatcher:
             await asyncio.gather(waiting, return_exceptions=True)
         for one in self._target_channels.values():
             one.stories.wake()
-        await self.tell(respond, blocks)
+        await self.tell(respond, blocks, request.user)
 
     async def _answer(self, command: Command, request: Request, progress: Progress) -> list[Block]:
         """Carry a command out, and render its result once.
@@ -151,7 +150,8 @@ class Dispatcher:
             raise NotOperatedHere(
                 "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
             )
-        actor = await self._access.actor(request.user, request.team, for_brake=row.brakes)
+        decides = row.answers_request or row.word == "break-glass"
+        actor = await self._access.actor(request.user, request.team, for_brake=row.brakes, decides=decides)
         structlog.contextvars.bind_contextvars(router=channel.site.target.name, word=row.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
         return await loop.run_in_executor(pool, copy_context().run, call, channel, actor)
@@ -204,16 +204,10 @@ class Dispatcher:
                     return target_channel
         return None
 
-    async def tell(self, respond: Answer, blocks: list[Block]) -> None:
-        """Answer the person who acted, and nobody else."""
+    async def tell(self, respond: Answer, blocks: list[Block], user: str = "") -> None:
+        """Answer the person who acted, and nobody else; directly if Slack does not take the answer where they acted."""
         text = next((block["text"]["text"] for block in blocks if block["type"] == "section"), "anr")
-        try:
-            answer = await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
-        except SLACK_FAILED:
-            log.exception("the answer could not be delivered; the channel's message follows when Slack is back")
-        else:
-            if answer is not None and answer.status_code != HTTPStatus.OK:
-                log.error("Slack did not take the answer (%s %s)", answer.status_code, answer.body)
+        await answer_person(respond, self._access.client, user, text, blocks)
 
 
 def _waiting(result: object, user: str) -> Approval | None:

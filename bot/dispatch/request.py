@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from bot.slack.members import team_of
+
 Answer = Callable[..., Coroutine[Any, Any, Any]]
 
 
@@ -22,6 +24,4 @@ class Request:
     @classmethod
     def of(cls, body: dict[str, Any], cause: str | None = None) -> "Request":
         """Read an interaction's payload."""
-        user = body["user"]
-        team = user.get("team_id") or (body.get("team") or {}).get("id")
-        return cls(user["id"], team, (body.get("channel") or {}).get("id"), cause)
+        return cls(body["user"]["id"], team_of(body), (body.get("channel") or {}).get("id"), cause)

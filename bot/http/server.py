@@ -20,6 +20,7 @@ from slack_bolt.app.async_app import AsyncApp
 
 from bot.dispatch.channel import TargetChannel
 from bot.http.metrics import Metrics
+from bot.http.signature import refuse_unsigned
 from bot.http.webhook import BODY_SECONDS, AlertWebhook
 from bot.slack.manifest import EVENTS_PATH
 from core.errors import AnrError, ConfigurationError
@@ -45,15 +46,17 @@ class Server:
     def __init__(self, webhook: AlertWebhook, metrics: Metrics, target_channels: Sequence[TargetChannel]) -> None:
         self.slack: AsyncApp | None = None
         self.slack_problem: Callable[[], Awaitable[str | None]] = _not_met
+        self._signing_secret = ""
         self._webhook = webhook
         self._metrics = metrics
         self._target_channels = tuple(target_channels)
         self._busy: dict[RequestHandler, int] = {}
         self._since: dict[RequestHandler, tuple[float, float]] = {}
 
-    def serve_slack(self, app: AsyncApp) -> None:
+    def serve_slack(self, app: AsyncApp, signing_secret: str) -> None:
         """Take Slack's requests from now on (HTTP mode)."""
         self.slack = app
+        self._signing_secret = signing_secret
         self.slack_problem = _met
 
     @asynccontextmanager
@@ -153,6 +156,8 @@ class Server:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="not connected to Slack, or in Socket Mode")
         try:
             async with asyncio.timeout(BODY_SECONDS):
+                if (refusal := await refuse_unsigned(request, self._signing_secret)) is not None:
+                    return refusal
                 asked = await to_bolt_request(request)
         except TimeoutError:
             return web.Response(status=HTTPStatus.REQUEST_TIMEOUT, text="the request did not come in time")

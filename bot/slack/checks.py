@@ -1,31 +1,82 @@
-"""Slack's part of `doctor`: the token, its scopes against the manifest, and whether the bot is in its channel.
+"""Slack's part of `doctor`: the token, its scopes against the manifest, the channels, and what could not be delivered.
 
 Excluded: everything that is not Slack's (core/doctor/check.py, core/doctor/own_checks.py).
 """
 
-from collections.abc import Iterator
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.deliveries import Deliveries
+from bot.slack.errors import SLACK_FAILED, code_of, said
+from bot.slack.groups import WITHOUT_MEMBERS
 from bot.slack.manifest import BOT_SCOPES
+from bot.slack.members import Installation
+from core.actors import AccessPolicy
 from core.doctor.check import Check, Health
 from core.settings.surfaces import SlackSettings
 
 _PATIENCE_SECONDS = 5
+_CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,30}")
+_MOST_NAMED = 5
+"""Messages that are named one by one."""
 _REINSTALL = "Install the app once more from `manifest.yml`, and put the new bot token into the settings."
 
 
-def examine_slack(slack: SlackSettings, channels: tuple[str, ...]) -> tuple[Check, ...]:
-    """Ask Slack about the token, its scopes and the channels. A fault is a check that fails, never an error."""
+def examine_slack(
+    slack: SlackSettings, channels: tuple[str, ...], access: AccessPolicy | None = None, people: Mapping[str, str] | None = None
+) -> tuple[Check, ...]:
+    """Ask Slack about the token, its scopes, the channels and whom the settings name. A fault is a check that fails, no error.
+
+    Args:
+        slack: how Slack is reached.
+        channels: where messages are posted.
+        access: who holds which role.
+        people: Slack user id of each operating-system user.
+    """
     if not slack.bot_token.get_secret_value():
         return (Check("slack token", Health.WARN, "No bot token is set: only the command line works.", "Set slack.bot_token."),)
     client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
-    return tuple(_examined(client, slack, channels))
+    named = sorted({*(access.names if access else ()), *(people or {}).values()})
+    return tuple(_examined(client, slack, channels, named))
 
 
-def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]) -> Iterator[Check]:
+def examine_deliveries(deliveries: Deliveries) -> tuple[Check, ...]:
+    """Say which messages the channel lacks: those that Slack refuses for good, and those that wait."""
+    name = "slack messages"
+    try:
+        parked, waiting = deliveries.parked(), deliveries.waiting()
+    except sqlite3.Error as error:
+        text = f"What could not be delivered cannot be read ({error})."
+        return (Check(name, Health.WARN, text, "Losing that file loses no message; see whether it is readable."),)
+    if not parked and not waiting:
+        return (Check(name, Health.OK, "The channel shows every story."),)
+    return (
+        *(
+            Check(
+                name,
+                Health.WARN,
+                f"Slack refuses a message of story {one.operation}{f', its reply {one.part}' if one.part else ''} ({one.error}).",
+                "Correct what Slack's word says, and press “Try again” on the app's home; `anr receipts` has what it tells.",
+            )
+            for one in parked[:_MOST_NAMED]
+        ),
+        *(
+            Check(
+                name,
+                Health.WARN,
+                f"Story {one.operation} is not shown as it stands ({one.error}).",
+                "It is tried again by itself, and at once with “Try again” on the app's home; `anr receipts` has what it tells.",
+            )
+            for one in waiting[:_MOST_NAMED]
+        ),
+    )
+
+
+def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...], named: Sequence[str]) -> Iterator[Check]:
     try:
         answer = client.auth_test()
     except SLACK_FAILED as error:
@@ -36,6 +87,52 @@ def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]
     yield _scopes(answer.headers)
     for channel in dict.fromkeys(channels):
         yield _membership(client, channel)
+    places = {*channels, slack.fallback_channel, *slack.allowed_channels} - {""}
+    if wrong := sorted(place for place in places if not _CHANNEL_ID.fullmatch(place)):
+        text = f"{', '.join(wrong)}: no channel's id."
+        yield Check("slack ids", Health.FAIL, text, "A channel's id begins with C or G; Slack shows it in the channel's details.")
+    yield from _named(client, named, Installation.of(answer))
+
+
+def _named(client: WebClient, named: Sequence[str], installation: Installation) -> Iterator[Check]:
+    """Look for the people and groups whom the settings name; what Slack does not know holds no role."""
+    name, asked = "slack people", [one for one in named if one[:1] in {"S", "U", "W"}]
+    found = 0
+    for one in asked:
+        try:
+            problem = _group_problem(client, one) if one.startswith("S") else _person_problem(client, one, installation)
+        except SLACK_FAILED as error:
+            yield Check(name, Health.WARN, f"Slack does not say who {one} is ({said(error)}).", "Ask again later.")
+            continue
+        found += not problem
+        if problem:
+            remedy = "Nobody holds a role by it: correct `operators`, `approvers` and `people` in the settings."
+            yield Check(name, Health.WARN, problem, remedy)
+    if asked and found == len(asked):
+        yield Check(name, Health.OK, f"Slack knows every one of the {found} people and groups in the settings.")
+
+
+def _group_problem(client: WebClient, group: str) -> str:
+    try:
+        members = client.usergroups_users_list(usergroup=group).get("users") or ()
+    except SlackApiError as error:
+        if code_of(error) not in WITHOUT_MEMBERS:
+            raise
+        return f"The user group {group} is gone, disabled or not in the workspace's plan ({code_of(error)})."
+    return "" if members else f"The user group {group} has no members."
+
+
+def _person_problem(client: WebClient, person: str, installation: Installation) -> str:
+    try:
+        user = client.users_info(user=person).get("user") or {}
+    except SlackApiError as error:
+        if code_of(error) not in {"user_not_found", "user_not_visible"}:
+            raise
+        return f"Slack knows nobody with the id {person} ({code_of(error)})."
+    member = installation.is_home_of(user)
+    if member is None:
+        return f"Slack does not say to which workspace {person} belongs: only the brake is open to them."
+    return "" if member else f"{person} is a guest, a bot, deactivated or of another workspace."
 
 
 def _token(error: Exception, slack: SlackSettings) -> Check:

@@ -6,11 +6,12 @@ channel before it is posted (bot/slack/outbox.py).
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from core.settings.target import TargetSettings
 from core.system.files import close_to_strangers
 
 _SCHEMA = """
@@ -22,6 +23,10 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE TABLE IF NOT EXISTS parked (
     operation TEXT NOT NULL, part TEXT NOT NULL, error TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (operation, part)
+);
+CREATE TABLE IF NOT EXISTS queue (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL UNIQUE, error TEXT NOT NULL DEFAULT '',
+    since REAL NOT NULL DEFAULT 0
 );
 """
 
@@ -55,6 +60,20 @@ class Parked:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A story that is to be shown and could not be yet.
+
+    Attributes:
+        error: what stood in the way at the last try.
+        since: when it first did, in seconds since 1970.
+    """
+
+    operation: str
+    error: str
+    since: float
+
+
 class Deliveries:
     """The messages of one router."""
 
@@ -64,16 +83,51 @@ class Deliveries:
         self._opened: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
 
+    @classmethod
+    def at(cls, target: TargetSettings) -> "Deliveries":
+        """Return those of a router, which lie beside its journal."""
+        return cls(target.journal.with_suffix(f".{target.name}.stories.sqlite"))
+
     def cursor(self) -> int:
-        """Return the number of the newest receipt whose story was shown."""
+        """Return the number of the newest receipt whose story was shown or is queued."""
         with self._connection() as connection:
             row = connection.execute("SELECT seq FROM cursor").fetchone()
         return row[0] if row else 0
 
-    def advance(self, seq: int) -> None:
-        """Every story up to this receipt is shown, or parked."""
+    def queue(self, operations: Iterable[str], upto: int | None = None) -> None:
+        """Queue stories to be shown, each once, and with them every receipt up to a number; all of it or nothing."""
         with self._connection() as connection:
-            connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (seq,))
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany("INSERT OR IGNORE INTO queue (operation) VALUES (?)", [(one,) for one in operations])
+                if upto is not None:
+                    connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (upto,))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+
+    def queued(self) -> tuple[str, ...]:
+        """Return the stories that are to be shown, in the order in which they were queued."""
+        with self._connection() as connection:
+            return tuple(row[0] for row in connection.execute("SELECT operation FROM queue ORDER BY place").fetchall())
+
+    def done(self, operation: str) -> None:
+        """Take a story off the queue: it is shown, or parked."""
+        with self._connection() as connection:
+            connection.execute("DELETE FROM queue WHERE operation = ?", (operation,))
+
+    def failed(self, operation: str, error: str, at: float) -> None:
+        """Note what stands in the way of a queued story; since when is kept from the first time."""
+        query = "UPDATE queue SET error = ?, since = CASE since WHEN 0 THEN ? ELSE since END WHERE operation = ?"
+        with self._connection() as connection:
+            connection.execute(query, (error, at, operation))
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Return the queued stories that something stands in the way of, the oldest first."""
+        query = "SELECT operation, error, since FROM queue WHERE since > 0 ORDER BY since"
+        with self._connection() as connection:
+            return tuple(Waiting(*row) for row in connection.execute(query).fetchall())
 
     def of(self, operation: str, part: str = "") -> Delivery:
         """Return where a message stands: a story's own, or the reply in its thread that `part` names."""

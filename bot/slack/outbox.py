@@ -2,7 +2,8 @@
 
 A message whose posting was tried but never confirmed (the process was killed, the answer was lost) is looked for in the
 channel, by its metadata, before it is posted again. Where the channel cannot be used the message goes to the fallback
-channel. What Slack refuses for what it is becomes plain text; if it refuses that too, it is parked and holds up nothing.
+channel. What Slack refuses for what it is becomes plain text; if it refuses that too, it is parked and holds up nothing, and
+what can no longer be decided keeps no live button. A file that cannot be uploaded keeps no message back: it comes without.
 
 Excluded: what is to be shown (bot/stories/follow.py) and the pace of calls (bot/slack/calls.py).
 """
@@ -11,16 +12,27 @@ import asyncio
 import time
 from dataclasses import replace
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
 
 import stamina
+from aiohttp import ClientConnectionError
 from slack_sdk.errors import SlackApiError
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from bot.blockkit.blocks import context
 from bot.blockkit.post import Attachment, Block, Post, Reply, with_picture
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries, Delivery, Parked
+from bot.slack.errors import (
+    SLACK_FAILED,
+    code_of,
+    is_about_the_file,
+    is_content,
+    is_not_editable,
+    said,
+    wants_another_channel,
+    was_not_done,
+)
 from core.canonical import canonical_bytes
 from core.system.logs import logger
 
@@ -33,29 +45,11 @@ _PROCESSING_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 0.5, 4.0
 """How often a message is tried while Slack processes its picture (Slack answers `invalid_blocks` until then); pauses double."""
 _IN_THREAD = "thread"
 """In place of a picture's id: Slack did not show it in the message, so that it lies in the thread."""
-_GONE = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
-_NO_CHANNEL = frozenset({"channel_not_found", "is_archived", "not_in_channel", "restricted_action"})
-_TRANSIENT = frozenset(
-    {
-        "ratelimited",
-        "internal_error",
-        "fatal_error",
-        "service_unavailable",
-        "request_timeout",
-        "team_added_to_org",
-        "accesslimited",
-        # who we are is wrong, not the message: it waits until somebody has mended the token
-        "invalid_auth",
-        "not_authed",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "missing_scope",
-        "no_permission",
-        "org_login_required",
-        "ekm_access_denied",
-    }
-)
+_UNCONFIRMED_SECONDS = 600.0
+"""For how long a message that may be posted already waits for the channel's history; then it is posted, perhaps twice."""
+_NO_UPLOAD_SECONDS = 600.0
+"""For how long nothing is uploaded after the upload host could not be reached: every message would wait for it."""
+_STUB = "Slack refuses to show this message; `anr doctor` says why. What it showed before may no longer be so: see `/anr status`."
 
 
 def _tell(details: RetryDetails) -> None:
@@ -74,6 +68,7 @@ class Outbox:
         self._deliveries = deliveries
         self._channel = channel
         self._fallback = fallback if fallback != channel else ""
+        self._no_upload_before = 0.0
 
     async def show(self, operation: str, post: Post) -> None:
         """Post a story's message, or update it, and add the replies that its thread does not have yet.
@@ -93,14 +88,18 @@ class Outbox:
         shown = sha256(canonical_bytes([post.text, post.blocks])).hexdigest()
         if known.ts and known.shown == shown:
             return known
+        blocks = post.blocks
         if post.picture is not None and not known.file_id:
-            known = replace(known, file_id=await self._upload(post.picture))
+            file_id, problem = await self._upload(post.picture)
+            known = replace(known, file_id=file_id)
             await asyncio.to_thread(self._deliveries.save, operation, "", known)
-        blocks = with_picture(post.blocks, known.file_id if known.file_id != _IN_THREAD else "")
+            blocks += (context(f"Without its picture: {problem}"),) if problem else ()
+        blocks = with_picture(blocks, known.file_id if known.file_id != _IN_THREAD else "")
         try:
             return await self._put(operation, replace(known, shown=shown), post.text, blocks, known.file_id)
         except SlackApiError as error:
             await self._park(operation, "", error)
+            await self._disarm(operation, known)
             return Delivery()
 
     async def _put(self, operation: str, delivery: Delivery, text: str, blocks: tuple[Block, ...], file_id: str = "") -> Delivery:
@@ -115,15 +114,18 @@ class Outbox:
                 return delivery
             return await self._post(operation, "", delivery, content)
         except SlackApiError as error:
-            code = _code(error)
-            if delivery.ts and code in _GONE | _NO_CHANNEL:
-                return await self._put(operation, Delivery(shown=delivery.shown, file_id=file_id), text, blocks, file_id)
-            if _is_content(code) and any(block["type"] == "image" for block in blocks):
-                log.error("Slack does not show the picture of “%s” (%s); it goes to the thread", text, code)  # noqa: TRY400 - no bug's trace
+            if delivery.ts and (is_not_editable(error) or wants_another_channel(error)):
+                anew = Delivery(shown=delivery.shown, file_id=file_id)
+                posted = await self._put(operation, anew, text, blocks, file_id)
+                await self._remove(delivery)
+                return posted
+            pictured = any(block["type"] == "image" for block in blocks)
+            if pictured and (is_content(error) or is_about_the_file(error)):
+                log.error("Slack does not show the picture of “%s” (%s); it goes to the thread", text, code_of(error))  # noqa: TRY400 - no bug's trace
                 without = tuple(block for block in blocks if block["type"] != "image")
                 return await self._put(operation, replace(delivery, file_id=_IN_THREAD), text, without, _IN_THREAD)
-            if _is_content(code) and blocks:
-                log.error("Slack refused the blocks of “%s” (%s); it is shown as text", text, code)  # noqa: TRY400 - no bug's trace
+            if is_content(error) and blocks:
+                log.error("Slack refused the blocks of “%s” (%s); it is shown as text", text, code_of(error))  # noqa: TRY400 - no bug's trace
                 return await self._put(operation, delivery, text, ())
             raise
 
@@ -136,10 +138,13 @@ class Outbox:
         place = {"channel": channel, "metadata": metadata, **({"thread_ts": thread} if thread else {})}
         try:
             posted = await self._patiently("chat.postMessage", **place, **content)
-        except SlackApiError as error:
-            if thread or not self._fallback or channel == self._fallback or _code(error) not in _NO_CHANNEL:
+        except SLACK_FAILED as error:
+            if was_not_done(error):  # nothing has to be looked for at the next try
+                await asyncio.to_thread(self._deliveries.save, operation, part, replace(delivery, tried_at=0.0))
+            elsewhere_too = not thread and self._fallback and channel != self._fallback
+            if not (elsewhere_too and isinstance(error, SlackApiError) and wants_another_channel(error)):
                 raise
-            log.error("the channel %s cannot be used (%s); the message goes to %s", channel, _code(error), self._fallback)  # noqa: TRY400 - no bug's trace
+            log.error("the channel %s cannot be used (%s); the message goes to %s", channel, code_of(error), self._fallback)  # noqa: TRY400 - no bug's trace
             elsewhere = Delivery(channel=self._fallback, shown=delivery.shown, file_id=delivery.file_id)
             return await self._post(operation, part, elsewhere, content)
         delivery = replace(delivery, ts=str(posted["ts"]))
@@ -155,27 +160,39 @@ class Outbox:
         if delivery.tried_at and (found := await self._find(operation, reply.key, delivery, thread=at.ts)):
             await asyncio.to_thread(self._deliveries.save, operation, reply.key, replace(delivery, ts=found))
             return
-        content = {"text": reply.text, "blocks": list(reply.blocks)}
+        text, blocks = reply.text, list(reply.blocks)
+        if reply.attachment is not None and not delivery.file_id:
+            file_id, problem = await self._upload(reply.attachment, channel=at.channel, thread_ts=at.ts)
+            delivery = replace(delivery, file_id=file_id)
+            await asyncio.to_thread(self._deliveries.save, operation, reply.key, delivery)
+            if problem:
+                text = f"{text}\nWithout the file `{reply.attachment.name}`: {problem}"
+                blocks += [context(f"Without the file: {problem}")] if blocks else []
         try:
-            if reply.attachment is not None and not delivery.file_id:
-                data = await asyncio.to_thread(reply.attachment.data)
-                named = reply.attachment
-                share = {"channel": at.channel, "thread_ts": at.ts}
-                delivery = replace(delivery, file_id=await self._calls.upload(named.name, named.title, data, **share))
-                await asyncio.to_thread(self._deliveries.save, operation, reply.key, delivery)
-            await self._post(operation, reply.key, delivery, content, thread=at.ts)
+            await self._post_reply(operation, reply.key, delivery, {"text": text, "blocks": blocks}, at.ts)
         except SlackApiError as error:
             await self._park(operation, reply.key, error)
 
-    async def _upload(self, picture: Attachment) -> str:
-        """Upload a picture that a message will show; return its id, or "" where it cannot be: the message comes without it."""
+    async def _post_reply(self, operation: str, key: str, delivery: Delivery, content: dict[str, Any], thread: str) -> None:
         try:
-            return await self._calls.upload(picture.name, picture.title, await asyncio.to_thread(picture.data))
+            await self._post(operation, key, delivery, content, thread=thread)
         except SlackApiError as error:
-            if _code(error) in _TRANSIENT - {"missing_scope"}:
+            if not (is_content(error) and content["blocks"]):
                 raise
-            log.error("the picture of “%s” could not be uploaded (%s)", picture.title, _code(error))  # noqa: TRY400 - no bug's trace
-            return ""
+            log.error("Slack refused the blocks of a reply (%s); it is shown as text", code_of(error))  # noqa: TRY400 - no bug's trace
+            await self._post(operation, key, delivery, {**content, "blocks": []}, thread=thread)
+
+    async def _upload(self, file: Attachment, **share: str) -> tuple[str, str]:
+        """Upload a file; return its id, or "" and what stands in the way: no message waits for its file."""
+        if time.monotonic() < self._no_upload_before:
+            return "", "Slack's upload host could not be reached a moment ago. `anr report` and `anr receipts` have the figures."
+        try:
+            return await self._calls.upload(file.name, file.title, await asyncio.to_thread(file.data), **share), ""
+        except SLACK_FAILED as error:
+            if isinstance(error, (ClientConnectionError, TimeoutError)):  # blocked or silent, and no word of Slack's
+                self._no_upload_before = time.monotonic() + _NO_UPLOAD_SECONDS
+            log.error("“%s” could not be uploaded, the message comes without it: %s", file.title, error)  # noqa: TRY400 - no bug's trace
+            return "", f"it could not be uploaded ({said(error)})."
 
     async def _patiently(self, method: str, **arguments: Any) -> Any:
         """Call a method, and again while Slack is still processing a picture in it."""
@@ -196,28 +213,45 @@ class Outbox:
         Raises:
             SlackApiError: it is not the message that is wrong.
         """
-        if not _is_content(_code(error)):
+        code = code_of(error)
+        if not is_content(error):
             raise error
-        log.error(
-            "Slack refuses a message of story %s for good (%s); it is parked, `anr doctor` shows it", operation, _code(error)
-        )
-        parked = Parked(operation, part, _code(error), time.time())
-        await asyncio.to_thread(self._deliveries.park, parked)
+        log.error("Slack refuses a message of story %s for good (%s); it is parked, `anr doctor` shows it", operation, code)
+        await asyncio.to_thread(self._deliveries.park, Parked(operation, part, code, time.time()))
+
+    async def _disarm(self, operation: str, known: Delivery) -> None:
+        """Take the buttons off a message whose newer form Slack refuses: they may ask for what is decided already."""
+        if not known.ts:
+            return
+        try:
+            await self._calls("chat.update", channel=known.channel, ts=known.ts, text=_STUB, blocks=[])
+        except SlackApiError as error:
+            if not is_content(error):
+                raise
+            await self._remove(known)
+            log.error("story %s keeps its old message, if Slack kept it: %s", operation, code_of(error))  # noqa: TRY400 - no bug's trace
+
+    async def _remove(self, old: Delivery) -> None:
+        """Delete an old message whose buttons cannot be taken off, if Slack lets us; a click on it only tells the truth."""
+        try:
+            await self._calls("chat.delete", channel=old.channel, ts=old.ts)
+        except SlackApiError as error:
+            log.info("the old message stays (%s)", code_of(error))
 
     async def _find(self, operation: str, part: str, delivery: Delivery, thread: str = "") -> str:
         """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel."""
         method = "conversations.replies" if thread else "conversations.history"
-        place = {"channel": delivery.channel, **({"ts": thread} if thread else {})}
+        place: dict[str, Any] = {"channel": delivery.channel, **({"ts": thread} if thread else {})}
         payload, cursor = {"operation": operation, "part": part}, ""
         while True:
             oldest = f"{delivery.tried_at - _SKEW_SECONDS:.6f}"
-            page = {"oldest": oldest, "include_all_metadata": True, "limit": 200, "cursor": cursor or None}
+            page: dict[str, Any] = {"oldest": oldest, "include_all_metadata": True, "limit": 200, "cursor": cursor or None}
             try:
                 found = await self._calls(method, **place, **page)
             except SlackApiError as error:
-                if error.response.status_code != HTTPStatus.OK or _code(error) in {"ratelimited", "internal_error"}:
+                if time.time() - delivery.tried_at < _UNCONFIRMED_SECONDS:
                     raise
-                log.error("the channel's history cannot be read (%s); a message may come twice", _code(error))  # noqa: TRY400 - no bug's trace
+                log.error("the channel's history cannot be read (%s); a message may come twice", said(error))  # noqa: TRY400 - no bug's trace
                 return ""
             for message in found.get("messages") or ():
                 metadata = message.get("metadata") or {}
@@ -228,14 +262,5 @@ class Outbox:
                 return ""
 
 
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error", ""))
-
-
-def _is_content(code: str) -> bool:
-    """Whether Slack refuses the message for what it is, so that the same again would be refused again."""
-    return bool(code) and code not in _TRANSIENT | _NO_CHANNEL | _GONE
-
-
 def _may_be_processing(error: Exception) -> bool:
-    return isinstance(error, SlackApiError) and _code(error) == "invalid_blocks"
+    return isinstance(error, SlackApiError) and code_of(error) == "invalid_blocks"

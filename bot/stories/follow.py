@@ -2,6 +2,7 @@
 
 What is to be said is derived from receipts, so that nothing can be lost between an operation and its message: a story whose
 newest receipt is not shown yet is shown, whoever made it (bot, scheduler or command line) and however long Slack was away.
+Stories that are to be shown stand in a queue that survives a restart; one that cannot be shown waits alone.
 
 Excluded: what a message says (bot/stories/compose.py) and how it gets to Slack (bot/slack/outbox.py).
 """
@@ -9,9 +10,11 @@ Excluded: what a message says (bot/stories/compose.py) and how it gets to Slack 
 import asyncio
 import random
 import sqlite3
+import time
+from dataclasses import dataclass
 
-from bot.slack.deliveries import Deliveries
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.deliveries import Deliveries, Parked, Waiting
+from bot.slack.errors import SLACK_FAILED, AskedToWait, is_outage, said
 from bot.slack.outbox import Outbox
 from bot.stories.compose import Telling
 from core.errors import AnrError, WitnessUnreadable
@@ -25,6 +28,33 @@ log = logger(__name__)
 POLL_SECONDS = 2.0
 """How often the journal is looked at for what other processes wrote."""
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+_OUTAGE_AFTER = 2
+"""How many stories in a row have to meet an outage before the others are not tried in the same pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """How long a story waits that could not be shown.
+
+    Attributes:
+        until: on the monotonic clock.
+        failures: how often in a row it could not be shown.
+        outage: whether it met what every story would have met.
+        asked: whether Slack asked for it.
+    """
+
+    until: float = 0.0
+    failures: int = 0
+    outage: bool = False
+    asked: bool = False
+
+    def longer(self, error: Exception) -> "_Pause":
+        """Return the pause after one more failure."""
+        longest = _RETRY_SECONDS[min(self.failures, len(_RETRY_SECONDS) - 1)]
+        wait = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, so that bots do not return in step
+        if isinstance(error, AskedToWait):
+            wait = error.seconds
+        return _Pause(time.monotonic() + wait, self.failures + 1, is_outage(error), isinstance(error, AskedToWait))
 
 
 class Stories:
@@ -38,6 +68,7 @@ class Stories:
         self._woken = asyncio.Event()
         self._changed: dict[str, None] = {}
         self._failures = 0
+        self._pauses: dict[str, _Pause] = {}
         self._showing = asyncio.Lock()
 
     def wake(self) -> None:
@@ -60,17 +91,30 @@ class Stories:
         self.refresh(operation)
 
     def unshown(self) -> int:
-        """Return how many receipts the channel does not show yet.
+        """Return how many receipts are not looked at yet, and stories that are to be shown and are not yet.
 
         Raises:
             JournalError: the journal cannot be read.
         """
         newest = self._site.journal.receipts(last=1)
-        return max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
+        ahead = max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
+        return ahead + len(self._deliveries.queued())
 
     def parked(self) -> int:
         """Return how many messages Slack refused for good."""
         return len(self._deliveries.parked())
+
+    def undelivered(self) -> tuple[tuple[Parked, ...], tuple[Waiting, ...]]:
+        """Return the messages that Slack refused for good, and the stories that something stands in the way of."""
+        return self._deliveries.parked(), self._deliveries.waiting()
+
+    async def try_again(self) -> int:
+        """Show again what was parked, and at once what waits; return how many messages and stories that is."""
+        parked, waiting = await asyncio.to_thread(self.undelivered)
+        self._pauses.clear()
+        for operation in (*(one.operation for one in parked), *(one.operation for one in waiting)):
+            self.refresh(operation)
+        return len(parked) + len(waiting)
 
     async def run(self) -> None:
         """Follow the journal until cancelled."""
@@ -92,31 +136,60 @@ class Stories:
                 continue
 
     async def catch_up(self) -> None:
-        """Post or update every story that has a receipt which is not shown yet.
+        """Post or update every story that has a receipt which is not shown yet; one that cannot be shown waits alone.
 
         Raises:
             AnrError: the journal cannot be read.
-            SLACK_FAILED: Slack refused or cannot be reached; what was not shown will be.
         """
         async with self._showing:  # the last look at shutdown must not post what the follower is just posting
-            await self._catch_up()
+            await self._queue_news()
+            await self._show_queued()
 
-    async def _catch_up(self) -> None:
+    async def _queue_news(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
         stories = await asyncio.to_thread(self._telling.touched, news) if news else ()
-        for operation in (*stories, *(one for one in tuple(self._changed) if one not in stories)):
-            self._changed.pop(operation, None)  # first: what changes while it is shown must be shown again
+        changed = tuple(self._changed)
+        if news or changed:
+            upto = news[-1].receipt.seq if news else None
+            await asyncio.to_thread(self._deliveries.queue, (*stories, *changed), upto)
+        for operation in changed:
+            self._changed.pop(operation, None)
+        for operation in stories:
+            if (pause := self._pauses.get(operation)) is not None and not pause.asked:
+                del self._pauses[operation]  # it has something new to say
+
+    async def _show_queued(self) -> None:
+        """Show what is queued, in order; what cannot be shown waits alone, and an outage is not met by every story in turn."""
+        in_a_row = 0
+        for operation in await asyncio.to_thread(self._deliveries.queued):
+            pause = self._pauses.get(operation, _Pause())
+            if time.monotonic() < pause.until:
+                continue
             try:
-                post = await asyncio.to_thread(self._telling.tell, operation)
-                if post is not None:
-                    await self._outbox.show(operation, post)
-            except BaseException:
-                self._changed[operation] = None
-                raise
-        if news:
-            await asyncio.to_thread(self._deliveries.advance, news[-1].receipt.seq)
-            await asyncio.to_thread(self._witness, news[-1])
+                await self._show(operation)
+            except Exception as error:  # the top of one story: no other waits for it
+                self._pauses[operation] = pause = pause.longer(error)
+                foreseen = isinstance(error, (AnrError, sqlite3.Error, *SLACK_FAILED))
+                wait = pause.until - time.monotonic()
+                log.warning("story %s waits %.1f s: %s", operation, wait, error, exc_info=not foreseen)
+                await asyncio.to_thread(self._deliveries.failed, operation, said(error), time.time())
+                in_a_row = in_a_row + 1 if is_outage(error) else 0
+                if in_a_row == _OUTAGE_AFTER:
+                    return
+            else:
+                in_a_row = 0
+                # Slack is there again: who met an outage has waited long enough
+                self._pauses = {one: it for one, it in self._pauses.items() if one != operation and not it.outage}
+
+    async def _show(self, operation: str) -> None:
+        told = await asyncio.to_thread(self._site.journal.of_operation, operation)
+        post = await asyncio.to_thread(self._telling.tell, operation)
+        if post is not None:
+            await self._outbox.show(operation, post)
+        await asyncio.to_thread(self._deliveries.done, operation)
+        if post is not None and told:
+            await asyncio.to_thread(self._witness, told[-1])
 
     def _witness(self, sealed: Sealed) -> None:
         try:

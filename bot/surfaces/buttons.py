@@ -11,6 +11,7 @@ from bot.commands.brake import Freeze, Rollback
 from bot.commands.table import BUTTONS, row_of
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
+from bot.slack.texts import read
 from bot.surfaces import modals
 from core.receipts.cause import Click
 from core.text import clean_text
@@ -42,7 +43,7 @@ async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond
         await respond(text="This button is not known here. Nothing was done; try `/anr help`.", replace_original=False)
         return
     attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
-    said = clean_text(str(attachment.get("title") or attachment.get("fallback") or ""), _LONGEST_TITLE)
+    said = clean_text(read(str(attachment.get("title") or attachment.get("fallback") or "")), _LONGEST_TITLE)
     cause = str(Click.of(f"{body.get('message_ts', '')}:{body.get('action_ts', '')}"))
     command = kind(f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
     await dispatcher.carry_out(command, Request.of(body, cause), respond)

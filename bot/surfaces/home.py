@@ -6,6 +6,7 @@ shows (bot/views/home.py); its buttons open modals (bot/surfaces/modals.py) or a
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from bot.dispatch.channel import TargetChannel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
 from bot.slack.calls import SlackCalls
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, is_for_good
 from bot.views import answers, home
 from bot.views.home import DAYS, Glance
 from core.canonical import canonical_bytes
@@ -72,6 +73,17 @@ class Home:
         await asyncio.to_thread(self._remember)
         await self._publish([user])
 
+    async def deliver_again(self, request: Request, router: str) -> None:
+        """Try again what the channel of a router does not show, for anybody who may use anr; then draw their home anew."""
+        channel = self._dispatcher.target_channels.get(router)
+        try:
+            if channel is not None and (await self._dispatcher.who(request)).roles:
+                count = await channel.stories.try_again()
+                log.info("tried again", router=router, asked_by=request.user, messages=count)
+        except (AnrError, sqlite3.Error) as error:
+            log.warning("what could not be delivered was not tried again: %s", error)
+        await self.opened(request.user, request.team)
+
     def _remember(self) -> None:
         """Keep who has a home open, so that a restart leaves nobody with an old one."""
         try:
@@ -113,6 +125,8 @@ class Home:
                 await self._calls("views.publish", user_id=user, view=view)
             except SLACK_FAILED as error:
                 log.warning("the home of %s was not published: %s", user, error)
+                if is_for_good(error):  # the same again would be refused again: it waits for something new to show
+                    self._open[user] = replace(known, heads=heads)
             else:
                 self._open[user] = replace(known, heads=heads)
 
@@ -134,6 +148,10 @@ class Home:
 def glance(target_channel: TargetChannel) -> Glance:
     """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
     site, seen = target_channel.site, target_channel.look(None)
+    try:
+        parked, waiting = target_channel.stories.undelivered()
+    except sqlite3.Error:
+        parked, waiting = (), ()  # doctor says that it cannot be read
     now = seen.now
     try:
         history = site.journal.receipts()
@@ -146,6 +164,8 @@ def glance(target_channel: TargetChannel) -> Glance:
         next_run=next_run(now, site.target.schedule),
         schedule=site.target.schedule,
         stages=site.target.stages,
+        parked=parked,
+        waiting=waiting,
     )
 
 

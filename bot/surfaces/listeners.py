@@ -75,6 +75,11 @@ def _elsewhere(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> None:
         request = Request.of(body)
         dispatcher.begin(home.opened(request.user, request.team))
 
+    @app.action("deliver_again")
+    async def delivered_again(ack: Answer, body: dict[str, Any]) -> None:
+        await ack()
+        dispatcher.begin(home.deliver_again(Request.of(body), str(body["actions"][0].get("value", ""))[:40]))
+
 
 def _alert_listeners(app: AsyncApp, dispatcher: Dispatcher) -> None:
     @app.shortcut(shortcuts.BECAUSE)

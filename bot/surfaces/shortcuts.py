@@ -5,6 +5,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.dispatch.dispatcher import Dispatcher
+from bot.slack.texts import said_in
 from bot.surfaces import modals
 from bot.views import modals as modal_views
 from bot.views.modals import About
@@ -25,7 +26,7 @@ async def freeze(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebC
 
 async def because_of_message(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Open the modal that freezes because of a message; its beginning stands in the reason."""
-    quoted = clean_text(str((body.get("message") or {}).get("text") or ""), _QUOTED)
+    quoted = clean_text(said_in(body.get("message") or {}), _QUOTED)
     said = f"because of a message: {quoted}" if quoted else ""
     await modals.opened(
         dispatcher, modal_views.FREEZE.name, About(response_url=str(body.get("response_url") or ""), said=said), body, client

@@ -14,7 +14,7 @@ async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -
     """Carry out one slash command; the same trigger has one effect."""
     command = parse(str(body.get("text", "")), dispatcher.routers)
     if isinstance(command, Misunderstood):
-        await dispatcher.tell(respond, explained(command))
+        await dispatcher.tell(respond, explained(command), str(body["user_id"]))
         return
     trigger = str(body.get("trigger_id") or "")
     cause = str(Slash.of(trigger)) if trigger else None

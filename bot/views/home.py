@@ -28,6 +28,7 @@ from bot.blockkit.blocks import (
     who,
 )
 from bot.blockkit.post import Block
+from bot.slack.deliveries import Parked, Waiting
 from bot.stories.card import answer_buttons, what
 from bot.views import answers
 from core.receipts.chain import Sealed
@@ -49,6 +50,8 @@ class Glance:
         spells: which stage was served when, over the last `DAYS` days.
         next_run: when the next scheduled run begins.
         stages: the ladder.
+        parked: messages that Slack refuses for good.
+        waiting: stories that the channel does not show as they stand, and that are tried again.
     """
 
     seen: Overview
@@ -57,6 +60,8 @@ class Glance:
     next_run: datetime
     schedule: Schedule
     stages: tuple[int, ...]
+    parked: tuple[Parked, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
 
 def home(glances: Sequence[Glance], now: datetime) -> dict[str, Any]:
@@ -77,6 +82,7 @@ def _router(glance: Glance) -> list[Block]:
     seen = glance.seen
     blocks = [header(f"Router {seen.target}"), section("\n".join(_state_lines(glance)))]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in seen.problems[:5])
+    blocks.extend(_undelivered(glance))
     blocks.append(
         actions(
             button("Promote…", "ask_promote", value=seen.target, style="primary"),
@@ -99,6 +105,20 @@ def _router(glance: Glance) -> list[Block]:
     blocks.append(section("*Last receipts*"))
     blocks.extend(answers.receipts(glance.receipts))
     return blocks
+
+
+def _undelivered(glance: Glance) -> list[Block]:
+    """Say what the channel does not show, and offer to try it again."""
+    lines = [f"• story {escape(one.operation)}: Slack refuses its message ({escape(one.error)})" for one in glance.parked[:3]]
+    lines += [f"• story {escape(one.operation)} waits ({escape(one.error)})" for one in glance.waiting[:3]]
+    if not lines:
+        return []
+    count = len(glance.parked) + len(glance.waiting)
+    headline = f":warning: *The channel does not show everything:* {count} to deliver."
+    return [
+        section("\n".join((headline, *lines))),
+        actions(button("Try again", "deliver_again", value=glance.seen.target)),
+    ]
 
 
 def _state_lines(glance: Glance) -> list[str]:

@@ -166,3 +166,27 @@ async def test_a_home_survives_a_slack_that_does_not_take_it(played: Played) -> 
     playground, _ = played
     playground.fail("views.publish", "internal_error")
     await opened(playground, "U0OLIVIA")
+
+
+async def test_what_slack_refuses_is_told_in_the_home_and_tried_again_from_there(played: Played) -> None:
+    """A parked card stands in the home with Slack's word for it; the button brings it to the channel."""
+    playground, _ = played
+    await playground.wait_for(lambda: cards(playground, "The journal begins"), WAIT)
+    playground.fail("chat.postMessage", "msg_too_long", times=2)
+    await playground.slash("U0OLIVIA", CHANNEL, "/anr", "freeze errors")
+    await playground.wait_for(lambda: any(call.error == "msg_too_long" for call in playground.api.calls), WAIT)
+    home = await opened(playground, "U0OLIVIA", "Slack refuses its message (msg_too_long)")
+    assert not cards(playground, "errors")
+    await playground.click_view("U0OLIVIA", home["id"], "deliver_again")
+    await playground.wait_for(lambda: cards(playground, "errors"), WAIT)
+    await playground.wait_for(lambda: "msg_too_long" not in said(view_of(playground, "U0OLIVIA")), WAIT)
+
+
+async def test_a_home_that_slack_refused_for_good_comes_when_there_is_something_new_to_show(played: Played) -> None:
+    """Nobody has to open it again."""
+    playground, _ = played
+    playground.fail("views.publish", "not_enabled")
+    await playground.open_home("U0OLIVIA")
+    await playground.wait_for(lambda: any(call.error == "not_enabled" for call in playground.api.calls), WAIT)
+    await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors")
+    await playground.wait_for(lambda: "errors" in said(view_of(playground, "U0OLIVIA")), WAIT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
@@ -67,6 +68,29 @@ async def test_a_replayed_request_does_nothing(over_http: tuple[Playground, Sett
     delivery = await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback")
     assert not delivery.acked
     assert done(Target.at(settings.target, settings.access)) == ["init"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"token=xoxb-secret&response_url=https%3A%2F%2Fhooks.slack.com%2Fsecret&text=rollback"),
+        ({"X-Slack-Request-Timestamp": "soon", "X-Slack-Signature": "v0=secret"}, b"payload={secret"),
+        ({"X-Slack-Request-Timestamp": "\u0661", "X-Slack-Signature": "v0=\u00e9"}, b"\xff\xfe secret"),
+    ],
+    ids=["no-signature", "no-time", "garbage"],
+)
+async def test_what_slack_did_not_sign_leaves_one_line_and_no_secret(
+    over_http: tuple[Playground, Settings], caplog: pytest.LogCaptureFixture, headers: dict[str, str], body: bytes
+) -> None:
+    """401 and one line: a body holds a token and a `response_url`, which nobody may read in a log."""
+    playground, _ = over_http
+    caplog.clear()
+    async with ClientSession() as session, session.post(playground.signed_http.url or "", data=body, headers=headers) as answer:
+        assert answer.status == 401
+    told = [record.getMessage() for record in caplog.records if "sign" in record.getMessage().lower()]
+    assert len(told) == 1
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_request_that_was_long_on_its_way_is_taken_once(over_http: tuple[Playground, Settings]) -> None:

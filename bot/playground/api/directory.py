@@ -16,7 +16,8 @@ def auth_test(call: Call) -> Json:
         "team_id": TEAM_ID,
         "user_id": BOT_USER,
         "bot_id": BOT_ID,
-        "is_enterprise_install": False,
+        "is_enterprise_install": call.workspace.org_wide,
+        **({"enterprise_id": call.workspace.enterprise_id} if call.workspace.enterprise_id else {}),
     }
 
 
@@ -32,13 +33,14 @@ def users_info(call: Call) -> Json:
     user = call.workspace.users.get(call.arguments.required("user", "user_not_found"))
     if user is None:
         raise SlackRefusal("user_not_found")
-    return {"user": _person(user)}
+    return {"user": _person(user, call.workspace.enterprise_id)}
 
 
 def users_list(call: Call) -> Json:
     """users.list: everybody, by pages."""
-    users, metadata = call.page([_person(user) for user in call.workspace.users.values()])
-    return {"members": users, "cache_ts": int(call.workspace.clock()), "response_metadata": metadata}
+    workspace = call.workspace
+    users, metadata = call.page([_person(user, workspace.enterprise_id) for user in workspace.users.values()])
+    return {"members": users, "cache_ts": int(workspace.clock()), "response_metadata": metadata}
 
 
 def usergroups_users_list(call: Call) -> Json:
@@ -128,7 +130,7 @@ def _described(channel: Channel) -> Json:
     }
 
 
-def _person(user: User) -> Json:
+def _person(user: User, enterprise_id: str) -> Json:
     described: Json = {
         "id": user.id,
         "team_id": user.team_id,
@@ -155,6 +157,10 @@ def _person(user: User) -> Json:
     }
     if user.is_bot:
         described["profile"] |= {"bot_id": BOT_ID, "api_app_id": APP_ID}
-    if user.team_id != TEAM_ID:
+    if user.is_stranger or (user.team_id != TEAM_ID and not enterprise_id):
         described["is_stranger"] = True
+    if not user.team_id:
+        del described["team_id"]
+    if user.teams:
+        described["enterprise_user"] = {"id": user.id, "enterprise_id": enterprise_id, "teams": list(user.teams)}
     return described

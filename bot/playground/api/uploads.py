@@ -5,6 +5,7 @@ Excluded: the old files.upload, which Slack has retired.
 
 import mimetypes
 import secrets
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from bot.playground.api.web_api import Arguments, Call
 from bot.playground.workspace.limits import POST_TEXT_MAX
 from bot.playground.workspace.workspace import File, Json, SlackRefusal, Workspace
 
+_NOBODY: Final = "http://127.0.0.1:9"
+"""An address at which nothing listens (the discard port)."""
 SHOWN_INLINE: Final = frozenset(("image/png", "image/jpeg", "image/gif"))
 """What the page may show. Anything else could be a program in the page's own origin, so it is only ever downloaded."""
 
@@ -29,7 +32,8 @@ def get_upload_url(call: Call) -> Json:
     call.workspace.files[file.id] = file
     ticket = secrets.token_urlsafe(24)
     call.workspace.upload_tickets[ticket] = file.id
-    return {"upload_url": f"{call.base_url}/upload/v1/{ticket}", "file_id": file.id}
+    host = _NOBODY if call.workspace.upload_host.blocked else call.base_url
+    return {"upload_url": f"{host}/upload/v1/{ticket}", "file_id": file.id}
 
 
 def complete_upload(call: Call) -> Json:
@@ -82,6 +86,11 @@ class UploadRoutes:
 
     async def receive(self, request: web.Request) -> web.Response:
         """Take the bytes, raw or as a form; the URL is its own permission, once."""
+        host = self._workspace.upload_host
+        if host.until is not None:
+            await host.until.wait()
+        if host.status != HTTPStatus.OK:
+            return web.Response(status=host.status, text="<html>not here</html>", content_type="text/html")
         file = self._workspace.files.get(self._workspace.upload_tickets.get(request.match_info["ticket"], ""))
         if file is None or file.uploaded:
             return web.Response(status=404, text="upload URL not found")

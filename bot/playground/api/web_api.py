@@ -6,9 +6,11 @@ and `{"ok": false, "error": code}`; only `ratelimited` is HTTP 429, and "Slack i
 
 import asyncio
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,6 +18,29 @@ from aiohttp import web
 from bot.playground.workspace.workspace import Grant, Json, SlackRefusal, Workspace
 
 CALLS_KEPT: Final = 1_000
+TIERS: Final[Mapping[str, int]] = {
+    "chat.delete": 50,
+    "chat.postEphemeral": 100,
+    "chat.postMessage": 70,
+    "chat.update": 50,
+    "conversations.history": 20,
+    "conversations.info": 50,
+    "conversations.list": 20,
+    "conversations.members": 100,
+    "conversations.replies": 50,
+    "files.completeUploadExternal": 100,
+    "files.getUploadURLExternal": 100,
+    "usergroups.users.list": 20,
+    "users.info": 100,
+    "users.list": 20,
+    "views.open": 100,
+    "views.publish": 100,
+    "views.push": 100,
+    "views.update": 100,
+}
+"""How many calls of a method Slack takes in a minute (its documentation of rate limits, tiers 2 to 4); chat.postMessage about
+one a second for each channel, with short bursts; conversations.history as of an app that is not a company's own."""
+_MINUTE: Final = 60.0
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
@@ -168,6 +193,8 @@ class WebApi:
 
     def __init__(self, workspace: Workspace, methods: Mapping[str, Method]) -> None:
         self.down = False
+        self.tiers = dict(TIERS)
+        self._lately: dict[tuple[str, str], deque[float]] = {}
         self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
         self.base_url = ""
         self._workspace = workspace
@@ -203,6 +230,9 @@ class WebApi:
             try:
                 values = await _read(request)
                 grant = self._grant(request, values)
+                if not fault and (pause := self._over_its_tier(name, values)):
+                    fault = Fault(error="ratelimited", status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=pause)
+                    status = fault.status
                 answer = self._answer(name, values, grant, fault)
             except SlackRefusal as refusal:
                 answer = {"ok": False, "error": refusal.code, **refusal.extra}
@@ -219,6 +249,17 @@ class WebApi:
         if fault and fault.error:
             raise SlackRefusal(fault.error, **fault.extra)
         return answer
+
+    def _over_its_tier(self, name: str, values: Json) -> int:
+        """Count a call; return for how many seconds the method takes no more, 0 if it takes this one."""
+        lane = (name, str(values.get("channel", "")) if name == "chat.postMessage" else "")
+        lately, now = self._lately.setdefault(lane, deque()), self._workspace.clock()
+        while lately and now - lately[0] >= _MINUTE:
+            lately.popleft()
+        if len(lately) >= self.tiers.get(name, CALLS_KEPT):
+            return max(1, math.ceil(_MINUTE - (now - lately[0])))
+        lately.append(now)
+        return 0
 
     def _grant(self, request: web.Request, values: Json) -> Grant:
         header = request.headers.get("Authorization", "")

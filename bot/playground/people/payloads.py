@@ -25,8 +25,9 @@ def slash(
     """Describe a slash command. Empty values are sent as empty strings, as in Slack's form."""
     return {
         "token": VERIFICATION_TOKEN,
-        "team_id": user.team_id,
-        "team_domain": TEAM_DOMAIN if user.team_id == TEAM_ID else "elsewhere",
+        "team_id": TEAM_ID if workspace.enterprise_id else user.team_id,
+        "team_domain": TEAM_DOMAIN if workspace.enterprise_id or user.team_id == TEAM_ID else "elsewhere",
+        **({"enterprise_id": workspace.enterprise_id} if workspace.enterprise_id else {}),
         "channel_id": channel.id,
         "channel_name": "directmessage" if channel.is_im else channel.name,
         "user_id": user.id,
@@ -34,7 +35,7 @@ def slash(
         "command": command,
         "text": escaped(workspace, text) if escape else text,
         "api_app_id": APP_ID,
-        "is_enterprise_install": "false",
+        "is_enterprise_install": "true" if workspace.org_wide else "false",
         "response_url": response_url,
         "trigger_id": workspace.issue_trigger(user.id),
     }
@@ -64,9 +65,9 @@ def _interaction(workspace: Workspace, kind: str, user: User) -> Json:
         "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
         "api_app_id": APP_ID,
         "token": VERIFICATION_TOKEN,
-        "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        "team": None if workspace.org_wide else {"id": TEAM_ID, "domain": TEAM_DOMAIN},
+        "enterprise": {"id": workspace.enterprise_id, "name": "Organisation"} if workspace.enterprise_id else None,
+        "is_enterprise_install": workspace.org_wide,
         "trigger_id": workspace.issue_trigger(user.id),
     }
 

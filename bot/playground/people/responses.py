@@ -99,20 +99,25 @@ class ResponseRoute:
             return web.Response(status=503, text="Slack is not available")
         origin = self._workspace.response_urls.get(request.match_info["key"])
         if origin is None:
-            return web.Response(status=404, text="no_service")
+            return _refused("no_service")
         if self._workspace.clock() - origin.issued > RESPONSE_URL_SECONDS:
-            return web.Response(status=404, text="expired_url")
+            return _refused("expired_url")
         if origin.uses >= RESPONSE_URL_USES:
-            return web.Response(status=404, text="used_url")
+            return _refused("used_url")
         body = parsed(await request.text())
         if body is None:
-            return web.Response(status=400, text="invalid_payload")
+            return _refused("invalid_payload")
         origin.uses += 1
         try:
             respond(self._workspace, origin, body)
         except SlackRefusal as refusal:
-            return web.Response(status=400, text=refusal.code)
+            return _refused(refusal.code)
         return web.Response(text="ok")
+
+
+def _refused(code: str) -> web.Response:
+    """Answer as Slack does when it does not take a message: 404, with its code as JSON."""
+    return web.json_response({"ok": False, "error": code}, status=404)
 
 
 def parsed(text: str) -> Json | None:

@@ -45,7 +45,10 @@ class SlackRefusal(Exception):
 
 @dataclass(slots=True)
 class User:
-    """A person or the bot. `team_id` differs from the workspace's for people of Slack Connect."""
+    """A person or the bot. `team_id` differs from the workspace's for people of Slack Connect.
+
+    On Enterprise Grid it may also be empty or that of another workspace; `teams` says then where the person belongs.
+    """
 
     id: str
     name: str
@@ -57,6 +60,8 @@ class User:
     is_bot: bool = False
     deleted: bool = False
     team_id: str = TEAM_ID
+    teams: tuple[str, ...] = ()
+    is_stranger: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +124,21 @@ class Grant:
     state: str = "active"
 
 
+@dataclass(slots=True)
+class UploadHost:
+    """How the host behaves that takes files; it is another one than the Web API's (files.slack.com).
+
+    Attributes:
+        blocked: nothing listens there, as behind a company's egress rules.
+        status: the HTTP status with which it answers; the bytes are kept only with 200.
+        until: it is silent until this is set; None if it answers at once.
+    """
+
+    blocked: bool = False
+    status: int = 200
+    until: asyncio.Event | None = None
+
+
 class Workspace:
     """One workspace with one installed app.
 
@@ -139,7 +159,12 @@ class Workspace:
         self.homes: dict[str, Json] = {}
         self.files: dict[str, File] = {}
         self.upload_tickets: dict[str, str] = {}
+        self.upload_host = UploadHost()
         self.file_refusals = 0
+        self.enterprise_id = ""
+        """Of the organisation that the workspace belongs to, `E…`; empty outside Enterprise Grid."""
+        self.org_wide = False
+        """Whether the app is installed in the whole organisation."""
         self.triggers: dict[str, Trigger] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
         self.tokens: dict[str, Grant] = {}

@@ -14,6 +14,7 @@ from bot.commands.table import Command
         pytest.param("promote 25", Promote(25), id="named-stage"),
         pytest.param("promote 25% looks good", Promote(25, "looks good"), id="percent-and-reason"),
         pytest.param("promote --dry-run 50", Promote(50, dry_run=True), id="dry-run"),
+        pytest.param("promote 25 looks good --dry-run", Promote(25, "looks good", dry_run=True), id="dry-run-at-the-end"),
         pytest.param("promote —dry-run", Promote(dry_run=True), id="a-phone-writes-a-dash"),
         pytest.param("promote 100 requests failed", Promote(100, "requests failed"), id="first-number-is-the-stage"),
         pytest.param("shadow the model was retrained", Shadow("the model was retrained"), id="shadow"),

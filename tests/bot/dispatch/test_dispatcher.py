@@ -23,6 +23,7 @@ from bot.dispatch.request import Request
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
+from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
 from bot.stories.compose import Telling
 from bot.stories.follow import Stories
@@ -63,7 +64,9 @@ async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url, timeout=int(2 * PATIENCE))
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
     stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
-    dispatcher = Dispatcher([TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, "T1"))
+    dispatcher = Dispatcher(
+        [TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, Installation("T1"))
+    )
     try:
         yield dispatcher
     finally:
@@ -196,7 +199,7 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
         assert isinstance(two, TargetChannel)
         target_channels = [one, replace(two, channel="C2")]
         dispatcher = Dispatcher(
-            target_channels, Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, "T1")
+            target_channels, Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, Installation("T1"))
         )
         answers: list[dict[str, Any]] = []
 

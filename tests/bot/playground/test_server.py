@@ -281,7 +281,7 @@ async def test_a_response_url_works_five_times(playground: Playground, app: App)
     await playground.wait_for(lambda: len(playground.ephemerals("U0OLIVIA")) == 5)
     url = app.told[0]["response_url"]
     async with aiohttp.ClientSession() as session, session.post(url, json={"text": "more"}) as answer:
-        assert (answer.status, await answer.text()) == (404, "used_url")
+        assert (answer.status, await answer.json()) == (404, {"ok": False, "error": "used_url"})
     assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == [f"turn {turn}" for turn in range(5)]
 
 

@@ -10,6 +10,7 @@ from bot.playground.server import Playground
 from bot.playground.workspace.workspace import TEAM_ID
 from bot.slack.access import Access, PersonUnknown
 from bot.slack.manifest import MANIFEST
+from bot.slack.members import Installation
 from core.actors import AccessPolicy, Approvable, Role
 
 GROUP = "S0APPROVERS"
@@ -27,7 +28,7 @@ async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playgroun
 @pytest.fixture
 def access(playground: Playground) -> Access:
     client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
-    return Access(client, POLICY, TEAM_ID)
+    return Access(client, POLICY, Installation(TEAM_ID))
 
 
 async def test_a_member_of_a_listed_group_is_an_approver(access: Access) -> None:
@@ -38,10 +39,37 @@ async def test_a_member_of_a_listed_group_is_an_approver(access: Access) -> None
 
 
 async def test_whoever_left_the_group_is_no_approver_at_the_next_click(access: Access, playground: Playground) -> None:
-    """Groups are read anew each time: nothing that was known before gives a role."""
+    """Whoever decides is looked up afresh: nothing that was known before gives a role."""
     assert Role.APPROVE in (await access.actor("U0AARON", None)).roles
     playground.workspace.usergroups[GROUP].remove("U0AARON")
-    assert Role.APPROVE not in (await access.actor("U0AARON", None)).roles
+    assert Role.APPROVE not in (await access.actor("U0AARON", None, decides=True)).roles
+
+
+async def test_of_whom_slack_does_not_say_where_they_belong_may_brake_and_nothing_else(
+    access: Access, playground: Playground
+) -> None:
+    """On Enterprise Grid `users.info` may name no workspace: the brake is open and promotion closed, even for an approver."""
+    playground.workspace.enterprise_id = "E0ORG"
+    playground.workspace.users["U0AARON"].team_id = ""
+    assert (await access.actor("U0AARON", TEAM_ID)).roles == {Role.BRAKE}
+
+
+async def test_somebody_whose_own_workspace_is_another_one_of_the_organisation_approves(
+    access: Access, playground: Playground
+) -> None:
+    """Their `team_id` names another workspace; `enterprise_user.teams` has ours."""
+    playground.workspace.enterprise_id = "E0ORG"
+    aaron = playground.workspace.users["U0AARON"]
+    aaron.team_id, aaron.teams = "T0SISTER", ("T0SISTER", TEAM_ID)
+    assert Role.APPROVE in (await access.actor("U0AARON", TEAM_ID, decides=True)).roles
+    aaron.teams = ("T0SISTER",)
+    assert (await access.actor("U0AARON", TEAM_ID, decides=True)).roles == frozenset()
+
+
+async def test_a_group_that_is_gone_locks_nobody_out(access: Access, playground: Playground) -> None:
+    """Whoever holds a role by their own id keeps it."""
+    del playground.workspace.usergroups[GROUP]
+    assert (await access.actor("U0OLIVIA", None)).roles == {Role.BRAKE, Role.OPERATE}
 
 
 async def test_while_slack_does_not_name_a_groups_members_nobody_gets_a_role(access: Access, playground: Playground) -> None:
@@ -49,8 +77,8 @@ async def test_while_slack_does_not_name_a_groups_members_nobody_gets_a_role(acc
     await access.actor("U0AARON", None)
     playground.fail("usergroups.users.list", status=503, times=9)
     with pytest.raises(PersonUnknown, match="`rollback` and `freeze` still work"):
-        await access.actor("U0AARON", None)
-    assert (await access.actor("U0AARON", None, for_brake=True)).roles == {Role.BRAKE}
+        await access.actor("U0AARON", None, decides=True)
+    assert Role.BRAKE in (await access.actor("U0AARON", None, for_brake=True)).roles
 
 
 @pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN", "U0BOT"])

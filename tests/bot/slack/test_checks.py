@@ -12,6 +12,7 @@ from bot.playground.server import Playground
 from bot.playground.workspace.workspace import BOT_USER
 from bot.slack.checks import examine_slack
 from bot.slack.manifest import BOT_SCOPES, MANIFEST
+from core.actors import AccessPolicy
 from core.doctor.check import Check, Health
 from core.settings.surfaces import SlackSettings
 
@@ -92,6 +93,28 @@ async def test_a_channel_that_does_not_exist_is_named(playground: Playground, ch
     assert check.health is Health.FAIL
     assert "channel_not_found" in check.text
     assert "id, not its name" in check.remedy
+
+
+async def test_groups_people_and_ids_that_slack_does_not_know_are_named(playground: Playground) -> None:
+    """A group that is gone, a guest, somebody unknown and a name in place of a channel's id: nobody holds a role by them."""
+    named = frozenset({"S0GONE", "U0GUEST", "U0NOBODY", "U0OLIVIA", "os:root"})
+    slack = SlackSettings(
+        bot_token=SecretStr(playground.bot_token),
+        api_url=f"{playground.url}/api/",
+        channel=CHANNEL,
+        fallback_channel="U0OLIVIA",
+        allowed_channels=frozenset({"#random"}),
+    )
+    access = AccessPolicy(operators=named)
+    found = await asyncio.to_thread(examine_slack, slack, (CHANNEL,), access, {"max": "U0MEMBER"})
+    people = [check for check in found if check.name == "slack people"]
+    assert [(check.health, next(one for one in named if one in check.text)) for check in people] == [
+        (Health.WARN, "S0GONE"),
+        (Health.WARN, "U0GUEST"),
+        (Health.WARN, "U0NOBODY"),
+    ]
+    (ids,) = [check for check in found if check.name == "slack ids"]
+    assert ids.text == "#random, U0OLIVIA: no channel's id."
 
 
 async def test_no_channel_and_no_token_are_told(playground: Playground) -> None:

@@ -1,5 +1,6 @@
 """What the outbox does when Slack refuses, is slow, or forgets to answer: against the playground's Web API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.blockkit.post import Attachment, Post, Reply, picture_block
 from bot.playground.server import Playground
 from bot.playground.workspace.workspace import BOT_USER
+from bot.slack import calls as calls_module
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
@@ -193,7 +195,8 @@ async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(
     picture = Attachment("rsi.png", "RSI by hour", lambda: PNG)
     await outbox.show("a", Post("report", (block("report"), picture_block("RSI")), picture=picture))
     (message,) = playground.messages(OPS)
-    assert [one["type"] for one in message["blocks"]] == ["section"]
+    assert [one["type"] for one in message["blocks"]] == ["section", "context"]
+    assert "could not be uploaded (missing_scope)" in str(message["blocks"])
 
 
 async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Outbox, playground: Playground) -> None:
@@ -217,3 +220,32 @@ async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: P
     await outbox.show("a", told)
     shared = [one for one in playground.messages(OPS) if one.get("files")]
     assert [file["name"] for one in shared for file in one["files"]] == ["a.csv"]
+
+
+@pytest.mark.parametrize("fault", ["blocked", "403", "silent", "policy", "retry-after"])
+async def test_an_upload_that_fails_in_any_way_means_the_message_without_its_files_and_says_so(
+    outbox: Outbox, playground: Playground, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Files go to another host, which a company's rules may block, and workspaces may forbid them: the card comes at once."""
+    monkeypatch.setattr(calls_module, "_UPLOAD_SECONDS", 0.3)
+    host, over = playground.workspace.upload_host, asyncio.Event()
+    match fault:
+        case "blocked":
+            host.blocked = True
+        case "403":
+            host.status = 403
+        case "silent":
+            host.until = over
+        case "policy":
+            playground.fail("files.getUploadURLExternal", "file_uploads_disabled", times=2)
+        case _:
+            playground.rate_limit("files.getUploadURLExternal", retry_after=30, times=2)
+    picture = Attachment("rsi.png", "RSI by hour", lambda: PNG)
+    csv = Reply("csv", "The entries", attachment=Attachment("a.csv", "entries", lambda: b"id\n"))
+    await outbox.show("a", Post("report", (block("report"), picture_block("RSI")), (csv,), picture=picture))
+    await outbox.show("b", post("a freeze"))
+    over.set()
+    report, entries, freeze = playground.messages(OPS)
+    assert "Without its picture" in str(report["blocks"])
+    assert entries["text"].startswith("The entries\nWithout the file `a.csv`")
+    assert freeze["text"] == "a freeze"

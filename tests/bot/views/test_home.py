@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.playground.workspace.limits import check_view
+from bot.slack.deliveries import Parked, Waiting
 from bot.views.answers import failure
 from bot.views.home import Glance, chart, closed, home
 from core.actors import Actor, ActorKind
@@ -74,6 +75,8 @@ def glance(words: str, count: int = 1) -> Glance:
         next_run=NOW + timedelta(hours=20),
         schedule=Schedule(),
         stages=LADDER,
+        parked=(Parked("a", "csv", words[:300], 0.0),) * count,
+        waiting=(Waiting("b", words[:300], 0.0),) * count,
     )
 
 
@@ -94,6 +97,7 @@ def test_every_router_has_its_buttons_and_its_open_requests() -> None:
         ("ask_promote", "production"),
         ("ask_freeze", "production"),
         ("ask_unfreeze", "production"),
+        ("deliver_again", "production"),
         ("approve", "abcdefgh0"),
         ("ask_deny", "abcdefgh0"),
         ("home_refresh", None),

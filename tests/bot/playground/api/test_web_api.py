@@ -145,7 +145,7 @@ async def test_a_response_url_ends_after_thirty_minutes(playground: Playground, 
             assert (answer.status, await answer.text()) == (200, "ok")
         clock.now += 1
         async with session.post(url, json={"text": "late"}) as answer:
-            assert (answer.status, await answer.text()) == (404, "expired_url")
+            assert (answer.status, await answer.json()) == (404, {"ok": False, "error": "expired_url"})
     assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == ["in time"]
 
 
@@ -169,3 +169,15 @@ async def test_answers_to_a_click(
         assert await got.text() == "ok"
     assert [m["text"] for m in playground.messages(OPS)] == left
     assert [m["text"] for m in playground.ephemerals("U0OLIVIA")] == seen
+
+
+async def test_a_method_takes_no_more_than_its_tier_in_a_minute(playground: Playground, clock: Clock) -> None:
+    """The 21st read of a user group within a minute is refused with the time to wait, and after that one is taken."""
+    client = client_for(playground)
+    for _ in range(20):
+        await client.usergroups_users_list(usergroup="S0APPROVERS")
+    with pytest.raises(SlackApiError) as caught:
+        await client.usergroups_users_list(usergroup="S0APPROVERS")
+    assert (caught.value.response.status_code, caught.value.response["error"]) == (429, "ratelimited")
+    clock.now += int(caught.value.response.headers["Retry-After"])
+    assert (await client.usergroups_users_list(usergroup="S0APPROVERS"))["users"]
