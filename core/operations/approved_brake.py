@@ -47,7 +47,7 @@ def brake(
     if Role.BRAKE not in order.actor.roles:
         return not_allowed(str(action), "operators")
     try:
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
         minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()

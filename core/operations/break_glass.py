@@ -14,6 +14,7 @@ from core.rollout.break_glass import decide_break_glass, may_break_glass, may_re
 from core.rollout.decisions import Raise, obstacles, plan_move
 from core.rollout.refusals import Code, Refuse
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Target
 from core.text import clean_text
@@ -33,28 +34,31 @@ def break_glass(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    now, actor, reason = site.clock(), order.actor, clean_text(order.reason)
-    with operation_lock(site.target.run_dir, "break glass", now):
-        facts = site.facts()
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
-            return Refused(refusal)
-        move = plan_move(facts.state, site.target.stages, None, facts.drift)
-        if not isinstance(move, Raise):
-            return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."))
-        standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
-        if in_the_way := obstacles(standing, actor):
-            return Refused(in_the_way[0])
-        report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_break_glass(move, report.gates)
-        if isinstance(decision, Refuse):
-            return Refused(decision, report)
-        kept = keep_state(site, now)
-        if isinstance(kept, Refuse):
-            return Refused(kept, report)
-        broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
-        return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
+    return look_first(site, "break glass", lambda looked: _break_glass(site, order, looked))
+
+
+def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
+    now, actor, reason = looked.now, order.actor, clean_text(order.reason)
+    facts = looked.facts(site)
+    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+    if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
+        return Refused(refusal)
+    move = plan_move(facts.state, site.target.stages, None, facts.drift)
+    if not isinstance(move, Raise):
+        return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."))
+    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+    if in_the_way := obstacles(standing, actor):
+        return Refused(in_the_way[0])
+    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    decision = decide_break_glass(move, report.gates)
+    if isinstance(decision, Refuse):
+        return Refused(decision, report)
+    kept = keep_state(site, now)
+    if isinstance(kept, Refuse):
+        return Refused(kept, report)
+    broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
+    return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
 
 
 def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -> Reviewed | Refused:

@@ -28,6 +28,7 @@ from core.rollout.decisions import (
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, last_missable
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.text import clean_text
@@ -49,47 +50,49 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
     Raises:
         AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
     """
-    now = site.clock()
     cause = f"daily:{day.isoformat()}"
     if (seq := site.journal.find_cause(cause)) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
-    with operation_lock(site.target.run_dir, "daily", now):
-        facts = site.facts()
-        report = site.measure(now, leaving_zero=False)
-        plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
-        if dry_run:
-            return _would_run(plan, report, mode)
-        if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
-            preparation = keep_state(site, now)
-            plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
-        draft = site.draft(
-            operation=uuid.uuid4().hex,
-            ts=now,
-            action=Action.DAILY,
-            phase=Phase.EVENT,
-            actor=SCHEDULER,
-            cause=cause,
-            note=clean_text(" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else ""),
-            stage_before=facts.state.stage,
-            stage_after=facts.state.stage,
-            pilot_before=facts.settings.pilot,
-            holds_in_force=facts.state.holds,
-            go=report.gates.go,
-            gates=report.gates.gates,
-            metrics=report.metrics.as_json(),
-        )
-        try:
-            sealed = site.journal.append(draft)
-        except CauseAlreadyRecorded as error:
-            return Refused(Refuse(Code.ALREADY_DONE, str(error)))
-        if isinstance(plan, Refuse):
-            return DailyRun(report, sealed, Refused(plan, report))
-        if mode is PromotionMode.APPROVE:
-            intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
-            return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
-        order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
-        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+    return look_first(site, "daily", lambda looked: _daily(site, day, mode, looked, dry_run=dry_run), measured=True)
+
+
+def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
+    now, facts = looked.now, looked.facts(site)
+    report = looked.report(site, leaving_zero=False)
+    plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
+    if dry_run:
+        return _would_run(plan, report, mode)
+    if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
+        preparation = keep_state(site, now)
+        plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
+    draft = site.draft(
+        operation=uuid.uuid4().hex,
+        ts=now,
+        action=Action.DAILY,
+        phase=Phase.EVENT,
+        actor=SCHEDULER,
+        cause=f"daily:{day.isoformat()}",
+        note=clean_text(" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else ""),
+        stage_before=facts.state.stage,
+        stage_after=facts.state.stage,
+        pilot_before=facts.settings.pilot,
+        holds_in_force=facts.state.holds,
+        go=report.gates.go,
+        gates=report.gates.gates,
+        metrics=report.metrics.as_json(),
+    )
+    try:
+        sealed = site.journal.append(draft)
+    except CauseAlreadyRecorded as error:
+        return Refused(Refuse(Code.ALREADY_DONE, str(error)))
+    if isinstance(plan, Refuse):
+        return DailyRun(report, sealed, Refused(plan, report))
+    if mode is PromotionMode.APPROVE:
+        intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
+        return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
+    order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
+    return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:

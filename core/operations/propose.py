@@ -28,8 +28,9 @@ from core.rollout.decisions import (
 )
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
-from core.target.target import Facts, Target
+from core.target.target import Facts, Target, observed
 from core.text import clean_text
 from core.upkeep.backup import keep_state
 
@@ -40,11 +41,13 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
     """
-    now = site.clock()
     if Role.OPERATE not in actor.roles:
         return Refused(not_allowed("initialise the journal", "operators"))
+    shown = observed(site)[0]
+    seen = None if shown is None or shown.stage is None else site.served_since(shown.stage, site.clock())
+    now = site.clock()
     with operation_lock(site.target.run_dir, "init", now):
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if facts.state.revision:
             return Refused(Refuse(Code.ALREADY_INITIALISED, "The journal has receipts already. Nothing was recorded."))
         stage = facts.settings.stage
@@ -61,7 +64,7 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
             stage_after=stage,
             pilot_after=facts.settings.pilot,
             settings_observed=dict(facts.settings.values),
-            router_seen=site.served_since(stage, now),
+            router_seen=seen if seen is not None and seen.shows(stage) else None,
         )
         return Moved(site.journal.append(draft))
 
@@ -84,33 +87,38 @@ def propose(
     Raises:
         AnrError: something that a decision needs cannot be read; nothing was changed.
     """
-    now, actor = site.clock(), order.actor
-    with operation_lock(site.target.run_dir, "promote", now):
-        facts = site.facts()
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        move = plan_move(facts.state, site.target.stages, wanted, facts.drift)
-        if isinstance(move, Refuse):
-            return Refused(move)
-        if isinstance(move, Lower):
-            if Role.BRAKE not in actor.roles:
-                return Refused(not_allowed("move the router down", "operators"))
-            return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
-        standing = _standing(site, facts, now)
-        if in_the_way := obstacles(standing, actor):
-            return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
-        report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
-        if isinstance(decision, Refuse):
-            return Refused(decision, report)
-        if dry_run:
-            return WouldMove(decision, report)
-        if isinstance(decision, Proceed):
-            kept = keep_state(site, now)
-            if isinstance(kept, Refuse):
-                return Refused(kept, report)
-            return Moved(climb(site, facts, move, order, report, kept), report)
-        return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+    return look_first(site, "promote", lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run))
+
+
+def _propose(
+    site: Target, order: Order, looked: Looked, wanted: int | None, *, dry_run: bool
+) -> Asked | Moved | WouldMove | Refused:
+    now, actor = looked.now, order.actor
+    facts = looked.facts(site)
+    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+    move = plan_move(facts.state, site.target.stages, wanted, facts.drift)
+    if isinstance(move, Refuse):
+        return Refused(move)
+    if isinstance(move, Lower):
+        if Role.BRAKE not in actor.roles:
+            return Refused(not_allowed("move the router down", "operators"))
+        return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
+    standing = _standing(site, facts, now)
+    if in_the_way := obstacles(standing, actor):
+        return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
+    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
+    if isinstance(decision, Refuse):
+        return Refused(decision, report)
+    if dry_run:
+        return WouldMove(decision, report)
+    if isinstance(decision, Proceed):
+        kept = keep_state(site, now)
+        if isinstance(kept, Refuse):
+            return Refused(kept, report)
+        return Moved(climb(site, facts, move, order, report, kept), report)
+    return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
 def unfreeze(
@@ -135,7 +143,7 @@ def unfreeze(
         if isinstance(decision, Refuse):
             return Refused(decision)
         if site.access.rule(Approvable.UNFREEZE).needed:
-            return ask(site, site.facts(), Proposal(Approvable.UNFREEZE, decision), order, now)
+            return ask(site, site.facts(site.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
         return lift(site, state, decision, order, now)
 
 
@@ -157,7 +165,7 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
     with operation_lock(site.target.run_dir, "restore", now):
         if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state):
             return Refused(refusal)
         backup = chosen(site, name, other_routes=other_routes)
@@ -182,7 +190,7 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
     with operation_lock(site.target.run_dir, "state reset", now):
         if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
             return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
             return Refused(refusal)
         return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)

@@ -222,7 +222,10 @@ def judge(asked: Observation, evidence: Evidence) -> Observation:
     nothing = {"sight": Sight.NOT_YET_SEEN, "source": "", "at": None, "live": 0, "shadow": 0, "at_least": False, "why": ""}
     fresh = asked.model_copy(update={**nothing, "counts_from": counts_from})
     by_ledger = _by_ledger(fresh, evidence, doubted=asked.sight.contradicts) if evidence.tail is not None else fresh
-    by_endpoint = _by_endpoint(fresh, evidence.status) if evidence.status is not None else fresh
+    status = evidence.status
+    if status is not None and status.at < asked.since:
+        status = None  # who looked before the settings were written has seen the process before
+    by_endpoint = _by_endpoint(fresh, status) if status is not None else fresh
     found = _newer(by_ledger, by_endpoint, evidence.now)
     why = " ".join(dict.fromkeys(filter(None, (found.why, *evidence.problems))))
     found = found.model_copy(update={"why": why[:400]})

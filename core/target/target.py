@@ -16,7 +16,7 @@ from typing import Any
 from core.actors import AccessPolicy, Approvable
 from core.errors import AnrError, EndpointUnreadable, LedgerUnreadable, OperationTimedOut
 from core.gates.evaluate import evaluate
-from core.gates.report import GateReport, Report
+from core.gates.report import GateReport, Report, SlotsHealth
 from core.journal.journal import Journal
 from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
@@ -114,10 +114,11 @@ class Target:
         """The backups of the bandit's state."""
         return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
 
-    def facts(self, *, whole: bool = True) -> Facts:
+    def facts(self, evidence: Evidence | None = None, *, whole: bool = True) -> Facts:
         """Read the brake's marks, the settings, the journal, and what the running router last showed.
 
         Args:
+            evidence: what was seen of the running router a moment ago; it is looked at if this is left out.
             whole: ask of every receipt whether it is still what was verified; only who just looks may go without.
 
         Raises:
@@ -125,7 +126,7 @@ class Target:
         """
         brake = self.brake.read()
         settings, state = self.router.settings(), self.journal.state(whole=whole)
-        evidence = self.evidence()
+        evidence = evidence or self.evidence()
         return Facts(brake, settings, state, sighting_in(evidence.tail), self.observe(state, evidence))
 
     def waiting(self) -> tuple[str, ...]:
@@ -232,13 +233,11 @@ class Target:
             OperationTimedOut: it took longer than an operation may.
         """
         metrics = self.figures(now, self.target.window_minutes)
-        return Report(metrics, self.held_against_gates(metrics, leaving_zero=leaving_zero))
+        return Report(metrics, self.held_against_gates(metrics, ask_slots(self.target), leaving_zero=leaving_zero))
 
-    def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
-        """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
-        target = self.target
-        path = alert_path(target.run_dir)
-        return evaluate(metrics, ask_slots(target), target.gates, alert_path=path, leaving_zero=leaving_zero)
+    def held_against_gates(self, metrics: WindowMetrics, slots: SlotsHealth, *, leaving_zero: bool) -> GateReport:
+        """Hold figures of this moment against the gates, with the slots as they are now, and the alert path."""
+        return evaluate(metrics, slots, self.target.gates, alert_path=alert_path(self.target.run_dir), leaving_zero=leaving_zero)
 
     def draft(self, **facts: Any) -> Draft:
         """Return a draft with what every receipt carries."""
@@ -283,6 +282,10 @@ class Target:
             except EndpointUnreadable as error:
                 problems.append(str(error))
         return Evidence(now, tail, status, tuple(problems))
+
+    def unseen(self) -> Evidence:
+        """Return the evidence of a router that nobody looks at: where nothing depends on what it does."""
+        return Evidence(self.clock(), None)
 
     def observe(self, state: RolloutState, evidence: Evidence | None = None) -> Observation | None:
         """Return what is seen of the running router, against what the journal expects of it; None where it expects nothing."""
