@@ -39,6 +39,7 @@ def climb(
         stage_before=move.from_stage,
         stage_after=move.to_stage,
         pilot_before=facts.settings.pilot,
+        router_version=facts.router_version,
         pilot_after=wanted["NOVA_ANR_PILOT"],
         backup=kept.copy,
         deleted=kept.deleted,
@@ -72,6 +73,7 @@ def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
         stage_before=move.from_stage,
         stage_after=move.to_stage,
         pilot_before=facts.settings.pilot,
+        router_version=facts.router_version,
         pilot_after=wanted["NOVA_ANR_PILOT"],
         settings_written=wanted,
     )
@@ -141,6 +143,7 @@ def _again(site: Target, facts: Facts, stage: int, order: Order, wanted: dict[st
         stage_before=stage,
         stage_after=stage,
         pilot_before=facts.settings.pilot,
+        router_version=facts.router_version,
         pilot_after=wanted["NOVA_ANR_PILOT"],
         settings_written=wanted,
     )

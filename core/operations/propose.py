@@ -5,6 +5,7 @@ Excluded: answering a request (core/operations/requests.py), carrying a move out
 """
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
 from core.actors import Actor, Approvable, Role
@@ -75,6 +76,7 @@ def propose(
     *,
     wanted: int | None = None,
     dry_run: bool = False,
+    judged: Callable[[bool], Report] | None = None,
 ) -> Asked | Moved | WouldMove | Refused:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once.
 
@@ -83,15 +85,24 @@ def propose(
         order: who asks, why, and what set it off; the same cause again has no second effect.
         wanted: a stage in percent, or None for the next one.
         dry_run: decide, but change and record nothing.
+        judged: of a dry run, the gates on other figures than the ledger's; it is told whether stage 0 would be left.
 
     Raises:
         AnrError: something that a decision needs cannot be read; nothing was changed.
     """
-    return look_first(site, "promote", lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run))
+    if judged is not None and not dry_run:
+        raise AssertionError("nothing is promoted on other figures than the ledger's")
+    return look_first(site, "promote", lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run, judged=judged))
 
 
 def _propose(
-    site: Target, order: Order, looked: Looked, wanted: int | None, *, dry_run: bool
+    site: Target,
+    order: Order,
+    looked: Looked,
+    wanted: int | None,
+    *,
+    dry_run: bool,
+    judged: Callable[[bool], Report] | None,
 ) -> Asked | Moved | WouldMove | Refused:
     now, actor = looked.now, order.actor
     facts = looked.facts(site)
@@ -107,7 +118,8 @@ def _propose(
     standing = _standing(site, facts, now)
     if in_the_way := obstacles(standing, actor):
         return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
-    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    leaving_zero = move.from_stage == 0
+    report = judged(leaving_zero) if judged else looked.report(site, leaving_zero=leaving_zero)
     decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
     if isinstance(decision, Refuse):
         return Refused(decision, report)

@@ -64,6 +64,7 @@ class Facts:
     state: RolloutState
     seen: RouterSighting | None = None
     observation: Observation | None = None
+    router_version: str | None = None
 
     @property
     def difference(self) -> Drift | None:
@@ -79,7 +80,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target and what operates it."""
+    """A target and what operates it.
+
+    Attributes:
+        doubts: what had to be guessed of it because the options are broken, each a sentence; only a brake acts then.
+    """
 
     target: TargetSettings
     access: AccessPolicy
@@ -89,6 +94,7 @@ class Target:
     clock: Callable[[], datetime] = utc_now
     on_progress: OnProgress | None = None
     measured: Measure = measured_here
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def at(
@@ -127,7 +133,9 @@ class Target:
         brake = self.brake.read()
         settings, state = self.router.settings(), self.journal.state(whole=whole)
         evidence = evidence or self.evidence()
-        return Facts(brake, settings, state, sighting_in(evidence.tail), self.observe(state, evidence))
+        told = evidence.status.version if evidence.status is not None else None
+        seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
+        return Facts(brake, settings, state, seen, observation, told or state.router_version)
 
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the promotions that wait for an answer.

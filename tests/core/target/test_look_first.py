@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from core.brake import hold
+from core.brake.brake import Braked, rollback
+from core.brake.lift import Unfrozen
 from core.errors import OperationBusy
 from core.operations import break_glass, daily, drift, propose, requests
 from core.operations.results import Asked, Moved, Refused
@@ -106,7 +108,7 @@ def test_a_health_endpoint_that_drips_keeps_no_other_operation_waiting(begun: Ri
         held = hold.hold_promotions(begun.site, Order(begun.people["olivia"], "wait a moment"))
         assert isinstance(held, hold.Held)
         lifted = propose.unfreeze(begun.site, Order(begun.people["olivia"], "go on"))
-        assert isinstance(lifted, propose.Unfrozen)
+        assert isinstance(lifted, Unfrozen)
         assert asking.is_alive()
         assert not results
         endpoint.goes_on.set()
@@ -139,7 +141,7 @@ def test_an_observed_endpoint_that_drips_keeps_nobody_waiting_either(begun: Rig)
         asking.start()
         assert endpoint.begun.wait(60)
         hold.hold_promotions(site, Order(begun.people["olivia"], "wait a moment"))
-        assert isinstance(propose.unfreeze(site, Order(begun.people["olivia"], "go on")), propose.Unfrozen)
+        assert isinstance(propose.unfreeze(site, Order(begun.people["olivia"], "go on")), Unfrozen)
         assert asking.is_alive()
         endpoint.goes_on.set()
         asking.join(60)
@@ -195,3 +197,21 @@ def test_an_endpoint_that_was_asked_before_the_settings_were_written_says_nothin
         status = Status(NOW - timedelta(seconds=1), enabled=True, pilot=pilot, kill=False)
         assert judge(expected, Evidence(NOW, None, status)).sight is Sight.NOT_YET_SEEN
     assert judge(expected, Evidence(NOW, None, Status(NOW, enabled=True, pilot=0.25, kill=False))).sight is Sight.SEEN_STAGE
+
+
+def test_the_routers_version_is_in_the_receipts_of_promotions_and_brakes(begun: Rig) -> None:
+    """A promotion tells what the endpoint said before it; a brake, which asks nobody, what the journal knows by then."""
+    body = json.dumps({"enabled": 1, "pilot": 0.1, "kill": 0, "sha": "3f2a9c1"}).encode()
+    with dripping(body) as endpoint:
+        endpoint.goes_on.set()
+        options = ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED, "version": "sha"})
+        site = with_options(begun, observe=options)
+        asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+        assert isinstance(asked, Asked), asked
+        moved = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(moved, Moved)
+    braked = rollback(site, begun.people["olivia"], "bad day")  # nobody listens at the endpoint any more
+    assert isinstance(braked, Braked)
+    assert braked.sealed is not None
+    assert {moved.sealed.receipt.router_version, braked.sealed.receipt.router_version} == {"3f2a9c1"}
+    begun.site.journal.verify()
