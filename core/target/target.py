@@ -195,7 +195,7 @@ class Target:
         if state.since is None:
             return False
         try:
-            return is_pilot_untold(self.target.ledger, state.since)
+            return is_pilot_untold(self.target.ledger, state.since, self.target.reading)
         except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
             return bool(self.target.ledger_table.get_secret_value())
 
@@ -255,7 +255,7 @@ class Target:
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
         try:
-            return sighting_in(newest_lines(self.target.ledger))
+            return sighting_in(newest_lines(self.target.ledger, self.target.reading))
         except LedgerUnreadable:
             return None
 
@@ -265,7 +265,7 @@ class Target:
         if not hours:
             return None
         try:
-            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1))
+            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1), self.target.reading)
         except LedgerUnreadable:
             return None
         return None if since is None else RouterSighting(pilot=stage / 100, at=since)
@@ -281,7 +281,7 @@ class Target:
                     "The ledger is a table, which is not followed: only an endpoint (`target.observe`) shows the router."
                 )
             else:
-                tail = newest_lines(self.target.ledger)
+                tail = newest_lines(self.target.ledger, self.target.reading)
         except LedgerUnreadable as error:
             problems.append(str(error))
         if self.target.observe.url:
