@@ -7,7 +7,8 @@ pure   errors actors canonical text; ledger (lines become figures), alerts (what
 io     system (files, logs, clock), settings (every option), scan (ledgers, read fast), router (settings file, health, marks),
        journal (receipts in a database)
 shell  target (one router with what operates it), brake (the router first, the record afterwards), upkeep (backup, prune,
-       archive), operations (gather, decide, apply), doctor (checks), backtest (past days), cli (the command line)
+       archive, drill), operations (gather, decide, apply), watch (what anr sees and settles by itself), doctor (checks),
+       backtest (past days), cli (the command line)
 
 Who may import whom: the contracts in pyproject.toml. A folder is pure or it is not.
 """

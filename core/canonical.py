@@ -6,9 +6,10 @@ file and `sha256sum` with `jq .prev` can follow the chain.
 
 import json
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
 
 def canonical_bytes(value: Any) -> bytes:
@@ -38,11 +39,9 @@ def parse_moment(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs an offset")
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
-"""A point in time in UTC; in JSON always with microseconds."""
+Moment = Annotated[
+    AwareDatetime,
+    AfterValidator(methodcaller("astimezone", UTC)),  # in C: a receipt has several, and a journal thousands of receipts
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+"""A point in time in UTC, read with its offset and never without; in JSON always with microseconds."""

@@ -140,7 +140,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/cli/serving.py",
         "bot/commands/command.py",
         "bot/dispatch/channel.py",
-        "bot/dispatch/handlers.py",
         "bot/dispatch/progress.py",
         "bot/dispatch/request.py",
         "bot/http/lane.py",

@@ -1,4 +1,4 @@
-"""Stages, lengths of time and people, as they are typed in a hurry.
+"""Stages, lengths of time, options and people, as they are typed in a hurry.
 
 Pure. What is not plainly one of them is none, so that it stays part of a reason.
 """
@@ -74,3 +74,20 @@ def duration(text: str) -> timedelta | None:
     """Return the length of time that a whole text names, or None."""
     found = leading_duration(text)
     return found[0] if found and not found[1] else None
+
+
+def cut(text: str) -> tuple[str, str]:
+    """Return the first word and what follows it."""
+    words = text.strip().split(maxsplit=1)
+    return (words[0] if words else "", words[1].strip() if len(words) > 1 else "")
+
+
+def without(text: str, fillers: set[str]) -> str:
+    """Return the text without a first word that only makes it a sentence."""
+    head, tail = cut(text)
+    return tail if head.lower() in fillers else text
+
+
+def option(word: str) -> str:
+    """Return the name of an option, or "" if the word is none. Phones write two hyphens as a dash."""
+    return word.lstrip("-—–").lower() if word[:1] in {"-", "—", "–"} else ""

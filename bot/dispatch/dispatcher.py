@@ -1,7 +1,7 @@
 """What every surface of Slack has in common: who asks, which router is meant, one call into core, one answer.
 
 Excluded: understanding what was typed or clicked (one file per surface: bot/surfaces/slash.py, bot/surfaces/buttons.py,
-bot/surfaces/modals.py), what each word does (bot/dispatch/handlers.py), and the messages in the channel (bot/stories/follow.py).
+bot/surfaces/modals.py), what each command does (bot/commands), and the messages in the channel (bot/stories/follow.py).
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -17,22 +18,24 @@ import structlog
 
 from bot.blockkit.blocks import section
 from bot.blockkit.post import Block
-from bot.commands.command import BRAKE_WORDS, Command, Misunderstood
+from bot.commands.command import Addressed, Call, Misunderstood, Row
+from bot.commands.table import Command, explained, row_of
 from bot.dispatch.channel import TargetChannel
-from bot.dispatch.handlers import handle
-from bot.dispatch.progress import PATIENCE_SECONDS, Progress
+from bot.dispatch.progress import Progress
 from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
 from bot.slack.errors import SLACK_FAILED
-from bot.views import answers, outlook
-from core.actors import Actor, Approvable
+from bot.views import answers
+from core.actors import Actor
 from core.errors import AnrError
+from core.operations.results import Asked, Refused
+from core.rollout.approvals import Approval
+from core.rollout.refusals import Code, Refuse
 from core.system.logs import logger
 from core.target.target import Target
 
 log = logger(__name__)
 T = TypeVar("T")
-_LOOK_SECONDS = 0.05
 
 
 class RouterUnclear(AnrError):
@@ -41,15 +44,6 @@ class RouterUnclear(AnrError):
 
 class NotOperatedHere(AnrError):
     """The settings do not let anr be operated in this channel."""
-
-
-_MAY_ASK = {
-    "promote": Approvable.PROMOTE,
-    "unfreeze": Approvable.UNFREEZE,
-    "restore": Approvable.RESTORE,
-    "state": Approvable.RESET,
-}
-"""What may wait for an approval, apart from brakes: those wait for nobody who would have to be looked up."""
 
 
 class Dispatcher:
@@ -84,19 +78,14 @@ class Dispatcher:
         self._brake.shutdown()
         self._answers.shutdown()
 
-    async def carry_out(self, command: Command, request: "Request", respond: Answer) -> None:
+    async def carry_out(self, command: Command, request: Request, respond: Answer) -> None:
         """Find out who asks, do it, and answer them alone; long reading says how far it is."""
         progress = Progress()
         waiting = asyncio.create_task(self._tell_progress(progress, respond))
         try:
-            blocks = await self.consult(
-                command,
-                request,
-                lambda site, actor: self._do(replace(site, on_progress=progress.note), command, actor, request.cause),
-            )
-            blocks += await self._nobody_answers(command, request)
+            blocks = await self._answer(command, request, progress)
         except RouterUnclear as error:
-            blocks = answers.help_text(Misunderstood(str(error)))
+            blocks = explained(Misunderstood(str(error)))
         except AnrError as error:
             blocks = answers.failure(str(error))
         except Exception:  # the top of a listener: the person is told, the trace is kept
@@ -111,66 +100,67 @@ class Dispatcher:
             one.stories.wake()
         await self.tell(respond, blocks)
 
-    async def _nobody_answers(self, command: Command, request: "Request") -> list[Block]:
-        """Say it if somebody has asked for an approval and nobody who may give it is there."""
-        if command.word not in _MAY_ASK or command.dry_run:
-            return []
-        action = _MAY_ASK[command.word]
+    async def _answer(self, command: Command, request: Request, progress: Progress) -> list[Block]:
+        """Carry a command out, and render its result once.
 
-        def asked(site: Target, actor: Actor) -> int:
-            mine = (one for one in site.journal.pending() if one.action is action and one.requester.is_same_as(actor))
-            return next((one.missing for one in mine), 0)
+        Raises:
+            AnrError: it could not be done; the message says what was not.
+        """
+        row = row_of(command)
 
-        missing = 0
-        with suppress(AnrError):  # it was asked; that nobody can tell who may answer must not sound like a failure
-            missing = await self.consult(command, request, asked)
-        there = await self._access.could_approve(action, request.user) if missing else None
-        return answers.too_few_approvers(missing, len(there)) if there is not None and len(there) < missing else []
+        def handle(channel: TargetChannel, actor: Actor) -> Any:
+            if not row.brakes and not actor.roles:
+                return answers.NOT_A_MEMBER
+            site = replace(channel.site, on_progress=progress.note)
+            look = partial(channel.look, progress.note)
+            return row.handle(Call(site, actor, request.cause, look, channel.examine, channel.stories.open), command)
+
+        result = await self.consult(row, command, request, handle)
+        blocks = answers.answer(result) if isinstance(result, Refuse) else row.view(result)
+        if row.may_ask and (approval := _waiting(result, request.user)) is not None:
+            # it was asked; that nobody can tell who may answer must not sound like a failure
+            there = await self._access.could_approve(approval.action, request.user)
+            if there is not None and len(there) < approval.missing:
+                return [*blocks, *answers.too_few_approvers(approval.missing, len(there))]
+        return blocks
 
     async def _tell_progress(self, progress: Progress, respond: Answer) -> None:
-        await asyncio.sleep(PATIENCE_SECONDS)
-        while (text := progress.text) is None:  # noqa: ASYNC110 - a thread takes the notes
-            await asyncio.sleep(_LOOK_SECONDS)
-        await self.tell(respond, [section(f":hourglass_flowing_sand: {text}")])
+        await self.tell(respond, [section(f":hourglass_flowing_sand: {await progress.shown()}")])
 
-    async def consult(self, command: Command, request: "Request", call: Callable[[Target, Actor], T]) -> T:
+    async def consult(
+        self, row: Row[Any, Any], said: Addressed, request: Request, call: Callable[[TargetChannel, Actor], T]
+    ) -> T:
         """Find out which router is meant and who asks, and call into core once, in a worker thread.
+
+        Args:
+            row: the command's.
+            said: where it is meant.
+            request: who asks, and where.
+            call: the one call.
 
         Raises:
             RouterUnclear: nobody can tell which router is meant.
             AnrError: it may not be asked for here, nobody can say who asks, or the call failed.
         """
-        brakes = command.word in BRAKE_WORDS
-        # a freeze that keeps the stage waits for the operation lock, and must not make a brake wait with it
-        pool = self._brake if brakes and not command.keep_stage else self._work
-        if command.word in {"approve", "deny"}:  # what is answered may be a request for a brake
-            pool = self._answers
+        pool = self._brake if row.brakes and not row.waits else self._answers if row.answers_request else self._work
         loop = asyncio.get_running_loop()
-        target_channel = await loop.run_in_executor(pool, self.target_channel, command, request.channel)
-        if isinstance(target_channel, Misunderstood):
-            raise RouterUnclear(target_channel.problem)
-        if not brakes and not self._is_allowed_in(request.channel):
+        channel = await loop.run_in_executor(pool, self.target_channel, row, said, request.channel)
+        if isinstance(channel, Misunderstood):
+            raise RouterUnclear(channel.problem)
+        if not row.brakes and not self._is_allowed_in(request.channel):
             raise NotOperatedHere(
                 "anr is not operated in this channel. Nothing was done; the settings name the channels that are allowed."
             )
-        actor = await self._access.actor(request.user, request.team, for_brake=brakes)
-        structlog.contextvars.bind_contextvars(router=target_channel.site.target.name, word=command.word, asked_by=actor.id)
+        actor = await self._access.actor(request.user, request.team, for_brake=row.brakes)
+        structlog.contextvars.bind_contextvars(router=channel.site.target.name, word=row.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
-        return await loop.run_in_executor(pool, copy_context().run, call, target_channel.site, actor)
-
-    def _do(self, site: Target, command: Command, actor: Actor, cause: str | None) -> list[Block]:
-        if command.word == "doctor" and actor.roles:
-            return outlook.examined(self._target_channels[site.target.name].examine())
-        if command.word == "details" and actor.roles:
-            self._target_channels[site.target.name].stories.open(command.operation)
-        look = self._target_channels[site.target.name].look
-        return handle(site, command, actor, cause, lambda: look(site.on_progress))
+        return await loop.run_in_executor(pool, copy_context().run, call, channel, actor)
 
     def _is_allowed_in(self, channel: str | None) -> bool:
         """Whether anr is operated in a channel; a modal has none, and was opened where it is."""
         return channel is None or not self._allowed_channels or channel in self._allowed_channels
 
-    async def who(self, request: "Request") -> Actor:
+    async def who(self, request: Request) -> Actor:
         """Return who asks, with the roles that they hold now.
 
         Raises:
@@ -188,22 +178,22 @@ class Dispatcher:
         """The names of the routers, in the order of the settings."""
         return tuple(self._target_channels)
 
-    def target_channel(self, command: Command, channel: str | None) -> TargetChannel | Misunderstood:
+    def target_channel(self, row: Row[Any, Any], said: Addressed, channel: str | None) -> TargetChannel | Misunderstood:
         """Return the router that is meant: the one that was named, the only one, or the only one of this channel."""
-        if command.target is not None and command.target in self._target_channels:
-            return self._target_channels[command.target]
+        if said.target is not None and said.target in self._target_channels:
+            return self._target_channels[said.target]
         target_channels = list(self._target_channels.values())
         if len(target_channels) == 1:
             return target_channels[0]
-        if command.word in {"approve", "deny"}:
+        if row.answers_request:
             # the first one will say that there is no such request
-            return self._that(lambda site: site.journal.approval(command.argument) is not None) or target_channels[0]
-        if command.operation and (known := self._that(lambda site: bool(site.journal.of_operation(command.operation)))):
+            return self._that(lambda site: site.journal.approval(said.operation) is not None) or target_channels[0]
+        if said.operation and (known := self._that(lambda site: bool(site.journal.of_operation(said.operation)))):
             return known
         here = [target_channel for target_channel in target_channels if target_channel.channel == channel]
         if len(here) == 1:
             return here[0]
-        names = ", ".join(f"`/anr {command.word.removesuffix('_now')} {name}`" for name in self._target_channels)
+        names = ", ".join(f"`/anr {row.word} {name}`" for name in self._target_channels)
         return Misunderstood(f"There are several routers, and nobody can tell which one you mean. Type {names}.")
 
     def _that(self, knows: Callable[[Target], bool]) -> TargetChannel | None:
@@ -224,3 +214,12 @@ class Dispatcher:
         else:
             if answer is not None and answer.status_code != HTTPStatus.OK:
                 log.error("Slack did not take the answer (%s %s)", answer.status_code, answer.body)
+
+
+def _waiting(result: object, user: str) -> Approval | None:
+    """Return the request that somebody has made, or made before and asked for again; None if there is none."""
+    if isinstance(result, Asked):
+        return result.approval
+    if isinstance(result, Refused) and result.refusal.code is Code.APPROVAL_PENDING and result.approval is not None:
+        return result.approval if result.approval.requester.id == user else None
+    return None

@@ -3,8 +3,11 @@
 Excluded: who waits, and the answer itself (bot/dispatch/dispatcher.py).
 """
 
+import asyncio
+
 PATIENCE_SECONDS = 1.0
 """An answer that takes longer says how far it is."""
+_LOOK_SECONDS = 0.05
 
 
 class Progress:
@@ -16,6 +19,13 @@ class Progress:
     def note(self, read: int, size: int) -> None:
         """Take note of how many bytes of how many were read."""
         self._read, self._size = read, size
+
+    async def shown(self) -> str:
+        """Wait until the answer has taken its time and something is being read; return how far it is."""
+        await asyncio.sleep(PATIENCE_SECONDS)
+        while (text := self.text) is None:  # noqa: ASYNC110 - a thread takes the notes
+            await asyncio.sleep(_LOOK_SECONDS)
+        return text
 
     @property
     def text(self) -> str | None:

@@ -35,6 +35,7 @@ from bot.blockkit.blocks import (
 from bot.blockkit.post import Block, Post, Reply
 from bot.stories.upkeep import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
+from core.gates.report import all_pass
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
@@ -84,7 +85,7 @@ def story(  # noqa: C901 - one part a line
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
         blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
-    elif measured is not None and (pending or any(not gate.passes for gate in measured.gates)):
+    elif measured is not None and (pending or not all_pass(measured.gates)):
         blocks.extend(gate_table(measured.gates))
         blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
     elif measured is not None:
@@ -345,7 +346,8 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
         receipt = one.receipt
         if receipt.action is Action.INIT:  # its message says everything
             continue
-        lines = [f"*Receipt `{one.mark}`* · {when(receipt.ts)} · {_step(receipt)}"]
+        mark_shown, step = one.mark, _step(receipt)
+        lines = [f"*Receipt `{mark_shown}`* · {when(receipt.ts)} · {step}"]
         lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
         if receipt.backup:
             lines.append(f"Backup `{escape(receipt.backup.name)}`, sha256 `{receipt.backup.digest}`")
@@ -358,8 +360,9 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
         found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
         blocks = (section("\n".join(lines)), *found)
         if receipt.host:
-            blocks += (context(f"{escape(receipt.build)} on {escape(receipt.host)}{_runbook(receipt)}"),)
-        yield Reply(f"receipt-{receipt.seq}", f"Receipt {one.mark}: {_step(receipt)}", blocks)
+            made = f"{receipt.build} on {receipt.host}{f' · runbook: {receipt.runbook_url}' if receipt.runbook_url else ''}"
+            blocks += (context(escape(made)),)
+        yield Reply(f"receipt-{receipt.seq}", f"Receipt {mark_shown}: {step}", blocks)
 
 
 def _step(receipt: Receipt) -> str:
@@ -376,11 +379,7 @@ def _settings_shown(receipt: Receipt) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _settings(values: dict[str, str]) -> str:
-    return ", ".join(f"`{escape(name)}={escape(value)}`" for name, value in sorted(values.items()))
-
-
-def _runbook(receipt: Receipt) -> str:
-    return f" · runbook: {escape(receipt.runbook_url)}" if receipt.runbook_url else ""
+    return escape(", ".join(f"`{name}={value}`" for name, value in sorted(values.items())))
 
 
 def answer_buttons(approval: Approval) -> Block:

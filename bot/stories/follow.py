@@ -104,7 +104,7 @@ class Stories:
     async def _catch_up(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
-        stories = await asyncio.to_thread(self._telling.touched, news)
+        stories = await asyncio.to_thread(self._telling.touched, news) if news else ()
         for operation in (*stories, *(one for one in tuple(self._changed) if one not in stories)):
             self._changed.pop(operation, None)  # first: what changes while it is shown must be shown again
             try:

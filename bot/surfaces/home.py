@@ -141,7 +141,6 @@ def glance(target_channel: TargetChannel) -> Glance:
         history = ()  # the overview says that it cannot be read
     return Glance(
         seen=seen,
-        sighting=site.sighting(),
         receipts=history[-_RECEIPTS_SHOWN:],
         spells=spells((one.receipt for one in history), now - timedelta(days=DAYS), now) if history else (),
         next_run=next_run(now, site.target.schedule),

@@ -9,15 +9,15 @@ from typing import Any
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.commands.table import MODALS
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.slack.manifest import COMMAND
 from bot.surfaces import buttons, modals, shortcuts, slash
 from bot.surfaces.home import Home
-from bot.views import modals as modal_views
 
 
-def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:  # noqa: C901 - one listener after the other
+def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:
     """Register every listener: acknowledge first, work afterwards."""
 
     @app.command(COMMAND)
@@ -25,30 +25,10 @@ def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:  #
         await ack()
         dispatcher.begin(slash.typed(dispatcher, body, respond))
 
-    @app.action(re.compile(f"^({'|'.join(buttons.DRIFT_ENDS)})$"))
-    async def drift_ended(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
+    @app.action(re.compile(f"^({'|'.join(buttons.COMMANDS)})$"))
+    async def pressed(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
         await ack()
-        dispatcher.begin(buttons.ended_drift(dispatcher, body, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.ANSWERS)})$"))
-    async def answered(ack: Answer, body: dict[str, Any], client: AsyncWebClient, respond: Answer) -> None:
-        await ack()
-        dispatcher.begin(buttons.answered(dispatcher, body, client, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.LOOKS)})$"))
-    async def looked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        dispatcher.begin(buttons.looked(dispatcher, body, respond))
-
-    @app.action(re.compile(f"^({'|'.join(buttons.NOW)})$"))
-    async def braked(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        dispatcher.begin(buttons.braked(dispatcher, body, respond))
-
-    @app.action(buttons.DETAILS)
-    async def details(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        dispatcher.begin(buttons.details(dispatcher, body, respond))
+        dispatcher.begin(buttons.pressed(dispatcher, body, client, respond))
 
     @app.action(buttons.LINK)
     async def linked(ack: Answer) -> None:
@@ -59,7 +39,7 @@ def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:  #
         await ack()
         dispatcher.begin(modals.clicked(dispatcher, body, client))
 
-    @app.view(re.compile(f"^({'|'.join(modal_views.WORDS)})$"))
+    @app.view(re.compile(f"^({'|'.join(MODALS)})$"))
     async def submitted(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack(**modals.acknowledgement(body["view"]))
         dispatcher.begin(modals.submitted(dispatcher, body, client))
@@ -97,11 +77,6 @@ def _elsewhere(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> None:
 
 
 def _alert_listeners(app: AsyncApp, dispatcher: Dispatcher) -> None:
-    @app.action(buttons.ACKNOWLEDGE)
-    async def acknowledged(ack: Answer, body: dict[str, Any], respond: Answer) -> None:
-        await ack()
-        dispatcher.begin(buttons.acknowledged(dispatcher, body, respond))
-
     @app.shortcut(shortcuts.BECAUSE)
     async def because_of_message(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()

@@ -4,16 +4,16 @@ from typing import Any
 
 from bot.commands.command import Misunderstood
 from bot.commands.parse import parse
+from bot.commands.table import explained
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
-from bot.views import answers
 
 
 async def typed(dispatcher: Dispatcher, body: dict[str, Any], respond: Answer) -> None:
     """Carry out one slash command; the same trigger has one effect."""
     command = parse(str(body.get("text", "")), dispatcher.routers)
     if isinstance(command, Misunderstood):
-        await dispatcher.tell(respond, answers.help_text(command))
+        await dispatcher.tell(respond, explained(command))
         return
     trigger = str(body.get("trigger_id") or "")
     cause = f"slash:{trigger}"[:200] if trigger else None

@@ -4,6 +4,8 @@ Pure. Excluded: the channel's messages (bot/stories/card.py) and what both are b
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
 
 from bot.blockkit.blocks import (
     actions,
@@ -25,62 +27,80 @@ from bot.blockkit.blocks import (
     who,
 )
 from bot.blockkit.post import Block
-from bot.commands.command import WORDS, Misunderstood
 from bot.stories.card import ending, outcome, what
 from bot.stories.upkeep import upkeep_outcome
 from core.brake.answers import Acknowledged, Silenced
 from core.brake.brake import Braked
 from core.brake.hold import Held
 from core.brake.lift import Unfrozen
-from core.gates.report import Gate, Report
+from core.gates.report import Gate
+from core.journal.verification import Verification
 from core.operations.break_glass import Reviewed
-from core.operations.daily import DailyRun, Scheduled, Skipped
+from core.operations.daily import Scheduled, Skipped
 from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
-from core.receipts.chain import Flaw, Sealed
+from core.receipts.chain import Sealed
 from core.receipts.observation import acted
 from core.receipts.receipt import Action
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Refuse, not_allowed
-from core.rollout.state import RolloutState
+from core.rollout.state import RolloutState, learning_of, not_counted
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
 from core.upkeep.drill import Drilled
 
-HELP = {
-    "status": "stage, holds, gates and open requests",
-    "why": "everything that stands in the way of the next promotion, with its owner and how to lift it",
-    "next": "the earliest possible promotion, and what the next scheduled run will do",
-    "report": "the gates over the last 24 hours",
-    "promote [stage] [reason]": "ask for the next stage, or a lower one; `--dry-run` only decides",
-    "approve ID · deny ID [reason]": "answer a request, as its buttons do",
-    "rollback [reason]": "router to its safe settings, at once",
-    "freeze [for 4h] [reason]": "roll back, and hold every promotion; `--keep-stage` only holds",
-    "unfreeze [hold …] [what was found]": "lift the holds that are named, or all; the stage stays as it is",
-    "shadow [reason]": "let a router that was rolled back learn again; it serves nothing",
-    "schedule pause · resume [reason]": "the daily run only reports, or goes on",
-    "skip [reason]": "the next daily run reports and promotes nothing; those after it go on",
-    "drift reapply · accept [reason]": "end a difference between router and journal; for approvers",
-    "receipts [number] [@person]": "the last receipts, five or as many as you say",
-    "verify": "check that no receipt was altered",
-    "doctor": "examine everything that operating the router depends on, Slack too",
-    "backups": "the backups of the bandit's state, each checked",
-    "backup": "back the bandit's state up now",
-    "restore NAME [reason]": "ask for a backup to be put back; the rollout is then frozen",
-    "state reset [reason]": "ask for the bandit's state to be removed, the last resort; it is backed up first",
-    "drill": "try out whether backups and journal would hold; nothing live is touched",
-}
+
+@dataclass(frozen=True, slots=True)
+class GlassOffered:
+    """A promotion was refused by failing gates alone, and whoever asked may promote alone.
+
+    Attributes:
+        target: the router's name.
+    """
+
+    refused: Refused
+    target: str
+
+
+Answerable = (
+    Refused
+    | Refuse
+    | GlassOffered
+    | Asked
+    | Reviewed
+    | WouldMove
+    | Moved
+    | Signed
+    | Ended
+    | Braked
+    | Held
+    | Unfrozen
+    | Scheduled
+    | BackedUp
+    | Drilled
+    | Restored
+    | Skipped
+    | Acknowledged
+    | Silenced
+)
+"""Every result that has its own answer here."""
 
 
 NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", "operators")
 """What somebody without any role is told, wherever they come in."""
 
 
-def help_text(problem: Misunderstood | None = None) -> list[Block]:
-    """Return the commands and their buttons, after what was not understood."""
-    lines = [f"`/anr {words}` — {does}" for words, does in HELP.items()]
+def help_text(commands: Iterable[tuple[str, str]], problem: str = "", nearest: str | None = None) -> list[Block]:
+    """Return the commands and their buttons, after what was not understood.
+
+    Args:
+        commands: how each is typed, and what it does.
+        problem: what was not understood; empty if nothing was.
+        nearest: the command that may have been meant.
+    """
+    lines = [f"`/anr {words}` — {does}" for words, does in commands]
     looks = actions(*(button(word.capitalize(), f"show_{word}") for word in ("status", "report", "receipts")))
     acts = actions(
         button("Promote…", "ask_promote", style="primary"),
@@ -89,10 +109,10 @@ def help_text(problem: Misunderstood | None = None) -> list[Block]:
         button("Restore…", "ask_restore"),
     )
     blocks = [section("\n".join(lines)), looks, acts]
-    if problem is None:
+    if not problem:
         return blocks
-    hint = f" Did you mean `/anr {problem.nearest}`?" if problem.nearest else ""
-    return [section(f":question: {escape(problem.problem)}{hint} Nothing was done."), *blocks]
+    hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
+    return [section(f":question: {escape(problem)}{hint} Nothing was done."), *blocks]
 
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
@@ -118,9 +138,12 @@ def failure(text: str) -> list[Block]:
     return [section(f":warning: {prose(text)}")]
 
 
-def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
+def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm a result
     """Return the answer to the person who acted."""
     match result:
+        case GlassOffered(refused=refused, target=target):
+            offer = button("Break the glass…", "ask_break_glass", value=target, style="danger")
+            return [*answer(refused), actions(offer)]
         case Refused(refusal=refuse, report=report):
             return refusal(refuse, report.gates.gates if report else ())
         case Refuse():
@@ -170,10 +193,8 @@ def answer(result: object) -> list[Block]:  # noqa: C901, PLR0912 - one arm a re
         case Silenced(sealed=sealed, left=left):
             rest = "".join(f"\n• not silenced: {escape(one)}" for one in left)
             return [section(f":no_bell: {escape(sealed.receipt.note)}. The holds are as they were.{rest}")]
-        case DailyRun(sealed=sealed):
-            return [context(mark(sealed))]
         case _:
-            raise TypeError(f"nothing says how to show {type(result).__name__}")
+            assert_never(result)
 
 
 def _braked(result: Braked) -> list[Block]:
@@ -206,8 +227,9 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     return [section("\n".join(lines)), context(explained)]
 
 
-def verification(count: int, flaws: Sequence[Flaw], head: Sealed | None) -> list[Block]:
+def verification(found: Verification) -> list[Block]:
     """Return whether the receipts hold."""
+    count, flaws, head = len(found.sealed), found.flaws, found.head
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
         return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}")]
@@ -249,12 +271,17 @@ def status(seen: Overview) -> list[Block]:
     return blocks
 
 
-def report(found: Report, window_minutes: int, does_not_count: str = "") -> list[Block]:
-    """Return the go/no-go report of this moment, with what of its window does not count."""
-    gates = gate_table(found.gates.gates)
-    headline = section(f"{verdict(found)} over the last {window_minutes / 60:g} hours")
+def report(seen: Overview) -> list[Block]:
+    """Return the go/no-go report of this moment, or why there is none."""
+    found = seen.report
+    if found is None:
+        return failure(" ".join(seen.question.unreadable))
+    headline = section(f"{verdict(found)} over the last {found.metrics.window.minutes / 60:g} hours")
+    does_not_count = not_counted(learning_of(seen.state), seen.now) if seen.state else ""
     counts = [section(f":information_source: {prose(does_not_count)}")] if does_not_count else []
-    return [headline, *counts, *gates, evidence(found.metrics.summary())]
+    return [headline, *counts, *gate_table(found.gates.gates), evidence(found.metrics.summary())]
 
 
-assert set(WORDS) - {"help", "approve", "deny"} <= {words.split()[0] for words in HELP}, "every command is explained"  # noqa: S101 - at import, so that no word lacks its help
+def details(_: None) -> list[Block]:
+    """Say where a report's details are."""
+    return [section(":thread: The hours and a CSV file are in the report's thread.")]

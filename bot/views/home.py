@@ -31,7 +31,6 @@ from bot.blockkit.post import Block
 from bot.stories.card import answer_buttons, what
 from bot.views import answers
 from core.receipts.chain import Sealed
-from core.receipts.evidence import RouterSighting
 from core.rollout.schedule import PromotionMode, Schedule
 from core.rollout.timeline import Stretch
 from core.target.overview import Overview
@@ -46,7 +45,6 @@ class Glance:
     """Everything that the home shows of one router.
 
     Attributes:
-        sighting: what the running router last showed; None if it cannot be seen.
         receipts: the last few, in order of number.
         spells: which stage was served when, over the last `DAYS` days.
         next_run: when the next scheduled run begins.
@@ -54,7 +52,6 @@ class Glance:
     """
 
     seen: Overview
-    sighting: RouterSighting | None
     receipts: tuple[Sealed, ...]
     spells: tuple[Stretch, ...]
     next_run: datetime
@@ -113,8 +110,8 @@ def _state_lines(glance: Glance) -> list[str]:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     if seen.observation is not None:
         lines.append(f"*Running router:* {sight(seen.observation)}")
-    if glance.sighting is not None:
-        shown = f"{round(glance.sighting.pilot * 100)} % of live traffic, {when(glance.sighting.at)}"
+    if seen.sighting is not None:
+        shown = f"{round(seen.sighting.pilot * 100)} % of live traffic, {when(seen.sighting.at)}"
         lines.append(f"*Running router last showed:* {shown}")
     else:
         lines.append("*Running router last showed:* nothing that can be read")

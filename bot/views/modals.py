@@ -1,7 +1,7 @@
-"""The modals that ask before something is done: what they look like, what they mean, and what is wrong with an answer.
+"""The modals that ask before something is done: what they look like.
 
 Pure. A view carries what it is about in its `private_metadata`, which only Slack and this app see.
-Excluded: opening them, and doing what they ask (bot/surfaces/modals.py).
+Excluded: opening them (bot/surfaces/modals.py), and what their answers mean (bot/commands).
 """
 
 import json
@@ -10,54 +10,49 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.blockkit.blocks import context, escape, gate_summary, hold_line, percent, plain_text, prose, section, verdict, when, who
-from bot.blockkit.fields import chosen, entry, option, reason_entry, written
+from bot.blockkit.fields import entry, option, reason_entry
 from bot.blockkit.post import Block
-from bot.commands.command import Command
-from bot.commands.phrases import duration
 from bot.stories.card import what
 from core.alerts.payload import AlertFacts
 from core.receipts.evidence import Hold
 from core.rollout.approvals import Approval
-from core.rollout.break_glass import SHORTEST_REASON
 from core.rollout.ladder import next_stage
 from core.router.backups import Backup
 from core.target.overview import Overview
-from core.text import clean_text
 
 View = dict[str, Any]
 Wrong = dict[str, str]
 """What is wrong with the answers, by the field it is about."""
 
-REASONS = ("skip", "break_glass", "review", "shadow")
-"""What needs a reason and nothing else; its button carries the id of a story."""
-WORDS = ("promote", "freeze", "unfreeze", "restore", "deny", "silence", *REASONS)
-"""What can be asked for in a modal; each is the `callback_id` of its modal, and `ask_<word>` the action of its button."""
-_TITLES = {
-    "promote": "Promote",
-    "freeze": "Freeze",
-    "unfreeze": "Unfreeze",
-    "restore": "Restore",
-    "deny": "Deny",
-    "silence": "Silence",
-    "skip": "Skip today's run",
-    "break_glass": "Break the glass",
-    "review": "Review a break-glass",
-    "shadow": "Observe in shadow",
-}
-_SUBMITS = {
-    "promote": "Go on",
-    "freeze": "Freeze now",
-    "unfreeze": "Lift the holds",
-    "restore": "Ask for approval",
-    "deny": "Deny",
-    "skip": "Skip",
-    "break_glass": "Promote alone, now",
-    "review": "Reviewed",
-    "shadow": "Observe",
-    "silence": "Silence",
-}
-OF_ALERTS = frozenset({"unfreeze", "silence"})
-"""Words whose button carries the story of a group of alerts."""
+WHY_IN_RECEIPT: Wrong = {"reason": "Say why: it is kept in the receipt."}
+"""What is wrong where nothing but a reason is asked for, and none was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a modal is called.
+
+    Attributes:
+        name: its `callback_id`; `ask_<name>` is the action of the button that opens it.
+        title: at most 24 characters.
+        submit: what stands on its button; at most 24 characters.
+    """
+
+    name: str
+    title: str
+    submit: str = ""
+
+
+PROMOTE = Form("promote", "Promote", "Go on")
+FREEZE = Form("freeze", "Freeze", "Freeze now")
+UNFREEZE = Form("unfreeze", "Unfreeze", "Lift the holds")
+RESTORE = Form("restore", "Restore", "Ask for approval")
+DENY = Form("deny", "Deny", "Deny")
+SILENCE = Form("silence", "Silence", "Silence")
+SKIP = Form("skip", "Skip today's run", "Skip")
+BREAK_GLASS = Form("break_glass", "Break the glass", "Promote alone, now")
+REVIEW = Form("review", "Review a break-glass", "Reviewed")
+SHADOW = Form("shadow", "Observe in shadow", "Observe")
 SILENCES = {30: "30 minutes", 60: "1 hour", 120: "2 hours", 240: "4 hours", 480: "8 hours", 1440: "1 day"}
 """How long a silence may last, in minutes."""
 _MOST_CHOICES = 10
@@ -86,14 +81,14 @@ class About:
         return cls(**json.loads(view["private_metadata"]))
 
 
-def waiting(word: str, about: About) -> View:
+def waiting(form: Form, about: About) -> View:
     """Return what is shown until the modal's content is there: Slack gives three seconds to open one."""
-    return _view(word, about, [section(":hourglass_flowing_sand: Looking at the router…")], submit=False)
+    return _view(form, about, [section(":hourglass_flowing_sand: Looking at the router…")], submit=False)
 
 
-def told(word: str, about: About, blocks: Sequence[Block]) -> View:
+def told(form: Form, about: About, blocks: Sequence[Block]) -> View:
     """Return a modal that only says something: an answer, or why there is nothing to ask."""
-    return _view(word, about, list(blocks), submit=False)
+    return _view(form, about, list(blocks), submit=False)
 
 
 def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise: bool) -> View:
@@ -107,7 +102,7 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
     """
     state = seen.state
     if state is None or state.stage is None:
-        return told("promote", about, [section(f":warning: {escape(' '.join(seen.problems) or 'Nobody knows the stage.')}")])
+        return told(PROMOTE, about, [section(f":warning: {escape(' '.join(seen.problems) or 'Nobody knows the stage.')}")])
     above = next_stage(state.stage, stages) if may_raise else None
     lower = [stage for stage in reversed(stages) if stage < state.stage]
     options = [
@@ -121,12 +116,12 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
     lines.extend(f":hourglass: Request `{one.id}` waits already: {what(one)}" for one in seen.pending)
     lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     if not options:
-        return told("promote", about, [section("\n".join(lines)), section("There is no stage to choose.")])
+        return told(PROMOTE, about, [section("\n".join(lines)), section("There is no stage to choose.")])
     kind = "radio_buttons" if len(options) <= _MOST_CHOICES else "static_select"
     field = {"type": kind, "action_id": "stage", "options": options, "initial_option": options[0]}
     stage = entry("stage", "Stage", field, hint="Upwards it goes one stage at a time, downwards to any.")
     return _view(
-        "promote",
+        PROMOTE,
         about,
         [section("\n".join(lines)), stage, reason_entry("reason", "Reason", "What speaks for it", optional=True)],
     )
@@ -164,7 +159,7 @@ def freeze(about: About, routers: Sequence[str], hint: str = "What you saw") -> 
     says = "When the hold ends by itself; the router stays as it is then. Left empty, somebody has to lift it."
     blocks.append(entry("lasts", "Lasts", lasts, hint=says, optional=True))
     blocks.append(reason_entry("reason", "Reason", hint, optional=True, focus=True, said=about.said))
-    return _view("freeze", about, blocks)
+    return _view(FREEZE, about, blocks)
 
 
 def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Sequence[Hold] = ()) -> View:
@@ -177,7 +172,7 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Seq
         firing: those whose alert still fires; they are lifted only on purpose.
     """
     if not holds:
-        return told("unfreeze", about, [section("The rollout is not frozen: there is nothing to lift.")])
+        return told(UNFREEZE, about, [section("The rollout is not frozen: there is nothing to lift.")])
     options = [option(hold.id, hold.reason or "no reason given", _owner(hold)) for hold in holds[:100]]
     few = len(options) <= _MOST_CHOICES
     kind = "checkboxes" if few else "multi_static_select"
@@ -196,7 +191,7 @@ def unfreeze(about: About, holds: Sequence[Hold], stage: int | None, firing: Seq
         choice = [option("yes", "Lift it although the alert still fires", "It freezes again only when it fires anew.")]
         box = {"type": "checkboxes", "action_id": "while_firing", "options": choice}
         blocks.append(entry("while_firing", "While an alert fires", box, optional=True))
-    return _view("unfreeze", about, blocks)
+    return _view(UNFREEZE, about, blocks)
 
 
 def silence(about: About, firing: Sequence[AlertFacts]) -> View:
@@ -206,7 +201,7 @@ def silence(about: About, firing: Sequence[AlertFacts]) -> View:
     options = [option(str(minutes), text) for minutes, text in SILENCES.items()]
     field = {"type": "static_select", "action_id": "minutes", "options": options, "initial_option": options[1]}
     reason = reason_entry("reason", "Reason", "What you wait for", optional=True)
-    return _view("silence", about, [section(line), entry("minutes", "For how long", field), reason])
+    return _view(SILENCE, about, [section(line), entry("minutes", "For how long", field), reason])
 
 
 def restore(about: About, backups: Sequence[Backup]) -> View:
@@ -218,7 +213,7 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
     )
     if not usable:
         return told(
-            "restore",
+            RESTORE,
             about,
             [section("\n".join([*lines[1:], "There is no backup that can be put back; `/anr backup` makes one."]))],
         )
@@ -226,7 +221,7 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
     field = {"type": "static_select", "action_id": "backup", "options": options}
     backup = entry("backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name.")
     return _view(
-        "restore",
+        RESTORE,
         about,
         [section("\n".join(lines)), backup, reason_entry("reason", "Reason", "What is wrong with the state", optional=False)],
     )
@@ -236,78 +231,28 @@ def deny(about: About, approval: Approval) -> View:
     """Return the question why a request is denied."""
     line = f"*{what(approval)}*, asked by {who(approval.requester)}. One no ends the request."
     return _view(
-        "deny", about, [section(line), reason_entry("reason", "Reason", "What speaks against it", optional=False, focus=True)]
+        DENY, about, [section(line), reason_entry("reason", "Reason", "What speaks against it", optional=False, focus=True)]
     )
 
 
-def reason_for(word: str, about: About, text: str, placeholder: str) -> View:
-    """Return a modal of `REASONS`: what is about to happen, and the question why."""
-    return _view(word, about, [section(text), reason_entry("reason", "Reason", placeholder, optional=False, focus=True)])
+def reason_for(form: Form, about: About, text: str, placeholder: str) -> View:
+    """Return a modal that asks for a reason and nothing else: what is about to happen, and the question why."""
+    return _view(form, about, [section(text), reason_entry("reason", "Reason", placeholder, optional=False, focus=True)])
 
 
-def read(view: Mapping[str, Any]) -> Command | Wrong:  # noqa: C901, PLR0912 - one arm a modal
-    """Return the command that a submitted modal stands for, or what is wrong with its answers, by field."""
-    word, about = str(view["callback_id"]), About.of(view)
-    values = {name: next(iter(field.values())) for name, field in view["state"]["values"].items()}
-    reason = written(values, "found" if word == "unfreeze" else "reason")
-    match word:
-        case "promote":
-            stage = chosen(values, "stage")
-            if not stage.isdecimal():
-                return {"stage": "Choose a stage."}
-            return Command(word, stage=int(stage), reason=reason, target=about.target)
-        case "freeze":
-            lasts = written(values, "lasts")
-            span = duration(lasts)
-            if lasts and span is None:
-                return {"lasts": "Write a length of time, for example 4h, 90 min or 2 days: a minute to 30 days."}
-            target = about.target or chosen(values, "router")
-            if not target:
-                return {"router": "Choose a router."}
-            return Command(word, reason=reason, target=target, keep_stage=chosen(values, "mode") == "keep", lasts=span)
-        case "unfreeze":
-            holds = tuple(str(one["value"]) for one in values["holds"].get("selected_options") or ())
-            wrong = {} if holds else {"holds": "Choose at least one hold."}
-            wrong |= {} if reason else {"found": "Say what was found: whoever reads the receipt wants to know."}
-            anyway = bool((values.get("while_firing") or {}).get("selected_options"))
-            return wrong or Command(word, holds=holds, reason=reason, target=about.target, while_firing=anyway)
-        case "silence":
-            minutes = chosen(values, "minutes")
-            if minutes not in {str(one) for one in SILENCES}:
-                return {"minutes": "Choose how long."}
-            return Command(word, operation=about.argument, minutes=int(minutes), reason=reason, target=about.target)
-        case "restore":
-            backup = chosen(values, "backup")
-            wrong = {} if backup else {"backup": "Choose a backup."}
-            wrong |= {} if reason else {"reason": "Say what is wrong with the state: whoever approves wants to know."}
-            return wrong or Command(word, argument=backup, reason=reason, target=about.target)
-        case "deny":
-            if not reason:
-                return {"reason": "Say why: whoever asked wants to know."}
-            return Command(word, argument=about.argument, reason=reason)
-        case "break_glass" if len(clean_text(reason)) < SHORTEST_REASON:
-            return {"reason": f"Say why, in at least {SHORTEST_REASON} characters: somebody else reviews it."}
-        case _ if word in REASONS:
-            if not reason:
-                return {"reason": "Say why: it is kept in the receipt."}
-            return Command(word, reason=reason, operation=about.argument, target=about.target or None)
-        case _:
-            raise ValueError(f"no modal is called {word!r}")
-
-
-def _view(word: str, about: About, blocks: list[Block], *, submit: bool = True) -> View:
+def _view(form: Form, about: About, blocks: list[Block], *, submit: bool = True) -> View:
     view: View = {
         "type": "modal",
-        "callback_id": word,
+        "callback_id": form.name,
         "private_metadata": json.dumps(asdict(about)),
-        "title": plain_text(_TITLES.get(word, word.capitalize()), 24),
+        "title": plain_text(form.title, 24),
         "close": plain_text("Cancel" if submit else "Close", 24),
         "blocks": blocks,
     }
     if about.target:
         view["blocks"] = [context(f"Router: *{escape(about.target)}*"), *blocks]
     if submit:
-        view["submit"] = plain_text(_SUBMITS[word], 24)
+        view["submit"] = plain_text(form.submit, 24)
     return view
 
 

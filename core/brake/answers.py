@@ -75,8 +75,8 @@ def silence(site: Target, order: Order, operation: str, minutes: int) -> Silence
     if not site.target.alertmanager_url:
         return Refuse(Code.NOT_CONFIGURED, "No `alertmanager_url` is set. Nothing was silenced.")
     now = site.clock()
-    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+    if done := site.done_before(order.cause):
+        return done
     firing = firing_of(site, operation)
     if not firing:
         return _no_such_story()

@@ -19,13 +19,13 @@ from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Draft, Phase, Result
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
-from core.target.target import Target, observed
+from core.target.target import Target, already_done, observed
 from core.text import clean_text
 
 log = logger(__name__)
@@ -80,7 +80,7 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")
     if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
-        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        return already_done(seq)
     note = BrakeNote(
         id=uuid.uuid4().hex,
         operation=operation,

@@ -12,7 +12,7 @@ from core.actors import Role
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
 from core.receipts.receipt import Action, Phase
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target, observed
@@ -45,8 +45,8 @@ def hold_promotions(site: Target, order: Order, *, lasts: timedelta | None = Non
     if order.actor.is_person and Role.BRAKE not in order.actor.roles:
         return not_allowed("freeze", "operators")
     with operation_lock(site.target.run_dir, "freeze and keep the stage", now, wait_s=WAIT_SECONDS):
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        if done := site.done_before(order.cause):
+            return done
         state = site.journal.state()
         settings, _ = observed(site)
         hold = Hold(

@@ -8,10 +8,10 @@ Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 t
 import gc
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from core.cli.context import NAMED_TARGET, VERBOSE
@@ -23,40 +23,105 @@ from core.system.logs import logger
 log = logger(__name__)
 
 EXIT_CODES = "Exit codes: 0 done · 1 refused by gates or policy · 2 wrong usage or settings · 3 the operation failed."
-COMMANDS = {
-    "init": "core.cli.commands.rollout",
-    "report": "core.cli.commands.report",
-    "status": "core.cli.commands.status",
-    "promote": "core.cli.commands.rollout",
-    "approve": "core.cli.commands.rollout",
-    "deny": "core.cli.commands.rollout",
-    "rollback": "core.cli.commands.brake",
-    "freeze": "core.cli.commands.brake",
-    "unfreeze": "core.cli.commands.rollout",
-    "shadow": "core.cli.commands.rollout",
-    "receipts": "core.cli.commands.records",
-    "verify": "core.cli.commands.records",
-    "recover": "core.cli.commands.records",
-    "daily": "core.cli.commands.schedule",
+
+
+class Listed(NamedTuple):
+    """What is known of a command before it is imported.
+
+    Attributes:
+        module: where it is; it stands in the module's `commands`.
+        summary: its docstring, as `--help` lists it.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Listed] = {
+    "init": Listed(
+        "core.cli.commands.rollout", "Record the stage that the router's settings show, as the journal's first receipt."
+    ),
+    "report": Listed(
+        "core.cli.commands.report",
+        "Print the go/no-go report. With the same ledger and the same --now it is the same to the byte.",
+    ),
+    "status": Listed(
+        "core.cli.commands.status",
+        "Print stage, holds, requests and gates; a part that cannot be read says so and hides nothing else.",
+    ),
+    "promote": Listed(
+        "core.cli.commands.rollout", "Ask for a move on the ladder: a step up waits for an approval, a move down happens at once."
+    ),
+    "approve": Listed("core.cli.commands.rollout", "Approve a request and carry it out, after checking everything again."),
+    "deny": Listed("core.cli.commands.rollout", "End a request with a no."),
+    "rollback": Listed(
+        "core.cli.commands.brake", "Write the safe settings and restart the router at once, then look whether it follows."
+    ),
+    "freeze": Listed(
+        "core.cli.commands.brake", "Roll back at once, and hold every promotion until the hold is lifted or its time is over."
+    ),
+    "unfreeze": Listed(
+        "core.cli.commands.rollout", "Lift holds; the router stays as it is, unless it is to observe in shadow again."
+    ),
+    "shadow": Listed("core.cli.commands.rollout", "Let a router that was rolled back learn in shadow again; it serves nothing."),
+    "receipts": Listed("core.cli.commands.records", "Print the last receipts."),
+    "verify": Listed(
+        "core.cli.commands.records", "Check that no receipt was altered, removed or swapped, in the journal and in the files."
+    ),
+    "recover": Listed(
+        "core.cli.commands.records", "Settle what died half-way: late records, an intent without an outcome, missing files."
+    ),
+    "daily": Listed(
+        "core.cli.commands.schedule", "Make today's scheduled run: report, and promote when GO. Once per local date."
+    ),
 }
-"""The module of each command, in the order of `--help`; it has them in `commands`."""
-FURTHER_COMMANDS = {
-    "why": "core.cli.commands.status",
-    "next": "core.cli.commands.status",
-    "watch": "core.cli.commands.watch",
-    "schedule": "core.cli.commands.schedule",
-    "drift": "core.cli.commands.watch",
-    "skip": "core.cli.commands.schedule",
-    "break-glass": "core.cli.commands.emergency",
-    "review": "core.cli.commands.emergency",
-    "backup": "core.cli.commands.upkeep",
-    "backups": "core.cli.commands.upkeep",
-    "restore": "core.cli.commands.upkeep",
-    "state": "core.cli.commands.upkeep",
-    "drill": "core.cli.commands.upkeep",
-    "prune": "core.cli.commands.upkeep",
-    "backtest": "core.cli.commands.backtest",
-    "ledger": "core.cli.commands.ledger",
+"""The commands, in the order of `--help`."""
+FURTHER_COMMANDS: dict[str, Listed] = {
+    "why": Listed(
+        "core.cli.commands.status",
+        "List everything that stands in the way of the next promotion, with its owner and how to lift it.",
+    ),
+    "next": Listed("core.cli.commands.status", "Say the earliest possible promotion, and what the next scheduled run will do."),
+    "watch": Listed(
+        "core.cli.commands.watch",
+        "Look once as the bot does every minute: expired holds, the running router, drift, guard. For machines without the bot.",
+    ),
+    "schedule": Listed("core.cli.commands.schedule", "Pause the daily run, or let it go on."),
+    "drift": Listed("core.cli.commands.watch", "End a difference between router and journal; for approvers."),
+    "skip": Listed(
+        "core.cli.commands.schedule",
+        "Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always.",
+    ),
+    "break-glass": Listed(
+        "core.cli.commands.emergency",
+        "Promote alone against gates that fail; REASON says why. For approvers; somebody else reviews it afterwards.",
+    ),
+    "review": Listed(
+        "core.cli.commands.emergency",
+        "Say that you have looked at the last break-glass of somebody else, so that the next one is possible.",
+    ),
+    "backup": Listed("core.cli.commands.upkeep", "Back the bandit's state up, and delete the backups that are one too many."),
+    "backups": Listed(
+        "core.cli.commands.upkeep", "List the backups of the bandit's state, the newest first, each checked; or take one on."
+    ),
+    "restore": Listed(
+        "core.cli.commands.upkeep",
+        "Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it.",
+    ),
+    "state": Listed("core.cli.commands.upkeep", "Reset the bandit's state, the last resort."),
+    "drill": Listed(
+        "core.cli.commands.upkeep",
+        "Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live.",
+    ),
+    "prune": Listed(
+        "core.cli.commands.upkeep",
+        "Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds.",
+    ),
+    "backtest": Listed(
+        "core.cli.commands.backtest",
+        "Judge past days by the gates: which would have been GO, and on which the guard would have frozen.",
+    ),
+    "ledger": Listed("core.cli.commands.ledger", "What is done with the ledger as a whole."),
 }
 """Those that `--help` lists after all others."""
 
@@ -66,14 +131,27 @@ class _Group(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._listing = False
         names = (*COMMANDS, *FURTHER_COMMANDS)
         self.commands = dict.fromkeys(names)  # type: ignore[assignment]  # all that help and "did you mean" look at
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import the command's module."""
+        """Import the command's module; for the list of all commands, its summary is enough."""
         del ctx
-        module = {**COMMANDS, **FURTHER_COMMANDS}.get(cmd_name)
-        return None if module is None else get_group(import_module(module).commands).commands[cmd_name]
+        listed = {**COMMANDS, **FURTHER_COMMANDS}.get(cmd_name)
+        if listed is None:
+            return None
+        if self._listing:
+            return TyperCommand(cmd_name, help=listed.summary)
+        return get_group(import_module(listed.module).commands).commands[cmd_name]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of all commands without importing any."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move `--verbose` to the front, unless it comes after `--`."""

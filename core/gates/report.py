@@ -3,7 +3,7 @@
 Pure. Excluded: how a verdict is reached (core/gates/evaluate.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -66,6 +66,11 @@ class Gate(BaseModel):
         return self.verdict is Verdict.NO_DATA or (self.verdict is Verdict.FAIL and about_data)
 
 
+def all_pass(gates: Iterable[Gate]) -> bool:
+    """Whether each of these gates lets a promotion through."""
+    return all(gate.passes for gate in gates)
+
+
 class GateReport(BaseModel):
     """All gates over one window."""
 
@@ -77,7 +82,7 @@ class GateReport(BaseModel):
     @property
     def go(self) -> bool:
         """True only if every gate that is demanded was asked, and each that was asked lets a promotion through."""
-        return self.demanded <= {gate.name for gate in self.gates} and all(gate.passes for gate in self.gates)
+        return self.demanded <= {gate.name for gate in self.gates} and all_pass(self.gates)
 
     @property
     def blocking(self) -> tuple[Gate, ...]:

@@ -7,9 +7,11 @@ and what figures are made of entries.
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NoReturn
 
 MAX_LINE_BYTES = 1 << 20
@@ -86,6 +88,19 @@ def read_line(line: bytes) -> Entry | Skip | None:
         tri=_finite(_object(rewards, "immediate").get("tri_delta_norm")),
         live_pilot=_finite(live.get("pilot")),
     )
+
+
+def entries_in(data: bytes) -> Iterator[Entry]:
+    """Yield the entries among the lines of `data`, in their order; a line that is none is left out."""
+    for line in data.split(b"\n"):
+        entry = _read_before(line)
+        if isinstance(entry, Entry):
+            yield entry
+
+
+@lru_cache(maxsize=1024)  # the tail of a ledger is read again and again, and moves by a few lines
+def _read_before(line: bytes) -> Entry | Skip | None:
+    return read_line(line)
 
 
 def microseconds_of(text: str) -> int | None:

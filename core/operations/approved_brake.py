@@ -48,8 +48,8 @@ def brake(
         return not_allowed(str(action), "operators")
     try:
         facts = site.facts(site.unseen())
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        if done := site.done_before(order.cause):
+            return done
         minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()
         asked = ask(site, facts, Proposal(action, minutes), order, site.clock())
     except AnrError:

@@ -11,8 +11,8 @@ from core.operations.results import Moved, Refused
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
 from core.rollout.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
-from core.rollout.decisions import Raise, obstacles, plan_move
-from core.rollout.refusals import Code, Refuse
+from core.rollout.decisions import decide_step_up
+from core.rollout.refusals import Refuse
 from core.target.lock import operation_lock
 from core.target.look_first import Looked, look_first
 from core.target.order import Order
@@ -40,16 +40,14 @@ def break_glass(site: Target, order: Order) -> Moved | Refused:
 def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
     now, actor, reason = looked.now, order.actor, clean_text(order.reason)
     facts = looked.facts(site)
-    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+    if done := site.done_before(order.cause):
+        return Refused(done)
     if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
         return Refused(refusal)
-    move = plan_move(facts.state, site.target.stages, None, facts.drift)
-    if not isinstance(move, Raise):
-        return Refused(move if isinstance(move, Refuse) else Refuse(Code.TOP_OF_LADDER, "There is no stage above."))
     standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
-    if in_the_way := obstacles(standing, actor):
-        return Refused(in_the_way[0])
+    move = decide_step_up(standing, actor)
+    if isinstance(move, Refuse):
+        return Refused(move)
     report = looked.report(site, leaving_zero=move.from_stage == 0)
     decision = decide_break_glass(move, report.gates)
     if isinstance(decision, Refuse):

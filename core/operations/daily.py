@@ -18,12 +18,10 @@ from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action, Phase
 from core.rollout.decisions import (
-    Lower,
     NeedsApproval,
     Proceed,
     Raise,
-    obstacles,
-    plan_move,
+    decide_step_up,
 )
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, last_missable
@@ -96,12 +94,10 @@ def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
-    standing = _standing(site, facts, now, report)
+    standing = _standing(site, facts, now)
     standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
-    if in_the_way := obstacles(standing, SCHEDULER):
-        return in_the_way[0]
-    move = plan_move(facts.state, site.target.stages, None, facts.drift)
-    return move if not isinstance(move, Lower) else Refuse(Code.TOP_OF_LADDER, "There is no stage above.")
+    decision = decide_step_up(standing, SCHEDULER, report.gates)
+    return decision if isinstance(decision, Refuse) else Raise(decision.from_stage, decision.to_stage)
 
 
 def _would_run(plan: Raise | Refuse, report: Report, mode: PromotionMode) -> WouldMove | Refused:

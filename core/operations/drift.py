@@ -108,8 +108,8 @@ def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Dri
     """Return the drift that is to be ended, or why this actor may not end it now."""
     if not site.access.may_approve(order.actor, Approvable.PROMOTE):
         return not_allowed("end a drift", "approvers")
-    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-        return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+    if done := site.done_before(order.cause):
+        return done
     if facts.state.unsettled is not None:
         text = "An operation has no known outcome. Nothing was changed; `anr recover` settles it first."
         return Refuse(Code.UNSETTLED, text)

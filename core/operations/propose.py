@@ -21,11 +21,10 @@ from core.rollout.decisions import (
     Lower,
     Preconditions,
     Proceed,
-    decide_raise,
+    decide_move,
+    decide_on_gates,
     decide_unfreeze,
     may_restore,
-    obstacles,
-    plan_move,
 )
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.lock import operation_lock
@@ -106,21 +105,17 @@ def _propose(
 ) -> Asked | Moved | WouldMove | Refused:
     now, actor = looked.now, order.actor
     facts = looked.facts(site)
-    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-    move = plan_move(facts.state, site.target.stages, wanted, facts.drift)
-    if isinstance(move, Refuse):
-        return Refused(move)
-    if isinstance(move, Lower):
-        if Role.BRAKE not in actor.roles:
-            return Refused(not_allowed("move the router down", "operators"))
-        return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
+    if done := site.done_before(order.cause):
+        return Refused(done)
     standing = _standing(site, facts, now)
-    if in_the_way := obstacles(standing, actor):
-        return Refused(in_the_way[0], approval=_waiting(site, in_the_way[0]))
+    move = decide_move(standing, actor, wanted)
+    if isinstance(move, Refuse):
+        return Refused(move, approval=_waiting(site, move))
+    if isinstance(move, Lower):
+        return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
     leaving_zero = move.from_stage == 0
     report = judged(leaving_zero) if judged else looked.report(site, leaving_zero=leaving_zero)
-    decision = decide_raise(move, actor, facts.state, report.gates, approvers_set=standing.approvers_set)
+    decision = decide_on_gates(move, actor, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)
     if dry_run:
@@ -130,7 +125,8 @@ def _propose(
         if isinstance(kept, Refuse):
             return Refused(kept, report)
         return Moved(climb(site, facts, move, order, report, kept), report)
-    return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+    intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
+    return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
 
 
 def unfreeze(
@@ -175,8 +171,8 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
     if Role.OPERATE not in order.actor.roles:
         return Refused(not_allowed("ask for a restore", "operators"))
     with operation_lock(site.target.run_dir, "restore", now):
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        if done := site.done_before(order.cause):
+            return Refused(done)
         facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state):
             return Refused(refusal)
@@ -200,16 +196,16 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
     if Role.OPERATE not in order.actor.roles:
         return Refused(not_allowed("ask for a reset of the bandit's state", "operators"))
     with operation_lock(site.target.run_dir, "state reset", now):
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+        if done := site.done_before(order.cause):
+            return Refused(done)
         facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
             return Refused(refusal)
         return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)
 
 
-def _standing(site: Target, facts: Facts, now: datetime, report: Report | None = None) -> Preconditions:
-    return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting(), report=report)
+def _standing(site: Target, facts: Facts, now: datetime) -> Preconditions:
+    return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting())
 
 
 def _waiting(site: Target, refusal: Refuse) -> Approval | None:

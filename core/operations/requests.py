@@ -30,7 +30,7 @@ from core.rollout.approvals import (
     still_open,
     still_true,
 )
-from core.rollout.decisions import Raise, plan_move
+from core.rollout.decisions import decide_approved
 from core.rollout.refusals import Code, Refuse
 from core.system.logs import logger
 from core.target.lock import operation_lock
@@ -61,14 +61,30 @@ class Proposal:
 
 
 def ask(
-    site: Target, facts: Facts, intent: Proposal, order: Order, now: datetime, report: Report | None = None
+    site: Target,
+    facts: Facts,
+    intent: Proposal,
+    order: Order,
+    now: datetime,
+    report: Report | None = None,
+    *,
+    none_waits: bool = False,
 ) -> Asked | Refused:
     """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
+
+    Args:
+        site: the target.
+        facts: what is so now.
+        intent: what is asked for.
+        order: who asks, why, and what set it off.
+        now: the moment of the operation.
+        report: what the gates say; None where no gate is asked.
+        none_waits: the caller knows that no other request of this kind waits.
 
     Raises:
         JournalError: nothing was asked.
     """
-    for waiting in site.journal.pending():
+    for waiting in () if none_waits else site.journal.pending():
         if waiting.action is intent.action:
             text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
             return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
@@ -209,11 +225,10 @@ def settle_brake(
 def _approve_promotion(
     site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
 ) -> Moved | Signed | Ended | Refused:
-    move = plan_move(facts.state, site.target.stages, approval.to_stage, facts.drift)
-    changed = marked(facts) or (move if isinstance(move, Refuse) else None)
-    if changed is not None or not isinstance(move, Raise):
-        text = changed.text if changed else "The move asked for is no longer a step up."
-        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=text)
+    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+    move = decide_approved(standing, approval.to_stage)
+    if isinstance(move, Refuse):
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
     report = looked.report(site, leaving_zero=move.from_stage == 0)
     if refusal := decide_approval(approval, report.gates):
         note = " ".join((refusal.text, *refusal.blockers))
@@ -329,17 +344,6 @@ def _reexamined(site: Target, approval: Approval) -> Reexamined:
             return found
         note = " ".join((against.text, *against.blockers))
         return replace(found, ended=_end(site, again, ApprovalStatus.STALE, now, note=note, report=report))
-
-
-def marked(facts: Facts) -> Refuse | None:
-    """Refuse what a brake's mark on disk forbids, also if the journal does not know of it yet."""
-    if facts.brake.frozen_by:
-        text = "The brake is engaged: its mark is on disk. Nothing was changed; `anr recover` records it, `unfreeze` lifts it."
-        return Refuse(Code.BRAKE_ENGAGED, text)
-    if facts.brake.waiting:
-        text = "A brake was used that is not in the journal yet. Nothing was changed; `anr recover` records it, then ask again."
-        return Refuse(Code.BRAKE_ENGAGED, text)
-    return None
 
 
 def _refuse_late_answer(site: Target, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:

@@ -296,10 +296,10 @@ def _at_zero(found: Observation, before: Sequence[Line], newer: Sequence[Line], 
     # which beat the file, and then live traffic is sent to R4. So both are asked for, at the least pilot that may be exported.
     if found.safe and _guardrail_share(before) ** forced <= bound and (1 - _LEAST_PILOT) ** forced <= bound:
         return found.model_copy(update={"sight": Sight.SEEN_SAFE})
-    if (1 - pilot) ** len(quiet) <= bound:
-        if not found.safe:
-            why = "" if free >= 0 else "Its shadow picks nothing but R4: KILL may still stand."
-            return found.model_copy(update={"sight": Sight.SEEN_SHADOW if free >= 0 else Sight.NOT_SERVING, "why": why})
+    if (1 - pilot) ** len(quiet) <= bound and not found.safe:
+        why = "" if free >= 0 else "Its shadow picks nothing but R4: KILL may still stand."
+        return found.model_copy(update={"sight": Sight.SEEN_SHADOW if free >= 0 else Sight.NOT_SERVING, "why": why})
+    if (1 - pilot) ** len(quiet) <= bound and free >= 0:
         why = "Its shadow picks other routes than R4, so that KILL is not in force: it was not restarted with its settings."
         return found.model_copy(update={"sight": Sight.NOT_SERVING, "why": why})
     if last_live >= 0:

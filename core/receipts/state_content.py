@@ -86,10 +86,10 @@ def seen_after(shown: bytes | None, put: bytes | None, before: bytes | None) -> 
     """
     if shown == put:
         return StateSeen.UNCHANGED
-    if shown is not None and shown == before:
-        return StateSeen.OVERWRITTEN
     if shown is None or problem_in(shown) is not None:
         return StateSeen.UNCLEAR
+    if shown == before:
+        return StateSeen.OVERWRITTEN
     if before is not None and problem_in(before) is not None:
         before = None
     told = [] if before is None else [(put is not None and _same(put, before)) or _nearer(shown, put, before)]
@@ -103,14 +103,17 @@ def seen_after(shown: bytes | None, put: bytes | None, before: bytes | None) -> 
 def _nearer(shown: bytes, one: bytes | None, other: bytes | None) -> bool | None:
     """Whether a state is nearer to one than to the other, None standing for a fresh one; None if nobody can say.
 
-    A state that had hardly learned is near to a fresh one in any case: to be called fresh, most of what moved has to be.
+    A state that had hardly learned is near to a fresh one in any case: to be called fresh, most of what moved has to be, and
+    more has to have moved than stayed.
     """
     now, first, second = _numbers(shown), _numbers(one), _numbers(other)
     moved = nearer = farther = 0
     for place in {*first, *second} & {*now}:
         number = now[place]
         if None in {one, other} and number == {**first, **second}[place]:
-            continue  # it has not moved, and may be a constant
+            # it has not moved, and may be a constant; but one that begins anew keeps none of what was learned
+            farther += one is None and number not in {0, 1}
+            continue
         near, far = _distance(number, first.get(place), one), _distance(number, second.get(place), other)
         clearly = _CLEARLY if None in {one, other} else 1.0
         moved += 1

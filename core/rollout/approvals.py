@@ -125,7 +125,8 @@ def nobody_eligible(requester: Actor, rule: ApprovalRule) -> Refuse | None:
     A user group counts as enough: who is in it is known only when somebody clicks.
     """
     others = rule.approvers - (requester.names - requester.groups)
-    elsewhere = {name for name in others if requester.is_person and name.startswith("os:") != (requester.kind is ActorKind.OS)}
+    at_terminal = requester.kind is ActorKind.OS
+    elsewhere = {name for name in others if name.startswith("os:") != at_terminal} if requester.is_person else set()
     eligible = others - elsewhere
     if len(eligible) >= rule.needed or any(name.startswith("S") for name in eligible):
         return None

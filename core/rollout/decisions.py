@@ -7,6 +7,7 @@ Pure. Excluded: answering a request for approval (core/rollout/approvals.py) and
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import overload
 
 from core.actors import Actor, Role
 from core.gates.report import GateReport
@@ -47,40 +48,25 @@ class NeedsApproval:
     to_stage: int
 
 
-def plan_move(state: RolloutState, stages: tuple[int, ...], wanted: int | None, drift: str | None) -> Raise | Lower | Refuse:
+def decide_move(preconditions: "Preconditions", actor: Actor, wanted: int | None) -> Raise | Lower | Refuse:
     """Say which move on the ladder is asked for, and refuse what no gate or approval could allow.
 
     Args:
-        state: what the receipts add up to.
-        stages: the ladder.
-        wanted: the stage that was named, or None for the next one.
-        drift: how the router's settings differ from the state, or None if they agree.
+        preconditions: everything on which it depends.
+        actor: who asks.
+        wanted: the stage that was named, in percent, or None for the next one.
     """
+    state, stages = preconditions.state, preconditions.stages
     if wanted is not None and wanted not in stages:
         ladder = ", ".join(str(stage) for stage in stages)
         return Refuse(Code.NOT_ON_LADDER, f"{wanted} is not a stage. Nothing was changed; the stages are {ladder}.")
-    stage = state.stage
+    if wanted is None or state.stage is None or wanted >= state.stage or state.rolled_back:
+        return decide_step_up(preconditions, actor, wanted=wanted)
     # where a hold left the router at its stage, less exposure is still to be had
-    steps_down = wanted is not None and stage is not None and wanted < stage and not state.rolled_back
-    for refusal in _out_of_order(state, drift):
-        if not (steps_down and refusal.code is Code.FROZEN):
-            return refusal
-    if stage is None:
-        return _nothing_known(state)
-    target = next_stage(stage, stages) if wanted is None else wanted
-    if target is None:
-        return _at_the_top(stage)
-    if target == stage:
-        return Refuse(Code.ALREADY_THERE, f"The router already serves {stage} %. Nothing was changed.")
-    if target < stage:
-        return Lower(stage, target)
-    upward = next_stage(stage, stages)
-    if target != upward:
-        return Refuse(
-            Code.NOT_NEXT_STAGE,
-            f"From {stage} % the next stage is {upward} %; {target} % would skip a stage. Nothing was changed.",
-        )
-    return Raise(stage, target)
+    unordered = next((one for one in _out_of_order(state, preconditions.drift) if one.code is not Code.FROZEN), None)
+    if unordered is not None:
+        return unordered
+    return Lower(state.stage, wanted) if Role.BRAKE in actor.roles else not_allowed("move the router down", "operators")
 
 
 def _at_the_top(stage: int) -> Refuse:
@@ -140,7 +126,7 @@ class Preconditions:
         stages: the ladder.
         now: the reference time.
         drift: how the router differs from the journal, or None if it does not.
-        brake_marks: ids of the freezes whose marks are on disk.
+        brake_marks: ids of the brakes whose marks are on disk: freezes, and whatever the journal does not have yet.
         soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
         pilot_untold: whether the running router serves live traffic and its ledger never says how much.
         approvers_set: whether the settings name anybody who could approve.
@@ -174,29 +160,96 @@ def obstacles(standing: Preconditions, actor: Actor) -> tuple[Refuse, ...]:
 
     Operations refuse with the first, `why` shows them all: there is no second opinion.
     """
-    return tuple(_obstacles(standing, actor))
+    found = [*_obstacles(standing, actor)]
+    stage, gates = standing.state.stage, standing.gates
+    if gates is not None and not gates.go and stage is not None:
+        found.append(_no_go(stage, next_stage(stage, standing.stages), gates))
+    return tuple(found)
 
 
-def _obstacles(standing: Preconditions, actor: Actor) -> Iterator[Refuse]:
-    state = standing.state
-    if standing.veto is not None and not actor.is_person:
+def _obstacles(standing: Preconditions, actor: Actor, wanted: int | None = None) -> Iterator[Refuse]:
+    """Everything but the gates."""
+    state, scheduled = standing.state, not actor.is_person
+    if standing.veto is not None and scheduled:
         yield _skipped(standing.veto)
+    yield from _impossible(standing, wanted)
+    if scheduled and not standing.schedule_promotes:
+        yield Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
+    yield from _not_to_be_asked(actor, state, scheduled=scheduled, approvers_set=standing.approvers_set)
+    yield from _soaking(standing)
+    if standing.waiting:
+        text = f"Request {standing.waiting[0]} already waits for an answer. Nothing was asked again; approve or deny that one."
+        yield Refuse(Code.APPROVAL_PENDING, text)
+
+
+def _impossible(standing: Preconditions, wanted: int | None = None) -> Iterator[Refuse]:
+    """What makes a step up to a stage (None for the next one) impossible, whoever asks for it."""
+    state = standing.state
     yield from _out_of_order(state, standing.drift)
     if refusal := brake_engaged(state, standing.brake_marks):
         yield refusal
     if state.stage is None:
         yield _nothing_known(state)
-    elif next_stage(state.stage, standing.stages) is None:
-        yield _at_the_top(state.stage)
-    if not actor.is_person and not standing.schedule_promotes:
-        yield Refuse(Code.PROMOTION_OFF, "Scheduled promotion is switched off in the settings.")
-    yield from _not_to_be_asked(actor, state, approvers_set=standing.approvers_set)
-    yield from _soaking(standing)
-    if standing.waiting:
-        text = f"Request {standing.waiting[0]} already waits for an answer. Nothing was asked again; approve or deny that one."
-        yield Refuse(Code.APPROVAL_PENDING, text)
-    if standing.gates is not None and not standing.gates.go and state.stage is not None:
-        yield _no_go(state.stage, next_stage(state.stage, standing.stages), standing.gates)
+        return
+    upward = next_stage(state.stage, standing.stages)
+    if wanted is None:
+        if upward is None:
+            yield _at_the_top(state.stage)
+    elif wanted == state.stage:
+        yield Refuse(Code.ALREADY_THERE, f"The router already serves {state.stage} %. Nothing was changed.")
+    elif wanted != upward:
+        yield Refuse(
+            Code.NOT_NEXT_STAGE,
+            f"From {state.stage} % the next stage is {upward} %; {wanted} % would skip a stage. Nothing was changed.",
+        )
+
+
+@overload
+def decide_step_up(preconditions: Preconditions, actor: Actor, *, wanted: int | None = None) -> Raise | Refuse: ...
+@overload
+def decide_step_up(
+    preconditions: Preconditions, actor: Actor, gates: GateReport, *, wanted: int | None = None
+) -> Proceed | NeedsApproval | Refuse: ...
+def decide_step_up(
+    preconditions: Preconditions, actor: Actor, gates: GateReport | None = None, *, wanted: int | None = None
+) -> Raise | Proceed | NeedsApproval | Refuse:
+    """Decide on one step up the ladder. Everything that may stand in its way is asked here, once.
+
+    Args:
+        preconditions: everything on which it depends but the gates.
+        actor: who asks; a person, or the scheduler.
+        gates: a fresh report. Without one the step is refused for everything else, or it is a `Raise` on which the gates are to
+            be asked (`decide_on_gates`).
+        wanted: the stage that was named, in percent, or None for the next one.
+    """
+    stage = preconditions.state.stage
+    if refusal := next(_obstacles(preconditions, actor, wanted), None):
+        return refusal
+    above = None if stage is None else next_stage(stage, preconditions.stages)
+    if stage is None or above is None:
+        raise AssertionError("an unknown stage and the top of the ladder are obstacles")
+    move = Raise(stage, above)
+    return move if gates is None else decide_on_gates(move, actor, gates)
+
+
+def decide_on_gates(move: Raise, actor: Actor, gates: GateReport) -> Proceed | NeedsApproval | Refuse:
+    """Decide on a step up that nothing but the gates can refuse.
+
+    A person's needs an approval, the scheduler's does not (runbook: auto-promotion).
+    """
+    if not gates.go:
+        return _no_go(move.from_stage, move.to_stage, gates)
+    return (NeedsApproval if actor.is_person else Proceed)(move.from_stage, move.to_stage)
+
+
+def decide_approved(preconditions: Preconditions, wanted: int | None) -> Raise | Refuse:
+    """Say whether a step up that was asked for, and is approved now, is still the next one; who asked may not be known here."""
+    stage = preconditions.state.stage
+    if refusal := next(_impossible(preconditions, wanted), None):
+        return refusal
+    if stage is None or wanted is None or wanted <= stage:
+        return Refuse(Code.APPROVAL_STALE, "The move asked for is no longer a step up.")
+    return Raise(stage, wanted)
 
 
 def brake_engaged(state: RolloutState, marks: Sequence[str]) -> Refuse | None:
@@ -260,50 +313,19 @@ def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift
     return None
 
 
-def decide_raise(
-    move: Raise,
-    actor: Actor,
-    state: RolloutState,
-    gates: GateReport,
-    *,
-    approvers_set: bool,
-) -> Proceed | NeedsApproval | Refuse:
-    """Decide on one step up the ladder: a person's needs an approval, the scheduler's does not (runbook: auto-promotion).
-
-    Args:
-        move: the step.
-        actor: who asks; a person, or the scheduler.
-        state: what the receipts add up to.
-        gates: a fresh report.
-        approvers_set: whether the settings name anybody who could approve.
-    """
-    if refusal := may_ask(actor, state, approvers_set=approvers_set):
-        return refusal
-    if not gates.go:
-        return _no_go(move.from_stage, move.to_stage, gates)
-    if actor.is_person:
-        return NeedsApproval(move.from_stage, move.to_stage)
-    return Proceed(move.from_stage, move.to_stage)
-
-
 def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
     step = f"{from_stage} → {to_stage} %" if to_stage is not None else f"the step after {from_stage} %"
     return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
 
 
-def may_ask(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Refuse | None:
-    """Say why this actor may not ask for a step up, before anything is measured; None if they may."""
-    return next(_not_to_be_asked(actor, state, approvers_set=approvers_set), None)
-
-
-def _not_to_be_asked(actor: Actor, state: RolloutState, *, approvers_set: bool) -> Iterator[Refuse]:
+def _not_to_be_asked(actor: Actor, state: RolloutState, *, scheduled: bool, approvers_set: bool) -> Iterator[Refuse]:
     if not approvers_set:
         yield Refuse(
             Code.NO_APPROVERS,
             "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
         )
-    if actor.is_person:
+    if not scheduled:
         if Role.OPERATE not in actor.roles:
             yield not_allowed("ask for a promotion", "operators")
         return

@@ -161,6 +161,16 @@ def _digest(data: bytes, start: int, end: int) -> bytes:
     return sha256(memoryview(data)[start : max(start, end)]).digest()
 
 
+def tail_of(path: Path, count: int) -> bytes:
+    """Return a ledger's last bytes, at most `count`.
+
+    Raises:
+        LedgerUnreadable: it is missing, no regular file, or cannot be read.
+    """
+    with LedgerFile(path) as ledger:
+        return ledger.bytes_at(max(0, ledger.size - count), count)
+
+
 def unreadable(path: Path, error: OSError) -> LedgerUnreadable:
     """Return the error that says that nothing was measured."""
     return LedgerUnreadable(

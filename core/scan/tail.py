@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from core.errors import LedgerUnreadable
-from core.ledger.entry import Entry, read_line
+from core.ledger.entry import Entry, entries_in, read_line
 from core.receipts.observation import Line, Tail
 from core.scan.family import PACKED, LedgerFamily, siblings_of
 from core.scan.segments import LedgerFile
@@ -116,7 +116,7 @@ def is_pilot_untold(path: Path, since: datetime, options: LedgerOptions | None =
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
     tail, _ = _tail(path, options or LedgerOptions())
-    live = [entry for entry in _entries(tail) if entry.live_route is not None]
+    live = [entry for entry in entries_in(tail) if entry.live_route is not None]
     return any(entry.t_us >= _micros(since) for entry in live) and all(entry.live_pilot is None for entry in live)
 
 
@@ -169,17 +169,10 @@ def _killed(entries: Iterable[Entry]) -> Iterator[int]:
 def _reaching_back(ledger: LedgerFile, start_us: int, end_us: int) -> Iterator[Entry]:
     """Yield the entries of a span, read from the ledger's end backwards."""
     for number in range(ledger.segments - 1, -1, -1):
-        entries = list(_entries(ledger.segment(number).lines))
+        entries = list(entries_in(ledger.segment(number).lines))
         yield from (entry for entry in entries if start_us <= entry.t_us <= end_us)
         if entries and max(entry.t_us for entry in entries) < start_us - _DISORDER // timedelta(microseconds=1):
             return
-
-
-def _entries(data: bytes) -> Iterator[Entry]:
-    for line in data.split(b"\n"):
-        entry = read_line(line)
-        if isinstance(entry, Entry):
-            yield entry
 
 
 def _micros(moment: datetime) -> int:

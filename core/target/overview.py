@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from core.actors import Approvable
 from core.errors import AnrError
 from core.gates.report import Report
+from core.receipts.evidence import RouterSighting
 from core.receipts.observation import Observation, Sight, to_do, told
 from core.rollout.approvals import Approval
 from core.rollout.blockers import Blocker, Question, blockers
+from core.rollout.drift import Drift
 from core.rollout.schedule import run_day
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
@@ -34,6 +36,8 @@ class Overview:
         state: what the journal adds up to; None if it cannot be read.
         settings: what the router's settings file says; None if it cannot be read.
         report: the gates at this moment; None if the ledger cannot be read.
+        drift: how the router differs from what the journal says; None if it does not, or nobody can tell.
+        sighting: what the running router last showed; None if it cannot be seen.
         problems: what is wrong or cannot be told, each a sentence.
         now: the moment that this is about.
         question: what the blockers of the next promotion were looked for in.
@@ -50,6 +54,8 @@ class Overview:
     now: datetime = _NEVER
     question: Question = _NOTHING_KNOWN
     blockers: tuple[Blocker, ...] = ()
+    drift: Drift | None = None
+    sighting: RouterSighting | None = None
     observation: Observation | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -81,11 +87,12 @@ def look(site: Target) -> Overview:
     brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
     settings = read(site.router.settings)
     report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
-    drift = None
-    evidence = site.evidence()
+    evidence, difference = site.evidence(), None
+    sighting = sighting_in(evidence.tail)
     observation = None if state is None else site.observe(state, evidence)
     if state is not None and settings is not None:
-        drift = Facts(brake or _NO_MARKS, settings, state, sighting_in(evidence.tail), observation).drift
+        difference = Facts(brake or _NO_MARKS, settings, state, sighting, observation).difference
+    drift = difference.text if difference else None
     standing = None
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
@@ -101,7 +108,9 @@ def look(site: Target) -> Overview:
         *(f"The alert webhook refused in the last hour: {one}" for one in refused),
     )
     found = blockers(question)
-    return Overview(site.target.name, state, pending, settings, report, problems, now, question, found, observation)
+    return Overview(
+        site.target.name, state, pending, settings, report, problems, now, question, found, difference, sighting, observation
+    )
 
 
 def _problems(

@@ -26,6 +26,7 @@ from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, ju
 from core.receipts.receipt import Draft
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, find_drift
+from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode, due, run_day
 from core.rollout.state import RolloutState, expected_of
 from core.router.backups import Backups
@@ -137,6 +138,15 @@ class Target:
         seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
         return Facts(brake, settings, state, seen, observation, told or state.router_version)
 
+    def done_before(self, cause: str | None) -> Refuse | None:
+        """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        seq = None if cause is None else self.journal.find_cause(cause)
+        return None if seq is None else already_done(seq)
+
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the promotions that wait for an answer.
 
@@ -192,8 +202,8 @@ class Target:
 
     def _pilot_untold(self, state: RolloutState) -> bool:
         """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
-        if state.since is None:
-            return False
+        if state.since is None or not state.stage or state.observed_since is not None:
+            return False  # no soak asks
         try:
             return is_pilot_untold(self.target.ledger, state.since, self.target.reading)
         except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
@@ -333,3 +343,8 @@ def observed(site: Target) -> tuple[RouterSettings | None, str | None]:
         return site.router.settings(), None
     except AnrError as error:
         return None, str(error)
+
+
+def already_done(seq: int) -> Refuse:
+    """Refuse what was set off by a cause that had its effect before, in the receipt of that number."""
+    return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")

@@ -19,8 +19,7 @@ from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFil
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Deleted, LedgerArchive
 from core.receipts.receipt import Action, Phase, Result
-from core.rollout.refusals import Code, Refuse, not_allowed
-from core.scan.index import INDEX_FILE
+from core.rollout.refusals import Refuse, not_allowed
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.target import Target
@@ -89,8 +88,8 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
         return not_allowed("archive the ledger", "operators")
     with operation_lock(site.target.run_dir, "archive", site.clock()):
         run = _Run(site, actor, cause, site.clock())
-        if not dry_run and cause is not None and (seq := site.journal.find_cause(cause)) is not None:
-            return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
+        if not dry_run and (done := site.done_before(cause)):
+            return done
         try:
             expired = tuple(archives_to_delete(run.archives.names(), run.now, site.target.retention.archives_months))
             if dry_run:
@@ -206,6 +205,8 @@ def _seal(site: Target, cut: Cut) -> None:
 
 def _forget_index(site: Target) -> None:
     """What was read of the ledger before its late lines came is not kept: they stand before what came later."""
+    from core.scan.index import INDEX_FILE  # noqa: PLC0415 - it counts with numpy, and no other command of this file does
+
     for path in site.target.run_dir.glob(f"{INDEX_FILE}*"):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -101,7 +101,7 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
         return not_allowed("make backups", "operators")
     with operation_lock(site.target.run_dir, "backup", site.clock()):
         now = site.clock()
-        if done := already_done(site, cause):
+        if done := site.done_before(cause):
             return done
         try:
             kept, result = take_backup(site, now), Result.APPLIED
@@ -158,13 +158,6 @@ def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
             backup=copy_of(adopted),
         )
         return Adopted(copy_of(adopted), shown, site.journal.append(draft))
-
-
-def already_done(site: Target, cause: str | None) -> Refuse | None:
-    """Refuse upkeep whose cause has had its effect."""
-    if cause is None or (seq := site.journal.find_cause(cause)) is None:
-        return None
-    return Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again.")
 
 
 def take_backup(site: Target, now: datetime) -> StateBackup:

@@ -29,7 +29,7 @@ from core.target.lock import operation_lock
 from core.target.target import Target
 from core.text import clean_text, spoken
 from core.upkeep.archive_names import archived_month
-from core.upkeep.backup import StateBackup, already_done, copy_of, take_backup
+from core.upkeep.backup import StateBackup, copy_of, take_backup
 
 _BUSY_SECONDS = 5.0
 
@@ -71,7 +71,7 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
         return not_allowed("hold a drill", "operators")
     with operation_lock(site.target.run_dir, "drill", site.clock()):
         now = site.clock()
-        if done := already_done(site, cause):
+        if done := site.done_before(cause):
             return done
         nets = tuple(_nets(site, now))
         problems: list[str] = []

@@ -15,7 +15,6 @@ from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.target import Target
 from core.text import clean_text
-from core.upkeep.backup import already_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool
         return not_allowed("prune receipts", "operators")
     with operation_lock(site.target.run_dir, "prune", site.clock()):
         now = site.clock()
-        if not dry_run and (done := already_done(site, cause)):
+        if not dry_run and (done := site.done_before(cause)):
             return done
         receipts = [one.receipt for one in site.journal.receipts()]
         waiting = {approval.id for approval in site.journal.pending()}

@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
+import bot.cli.main  # noqa: F401 - adds the bot's commands
+from core.cli.app import COMMANDS, FURTHER_COMMANDS
 from core.router.control import SAFE_SETTINGS
 from core.router.envfile import settings_in
 
@@ -18,6 +22,14 @@ try:
     main()
 finally:
     print("imported:", *({SLOW} & set(sys.modules)), file=sys.stderr)
+"""
+PROBE = """
+import sys
+from bot.cli.main import main
+from core.cli.app import COMMANDS, Listed
+COMMANDS["probe"] = Listed("probe", "")
+sys.argv = ["anr", "probe"]
+main()
 """
 
 
@@ -55,15 +67,47 @@ def test_a_command_imports_nothing_slow_that_it_does_not_use(tmp_path: Path, wor
     assert set(told.split()) - {"imported:"} == needed
 
 
+def test_help_imports_no_command() -> None:
+    """Whoever asks what there is waits for a table, not for every command with all that it needs."""
+    program = """
+import sys
+from bot.cli.main import main
+sys.argv = ["anr", "--help"]
+try:
+    main()
+finally:
+    print("imported:", *sorted(sys.modules), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    imported = set(done.stderr.split())
+    commands = {listed.module for listed in (*COMMANDS.values(), *FURTHER_COMMANDS.values())}
+    assert imported & commands == set()
+    assert imported & (SLOW - {"rich"}) == set()
+    assert "break-glass" in done.stdout
+    assert "Run the Slack bot until it is stopped." in done.stdout
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *FURTHER_COMMANDS])
+def test_help_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
+    """The summary in the table is the first thing that `anr NAME --help` says."""
+    listed = {**COMMANDS, **FURTHER_COMMANDS}[name]
+    command = get_group(import_module(listed.module).commands).commands[name]
+    assert listed.summary == command.help
+
+
 def test_a_module_that_cannot_be_imported_is_no_unknown_command(tmp_path: Path) -> None:
     """Exit code 3 with the trace: whoever reads "no such command" would look for a misspelling."""
     (tmp_path / "probe.py").write_text("{}['missing']\n", encoding="utf-8")
-    program = (
-        "import sys; from bot.cli.main import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
-    )
     paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     done = subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", PROBE], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, "KeyError: 'missing'" in done.stderr) == (3, True), done.stderr
 
@@ -111,11 +155,8 @@ def test_a_command_collects_garbage_but_not_what_was_imported(tmp_path: Path) ->
         "    print(imported, gc.isenabled(), gc.get_freeze_count() > 1000)\n",
         encoding="utf-8",
     )
-    program = (
-        "import sys; from bot.cli.main import COMMANDS, main; COMMANDS['probe'] = 'probe'; sys.argv = ['anr', 'probe']; main()"
-    )
     paths = f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     done = subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", PROBE], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.split() == ["False", "True", "True"]

@@ -98,7 +98,7 @@ def settings_file(data: bytes) -> None:
 def command_parser(data: bytes) -> None:
     """Understand a command: nothing may come out but a command or an explanation."""
     understood = parse.parse(data.decode("utf-8", "replace"), ("production", "staging"))
-    assert isinstance(understood, (command.Command, command.Misunderstood))
+    assert isinstance(understood, (command.Addressed, command.Misunderstood))
 
 
 def alert_payloads(data: bytes) -> None:

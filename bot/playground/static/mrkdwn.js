@@ -1,6 +1,6 @@
 // Slack's mrkdwn -> DOM nodes. Outside text only ever becomes text nodes.
 const EMOJI = {
-  white_check_mark: "✅", no_bell: "🔕", thread: "🧵", checkered_flag: "🏁", x: "❌", warning: "⚠️", no_entry: "⛔", octagonal_sign: "🛑", rocket: "🚀", snowflake: "❄️",
+  white_check_mark: "✅", no_bell: "🔕", thread: "🧵", checkered_flag: "🏁", x: "❌", warning: "⚠️", no_entry: "⛔", octagonal_sign: "🛑", rocket: "🚀", snowflake: "❄️", seedling: "🌱", ring_buoy: "🛟",
   hourglass: "⌛", hourglass_flowing_sand: "⏳", lock: "🔒", unlock: "🔓", large_green_circle: "🟢", red_circle: "🔴",
   question: "❓", heavy_minus_sign: "➖", mag: "🔍", rotating_light: "🚨", bar_chart: "📊", memo: "📝", bell: "🔔", rewind: "⏪",
   tada: "🎉", eyes: "👀", calendar: "📅", clock9: "🕘", link: "🔗", arrow_up: "⬆️", arrow_down: "⬇️", stopwatch: "⏱️", heavy_check_mark: "✔️",

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.command import Command
 from bot.commands.parse import parse
 from bot.commands.phrases import duration
+from bot.commands.rollout import Promote
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_no_text_is_an_impossible_length_of_time(text: str) -> None:
 def test_a_stage_is_the_number_that_was_written_however_it_was_written(percent: int, written: str) -> None:
     """As a percentage or as a share, in a sentence or alone: never another stage, and never the next one instead."""
     found = parse(f"promote {written.format(percent)}")
-    assert isinstance(found, Command)
+    assert isinstance(found, Promote)
     assert found.stage == percent

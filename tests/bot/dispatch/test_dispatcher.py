@@ -13,7 +13,10 @@ import pytest
 from aiohttp import ClientConnectionError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.commands.command import Command
+from bot.commands.brake import Freeze
+from bot.commands.looks import Status
+from bot.commands.requests import Approve
+from bot.commands.table import row_of
 from bot.dispatch.channel import TargetChannel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Request
@@ -149,7 +152,7 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
     async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
         stuck = [asyncio.get_running_loop().run_in_executor(dispatcher._work, over.wait) for _ in range(8)]
         try:
-            approve = Command("approve", argument="abcdefghjk")
+            approve = Approve(operation="abcdefghjk")
             await asyncio.wait_for(dispatcher.carry_out(approve, Request("UAARON", "T1", "C1"), respond), PATIENCE)
         finally:
             over.set()
@@ -188,7 +191,7 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
     other.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     site.target.journal.write_bytes(b"this is no database" * 100)
     async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Target.at(other, ACCESS), "http://127.0.0.1:9/") as second:
-        one, two = (dispatcher.target_channel(Command("status"), None) for dispatcher in (first, second))
+        one, two = (dispatcher.target_channel(row_of(Status()), Status(), None) for dispatcher in (first, second))
         assert isinstance(one, TargetChannel)
         assert isinstance(two, TargetChannel)
         target_channels = [one, replace(two, channel="C2")]
@@ -200,8 +203,9 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
         async def respond(**answer: Any) -> None:
             answers.append(answer)
 
-        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C2"), respond)
-        await dispatcher.carry_out(Command("freeze_now", operation="abcdefghjk"), Request("UOLIVIA", "T1", "C3"), respond)
+        now = Freeze(at_once=True, operation="abcdefghjk")
+        await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C2"), respond)
+        await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C3"), respond)
         await dispatcher.drain()
     assert two.site.router.settings().carries(SAFE_SETTINGS)
     assert one.site.router.settings().stage == 10

@@ -53,7 +53,7 @@ def test_a_brake_s_card_turns_with_what_is_seen(begun: Rig) -> None:  # noqa: F8
     assert "*STILL SERVING: 3 live decisions since 09:05:00 UTC" in text
     assert "*Next:* Restart the router by hand now" in text
     begun.clock.pass_(minutes=1)
-    append(begun, 40, **QUIET)
+    append(begun, 150, every=0.2, **QUIET)
     look(begun)
     title, text = card(begun, operation_of(done))
     assert title == "Frozen"

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.blockkit.post import Block
+from bot.commands.command import Misunderstood
 from bot.commands.parse import parse
+from bot.commands.table import explained
 from bot.playground.workspace.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.views import answers
 from core.actors import Actor, ActorKind
@@ -58,8 +60,8 @@ def test_any_answer_can_be_shown(text: str, more: list[str]) -> None:
 def test_whatever_is_typed_gets_help_or_a_command(text: str) -> None:
     """No text after /anr breaks the parser, and what it says about a mistake can be shown."""
     understood = parse(text)
-    if not hasattr(understood, "word"):
-        showable(answers.help_text(understood))
+    if isinstance(understood, Misunderstood):
+        showable(explained(understood))
 
 
 def test_a_reason_is_cut_where_the_receipt_says() -> None:

@@ -60,8 +60,15 @@ def glance(words: str, count: int = 1) -> Glance:
         stage_after=0,
     )
     return Glance(
-        seen=Overview("production", RolloutState(stage=10, since=NOW, holds=holds), approvals, None, None, (words,) * count),
-        sighting=RouterSighting(pilot=0.1, at=NOW),
+        seen=Overview(
+            "production",
+            RolloutState(stage=10, since=NOW, holds=holds),
+            approvals,
+            None,
+            None,
+            (words,) * count,
+            sighting=RouterSighting(pilot=0.1, at=NOW),
+        ),
         receipts=(seal(draft, target="production", seq=1, prev=GENESIS),),
         spells=(Stretch(MONTH_AGO, NOW, 10, frozen=True),),
         next_run=NOW + timedelta(hours=20),

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.command import Command
+from bot.commands.brake import Freeze, Unfreeze
+from bot.commands.brake import Hold as HoldPromotions
+from bot.commands.parse import read
+from bot.commands.requests import Deny
+from bot.commands.rollout import BreakGlass, Promote, Review
+from bot.commands.schedule import Skip
+from bot.commands.table import Command
+from bot.commands.upkeep import Restore
 from bot.playground.workspace.limits import check_view
 from bot.views import modals
 from bot.views.modals import About
@@ -60,7 +67,7 @@ def test_slack_takes_every_modal_whatever_outside_text_is_in_it(
     """Forty long holds and any problem fit, and no text calls anybody or becomes a link."""
     holds = tuple(hold(number, reason) for number, reason in enumerate(reasons))
     views = (
-        modals.waiting("promote", PLACE),
+        modals.waiting(modals.PROMOTE, PLACE),
         modals.promote(PLACE, seen(stage, *problems, holds=holds), LADDER, may_raise=may_raise),
         modals.freeze(PLACE, ["production"]),
         modals.freeze(About(), ["production", "staging"]),
@@ -138,47 +145,63 @@ PROMOTE = modals.promote(PLACE, seen(10), LADDER, may_raise=True)
         pytest.param(
             PROMOTE,
             {"stage": chosen("25"), "reason": {"value": " good day "}},
-            Command("promote", stage=25, reason="good day", target="production"),
+            Promote(25, "good day", target="production"),
             id="promote",
         ),
         pytest.param(
             FREEZE,
             {"mode": chosen("rollback"), "lasts": {"value": None}, "reason": {"value": None}},
-            Command("freeze", target="production"),
+            Freeze(target="production"),
             id="a-freeze-needs-no-words",
         ),
         pytest.param(
             FREEZE,
             {"mode": chosen("keep"), "lasts": {"value": "2 days"}, "reason": {"value": "fair"}},
-            Command("freeze", target="production", keep_stage=True, lasts=timedelta(days=2), reason="fair"),
+            HoldPromotions("fair", timedelta(days=2), target="production"),
             id="a-freeze-that-keeps-the-stage-for-two-days",
         ),
         pytest.param(
             modals.freeze(About(), ["a", "b"]),
             {"router": chosen("b"), "mode": chosen("rollback"), "lasts": {"value": ""}, "reason": {"value": ""}},
-            Command("freeze", target="b"),
+            Freeze(target="b"),
             id="a-freeze-of-the-router-that-was-chosen",
         ),
         pytest.param(
             UNFREEZE,
             {"holds": {"selected_options": [{"value": f"{2:032x}"}]}, "found": {"value": "a bad deploy"}},
-            Command("unfreeze", holds=(f"{2:032x}",), reason="a bad deploy", target="production"),
+            Unfreeze("a bad deploy", (f"{2:032x}",), target="production"),
             id="unfreeze-one-of-two",
         ),
         pytest.param(
             RESTORE,
             {"backup": chosen("b.json"), "reason": {"value": "it learned from bad data"}},
-            Command("restore", argument="b.json", reason="it learned from bad data", target="production"),
+            Restore("b.json", "it learned from bad data", target="production"),
             id="restore",
         ),
+        pytest.param(DENY, {"reason": {"value": "too early"}}, Deny("too early", operation="abcdefghjk"), id="deny"),
         pytest.param(
-            DENY, {"reason": {"value": "too early"}}, Command("deny", argument="abcdefghjk", reason="too early"), id="deny"
+            modals.reason_for(modals.SKIP, About("production", "a" * 32), "x", "y"),
+            {"reason": {"value": "the fair"}},
+            Skip("the fair", operation="a" * 32, target="production"),
+            id="skip",
+        ),
+        pytest.param(
+            modals.reason_for(modals.BREAK_GLASS, PLACE, "x", "y"),
+            {"reason": {"value": "it cannot wait"}},
+            BreakGlass("it cannot wait", target="production"),
+            id="break-glass",
+        ),
+        pytest.param(
+            modals.reason_for(modals.REVIEW, About("", "a" * 32), "x", "y"),
+            {"reason": {"value": "fine"}},
+            Review("fine", operation="a" * 32),
+            id="review",
         ),
     ],
 )
 def test_what_was_filled_in_means_one_command(view: dict[str, Any], answers: dict[str, Any], means: Command) -> None:
     """Nothing that was chosen or written is lost or added."""
-    assert modals.read(filled(view, **answers)) == means
+    assert read(filled(view, **answers)) == means
 
 
 @pytest.mark.parametrize(
@@ -198,11 +221,15 @@ def test_what_was_filled_in_means_one_command(view: dict[str, Any], answers: dic
         ),
         pytest.param(DENY, {"reason": {"value": "  "}}, {"reason"}, id="no-reason"),
         pytest.param(PROMOTE, {"stage": {"selected_option": None}}, {"stage"}, id="no-stage"),
+        pytest.param(
+            modals.reason_for(modals.BREAK_GLASS, PLACE, "x", "y"), {"reason": {"value": "hurry"}}, {"reason"}, id="too-short"
+        ),
+        pytest.param(modals.reason_for(modals.SKIP, PLACE, "x", "y"), {"reason": {"value": ""}}, {"reason"}, id="no-why"),
     ],
 )
 def test_a_wrong_answer_is_named_at_its_field(view: dict[str, Any], answers: dict[str, Any], fields: set[str]) -> None:
     """Every field that is wrong is named, each is in the modal, and nothing is done."""
-    wrong = modals.read(filled(view, **answers))
+    wrong = read(filled(view, **answers))
     assert isinstance(wrong, dict)
     assert set(wrong) == fields
     assert fields <= {block.get("block_id") for block in view["blocks"]}

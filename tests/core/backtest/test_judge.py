@@ -135,6 +135,7 @@ def test_a_bound_is_changed_by_its_gates_name() -> None:
 def test_the_command_prints_draws_and_replies_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Archives and the ledger together; another bound turns days into NO-GO."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "anr.toml").touch()
     lines = [json.dumps(line).encode() + b"\n" for line in good_days()]
     (tmp_path / "run" / "anr_ledger_archive").mkdir(parents=True)
     (tmp_path / "run" / "anr_ledger_archive" / "anr_ledger_202509.ndjson.gz").write_bytes(gzip.compress(b"".join(lines[:4000])))

@@ -83,9 +83,9 @@ def test_an_instance_keeps_its_story_and_its_hold() -> None:
     memory.remember("story", firing, hold="hold")
     memory.remember("another", over)
     memory.lift(firing.cause, "another hold")
-    assert memory.find(firing.cause) == Instance("story", "hold", over)
+    assert memory.find(firing.cause) == Instance("story", "hold", over, changes=1)
     memory.lift(firing.cause, "hold")
-    assert memory.find(firing.cause) == Instance("story", "hold", over, lifted=True)
+    assert memory.find(firing.cause) == Instance("story", "hold", over, changes=1, lifted=True)
 
 
 def test_walking_through_a_group_sees_the_moment_at_which_the_walk_began() -> None:

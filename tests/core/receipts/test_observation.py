@@ -25,6 +25,7 @@ SECOND = 1_000_000
 NOW_US = int(NOW.timestamp()) * SECOND
 BEFORE = tuple(Line(NOW_US - age * SECOND, age % 10 == 0, 0.10 if age % 10 == 0 else None, "R2") for age in range(300, 0, -1))
 """Five minutes at a pilot of 10 %, a decision a second, up to the restart at NOW."""
+SERVED_ALL = tuple(Line(line.t_us, live=True, pilot=1.0, argmax="R2") for line in BEFORE)
 
 
 def expecting(stage: int = 0, *, safe: bool = True, **facts: object) -> Observation:
@@ -67,11 +68,13 @@ SAFE, SHADOW, AT_25 = expecting(), expecting(safe=False), expecting(25)
         pytest.param(SAFE, (*BEFORE, *live(-90), *live(-1)), Sight.NOT_YET_SEEN, id="old-lines-flushed-late"),
         pytest.param(SAFE, (*BEFORE, *live(1)), Sight.NOT_YET_SEEN, id="inside-the-tolerance"),
         pytest.param(SAFE, (*BEFORE, *killed(2)), Sight.NOT_YET_SEEN, id="one-shadow-line-proves-nothing"),
-        pytest.param(SAFE, (*BEFORE, *killed(*range(2, 12))), Sight.SEEN_SAFE, id="a-run-of-R4"),
+        pytest.param(SAFE, (*BEFORE, *killed(*range(2, 92))), Sight.SEEN_SAFE, id="a-run-of-R4"),
+        pytest.param(SAFE, (*BEFORE, *killed(*range(2, 12))), Sight.NOT_YET_SEEN, id="R4-that-a-tenth-of-the-traffic-may-get"),
+        pytest.param(SAFE, (*SERVED_ALL, *killed(*range(2, 12))), Sight.NOT_YET_SEEN, id="R4-after-a-pilot-of-a-hundred"),
         pytest.param(SAFE, (*BEFORE, *shadow(*range(2, 12))), Sight.NOT_YET_SEEN, id="ten-shadow-lines-at-a-pilot-of-ten"),
         pytest.param(SAFE, (*BEFORE, *shadow(*range(2, 120))), Sight.NOT_SERVING, id="nothing-live-but-no-KILL"),
-        pytest.param(SAFE, (*BEFORE, *shadow(2, 3), *killed(*range(4, 14))), Sight.SEEN_SAFE, id="a-restart-that-came-late"),
-        pytest.param(SAFE, (*BEFORE, *live(2, 3), *killed(*range(4, 24))), Sight.SEEN_SAFE, id="an-old-process-that-went-down"),
+        pytest.param(SAFE, (*BEFORE, *shadow(2, 3), *killed(*range(4, 94))), Sight.SEEN_SAFE, id="a-restart-that-came-late"),
+        pytest.param(SAFE, (*BEFORE, *live(2, 3), *killed(*range(4, 140))), Sight.SEEN_SAFE, id="an-old-process-that-went-down"),
         pytest.param(SAFE, (*BEFORE, *live(2, 4), *killed(3, 5, 6, 7)), Sight.STILL_SERVING, id="one-worker-of-two"),
         pytest.param(SAFE, (*BEFORE, *live(431)), Sight.NOT_YET_SEEN, id="a-line-of-the-future"),
         pytest.param(SHADOW, (*BEFORE, *shadow(2)), Sight.SEEN_SHADOW, id="shadow-picks-another-route-than-R4"),
@@ -129,7 +132,7 @@ def test_a_router_whose_clock_is_ahead_is_not_accused_of_what_it_did_before() ->
     ahead = tuple(Line(line.t_us + 30 * SECOND, line.live, line.pilot, line.argmax) for line in BEFORE)
     first = look(SAFE, *ahead, after_s=0.5)
     assert first.sight is Sight.NOT_YET_SEEN
-    later = look(first, *ahead, *killed(*range(32, 40)), after_s=10)
+    later = look(first, *ahead, *killed(*range(32, 122)), after_s=95)
     assert later.sight is Sight.SEEN_SAFE
     assert look(first, *ahead, *live(32), after_s=3).sight is Sight.STILL_SERVING
 
@@ -141,7 +144,7 @@ def test_one_line_that_is_badly_dated_hides_nothing() -> None:
 
 def test_what_was_seen_stays_until_something_else_is_seen() -> None:
     """A ledger that was rotated away, or fell silent, takes back neither of the two."""
-    safe = look(SAFE, *BEFORE, *killed(*range(2, 22)))
+    safe = look(SAFE, *BEFORE, *killed(*range(2, 92)), after_s=95)
     assert look(safe, after_s=7200).sight is Sight.SEEN_SAFE
     serving = look(SAFE, *BEFORE, *live(5))
     again = look(serving, after_s=7200)
@@ -176,8 +179,8 @@ def test_the_sentences_say_counts_source_and_time_and_no_more_than_was_seen() ->
     assert told(serving) == "STILL SERVING: 36 live decisions since 09:05:00 UTC (ledger, 09:05:37 UTC)."
     assert to_do(serving).startswith("Restart the router by hand now")
     assert "at least 36 live decisions" in told(look(SAFE, *live(*range(2, 38)), whole=False))
-    safe = look(SAFE, *BEFORE, *killed(*range(2, 12)))
-    assert told(safe) == "Seen safe: 10 decisions since 09:05:00 UTC, none live (ledger, 09:05:11 UTC)."
+    safe = look(SAFE, *BEFORE, *killed(*range(2, 92)), after_s=95)
+    assert told(safe) == "Seen safe: 90 decisions since 09:05:00 UTC, none live (ledger, 09:06:31 UTC)."
     assert told(look(SAFE, *BEFORE)) == "Not yet seen. The ledger has no line that is newer than the restart."
 
 

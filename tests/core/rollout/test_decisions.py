@@ -20,12 +20,13 @@ from core.rollout.decisions import (
     Proceed,
     Raise,
     Veto,
-    decide_raise,
+    decide_approved,
+    decide_move,
+    decide_on_gates,
     decide_shadow,
+    decide_step_up,
     decide_unfreeze,
-    may_ask,
     obstacles,
-    plan_move,
 )
 from core.rollout.refusals import Code, Refuse
 from core.rollout.state import Pause, RolloutState, UnsettledIntent
@@ -267,42 +268,44 @@ NO_GO = [Verdict.FAIL, Verdict.NO_DATA]
 
 
 @pytest.mark.parametrize(("state", "wanted", "drift", "expected"), [pytest.param(*row, id=name) for name, *row in PLANS])
-def test_plan_move_says_which_move_is_asked_for(
+def test_decide_move_says_which_move_is_asked_for(
     state: RolloutState, wanted: int | None, drift: str | None, expected: Code | Decision
 ) -> None:
     """Up one stage at a time, down at will, and nothing while the rollout is not in order."""
-    assert kind(plan_move(state, LADDER, wanted, drift)) == expected
+    assert kind(decide_move(standing(state, drift=drift), OPERATOR, wanted)) == expected
 
 
 @pytest.mark.parametrize(
     ("state", "actor", "approvers_set", "expected"), [pytest.param(*row, id=f"by-{name}") for name, *row in ASKS]
 )
-def test_decide_raise_with_green_gates_depends_on_who_asks(
+def test_a_step_up_with_green_gates_depends_on_who_asks(
     state: RolloutState,
     actor: Actor,
     approvers_set: bool,  # noqa: FBT001 - a column of the table
     expected: Code | type[NeedsApproval | Proceed],
 ) -> None:
     """An operator's step waits for an approval, the scheduler's does not, and nobody else gets one."""
-    move = plan_move(state, LADDER, None, None)
+    decision = decide_step_up(standing(state, approvers_set=approvers_set), actor, GO)
+    if isinstance(expected, Code):
+        assert kind(decision) == expected
+        return
+    move = decide_move(standing(state), OPERATOR, None)
     assert isinstance(move, Raise)
-    decision = decide_raise(move, actor, state, GO, approvers_set=approvers_set)
-    wanted = expected if isinstance(expected, Code) else expected(move.from_stage, move.to_stage)
-    assert kind(decision) == wanted
+    assert decision == expected(move.from_stage, move.to_stage)
 
 
 @pytest.mark.parametrize(
     ("state", "actor", "approvers_set", "expected"), [pytest.param(*row, id=f"by-{name}") for name, *row in ASKS]
 )
-def test_may_ask_refuses_before_anything_is_measured(
+def test_who_may_not_ask_is_refused_before_anything_is_measured(
     state: RolloutState,
     actor: Actor,
     approvers_set: bool,  # noqa: FBT001 - a column of the table
     expected: Code | type[NeedsApproval | Proceed],
 ) -> None:
     """Who is refused for who they are is refused without a look at the gates, with the same code."""
-    refusal = may_ask(actor, state, approvers_set=approvers_set)
-    assert (refusal.code if refusal else None) == (expected if isinstance(expected, Code) else None)
+    decision = decide_step_up(standing(state, approvers_set=approvers_set), actor)
+    assert (decision.code if isinstance(decision, Refuse) else None) == (expected if isinstance(expected, Code) else None)
 
 
 @pytest.mark.parametrize("verdict", NO_GO)
@@ -310,7 +313,7 @@ def test_may_ask_refuses_before_anything_is_measured(
 @pytest.mark.parametrize("actor", [OPERATOR, SCHEDULER], ids=["operator", "scheduler"])
 def test_one_red_gate_refuses_the_step_and_is_the_evidence(actor: Actor, name: GateName, verdict: Verdict) -> None:
     """No gate is less important than another, NO_DATA is as red as FAIL, and only what is red is listed."""
-    decision = decide_raise(Raise(10, 25), actor, at(10), gates(**{name.name: verdict}), approvers_set=True)
+    decision = decide_step_up(standing(at(10)), actor, gates(**{name.name: verdict}))
     assert isinstance(decision, Refuse)
     assert (decision.code, decision.blockers) == (Code.GATES_NOT_PASSED, (f"{name.value}: this is {name.value}",))
     assert "10 → 25 %" in decision.text
@@ -319,7 +322,7 @@ def test_one_red_gate_refuses_the_step_and_is_the_evidence(actor: Actor, name: G
 def test_several_red_gates_are_all_listed() -> None:
     """The refusal names every gate that stands in the way, in the order in which people read them."""
     report = gates(FRESHNESS=Verdict.NO_DATA, RSI=Verdict.FAIL, TRI=Verdict.NOT_APPLICABLE)
-    decision = decide_raise(Raise(10, 25), OPERATOR, at(10), report, approvers_set=True)
+    decision = decide_step_up(standing(at(10)), OPERATOR, report)
     assert isinstance(decision, Refuse)
     assert decision.blockers == ("rsi: this is rsi", "freshness: this is freshness")
 
@@ -362,7 +365,7 @@ def test_every_code_that_decisions_can_return_stands_in_a_table() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
     }
-    rows = [row[-1] for row in (*PLANS, *ASKS, *LIFTS, *SHADOWS)] + [code for row in STANDS for code in row[-1]]
+    rows = [row[-1] for row in (*PLANS, *ASKS, *LIFTS, *APPROVED, *SHADOWS)] + [code for row in STANDS for code in row[-1]]
     assert {code for code in rows if isinstance(code, Code)} == written
 
 
@@ -383,7 +386,7 @@ def test_everything_that_stands_in_the_way_is_named_at_once(facts: Preconditions
 )
 def test_a_refusal_carries_its_evidence(state: RolloutState, wanted: int | None, evidence: tuple[str, ...]) -> None:
     """Whoever is refused because of holds sees every hold and its owner."""
-    refusal = plan_move(state, LADDER, wanted, None)
+    refusal = decide_move(standing(state), OPERATOR, wanted)
     assert isinstance(refusal, Refuse)
     assert refusal.blockers == evidence
 
@@ -404,34 +407,38 @@ states = st.builds(
     st.booleans(),
     st.none() | st.just(UNSETTLED),
 )
-moves = st.sampled_from([Raise(low, high) for low, high in pairwise(LADDER)])
+steps = st.builds(
+    lambda step, required: (at(step[0], person_required=required), Raise(*step)),
+    st.sampled_from(tuple(pairwise(LADDER))),
+    st.booleans(),
+)
+"""A state in good order below the top, and the step up from there."""
 ladders = st.sets(st.integers(1, 100), min_size=1, max_size=6).map(lambda above: (0, *sorted(above)))
 
 
-@given(moves, people, states, reports, st.booleans())
+@given(people, states, reports, st.booleans())
 def test_a_person_alone_never_promotes(
-    move: Raise,
     actor: Actor,
     state: RolloutState,
     report: GateReport,
     approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
 ) -> None:
     """Whatever the state, the gates and the roles, a person's step is refused or waits for somebody else's approval."""
-    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set)
+    decision = decide_step_up(standing(state, approvers_set=approvers_set), actor, report)
     assert isinstance(decision, (NeedsApproval, Refuse))
 
 
-@given(moves, st.just(SCHEDULER) | people, states, reports, st.booleans())
+@given(steps, st.just(SCHEDULER) | people, reports, st.booleans())
 def test_a_step_up_needs_green_gates_approvers_and_the_right_to_ask(
-    move: Raise,
+    step: tuple[RolloutState, Raise],
     actor: Actor,
-    state: RolloutState,
     report: GateReport,
     approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
 ) -> None:
     """It is refused exactly if one of them is missing, and otherwise it is the step that was asked for."""
+    state, move = step
     entitled = Role.OPERATE in actor.roles if actor.is_person else state.stage != 0 and not state.person_required
-    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set)
+    decision = decide_step_up(standing(state, approvers_set=approvers_set), actor, report)
     assert isinstance(decision, Refuse) is not (report.go and approvers_set and entitled)
     if not isinstance(decision, Refuse):
         assert (decision.from_stage, decision.to_stage) == (move.from_stage, move.to_stage)
@@ -441,8 +448,8 @@ def planned_and_decided(
     state: RolloutState, wanted: int | None, actor: Actor, report: GateReport, *, approvers_set: bool
 ) -> Decision:
     """Plan, then decide on what was planned, as every operation does."""
-    move = plan_move(state, LADDER, wanted, None)
-    return decide_raise(move, actor, state, report, approvers_set=approvers_set) if isinstance(move, Raise) else move
+    move = decide_move(standing(state, approvers_set=approvers_set), actor, wanted)
+    return decide_on_gates(move, actor, report) if isinstance(move, Raise) else move
 
 
 @given(states, st.none() | st.sampled_from(LADDER), st.just(SCHEDULER) | people, reports, st.booleans())
@@ -472,9 +479,8 @@ def test_what_stands_in_the_way_is_what_an_operation_refuses_with(
     approvers_set: bool,  # noqa: FBT001 - drawn, not passed by hand
 ) -> None:
     """There is no second opinion: the first obstacle is the refusal, and without an obstacle nothing is refused."""
-    found = obstacles(standing(state, drift=drift, approvers_set=approvers_set, gates=report), actor)
-    move = plan_move(state, LADDER, None, drift)
-    decision = decide_raise(move, actor, state, report, approvers_set=approvers_set) if isinstance(move, Raise) else move
+    facts = standing(state, drift=drift, approvers_set=approvers_set, gates=report)
+    found, decision = obstacles(facts, actor), decide_step_up(facts, actor, report)
     assert (found[0] if found else None) == (decision if isinstance(decision, Refuse) else None)
 
 
@@ -483,7 +489,7 @@ def test_a_planned_move_is_one_stage_up_or_any_way_down(
     state: RolloutState, ladder: tuple[int, ...], wanted: int | None, drift: str | None
 ) -> None:
     """On any ladder, up means the very next stage, down means below, both start where the router is, and order comes first."""
-    move = plan_move(state, ladder, wanted, drift)
+    move = decide_move(standing(state, stages=ladder, drift=drift), OPERATOR, wanted)
     if isinstance(move, Refuse):
         return
     assert not state.frozen or (isinstance(move, Lower) and not state.rolled_back)
@@ -508,3 +514,33 @@ def test_unfreezing_never_lifts_what_was_not_named_or_not_held(state: RolloutSta
         assert Role.OPERATE in actor.roles
         assert set(lifted) == (wanted or held) <= held
         assert lifted
+
+
+APPROVED: list[tuple[str, Preconditions, int | None, Code | Raise]] = [
+    ("still-the-next-stage", standing(at(10)), 25, Raise(10, 25)),
+    ("a-stage-that-is-skipped-now", standing(at(10)), 50, Code.NOT_NEXT_STAGE),
+    ("the-stage-that-is-served", standing(at(25)), 25, Code.ALREADY_THERE),
+    ("no-stage-at-all", standing(at(10)), None, Code.APPROVAL_STALE),
+    ("frozen-since", standing(at(0, hold("h1"))), 10, Code.FROZEN),
+    ("unsettled", standing(at(10, unsettled=UNSETTLED)), 25, Code.UNSETTLED),
+    ("drifted", standing(at(10), drift=DRIFTED), 25, Code.DRIFT),
+    ("a-brake-without-its-receipt", standing(at(10), brake_marks=("h1",)), 25, Code.BRAKE_ENGAGED),
+    ("an-unknown-stage", standing(at(None)), 25, Code.STAGE_UNKNOWN),
+    ("what-waits-is-this-request", standing(at(10), waiting=("abc",)), 25, Raise(10, 25)),
+]
+
+
+@pytest.mark.parametrize(("facts", "wanted", "expected"), [pytest.param(*row, id=name) for name, *row in APPROVED])
+def test_an_approved_step_is_decided_anew_without_asking_who_asked(
+    facts: Preconditions, wanted: int | None, expected: Code | Raise
+) -> None:
+    """Roles are looked up of who acts, and who acts now is the approver: of the step itself everything is asked again."""
+    assert kind(decide_approved(facts, wanted)) == expected
+
+
+def test_a_member_who_may_brake_steps_down_and_not_up() -> None:
+    """Less exposure needs no operator."""
+    facts = standing(at(50, hold("h1", keeps_stage=True)))
+    assert decide_move(facts, person(Role.BRAKE), 10) == Lower(50, 10)
+    assert kind(decide_move(facts, person(), 10)) is Code.NOT_ALLOWED
+    assert kind(decide_move(standing(at(50)), person(Role.BRAKE), 75)) is Code.NOT_ALLOWED

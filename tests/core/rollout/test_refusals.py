@@ -1,10 +1,9 @@
 import pytest
 
-from core.rollout.decisions import plan_move
+from core.rollout.decisions import decide_move
 from core.rollout.refusals import Refuse
 from core.rollout.state import RolloutState
-from core.settings.target import LADDER
-from tests.core.rollout.test_decisions import DRIFTED, UNSETTLED, at, hold
+from tests.core.rollout.test_decisions import DRIFTED, OPERATOR, UNSETTLED, at, hold, standing
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ def test_a_refusal_says_what_it_is_about_and_that_nothing_was_changed(
     state: RolloutState, wanted: int | None, drift: str | None, says: str
 ) -> None:
     """The text names the fact that stands in the way or the way out, and leaves no doubt about what happened."""
-    refusal = plan_move(state, LADDER, wanted, drift)
+    refusal = decide_move(standing(state, drift=drift), OPERATOR, wanted)
     assert isinstance(refusal, Refuse)
     assert says in refusal.text
     assert "Nothing was changed" in refusal.text

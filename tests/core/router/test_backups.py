@@ -14,6 +14,7 @@ import pytest
 
 from core.errors import StateFileError, StateFileMissing
 from core.router import backups as core_backups
+from core.router import state_lock
 from core.router.backups import Backups, read_state
 from core.router.state_lock import router_lock
 from tests.core.router.conftest import backups
@@ -365,7 +366,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "msvcrt", stand_in)
-    monkeypatch.delattr(core_backups, "fcntl")
+    monkeypatch.delattr(state_lock, "fcntl")
     return stand_in
 
 

@@ -12,6 +12,8 @@ from core.errors import ConfigurationError
 from core.scan.parquet import export
 from tests.core.scan.test_table import exported, some_lines
 
+pytestmark = pytest.mark.warehouse
+
 
 def rows_in(folder: Path) -> Counter[str]:
     """Every row of an export, with how often it stands there."""

@@ -54,7 +54,8 @@ def process_of(observer: Observer) -> int:
 
 def kill_process(observer: Observer) -> int:
     """Kill the process and wait until it is dead, but leave the corpse to who started it; return its number."""
-    number = process_of(observer)
+    assert observer._worker is not None
+    number = observer._worker.pid
     os.kill(number, signal.SIGKILL)
     os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
     return number

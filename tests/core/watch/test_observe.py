@@ -34,10 +34,11 @@ from core.target.order import Order
 from core.target.target import Target
 from core.watch.observe import Observer, followed
 from core.watch.watch import watch
+from tests.support import running_router
 from tests.support.promoting import promoted
 from tests.support.rig import Clock, Rig, decision, written
 
-ROUTER = Path(__file__).with_name("running_router.py")
+ROUTER = Path(running_router.__file__)
 LAUNCH = """
 import json, os, signal, subprocess, sys
 from pathlib import Path
@@ -74,6 +75,10 @@ def running(place: Path, slots: str, restart: str, *words: str, exported: dict[s
     target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\n", encoding="utf-8")
     target.ledger.touch()
     subprocess.run(launch, check=True)
+    hangs = time.monotonic() + 120
+    while not (place / "pid").exists():  # until it is up nobody can send it a signal
+        assert time.monotonic() < hangs
+        time.sleep(0.01)
     site = Target.at(target, AccessPolicy(operators=frozenset({"os:me"})))
     try:
         yield Rig(site, Clock(), {}, {})
@@ -84,8 +89,8 @@ def running(place: Path, slots: str, restart: str, *words: str, exported: dict[s
 
 
 def seen_in_the_end(site: Target, *wanted: Sight) -> Sight:
-    """Look until one of these is seen; the last sight if none is within half a minute."""
-    ends = time.monotonic() + 30
+    """Look until one of these is seen; the last sight if none is within two minutes."""
+    ends = time.monotonic() + 120
     with closing(Observer(site)) as observer:
         while True:
             observer.look()
@@ -152,11 +157,11 @@ def braked(begun: Rig) -> Rig:
     return begun
 
 
-def append(rig: Rig, count: int = 1, *, ago: float = 0, **change: Any) -> None:
-    """The router appends decisions of the last seconds, one a second."""
+def append(rig: Rig, count: int = 1, *, ago: float = 0, every: float = 1, **change: Any) -> None:
+    """The router appends decisions of the last seconds, one `every` so many seconds."""
     with rig.target.ledger.open("a", encoding="utf-8") as ledger:
         for back in reversed(range(count)):
-            entry = {**decision(rig.clock.now), "t": written(rig.clock.now - timedelta(seconds=ago + back)), **change}
+            entry = {**decision(rig.clock.now), "t": written(rig.clock.now - timedelta(seconds=ago + back * every)), **change}
             ledger.write(json.dumps({name: value for name, value in entry.items() if value is not None}) + "\n")
 
 
@@ -183,7 +188,7 @@ def fifo(rig: Rig) -> None:
         pytest.param(fifo, Sight.NOT_YET_SEEN, id="a-fifo"),
         pytest.param(lambda rig: rig.target.ledger.write_bytes(b"\0" * 9999), Sight.NOT_YET_SEEN, id="garbage"),
         pytest.param(lambda rig: append(rig, 40, ago=60), Sight.NOT_YET_SEEN, id="late-flushed-old-lines"),
-        pytest.param(lambda rig: append(rig, 20, **QUIET), Sight.SEEN_SAFE, id="R4-only"),
+        pytest.param(lambda rig: append(rig, 100, every=0.2, **QUIET), Sight.SEEN_SAFE, id="R4-only"),
         pytest.param(append, Sight.STILL_SERVING, id="live"),
         pytest.param(lambda rig: append(rig, live={"route": "R2"}), Sight.STILL_SERVING, id="live-without-a-pilot"),
         pytest.param(lambda rig: rig.clock.pass_(minutes=5), Sight.UNSEEN_TIMEOUT, id="silent-for-minutes"),
@@ -242,7 +247,7 @@ def test_each_turn_has_one_receipt_whoever_looks(braked: Rig) -> None:
         for one in (bot, terminal):
             one.look()
         braked.clock.pass_(minutes=1)
-        append(braked, 40, **QUIET)
+        append(braked, 150, every=0.2, **QUIET)
         assert [bot.look() is not None, terminal.look() is not None] == [True, False]
     receipts = [one.receipt for one in braked.site.journal.receipts()]
     turns = [one for one in receipts if one.action is Action.OBSERVED]
@@ -293,7 +298,7 @@ def test_a_brake_that_is_contradicted_exits_3_and_says_what_to_do(begun: Rig, ca
     told = json.loads(capsys.readouterr().out)
     assert (told["result"], told["observation"]["live"], told["exit_code"]) == ("still_serving", 3, 3)
     begun.clock.pass_(minutes=1)
-    append(begun, 40, **QUIET)
+    append(begun, 150, every=0.2, **QUIET)
     assert isinstance(done, Braked)
     safe = ending(followed(begun.site, done))
     assert (safe.code, safe.facts["result"]) == (DONE, "seen_safe")
@@ -372,7 +377,7 @@ def test_reapply_does_not_clear_an_alarm_that_the_router_still_contradicts(brake
     watch(braked.site)
     assert braked.site.journal.state().drift is not None
     braked.clock.pass_(minutes=1)
-    append(braked, 50, **QUIET)
+    append(braked, 150, every=0.2, **QUIET)
     watch(braked.site)
     assert braked.site.journal.state().drift is None
     assert actions(braked.site)[-2:] == ["observed", "agreed"]

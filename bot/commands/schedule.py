@@ -1,0 +1,79 @@
+"""Commands about the scheduled run: pause it, let it go on, skip one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, cast
+
+from bot.blockkit.fields import written
+from bot.commands.command import Addressed, Call, Misunderstood
+from bot.commands.phrases import cut, plain
+from bot.views import modals
+from bot.views.modals import About, View, Wrong
+from core.actors import Actor
+from core.operations import daily
+from core.operations.daily import Scheduled, Skipped
+from core.operations.results import Refused
+from core.target.target import Target
+
+Change = Literal["pause", "resume"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Addressed):
+    """The daily run only reports from now on, or goes on."""
+
+    change: Change
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip(Addressed):
+    """The next daily run promotes nothing; if `operation` is an announcement's story, the run that it announces."""
+
+    reason: str = ""
+
+
+def schedule(call: Call, command: Schedule) -> Scheduled | Refused:
+    """Pause or resume."""
+    change = daily.pause if command.change == "pause" else daily.resume
+    return change(call.site, call.order(command.reason))
+
+
+def skip(call: Call, command: Skip) -> Skipped | Refused:
+    """Skip one run."""
+    return daily.skip(call.site, call.actor, _announced_day(call.site, command.operation), command.reason)
+
+
+def _announced_day(site: Target, operation: str) -> date:
+    """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
+    announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
+    if announced:
+        return date.fromisoformat(announced.partition(":")[2])
+    return site.day_ahead()
+
+
+def parse_schedule(rest: str) -> Schedule | Misunderstood:
+    """Understand `schedule pause` and `schedule resume`."""
+    word, reason = cut(rest)
+    if word.lower() not in {"pause", "resume"}:
+        return Misunderstood("`schedule` needs one of `schedule pause`, `schedule resume`.")
+    return Schedule(cast("Change", word.lower()), plain(reason))
+
+
+def parse_skip(rest: str) -> Skip:
+    """Understand `skip [reason]`."""
+    return Skip(plain(rest))
+
+
+def ask_skip(site: Target, _actor: Actor, about: About) -> View:
+    """Return the question why."""
+    day = _announced_day(site, about.argument)
+    text = f"The run of {day:%d %B} will report and promote nothing. The runs after it go on as always."
+    return modals.reason_for(modals.SKIP, about, text, "What speaks against it today")
+
+
+def read_skip(values: Mapping[str, Any], about: About) -> Skip | Wrong:
+    """Return which run is skipped, if it says why."""
+    reason = written(values, "reason")
+    return Skip(reason, operation=about.argument, target=about.target or None) if reason else dict(modals.WHY_IN_RECEIPT)
