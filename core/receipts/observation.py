@@ -330,13 +330,18 @@ def _by_endpoint(asked: Observation, status: Status) -> Observation:
     serves = status.serves
     if serves is None:
         return asked.model_copy(update={"why": "The endpoint does not say whether the router serves live traffic."})
-    if asked.stage == 0:
-        return found.model_copy(update={"sight": _sight_at_zero(asked, status)})
+    sight = _sight_at_zero(asked, status) if asked.stage == 0 else _sight_at_stage(asked, status, serves=serves)
+    if sight.is_seen and found.why and (asked.restarted or asked.safe):
+        return asked.model_copy(update={"why": found.why})  # who answers never read what was written, and may be another process
+    return found.model_copy(update={"sight": sight, "pilot": status.pilot if serves or asked.stage == 0 else 0.0})
+
+
+def _sight_at_stage(asked: Observation, status: Status, *, serves: bool) -> Sight:
     if not serves:
-        return found.model_copy(update={"sight": Sight.OTHER_STAGE, "pilot": 0.0})
+        return Sight.OTHER_STAGE
     if status.pilot is None:
-        return found.model_copy(update={"sight": Sight.SERVING})
-    return found.model_copy(update={"sight": Sight.SEEN_STAGE if _shows(status.pilot, asked.stage) else Sight.OTHER_STAGE})
+        return Sight.SERVING
+    return Sight.SEEN_STAGE if _shows(status.pilot, asked.stage) else Sight.OTHER_STAGE
 
 
 def _sight_at_zero(asked: Observation, status: Status) -> Sight:
