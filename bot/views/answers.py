@@ -211,6 +211,7 @@ def _braked(result: Braked) -> list[Block]:
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
+    blocks.extend(section(f":information_source: {prose(remark)}") for remark in result.remarks)
     if result.sealed is not None:
         blocks.append(context(mark(result.sealed)))
     return blocks

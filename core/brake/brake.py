@@ -53,6 +53,7 @@ class Braked:
         problems: what went wrong, each a sentence; empty if nothing did.
         observation: what is expected of the running router since then, and what was seen of it so far. Settings that were
             written and a reload that succeeded prove nothing.
+        remarks: what is worth knowing although nothing went wrong, each a sentence.
     """
 
     note: BrakeNote
@@ -60,6 +61,7 @@ class Braked:
     safe: bool
     problems: tuple[str, ...]
     observation: Observation | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def rollback(site: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
@@ -119,10 +121,11 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
     expected = site.written(0, safe=True)
     sealed, unrecorded = _recorded(site, note, expected, safe=not went_wrong)
     stay_safe(site, now)
-    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded))
+    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *site.doubts)
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
-    return Braked(note, sealed, not went_wrong, problems, expected)
+    safe = not went_wrong and not site.doubts  # no router is called safe that may be another than the one that is meant
+    return Braked(note, sealed, safe, problems, expected, site.router.remarks)
 
 
 def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
@@ -236,9 +239,9 @@ def record(
     """
     settings, _ = observed(site)
     try:
-        before = _stage_after(site, newest) if newest else site.journal.state().stage
+        before, version = _known(site, newest)
     except JournalCorrupt:  # its last receipts may do all the same
-        before = None
+        before = version = None
     hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
     draft = site.draft(
         brake_outcome(
@@ -252,6 +255,9 @@ def record(
                 stage_shown=settings.stage if settings else None,
                 expected=expected or site.written(0, safe=True),
                 late=late,
+                doubts=site.doubts,
+                remarks=site.router.remarks,
+                router_version=version,
             ),
         ),
         note.id,
@@ -276,10 +282,12 @@ def record(
     return sealed
 
 
-def _stage_after(site: Target, newest: Sealed) -> int | None:
-    """Spare a look at the whole journal between the brakes of a storm of alerts."""
-    unchanged = site.journal.newest_digest() == newest.digest
-    return newest.receipt.stage_after if unchanged else site.journal.state().stage
+def _known(site: Target, newest: Sealed | None) -> tuple[int | None, str | None]:
+    """Return the stage and the router's version; a storm of alerts is spared a look at the whole journal for each brake."""
+    if newest is not None and site.journal.newest_digest() == newest.digest:
+        return newest.receipt.stage_after, newest.receipt.router_version
+    state = site.journal.state()
+    return state.stage, state.router_version
 
 
 def _is_lifted(site: Target, note: BrakeNote) -> bool:

@@ -6,6 +6,7 @@ Excluded: the commands (core/cli/commands).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -34,14 +35,14 @@ def operating() -> Iterator[tuple[Settings, Target]]:
 
 
 @contextmanager
-def braking() -> Iterator[tuple[Settings, Target, tuple[str, ...]]]:
-    """Yield settings and site for a brake, which runs with broken options, too, and what had to be guessed about the router."""
+def braking() -> Iterator[tuple[Settings, Target]]:
+    """Yield settings and site for a brake, which runs with broken options, too; the site knows what had to be guessed."""
     settings, wrong, doubts = load_for_brake(NAMED_TARGET.get())
     if wrong:
         err.say(f"{wrong.removesuffix(' Nothing was started.')} The brake runs on what can be understood; correct the rest.")
         NAMED_TARGET.set(None)  # only the one that is meant was understood
     with _at(settings) as (_, site):
-        yield settings, site, doubts
+        yield settings, replace(site, doubts=doubts)
 
 
 @contextmanager

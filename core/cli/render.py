@@ -140,8 +140,9 @@ def _braked(result: brake.Braked) -> Ending:
         said = (*said, told(seen))
     step = to_do(seen) if seen is not None else ""
     complaints = (*problems, *([step] if step else ()))
-    facts = {"result": word, "problems": list(problems), **_observed(seen), **recorded(result.sealed)}
-    said = (*said, result.sealed.mark if result.sealed else "Not recorded yet.")
+    facts = {"result": word, "problems": list(problems), "remarks": list(result.remarks)}
+    facts = {**facts, **_observed(seen), **recorded(result.sealed)}
+    said = (*said, *result.remarks, result.sealed.mark if result.sealed else "Not recorded yet.")
     return Ending(FAILED if problems or contradicted else DONE, said, complaints, facts)
 
 

@@ -80,6 +80,20 @@ def restart(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"`{command[0]}` restarts the router.")
 
 
+def restore_commands(site: Target, _now: datetime) -> Iterator[Check]:
+    """Whether a restore or a reset could stop the router and start it again: it is refused otherwise while the router runs."""
+    name = "restore commands"
+    missing = [word for word in ("stop_command", "start_command") if not getattr(site.target, word)]
+    if missing:
+        text = (
+            f"{' and '.join(f'`{word}`' for word in missing)} not set: while the router runs, `restore` and `state reset` refuse."
+        )
+        step = 'Set them to what stops and starts it, as `["systemctl", "stop", "nova"]`, before a backup has to be put back.'
+        yield Check(name, Health.WARN, text, step)
+    else:
+        yield Check(name, Health.OK, "The router can be stopped and started around a restore.")
+
+
 def _only_reloads(command: Sequence[str]) -> bool:
     words = {word.lower() for word in command}
     return bool(words & {"reload", "-hup", "-s=hup", "sighup", "hup"}) and "restart" not in words

@@ -61,6 +61,7 @@ def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None
         ("environment", environment),
         ("settings file", router_checks.settings_file),
         ("restart", check.restart),
+        ("restore commands", check.restore_commands),
         ("observed router", router_checks.observed_router),
         ("slots", router_checks.slots),
         ("ledger", router_checks.ledger),

@@ -25,7 +25,8 @@ def climb(
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, settings_for(move.to_stage, site.target.gates.fast_cap))
+    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
+    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, wanted, facts.router_version)
     consent = approval.consent if approval else None
     intent = promotion_intent(order.origin(site.clock()), step, report, kept, consent=consent, break_glass=order.break_glass)
     site.journal.append(site.draft(intent), approval)
@@ -38,7 +39,8 @@ def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, settings_for(move.to_stage, site.target.gates.fast_cap))
+    wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
+    step = Step(move.from_stage, move.to_stage, facts.settings.pilot, wanted, facts.router_version)
     intent = lowering_intent(order.origin(site.clock()), step)
     site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)
@@ -50,7 +52,7 @@ def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Re
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    step = Step(stage, stage, facts.settings.pilot, settings_for(stage, site.target.gates.fast_cap))
+    step = Step(stage, stage, facts.settings.pilot, settings_for(stage, site.target.gates.fast_cap), facts.router_version)
     intent = reapply_intent(order.origin(site.clock()), step, report)
     site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)
@@ -62,7 +64,7 @@ def make_safe_again(site: Target, facts: Facts, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    intent = reapply_intent(order.origin(site.clock()), Step(0, 0, facts.settings.pilot, SAFE_SETTINGS))
+    intent = reapply_intent(order.origin(site.clock()), Step(0, 0, facts.settings.pilot, SAFE_SETTINGS, facts.router_version))
     site.journal.append(site.draft(intent))
     problems = site.router.make_safe()
     settings, unreadable = observed(site)
@@ -82,7 +84,7 @@ def observe_in_shadow(site: Target, facts: Facts, order: Order) -> Sealed:
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    step = Step(0, 0, facts.settings.pilot, settings_for(0, site.target.gates.fast_cap))
+    step = Step(0, 0, facts.settings.pilot, settings_for(0, site.target.gates.fast_cap), facts.router_version)
     intent = shadow_intent(order.origin(site.clock()), step)
     site.journal.append(site.draft(intent))
     return _carry_out(site, facts, intent)

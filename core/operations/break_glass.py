@@ -15,6 +15,7 @@ from core.rollout.break_glass import decide_break_glass, may_break_glass, may_re
 from core.rollout.decisions import decide_step_up
 from core.rollout.refusals import Refuse
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Target
 from core.text import clean_text
@@ -34,26 +35,29 @@ def break_glass(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    now, actor, reason = site.clock(), order.actor, clean_text(order.reason)
-    with operation_lock(site.target.run_dir, "break glass", now):
-        facts = site.facts()
-        if done := site.done_before(order.cause):
-            return Refused(done)
-        if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
-            return Refused(refusal)
-        standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
-        move = decide_step_up(standing, actor)
-        if isinstance(move, Refuse):
-            return Refused(move)
-        report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_break_glass(move, report.gates)
-        if isinstance(decision, Refuse):
-            return Refused(decision, report)
-        kept = keep_state(site, now)
-        if isinstance(kept, Refuse):
-            return Refused(kept, report)
-        broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
-        return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
+    return look_first(site, "break glass", lambda looked: _break_glass(site, order, looked))
+
+
+def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
+    now, actor, reason = looked.now, order.actor, clean_text(order.reason)
+    facts = looked.facts(site)
+    if done := site.done_before(order.cause):
+        return Refused(done)
+    if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
+        return Refused(refusal)
+    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+    move = decide_step_up(standing, actor)
+    if isinstance(move, Refuse):
+        return Refused(move)
+    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    decision = decide_break_glass(move, report.gates)
+    if isinstance(decision, Refuse):
+        return Refused(decision, report)
+    kept = keep_state(site, now)
+    if isinstance(kept, Refuse):
+        return Refused(kept, report)
+    broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
+    return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
 
 
 def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -> Reviewed | Refused:

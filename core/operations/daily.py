@@ -30,6 +30,7 @@ from core.rollout.decisions import (
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, last_missable
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.upkeep.backup import keep_state
@@ -50,41 +51,43 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
     Raises:
         AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
     """
-    now = site.clock()
     if (seq := site.journal.find_cause(Daily(day))) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
-    with operation_lock(site.target.run_dir, "daily", now):
-        facts = site.facts()
-        report = site.measure(now, leaving_zero=False)
-        plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
-        if dry_run:
-            return _would_run(plan, report, mode)
-        if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
-            preparation = keep_state(site, now)
-            plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
-        draft = site.draft(
-            daily_run(
-                Origin(uuid.uuid4().hex, now, SCHEDULER),
-                day,
-                report,
-                stage=facts.state.stage,
-                pilot=facts.settings.pilot,
-                holds=facts.state.holds,
-                note=" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else "",
-            ),
-        )
-        try:
-            sealed = site.journal.append(draft)
-        except CauseAlreadyRecorded as error:
-            return Refused(Refuse(Code.ALREADY_DONE, str(error)))
-        if isinstance(plan, Refuse):
-            return DailyRun(report, sealed, Refused(plan, report))
-        if mode is PromotionMode.APPROVE:
-            intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
-            return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
-        order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
-        return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+    return look_first(site, "daily", lambda looked: _daily(site, day, mode, looked, dry_run=dry_run), measured=True)
+
+
+def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
+    now, facts = looked.now, looked.facts(site)
+    report = looked.report(site, leaving_zero=False)
+    plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
+    if dry_run:
+        return _would_run(plan, report, mode)
+    if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
+        preparation = keep_state(site, now)
+        plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
+    draft = site.draft(
+        daily_run(
+            Origin(uuid.uuid4().hex, now, SCHEDULER),
+            day,
+            report,
+            stage=facts.state.stage,
+            pilot=facts.settings.pilot,
+            holds=facts.state.holds,
+            note=" ".join((plan.text, *plan.blockers)) if isinstance(plan, Refuse) else "",
+        ),
+    )
+    try:
+        sealed = site.journal.append(draft)
+    except CauseAlreadyRecorded as error:
+        return Refused(Refuse(Code.ALREADY_DONE, str(error)))
+    if isinstance(plan, Refuse):
+        return DailyRun(report, sealed, Refused(plan, report))
+    if mode is PromotionMode.APPROVE:
+        intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
+        return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
+    order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
+    return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:

@@ -16,7 +16,7 @@ from core.rollout.drift import Drift, DriftKind
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
-from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 
@@ -32,26 +32,27 @@ def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    with operation_lock(site.target.run_dir, "drift reapply", site.clock()):
-        facts = site.facts()
-        drift = _drift_meant(site, order, facts, drift_id)
-        if isinstance(drift, Refuse):
-            return Refused(drift)
-        stage = facts.state.stage or 0
-        report = None
-        if stage and (drift.shown is None or stage > drift.shown):
-            if facts.state.frozen:
-                return Refused(
-                    Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
-                )
-            report = site.measure(site.clock(), leaving_zero=_leaves_zero(site, drift.shown, stage))
-            if refusal := _gates_refuse(report, stage):
-                return Refused(refusal, report)
-        operation = facts.state.drift.operation if facts.state.drift else order.operation
-        again = Order(order.actor, order.reason, order.cause, operation)
-        if stage or not _was_safe(facts):
-            return Moved(serve_again(site, facts, stage, again, report), report)
-        return Moved(make_safe_again(site, facts, again))
+    return look_first(site, "drift reapply", lambda looked: _reapply(site, order, drift_id, looked))
+
+
+def _reapply(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved | Refused:
+    facts = looked.facts(site)
+    drift = _drift_meant(site, order, facts, drift_id)
+    if isinstance(drift, Refuse):
+        return Refused(drift)
+    stage = facts.state.stage or 0
+    report = None
+    if stage and (drift.shown is None or stage > drift.shown):
+        if facts.state.frozen:
+            return Refused(Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed."))
+        report = looked.report(site, leaving_zero=_leaves_zero(site, drift.shown, stage))
+        if refusal := _gates_refuse(report, stage):
+            return Refused(refusal, report)
+    operation = facts.state.drift.operation if facts.state.drift else order.operation
+    again = Order(order.actor, order.reason, order.cause, operation)
+    if stage or not _was_safe(facts):
+        return Moved(serve_again(site, facts, stage, again, report), report)
+    return Moved(make_safe_again(site, facts, again))
 
 
 def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
@@ -67,30 +68,33 @@ def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    with operation_lock(site.target.run_dir, "drift accept", site.clock()):
-        now, facts = site.clock(), site.facts()
-        drift = _drift_meant(site, order, facts, drift_id)
-        if isinstance(drift, Refuse):
-            return Refused(drift)
-        if refusal := _not_acceptable(site, facts, drift):
-            return Refused(refusal)
-        shown, before = drift.shown or 0, facts.state.stage or 0
-        report = None
-        if shown > before:
-            report = site.measure(now, leaving_zero=_leaves_zero(site, before, shown))
-            if refusal := _gates_refuse(report, shown):
-                return Refused(refusal, report)
-        draft = site.draft(
-            drift_accepted(
-                replace(order.origin(now), operation=facts.state.drift.operation if facts.state.drift else order.operation),
-                (before, shown),
-                drift.text,
-                facts.settings.values,
-                seen=facts.seen,
-                report=report,
-            ),
-        )
-        return Moved(site.journal.append(draft), report)
+    return look_first(site, "drift accept", lambda looked: _accept(site, order, drift_id, looked))
+
+
+def _accept(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved | Refused:
+    facts = looked.facts(site)
+    drift = _drift_meant(site, order, facts, drift_id)
+    if isinstance(drift, Refuse):
+        return Refused(drift)
+    if refusal := _not_acceptable(site, facts, drift):
+        return Refused(refusal)
+    shown, before = drift.shown or 0, facts.state.stage or 0
+    report = None
+    if shown > before:
+        report = looked.report(site, leaving_zero=_leaves_zero(site, before, shown))
+        if refusal := _gates_refuse(report, shown):
+            return Refused(refusal, report)
+    draft = site.draft(
+        drift_accepted(
+            replace(order.origin(looked.now), operation=facts.state.drift.operation if facts.state.drift else order.operation),
+            (before, shown),
+            drift.text,
+            facts.settings.values,
+            seen=facts.seen,
+            report=report,
+        ),
+    )
+    return Moved(site.journal.append(draft), report)
 
 
 def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:

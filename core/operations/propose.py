@@ -5,10 +5,12 @@ Excluded: answering a request (core/operations/requests.py), carrying a move out
 """
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
 from core.actors import Actor, Approvable, Role
 from core.brake.lift import Unfrozen, lift
+from core.gates.report import Report
 from core.operations.apply import climb, step_down
 from core.operations.requests import Proposal, ask
 from core.operations.restore import chosen, nothing_to_reset, router_in_the_way
@@ -27,8 +29,9 @@ from core.rollout.decisions import (
 )
 from core.rollout.refusals import Code, Refuse, not_allowed
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
-from core.target.target import Facts, Target
+from core.target.target import Facts, Target, observed
 from core.text import clean_text
 from core.upkeep.backup import keep_state
 
@@ -39,11 +42,13 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
     """
-    now = site.clock()
     if Role.OPERATE not in actor.roles:
         return Refused(not_allowed("initialise the journal", "operators"))
+    shown = observed(site)[0]
+    seen = None if shown is None or shown.stage is None else site.served_since(shown.stage, site.clock())
+    now = site.clock()
     with operation_lock(site.target.run_dir, "init", now):
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if facts.state.revision:
             return Refused(Refuse(Code.ALREADY_INITIALISED, "The journal has receipts already. Nothing was recorded."))
         stage = facts.settings.stage
@@ -52,7 +57,10 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
             return Refused(Refuse(Code.NOT_ON_LADDER, text))
         draft = site.draft(
             initialised(
-                Origin(uuid.uuid4().hex, now, actor, reason), stage, facts.settings.values, site.served_since(stage, now)
+                Origin(uuid.uuid4().hex, now, actor, reason),
+                stage,
+                facts.settings.values,
+                seen if seen is not None and seen.shows(stage) else None,
             ),
         )
         return Moved(site.journal.append(draft))
@@ -64,6 +72,7 @@ def propose(
     *,
     wanted: int | None = None,
     dry_run: bool = False,
+    judged: Callable[[bool], Report] | None = None,
 ) -> Asked | Moved | WouldMove | Refused:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once.
 
@@ -72,34 +81,49 @@ def propose(
         order: who asks, why, and what set it off; the same cause again has no second effect.
         wanted: a stage in percent, or None for the next one.
         dry_run: decide, but change and record nothing.
+        judged: of a dry run, the gates on other figures than the ledger's; it is told whether stage 0 would be left.
 
     Raises:
         AnrError: something that a decision needs cannot be read; nothing was changed.
     """
-    now, actor = site.clock(), order.actor
-    with operation_lock(site.target.run_dir, "promote", now):
-        facts = site.facts()
-        if done := site.done_before(order.cause):
-            return Refused(done)
-        standing = _standing(site, facts, now)
-        move = decide_move(standing, actor, wanted)
-        if isinstance(move, Refuse):
-            return Refused(move, approval=_waiting(site, move))
-        if isinstance(move, Lower):
-            return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
-        report = site.measure(now, leaving_zero=move.from_stage == 0)
-        decision = decide_on_gates(move, actor, report.gates)
-        if isinstance(decision, Refuse):
-            return Refused(decision, report)
-        if dry_run:
-            return WouldMove(decision, report)
-        if isinstance(decision, Proceed):
-            kept = keep_state(site, now)
-            if isinstance(kept, Refuse):
-                return Refused(kept, report)
-            return Moved(climb(site, facts, move, order, report, kept), report)
-        intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
-        return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
+    if judged is not None and not dry_run:
+        raise AssertionError("nothing is promoted on other figures than the ledger's")
+    return look_first(site, "promote", lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run, judged=judged))
+
+
+def _propose(
+    site: Target,
+    order: Order,
+    looked: Looked,
+    wanted: int | None,
+    *,
+    dry_run: bool,
+    judged: Callable[[bool], Report] | None,
+) -> Asked | Moved | WouldMove | Refused:
+    now, actor = looked.now, order.actor
+    facts = looked.facts(site)
+    if done := site.done_before(order.cause):
+        return Refused(done)
+    standing = _standing(site, facts, now)
+    move = decide_move(standing, actor, wanted)
+    if isinstance(move, Refuse):
+        return Refused(move, approval=_waiting(site, move))
+    if isinstance(move, Lower):
+        return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
+    leaving_zero = move.from_stage == 0
+    report = judged(leaving_zero) if judged else looked.report(site, leaving_zero=leaving_zero)
+    decision = decide_on_gates(move, actor, report.gates)
+    if isinstance(decision, Refuse):
+        return Refused(decision, report)
+    if dry_run:
+        return WouldMove(decision, report)
+    if isinstance(decision, Proceed):
+        kept = keep_state(site, now)
+        if isinstance(kept, Refuse):
+            return Refused(kept, report)
+        return Moved(climb(site, facts, move, order, report, kept), report)
+    intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
+    return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
 
 
 def unfreeze(
@@ -124,7 +148,7 @@ def unfreeze(
         if isinstance(decision, Refuse):
             return Refused(decision)
         if site.access.rule(Approvable.UNFREEZE).needed:
-            return ask(site, site.facts(), Proposal(Approvable.UNFREEZE, decision), order, now)
+            return ask(site, site.facts(site.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
         return lift(site, state, decision, order, now)
 
 
@@ -146,7 +170,7 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
     with operation_lock(site.target.run_dir, "restore", now):
         if done := site.done_before(order.cause):
             return Refused(done)
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state):
             return Refused(refusal)
         backup = chosen(site, name, other_routes=other_routes)
@@ -171,7 +195,7 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
     with operation_lock(site.target.run_dir, "state reset", now):
         if done := site.done_before(order.cause):
             return Refused(done)
-        facts = site.facts()
+        facts = site.facts(site.unseen())
         if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
             return Refused(refusal)
         return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)

@@ -37,6 +37,7 @@ from core.rollout.decisions import decide_approved
 from core.rollout.refusals import Code, Refuse
 from core.system.logs import logger
 from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.text import clean_text, parse_span
@@ -131,32 +132,38 @@ def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | 
     asked = site.journal.approval(approval_id)
     if asked is not None and asked.action in BRAKES:
         return _approve_brake(site, asked, actor)
-    with operation_lock(site.target.run_dir, f"approve {clean_text(approval_id, 40)}", site.clock()):
-        now = site.clock()
-        facts = site.facts()
-        approval = site.journal.approval(approval_id)
-        if refusal := still_open(approval, approval_id, now):
-            return _refuse_late_answer(site, approval, refusal, now)
-        if approval is None:
-            raise AssertionError("still_open refuses a request that does not exist")
-        if refusal := may_approve(approval, actor, site.access):
-            return Refused(refusal, approval=approval)
-        if changed := still_true(approval, facts.state, site.target.policy_digest):
-            return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
-        match approval.action:
-            case Approvable.PROMOTE:
-                return _approve_promotion(site, facts, approval, actor, now)
-            case Approvable.RESTORE | Approvable.RESET:
-                return _approve_restore(site, facts, approval, actor, now)
-            case Approvable.UNFREEZE:
-                signed = approval.signed(actor, now)
-                if signed.missing:
-                    return _sign(site, signed, now)
-                done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
-                order = Order(approval.requester, approval.reason, operation=approval.id)
-                return lift(site, facts.state, approval.subject, order, now, done)
-            case action:
-                raise NotImplementedError(f"nothing carries out an approved {action}")
+    operation = f"approve {clean_text(approval_id, 40)}"
+    return look_first(site, operation, lambda looked: _approve(site, actor, approval_id, looked))
+
+
+def _approve(
+    site: Target, actor: Actor, approval_id: str, looked: Looked
+) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
+    now = site.clock()  # no earlier moment: a request may have expired while the router was looked at
+    facts = looked.facts(site)
+    approval = site.journal.approval(approval_id)
+    if refusal := still_open(approval, approval_id, now):
+        return _refuse_late_answer(site, approval, refusal, now)
+    if approval is None:
+        raise AssertionError("still_open refuses a request that does not exist")
+    if refusal := may_approve(approval, actor, site.access):
+        return Refused(refusal, approval=approval)
+    if changed := still_true(approval, facts.state, site.target.policy_digest):
+        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
+    match approval.action:
+        case Approvable.PROMOTE:
+            return _approve_promotion(site, facts, approval, actor, now, looked)
+        case Approvable.RESTORE | Approvable.RESET:
+            return _approve_restore(site, facts, approval, actor, now)
+        case Approvable.UNFREEZE:
+            signed = approval.signed(actor, now)
+            if signed.missing:
+                return _sign(site, signed, now)
+            done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+            order = Order(approval.requester, approval.reason, operation=approval.id)
+            return lift(site, facts.state, approval.subject, order, now, done)
+        case action:
+            raise NotImplementedError(f"nothing carries out an approved {action}")
 
 
 def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
@@ -206,13 +213,13 @@ def settle_brake(
 
 
 def _approve_promotion(
-    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime
+    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
 ) -> Moved | Signed | Ended | Refused:
     standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
     move = decide_approved(standing, approval.to_stage)
     if isinstance(move, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
-    report = site.measure(now, leaving_zero=move.from_stage == 0)
+    report = looked.report(site, leaving_zero=move.from_stage == 0)
     if refusal := decide_approval(approval, report.gates):
         note = " ".join((refusal.text, *refusal.blockers))
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)

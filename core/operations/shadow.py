@@ -13,7 +13,7 @@ from core.operations.propose import unfreeze
 from core.operations.results import Asked, Moved, Refused
 from core.rollout.decisions import decide_shadow
 from core.rollout.refusals import Code, Refuse
-from core.target.lock import operation_lock
+from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Target
 
@@ -32,13 +32,16 @@ def shadow(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    with operation_lock(site.target.run_dir, "shadow", site.clock()):
-        facts = site.facts()
-        if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-            return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
-        if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
-            return Refused(refusal)
-        return Moved(observe_in_shadow(site, facts, order))
+    return look_first(site, "shadow", lambda looked: _shadow(site, order, looked))
+
+
+def _shadow(site: Target, order: Order, looked: Looked) -> Moved | Refused:
+    facts = looked.facts(site)
+    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
+        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+    if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
+        return Refused(refusal)
+    return Moved(observe_in_shadow(site, facts, order))
 
 
 def unfreeze_in_shadow(

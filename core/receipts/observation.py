@@ -222,7 +222,10 @@ def judge(asked: Observation, evidence: Evidence) -> Observation:
     nothing = {"sight": Sight.NOT_YET_SEEN, "source": "", "at": None, "live": 0, "shadow": 0, "at_least": False, "why": ""}
     fresh = asked.model_copy(update={**nothing, "counts_from": counts_from})
     by_ledger = _by_ledger(fresh, evidence, doubted=asked.sight.contradicts) if evidence.tail is not None else fresh
-    by_endpoint = _by_endpoint(fresh, evidence.status) if evidence.status is not None else fresh
+    status = evidence.status
+    if status is not None and status.at < asked.since:
+        status = None  # who looked before the settings were written has seen the process before
+    by_endpoint = _by_endpoint(fresh, status) if status is not None else fresh
     found = _newer(by_ledger, by_endpoint, evidence.now)
     why = " ".join(dict.fromkeys(filter(None, (found.why, *evidence.problems))))
     found = found.model_copy(update={"why": why[:400]})
@@ -327,13 +330,18 @@ def _by_endpoint(asked: Observation, status: Status) -> Observation:
     serves = status.serves
     if serves is None:
         return asked.model_copy(update={"why": "The endpoint does not say whether the router serves live traffic."})
-    if asked.stage == 0:
-        return found.model_copy(update={"sight": _sight_at_zero(asked, status)})
+    sight = _sight_at_zero(asked, status) if asked.stage == 0 else _sight_at_stage(asked, status, serves=serves)
+    if sight.is_seen and found.why and (asked.restarted or asked.safe):
+        return asked.model_copy(update={"why": found.why})  # who answers never read what was written, and may be another process
+    return found.model_copy(update={"sight": sight, "pilot": status.pilot if serves or asked.stage == 0 else 0.0})
+
+
+def _sight_at_stage(asked: Observation, status: Status, *, serves: bool) -> Sight:
     if not serves:
-        return found.model_copy(update={"sight": Sight.OTHER_STAGE, "pilot": 0.0})
+        return Sight.OTHER_STAGE
     if status.pilot is None:
-        return found.model_copy(update={"sight": Sight.SERVING})
-    return found.model_copy(update={"sight": Sight.SEEN_STAGE if _shows(status.pilot, asked.stage) else Sight.OTHER_STAGE})
+        return Sight.SERVING
+    return Sight.SEEN_STAGE if _shows(status.pilot, asked.stage) else Sight.OTHER_STAGE
 
 
 def _sight_at_zero(asked: Observation, status: Status) -> Sight:

@@ -111,6 +111,7 @@ class Statement(BaseModel):
         settings_observed: what the settings file said afterwards, by name.
         router_seen: what the running router last showed.
         observation: what was expected of the running router since when, and what was seen of it.
+        router_version: of the router as its endpoint told it last; of a brake, which asks nobody, as the journal knew it.
         holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.
         break_glass: what was passed over, if somebody acted alone in an emergency.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
@@ -152,6 +153,7 @@ class Statement(BaseModel):
     settings_observed: Mapping[str, str] | None = None
     router_seen: RouterSighting | None = None
     observation: Observation | None = None
+    router_version: str | None = None
     late: bool = False
     backup: StateCopy | None = None
     restored: StateCopy | None = None

@@ -107,6 +107,7 @@ class RolloutState(BaseModel):
         unreviewed: the last break-glass, until somebody else has reviewed it.
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
         alert_drills: what the drills of the alert path found.
+        router_version: of the router as its endpoint told it last; None if it never did.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -130,6 +131,7 @@ class RolloutState(BaseModel):
     unreviewed: BrokenGlass | None = None
     resolved: tuple[str, ...] = ()
     alert_drills: AlertDrills = AlertDrills()
+    router_version: str | None = None
 
     @property
     def killed(self) -> bool:
@@ -163,6 +165,9 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
     current = state or (RolloutState.model_validate(checkpoint.state) if checkpoint else RolloutState())
     for receipt in all_of_them:
         current = _after(current, receipt)
+        version = receipt.router_version or (receipt.observation.version if receipt.observation is not None else None)
+        if version is not None and version != current.router_version:
+            current = current.model_copy(update={"router_version": version})
     return current
 
 

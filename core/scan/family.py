@@ -45,7 +45,7 @@ _ENOUGH_LINES = 3
 """Fewer may be what a crash or a rotation left of a ledger; more without a single JSON object are something else."""
 _OLDER_US = 3_600_000_000
 _OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_PACKED = (*_OPENERS, ".zip")
+PACKED = (*_OPENERS, ".zip")
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
 Read = Callable[[int, int], bytes]
@@ -68,7 +68,7 @@ class _Seen:
 
     @property
     def is_packed(self) -> bool:
-        return self.path.suffix in _PACKED
+        return self.path.suffix in PACKED
 
     def is_same(self, later: "_Seen") -> bool:
         """Whether this is the same file, which may have grown if it is not packed."""
@@ -125,7 +125,7 @@ def siblings_of(path: Path, others: Sequence[Path] = ()) -> tuple[Path, ...]:
 
 def _named_after(path: Path) -> re.Pattern[str]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    packed = "|".join(map(re.escape, _PACKED))
+    packed = "|".join(map(re.escape, PACKED))
     return re.compile(rf"{stem}.*{suffix}(?:[.-]\d[\d._-]*)?(?:{packed})?", re.DOTALL)
 
 

@@ -3,6 +3,7 @@
 Excluded: the window's figures (core/scan/scan.py), and what the lines say about a router (core/receipts/observation.py).
 """
 
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,12 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
+from core.errors import LedgerUnreadable
 from core.ledger.entry import Entry, entries_in, read_line
 from core.receipts.observation import Line, Tail
-from core.scan.segments import LedgerFile, tail_of
+from core.scan.family import PACKED, LedgerFamily, siblings_of
+from core.scan.segments import LedgerFile
+from core.settings.target import LedgerOptions
 
 _TAIL_BYTES = 256 << 10
 """Some 600 decisions: half a minute of a busy router, half a day of a quiet one."""
@@ -36,18 +40,55 @@ class PilotSeen:
     t_us: int
 
 
-def newest_lines(path: Path) -> Tail:
+def newest_lines(path: Path, options: LedgerOptions | None = None) -> Tail:
     """Return the entries among the ledger's newest lines; what is no entry, or torn, is left out.
+
+    Just after a rotation the newest lines are those of two files: what the router did a moment before is in the newest sibling.
+    One that was packed at once is not unpacked for this: it is looked every second.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
+    """
+    tail, whole = _tail(path, options or LedgerOptions())
+    return Tail(tuple(line for text in tail.split(b"\n") if (line := _read(text)) is not None), whole=whole)
+
+
+def _tail(path: Path, options: LedgerOptions) -> tuple[bytes, bool]:
+    """Return the ledger's last whole lines, and whether they are all that there is.
+
+    The newest sibling's stand before those of a file that is too young to fill a look.
     """
     with LedgerFile(path) as ledger:
         start = max(0, ledger.size - _TAIL_BYTES)
         tail = ledger.bytes_at(start, _TAIL_BYTES)
     if start:
-        tail = tail[tail.find(b"\n") + 1 :]
-    return Tail(tuple(line for text in tail.split(b"\n") if (line := _read(text)) is not None), whole=not start)
+        return tail[tail.find(b"\n") + 1 :], False
+    siblings = siblings_of(path, options.other_ledgers) if options.rotated else ()
+    plain = sorted(filter(None, map(_written, siblings)))
+    if not plain:
+        return tail, not siblings
+    try:
+        with LedgerFile(plain[-1][1]) as sibling:
+            is_copy = bool(tail) and sibling.bytes_at(0, len(tail)) == tail  # copy and truncate, not truncated yet
+            start = max(0, sibling.size - (_TAIL_BYTES - len(tail)))
+            older = sibling.bytes_at(start, _TAIL_BYTES)
+    except LedgerUnreadable:
+        return tail, False
+    if is_copy:
+        return tail, False
+    if start:
+        older = older[older.find(b"\n") + 1 :]
+    closed = b"" if older.endswith(b"\n") or not older else b"\n"
+    return older + closed + tail, not start and len(siblings) == 1
+
+
+def _written(sibling: Path) -> tuple[int, Path] | None:
+    """Return when a sibling was written last, if it can be read as it is."""
+    try:
+        found = sibling.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, sibling) if stat.S_ISREG(found.st_mode) and sibling.suffix not in PACKED else None
 
 
 def newest_pilot_in(tail: Tail) -> PilotSeen | None:
@@ -73,18 +114,21 @@ def _read(line: bytes) -> Line | None:
     return Line(entry.t_us, entry.live_route is not None, entry.live_pilot, entry.argmax)
 
 
-def is_pilot_untold(path: Path, since: datetime) -> bool:
+def is_pilot_untold(path: Path, since: datetime, options: LedgerOptions | None = None) -> bool:
     """Return whether live decisions since a moment stand in the ledger's tail, and no live one there says the pilot.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    live = [entry for entry in entries_in(tail_of(path, _TAIL_BYTES)) if entry.live_route is not None]
+    tail, _ = _tail(path, options or LedgerOptions())
+    live = [entry for entry in entries_in(tail) if entry.live_route is not None]
     return any(entry.t_us >= _micros(since) for entry in live) and all(entry.live_pilot is None for entry in live)
 
 
-def served_since(path: Path, stage: int, now: datetime, reach: timedelta) -> datetime | None:
-    """Return since when the ledger shows that a stage is served, and no other; None if it does not show it.
+def served_since(
+    path: Path, stage: int, now: datetime, reach: timedelta, options: LedgerOptions | None = None
+) -> datetime | None:
+    """Return since when the ledger, with its siblings, shows that a stage is served, and no other; None if it does not.
 
     At stage 0 a live decision contradicts it, and so does a row of decisions for R4 alone, as under KILL. Above, another pilot
     does; what was served before the newest contradiction does not count, whatever it was.
@@ -94,12 +138,14 @@ def served_since(path: Path, stage: int, now: datetime, reach: timedelta) -> dat
         stage: percent of live traffic.
         now: the newest moment that counts.
         reach: how far back to look.
+        options: whose siblings are the ledger's own.
 
     Raises:
         LedgerUnreadable: the ledger is missing, no regular file, or cannot be read.
     """
-    with LedgerFile(path) as ledger:
-        entries = sorted(_reaching_back(ledger, _micros(now - reach), _micros(now)), key=lambda entry: entry.t_us)
+    options, since = options or LedgerOptions(), _micros(now - reach)
+    with LedgerFamily(path, since, others=options.other_ledgers, rotated=options.rotated) as ledger:
+        entries = sorted(_reaching_back(ledger, since, _micros(now)), key=lambda entry: entry.t_us)
     shown = [entry for entry in entries if (entry.live_route is None if stage == 0 else _serves(entry, stage))]
     against = [entry.t_us for entry in entries if (entry.live_route is not None if stage == 0 else _serves_another(entry, stage))]
     if stage == 0:

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from core.actors import AccessPolicy, Approvable
 from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut
 from core.gates.evaluate import evaluate
-from core.gates.report import AlertPath, GateReport, Report
+from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
 from core.journal.journal import Journal
 from core.journal.witness import Witness
 from core.ledger.figures import WindowMetrics
@@ -73,6 +73,7 @@ class Facts:
     state: RolloutState
     seen: RouterSighting | None = None
     observation: Observation | None = None
+    router_version: str | None = None
 
     @property
     def difference(self) -> Drift | None:
@@ -99,6 +100,7 @@ class Target:
         clock: returns the time in UTC.
         on_progress: told how far the reading of its ledger is; None if nobody wants to know.
         measured: what measures its ledger.
+        doubts: what had to be guessed of it because the options are broken, each a sentence; only a brake acts then.
     """
 
     target: TargetSettings
@@ -109,6 +111,7 @@ class Target:
     clock: Callable[[], datetime] = utc_now
     on_progress: OnProgress | None = None
     measured: Measure = measured_here
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def at(
@@ -142,10 +145,11 @@ class Target:
         """The backups of the bandit's state."""
         return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
 
-    def facts(self, *, whole: bool = True) -> Facts:
+    def facts(self, evidence: Evidence | None = None, *, whole: bool = True) -> Facts:
         """Read the brake's marks, the settings, the journal, and what the running router last showed.
 
         Args:
+            evidence: what was seen of the running router a moment ago; it is looked at if this is left out.
             whole: ask of every receipt whether it is still what was verified; only who just looks may go without.
 
         Raises:
@@ -153,8 +157,10 @@ class Target:
         """
         brake = self.brake.read()
         settings, state = self.router.settings(), self.journal.state(whole=whole)
-        evidence = self.evidence()
-        return Facts(brake, settings, state, sighting_in(evidence.tail), self.observe(state, evidence))
+        evidence = evidence or self.evidence()
+        told = evidence.status.version if evidence.status is not None else None
+        seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
+        return Facts(brake, settings, state, seen, observation, told or state.router_version)
 
     def done_before(self, cause: str | None) -> Refuse | None:
         """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
@@ -232,7 +238,7 @@ class Target:
         if state.since is None or not state.stage or state.observed_since is not None:
             return False  # no soak asks
         try:
-            return is_pilot_untold(self.target.ledger, state.since)
+            return is_pilot_untold(self.target.ledger, state.since, self.target.reading)
         except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
             return bool(self.target.ledger_table.get_secret_value())
 
@@ -278,12 +284,11 @@ class Target:
             OperationTimedOut: it took longer than an operation may.
         """
         metrics = self.figures(now, self.target.window_minutes)
-        return Report(metrics, self.held_against_gates(metrics, leaving_zero=leaving_zero))
+        return Report(metrics, self.held_against_gates(metrics, ask_slots(self.target), leaving_zero=leaving_zero))
 
-    def held_against_gates(self, metrics: WindowMetrics, *, leaving_zero: bool) -> GateReport:
-        """Hold figures of this moment against the gates, with the slots and the alert path as they are now."""
-        target = self.target
-        return evaluate(metrics, ask_slots(target), target.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
+    def held_against_gates(self, metrics: WindowMetrics, slots: SlotsHealth, *, leaving_zero: bool) -> GateReport:
+        """Hold figures of this moment against the gates, with the slots as they are now, and the alert path."""
+        return evaluate(metrics, slots, self.target.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
 
     def _alert_path(self) -> AlertPath:
         """Return when the alert path last gave a sign of life; what its drills have proven only if the gates ask for it."""
@@ -304,7 +309,7 @@ class Target:
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
         try:
-            return sighting_in(newest_lines(self.target.ledger))
+            return sighting_in(newest_lines(self.target.ledger, self.target.reading))
         except LedgerUnreadable:
             return None
 
@@ -314,7 +319,7 @@ class Target:
         if not hours:
             return None
         try:
-            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1))
+            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1), self.target.reading)
         except LedgerUnreadable:
             return None
         return None if since is None else RouterSighting(pilot=stage / 100, at=since)
@@ -330,7 +335,7 @@ class Target:
                     "The ledger is a table, which is not followed: only an endpoint (`target.observe`) shows the router."
                 )
             else:
-                tail = newest_lines(self.target.ledger)
+                tail = newest_lines(self.target.ledger, self.target.reading)
         except LedgerUnreadable as error:
             problems.append(str(error))
         if self.target.observe.url:
@@ -339,6 +344,10 @@ class Target:
             except EndpointUnreadable as error:
                 problems.append(str(error))
         return Evidence(now, tail, status, tuple(problems))
+
+    def unseen(self) -> Evidence:
+        """Return the evidence of a router that nobody looks at: where nothing depends on what it does."""
+        return Evidence(self.clock(), None)
 
     def observe(self, state: RolloutState, evidence: Evidence | None = None) -> Observation | None:
         """Return what is seen of the running router, against what the journal expects of it; None where it expects nothing."""

@@ -42,9 +42,10 @@ def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
     with contextlib.suppress(OperationBusy):
         if lifted := lift_expired(site):
             news.append(lifted)
-        if _drafts(site, site.facts(whole=False)):
+        evidence = site.evidence()
+        if _drafts(site, site.facts(evidence, whole=False)):
             with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
-                facts = site.facts()
+                facts = site.facts(evidence)
                 if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way
                     for draft in _drafts(site, facts):
                         with contextlib.suppress(CauseAlreadyRecorded):

@@ -4,6 +4,7 @@ The observer asks the routers' processes themselves (tests/support/real_router.p
 """
 
 import contextlib
+import http.server
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ from core.actors import AccessPolicy, Actor, ActorKind, Approvable
 from core.cli.render import Ending, ending
 from core.errors import AnrError
 from core.operations import approved_brake, propose
-from core.settings.target import TargetSettings
+from core.settings.target import ObserveOptions, TargetSettings
 from core.target.order import Order
 from core.target.target import Target
 from core.watch.observe import followed
@@ -92,6 +94,7 @@ class Case:
     command: str
     launcher: dict[str, Any] = field(default_factory=dict)
     habits: dict[str, Any] = field(default_factory=dict)
+    endpoint: str = ""
 
 
 BOTH = (True, False)
@@ -132,6 +135,7 @@ def drawn(number: int) -> Case:
             "ignores_hup": often(*BOTH, share=0.5),
             "rate": 120,
         },
+        endpoint=often("", "truthful", "another process", "dripping", share=0.6),
     )
 
 
@@ -140,11 +144,21 @@ class Observer:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.endpoints = ""
 
     def manage(self, unit: str, verb: str, **more: Any) -> dict[str, int]:
         """Tell the service manager; return the ports of all processes that the unit ever had, by process."""
         answer: dict[str, int] = json.loads(spoken_to(self.port, json.dumps({"unit": unit, "verb": verb, **more})))
         return answer
+
+    def shown(self, unit: str) -> dict[str, Any]:
+        """Return the settings of the process that serves most, of those that are still there."""
+        found = []
+        for port in self.manage(unit, "processes").values():
+            with contextlib.suppress(OSError, ValueError):
+                found.append(json.loads(spoken_to(port, "status"))["anr"])
+        most: dict[str, Any] = max(found, key=lambda one: (one["enabled"] and one["pilot"], not one["kill"]), default={})
+        return most
 
     def served(self, unit: str) -> int:
         """Send requests to every process of a unit that is still there, and return how many of them were served live."""
@@ -171,7 +185,9 @@ def observer() -> Iterator[Observer]:
         assert process.stdout is not None
         assert process.stdin is not None
         try:
-            yield Observer(int(process.stdout.readline()))
+            asks = Observer(int(process.stdout.readline()))
+            with endpoints(asks) as asks.endpoints:
+                yield asks
         finally:
             process.stdin.close()
 
@@ -186,6 +202,46 @@ class Outcome:
     claims: bool
     served_before: int
     served: int
+
+
+SAYS = {"enabled": "anr.enabled", "pilot": "anr.pilot", "kill": "anr.kill", "uptime": "uptime"}
+
+
+@contextlib.contextmanager
+def endpoints(observer: Observer) -> Iterator[str]:
+    """Where routers tell their settings: of a unit the truth, or what another process says, which is off; or a byte at a time."""
+    closing = threading.Event()
+
+    class Tells(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _, kind, unit = self.path.split("/")
+            told = {"anr": {"enabled": False, "pilot": 0, "kill": True}, "uptime": 86_400}
+            if kind == "truthful":
+                told = {"anr": observer.shown(unit)}
+            body = json.dumps(told).encode()
+            with contextlib.suppress(OSError):  # whoever asks has heard enough
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                for byte in body if kind == "dripping" else ():
+                    self.wfile.write(bytes([byte]))
+                    if closing.wait(0.2):
+                        return
+                if kind != "dripping":
+                    self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tells) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            closing.set()
+            server.shutdown()
+            thread.join()
 
 
 class Trial:
@@ -215,10 +271,15 @@ class Trial:
             state_file=folder / "state.json",
             backups_dir=folder / "backups",
             archive_dir=folder / "archive",
+            observe=self._observed(case.endpoint.replace("another process", "another")),
         )
         self.site = Target.at(self.target, ACCESS)
         self.braked: Any = None
         self.served_before = 0
+
+    def _observed(self, kind: str) -> ObserveOptions:
+        url = f"{self.observer.endpoints}/{kind}/{self.unit}"
+        return ObserveOptions.model_validate({"url": url, **SAYS, "timeout_s": 1}) if kind else ObserveOptions()
 
     def begin(self) -> None:
         """Start the router, begin the journal, and let happen to the file what happens."""

@@ -1,6 +1,5 @@
 """`anr rollback` and `anr freeze`: what has to be fast."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -23,9 +22,9 @@ commands = typer.Typer()
 @commands.command()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Write the safe settings and restart the router at once, then look whether it follows."""
-    with braking() as (settings, site, doubts):
+    with braking() as (settings, site):
         result: object = approved_brake.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
-        result = seen_by_terminal(site, _doubted(result, doubts), as_json=as_json)
+        result = seen_by_terminal(site, result, as_json=as_json)
     finish(result, as_json=as_json)
 
 
@@ -43,21 +42,14 @@ def freeze(
     if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
         err.say(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end.")
     result: object
-    with braking() as (settings, site, doubts):
+    with braking() as (settings, site):
         if keep_stage:
             result = hold.hold_promotions(site, Order(settings.terminal_actor(), reason), lasts=span)
         else:
             order = Order(settings.terminal_actor(), reason)
             result = approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
-            result = seen_by_terminal(site, _doubted(result, doubts), as_json=as_json)
+            result = seen_by_terminal(site, result, as_json=as_json)
     finish(result, as_json=as_json)
-
-
-def _doubted(result: object, doubts: tuple[str, ...]) -> object:
-    """Call no router safe that may be another than the one that is meant."""
-    if not doubts or not isinstance(result, Braked):
-        return result
-    return replace(result, safe=False, problems=(*result.problems, *doubts))
 
 
 def seen_by_terminal(site: Target, result: object, *, as_json: bool) -> object:

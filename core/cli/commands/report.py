@@ -63,9 +63,10 @@ def report(
     if now or ledger:
         gates = evaluate(metrics, NOT_ASKED, target.gates)
     else:
+        from core.router.health import ask_slots  # noqa: PLC0415 - as below
         from core.target.target import Target  # noqa: PLC0415 - slow to import, and a report that can be made again asks nothing of this moment
 
-        gates = Target.at(target, settings.access).held_against_gates(metrics, leaving_zero=False)
+        gates = Target.at(target, settings.access).held_against_gates(metrics, ask_slots(target), leaving_zero=False)
     found = Report(metrics, gates)
     if csv_file is not None:
         try:

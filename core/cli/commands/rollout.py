@@ -1,17 +1,26 @@
 """`anr init`, `promote`, `approve`, `deny` and `unfreeze`."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.cli.context import AsJson, Reason, operating
+from core.cli.context import VERBOSE, AsJson, Reason, operating
 from core.cli.render import finish
+from core.errors import ConfigurationError
+from core.gates.report import Report
 from core.operations import propose, requests
 from core.operations import shadow as shadowing
+from core.operations.results import Refused, WouldMove
+from core.system.files import read_bounded
 from core.target.order import Order
+from core.target.target import Target
 from core.watch.observe import followed
 
 commands = typer.Typer()
+_REPORT_BYTES_MAX = 4 << 20
 
 
 @commands.command()
@@ -28,12 +37,55 @@ def promote(
     *,
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Of a dry run: judge the figures of this report (JSON) in place of the ledger's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once."""
+    if report is not None and not dry_run:
+        raise ConfigurationError(
+            "--report goes with --dry-run: nothing is promoted on the figures of a file. Nothing was changed."
+        )
     with operating() as (settings, site):
-        result = followed(site, propose.propose(site, Order(settings.terminal_actor(), reason), wanted=stage, dry_run=dry_run))
+        judged = None if report is None else _judged(site, report)
+        order = Order(settings.terminal_actor(), reason)
+        result = followed(site, propose.propose(site, order, wanted=stage, dry_run=dry_run, judged=judged))
+    found = result.report if isinstance(result, WouldMove | Refused) else None
+    if dry_run and VERBOSE.get() and not as_json and found is not None:
+        from core.cli.tables import print_gates  # noqa: PLC0415 - rich's tables are slow to import, and few look at them
+
+        print_gates(found.gates.gates, title="GO" if found.gates.go else "NO-GO")
     finish(result, as_json=as_json)
+
+
+def _judged(site: Target, path: Path) -> Callable[[bool], Report]:
+    """Return what holds the figures of a report that somebody kept against the gates, with the slots as they are now.
+
+    Raises:
+        ConfigurationError: it cannot be read, is no report, or looks at another window than the gates.
+    """
+    from core.gates.reported import judge_reported  # noqa: PLC0415 - only a dry run of a file needs any of these
+    from core.ledger.reported import reported  # noqa: PLC0415 - as above
+    from core.router.health import ask_slots  # noqa: PLC0415 - as above
+    from core.target.alert_path import alert_path  # noqa: PLC0415 - as above
+
+    target = site.target
+    try:
+        told = json.loads(read_bounded(path, _REPORT_BYTES_MAX).decode("utf-8-sig"))
+        if not isinstance(told, dict):
+            raise ValueError("it is not a JSON object")  # noqa: TRY301, TRY004 - one sentence for all that is no report
+        found = reported(told, site.clock())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigurationError(f"{path} cannot be read as a report ({reason}). Nothing was judged.") from error
+    if found.metrics.window.minutes != target.window_minutes:
+        raise ConfigurationError(
+            f"{path} reports on {found.metrics.window.minutes:,} minutes, and the gates look at {target.window_minutes:,}. "
+            "Nothing was judged."
+        )
+    slots, heard = ask_slots(target), alert_path(target.run_dir)
+    return lambda leaving_zero: judge_reported(found, slots, target.gates, alert_path=heard, leaving_zero=leaving_zero)
 
 
 @commands.command()

@@ -46,6 +46,9 @@ class BrakeActed:
         stage_shown: percent that those serve; None if nobody can say.
         expected: what is expected of the running router from then on.
         late: it is recorded later than it acted.
+        doubts: what had to be guessed of the target because its options are broken, each a sentence.
+        remarks: what else there is to say of the settings file, each a sentence.
+        router_version: as the journal knew it; a brake asks nobody.
     """
 
     safe: bool
@@ -55,6 +58,16 @@ class BrakeActed:
     stage_shown: int | None
     expected: Observation
     late: bool = False
+    doubts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    router_version: str | None = None
+
+    @property
+    def result(self) -> Result:
+        """How it ended: a router that had to be guessed is not known to be the one that is meant."""
+        if not self.safe:
+            return Result.NOT_APPLIED
+        return Result.UNKNOWN if self.doubts else Result.APPLIED
 
 
 def brake_outcome(origin: Origin, asked: BrakeAsked, acted: BrakeActed) -> Statement:
@@ -63,15 +76,17 @@ def brake_outcome(origin: Origin, asked: BrakeAsked, acted: BrakeActed) -> State
         action=asked.action,
         phase=Phase.OUTCOME,
         alert=asked.alert,
-        result=Result.APPLIED if acted.safe else Result.NOT_APPLIED,
+        note=clean_text(" ".join((*acted.doubts, *acted.remarks))),
+        result=acted.result,
         stage_before=acted.stage_before,
         # a promotion that is being put back may show for a moment: what was read back under the brake counts
-        stage_after=0 if acted.safe else acted.stage_shown,
+        stage_after=0 if acted.result is Result.APPLIED else acted.stage_shown,
         pilot_before=asked.pilot_before,
         holds_added=(asked.hold,) if asked.action is Action.FREEZE else (),
         break_glass=asked.break_glass,
         settings_written=dict(acted.written),
         observation=acted.expected,
+        router_version=acted.router_version,
         late=acted.late,
         **read_back(acted.settings),
         **origin.facts,

@@ -163,4 +163,5 @@ def _intended(step: Step) -> dict[str, object]:
         "pilot_before": step.pilot_before,
         "pilot_after": pilot_in(step.wanted),
         "settings_written": dict(step.wanted),
+        "router_version": step.router_version,
     }

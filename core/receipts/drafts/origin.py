@@ -66,12 +66,14 @@ class Step:
         to_stage: percent that is wanted.
         pilot_before: the pilot that stood in the settings, as it was written.
         wanted: the settings that are to be written, by name.
+        router_version: of the running router, as its endpoint told it last; None if it never did.
     """
 
     from_stage: int | None
     to_stage: int
     pilot_before: str | None
     wanted: Mapping[str, str]
+    router_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

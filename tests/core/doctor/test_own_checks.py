@@ -75,7 +75,7 @@ def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
     assert [(one.name, one.text) for one in check_up(rig.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(rig.site)}) == 19
+    assert len({one.name for one in check_up(rig.site)}) == 20
 
 
 Break = Callable[[Rig], Any]

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -228,3 +229,14 @@ def test_a_router_that_goes_on_serving_is_not_seen_safe(count: int, pilot: float
     before = tuple(Line(line.t_us, place % round(1 / pilot) == 0, None, "R2") for place, line in enumerate(BEFORE))
     seen = look(SAFE, *before, *goes_on, after_s=120).sight
     assert seen in {Sight.STILL_SERVING, Sight.NOT_YET_SEEN}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [(SAFE, OFF), (AT_25, {"enabled": True, "kill": False, "pilot": 0.25})], ids=["safe", "25"]
+)
+def test_a_process_that_was_not_restarted_confirms_nothing(asked: Observation, said: dict[str, Any]) -> None:
+    """It is another than the one that was restarted; what it says against the settings counts all the same."""
+    old = look(asked, *BEFORE, status=says(**said, uptime_s=3600.0))
+    assert (old.sight, "it was not restarted" in old.why) == (Sight.NOT_YET_SEEN, True)
+    assert look(asked, *BEFORE, status=says(**said, uptime_s=30.0)).sight.is_seen
+    assert look(asked, *BEFORE, status=says(enabled=True, kill=False, pilot=0.5, uptime_s=3600.0)).sight.contradicts

@@ -65,7 +65,7 @@ def test_what_the_endpoint_says_is_found_by_its_expressions() -> None:
     ("text", "problem"),
     [
         pytest.param(b"OK", "does not answer with JSON", id="no-json"),
-        pytest.param(b"[" * 100_000, "too much", id="too-much"),
+        pytest.param(b"[" * 100_000, "too long", id="too-much"),
         pytest.param(b"[" * 60_000, "does not answer with JSON", id="too-deep"),
         pytest.param(b"{}", "does not say enabled and pilot and kill", id="nothing"),
         pytest.param(b'{"anr":{"enabled":false,"kill":"perhaps","settings":{"pilot":0}}}', "does not say kill", id="a-word"),
@@ -98,7 +98,7 @@ def test_an_endpoint_that_drips_is_left_alone_when_its_time_is_over(drips: str) 
             out.flush()
 
     with answering(drip) as url:
-        with pytest.raises(EndpointUnreadable, match=r"did not answer within|takes too long"):
+        with pytest.raises(EndpointUnreadable, match=r"took too long"):
             ask(options(url, timeout_s=0.3), NOW)
         over.set()
 

@@ -1,96 +1,112 @@
-"""One GET, bounded in seconds and in bytes, against servers that do what they like."""
-
-import socketserver
+import gzip
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from core.errors import NoAnswer
-from core.system.bounded_http import get
+from core.system.bounded_http import Answer, get
+from tests.core.router.test_endpoint import HEAD, answering, body
 
 
-@contextmanager
-def answering(*pieces: bytes, ends: bool = True) -> Iterator[str]:
-    """An endpoint that sends these bytes whatever it is asked, and then ends, or holds the connection until the block is left."""
-    over = threading.Event()
-
-    class Endpoint(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            while self.rfile.readline().strip():
-                pass
-            for piece in pieces:
-                self.wfile.write(piece)
-            if not ends:
-                over.wait(60)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Endpoint) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/health"
-        finally:
-            over.set()
-            server.shutdown()
+def test_an_answer_is_its_status_and_its_body() -> None:
+    """Whatever the status is, and whether or not a length was said."""
+    with answering(body(b"hello")) as url:
+        assert get(url, 30, 100) == Answer(200, b"hello")
+    with answering(lambda out: out.write(b"HTTP/1.0 503 Busy\r\n\r\nlater")) as url:
+        assert get(url, 30, 100) == Answer(503, b"later")
 
 
-def test_an_answer_comes_with_its_status_and_its_bytes() -> None:
-    """Whatever the status: what an answer means is for who asked."""
-    with answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\n", b"later") as url:
-        answer = get(url, 30, 5)
-    assert (answer.status, answer.body) == (503, b"later")
-
-
-def test_an_answer_that_is_a_byte_too_long_is_none() -> None:
-    """The bound is exact: five bytes were allowed above, and four are not enough for them."""
-    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"later") as url, pytest.raises(NoAnswer, match="too long"):
-        get(url, 30, 4)
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param([], id="nothing"),
-        pytest.param([b"HTTP/1.1 200 OK\r\n"], id="half-a-head"),
-        pytest.param([b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"lat"], id="half-a-body"),
-    ],
-)
-def test_an_endpoint_that_stops_half_way_is_given_up(sent: list[bytes]) -> None:
-    """It keeps its connection open for a minute; who asks waits for as long as was allowed."""
-    with answering(*sent, ends=False) as url, pytest.raises(NoAnswer, match="took too long"):
-        get(url, 0.3, 1000)
-
-
-def test_a_redirection_is_an_answer_and_is_not_followed() -> None:
-    """Whoever asks wants to hear this endpoint, and no other that it names."""
-    with answering(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n") as url:
+def test_a_redirection_is_an_answer_and_not_followed() -> None:
+    """Whoever asks wants to hear this endpoint, not another."""
+    with answering(
+        lambda out: out.write(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    ) as url:
         assert get(url, 30, 100).status == 302
 
 
+@pytest.mark.parametrize("size", [100, 101])
+def test_the_bound_of_the_body_is_exact(size: int) -> None:
+    """As many bytes as are allowed are read, and not one more."""
+    with answering(body(b"x" * size)) as url:
+        if size == 100:
+            assert len(get(url, 30, 100).body) == size
+        else:
+            with pytest.raises(NoAnswer, match="too long"):
+                get(url, 30, 100)
+
+
+def test_a_compressed_body_is_not_unpacked() -> None:
+    """A few bytes that unpack to gigabytes stay the few bytes that they are."""
+    packed = gzip.compress(b"x" * 100_000)
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with answering(lambda out: out.write(head + packed)) as url:
+        assert get(url, 30, 1000).body == packed
+
+
+def drips(piece: bytes, hung_up: threading.Event, head: bytes = b"") -> Callable[[Any], None]:
+    """Say one piece again and again, until the other side hangs up."""
+
+    def speak(out: Any) -> None:
+        try:
+            out.write(head)
+            while True:
+                out.write(piece)
+                hung_up.wait(0.01)
+        except OSError:
+            hung_up.set()
+            raise
+
+    return speak
+
+
 @pytest.mark.parametrize(
-    ("url", "reached"),
-    [
-        pytest.param("http://127.0.0.1:1/", False, id="nobody-listens"),
-        pytest.param("http://[::1/", False, id="no-address"),
-    ],
+    ("piece", "head"),
+    [(b"x", HEAD + b"\r\n"), (b"X-More: 1\r\n", HEAD), (b"H", b"")],
+    ids=["its-body", "its-headers", "its-first-line"],
 )
-def test_whether_an_endpoint_was_reached_is_told(url: str, *, reached: bool) -> None:
-    """A router that is down is not one that answers nonsense."""
-    with pytest.raises(NoAnswer) as none:
+def test_whatever_drips_is_given_up_and_hung_up_on(piece: bytes, head: bytes) -> None:
+    """The time limit is that of the whole answer, and the thread that reads does not go on for as long as the other side."""
+    hung_up = threading.Event()
+    with answering(drips(piece, hung_up, head)) as url:
+        with pytest.raises(NoAnswer):
+            get(url, 0.3, 1 << 30)
+        assert hung_up.wait(60)
+
+
+def test_nobody_there_is_told_apart_from_somebody_who_says_nothing() -> None:
+    """Only where nobody was reached may another address be tried."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(NoAnswer) as silent:
+            get(f"http://127.0.0.1:{port}/", 0.2, 100)
+    with pytest.raises(NoAnswer) as refused:
+        get(f"http://127.0.0.1:{port}/", 30, 100)
+    assert (silent.value.reached, refused.value.reached) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"\0\xff\n", b"HTTP/1.1 abc\r\n\r\n", b"<html>"], ids=["nothing", "bytes", "no-status", "html"]
+)
+def test_what_is_no_http_is_no_answer(said: bytes) -> None:
+    """Nothing that another kind of server says gets further than this."""
+    with answering(lambda out: out.write(said)) as url, pytest.raises(NoAnswer):
         get(url, 30, 100)
-    assert none.value.reached is reached
 
 
-def test_what_is_no_http_was_reached_and_is_no_answer() -> None:
-    """Another service listens there."""
-    with answering(b"SSH-2.0-OpenSSH_9.6\r\n") as url, pytest.raises(NoAnswer) as none:
+@pytest.mark.parametrize("url", ["http://", "http://[", "http://127.0.0.1:99999/", "http://a b/"], ids=repr)
+def test_an_address_that_is_none_reaches_nobody(url: str) -> None:
+    """It is an answer like any other, and nothing that whoever asks has to catch beside it."""
+    with pytest.raises(NoAnswer) as refused:
         get(url, 30, 100)
-    assert none.value.reached
+    assert not refused.value.reached
 
 
-def test_no_time_left_is_no_answer() -> None:
-    """Of several endpoints within one limit, those before used it up."""
-    with pytest.raises(NoAnswer, match="no time was left"):
-        get("http://127.0.0.1:1/", 0, 100)
+def test_without_time_left_nobody_is_asked() -> None:
+    """A deadline that is over is over."""
+    asked = threading.Event()
+    with answering(lambda _: asked.set()) as url, pytest.raises(NoAnswer, match="no time"):
+        get(url, 0, 100)
+    assert not asked.is_set()

@@ -1,0 +1,115 @@
+"""Looks before it locks: health, endpoint and ledger are asked while nobody waits, and their answers are carried in.
+
+Whoever holds the operation lock keeps everybody else's operation waiting. So nothing is asked under it that may take long: the
+health of the slots and the endpoint take as long as their time limits let them, a ledger takes minutes. The decision is made
+under the lock, on marks, settings and journal as they are read there, and on answers that this very operation got a moment ago.
+
+Excluded: deciding (core/operations), and the brake, which neither locks nor looks (core/brake/brake.py).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from core.errors import OperationBusy
+from core.gates.report import Report, SlotsHealth
+from core.ledger.figures import WindowMetrics
+from core.receipts.observation import Evidence
+from core.router.health import ask_slots
+from core.target.lock import operation_lock
+from core.target.target import Facts, Target
+
+_Decided = TypeVar("_Decided")
+
+FRESH_SECONDS = 5.0
+"""How old an answer may be when the lock is had: older ones are asked for again, without it."""
+_LOOKS = 4
+"""How often is looked at most: once to see whether gates are asked, once for them, and again after waits for the lock."""
+
+
+class Unmeasured(Exception):
+    """The decision needs the gates, and nobody has measured them yet. It reaches nobody outside of this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What an operation was answered before it took the lock.
+
+    Attributes:
+        evidence: what shows the running router.
+        metrics: the window's figures; None if nobody has asked for them so far.
+        slots: the health of the router's slots, likewise.
+        ended_s: when the last answer came, by the monotonic clock.
+    """
+
+    evidence: Evidence
+    metrics: WindowMetrics | None = None
+    slots: SlotsHealth | None = None
+    ended_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def now(self) -> datetime:
+        """The moment that all of this is about."""
+        return self.evidence.now
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether this was answered just now."""
+        return time.monotonic() - self.ended_s <= FRESH_SECONDS
+
+    def facts(self, site: Target) -> Facts:
+        """Read what has to be read under the lock.
+
+        Raises:
+            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
+        """
+        return site.facts(self.evidence)
+
+    def report(self, site: Target, *, leaving_zero: bool) -> Report:
+        """Hold the figures against the gates. Whoever asks must not have changed anything yet.
+
+        Raises:
+            Unmeasured: there are none; `look_first` measures, and decides again.
+        """
+        if self.metrics is None or self.slots is None:
+            raise Unmeasured
+        return Report(self.metrics, site.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
+
+
+def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided], *, measured: bool = False) -> _Decided:
+    """Look, then take the lock and decide.
+
+    Args:
+        site: the target.
+        operation: what others are told who find the lock held.
+        decide: decides and acts under the lock. Where it turns out to need the gates, the lock is let go, they are measured, and
+            it decides again.
+        measured: it is known to need them.
+
+    Raises:
+        OperationBusy: the lock is held, or whenever it was had the answers were too old.
+        LedgerUnreadable, OperationTimedOut: the gates cannot be measured; nothing was changed.
+    """
+    looked = _look(site, measured=measured)
+    for _ in range(_LOOKS):
+        try:
+            with operation_lock(site.target.run_dir, operation, site.clock()):
+                if looked.is_fresh:
+                    return decide(looked)
+        except Unmeasured:
+            measured = True
+        looked = _look(site, measured=measured, known=looked.metrics)
+    raise OperationBusy(
+        "Other operations came in between whenever the router and its ledger had been looked at. Nothing was changed; try again."
+    )
+
+
+def _look(site: Target, *, measured: bool, known: WindowMetrics | None = None) -> Looked:
+    """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
+    if not measured:
+        return Looked(site.evidence())
+    metrics = known or site.figures(site.clock(), site.target.window_minutes)
+    slots = ask_slots(site.target)
+    return Looked(site.evidence(), metrics, slots)

@@ -1,0 +1,102 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bot.http.samples import Measured
+from core.target.overview import look
+from tests.support.rig import Rig
+
+
+def gauges(rig: Rig) -> dict[str, float]:
+    """What a scrape would tell of the router, by name, with the gate behind it where there is one."""
+    measured = Measured(
+        at=rig.clock.now,
+        seconds=0.1,
+        overview=look(rig.site),
+        pilot=None,
+        drift=None,
+        unshown=None,
+        watchdog=None,
+        due=rig.clock.now,
+        bounds={},
+        parked=None,
+        refused=None,
+        unmatched=None,
+        state_age=None,
+        ready=True,
+    )
+    told = measured.samples(rig.clock.now.timestamp())
+    return {f"{name}:{labels['gate']}" if set(labels) == {"gate"} else name: value for name, _, labels, value in told}
+
+
+COVERAGE = ("anr_coverage_ratio:rollbacks_per_1k", "anr_coverage_ratio:tri_median", "anr_coverage_ratio:fast_cap")
+
+
+def test_a_ledger_that_tells_everything_is_told_whole(begun: Rig) -> None:
+    """Full coverage, nothing skipped, entries from one end of the window to the other, and each gate's figure."""
+    told = gauges(begun)
+    assert [told[name] for name in COVERAGE] == [1.0, 1.0, 1.0]
+    assert told["anr_ledger_skipped_ratio"] == 0.0
+    assert told["anr_ledger_span_ratio"] == pytest.approx(299 * 4.75 / 1440)
+    figures = {name: told[name] for name in ("anr_rsi", "anr_rollbacks_per_1k", "anr_tri_median", "anr_fast_cap_breaches")}
+    assert figures == {"anr_rsi": 1.0, "anr_rollbacks_per_1k": 0.0, "anr_tri_median": 0.12, "anr_fast_cap_breaches": 0.0}
+
+
+def silent(**change: Any) -> Callable[[Rig], None]:
+    return lambda rig: rig.write_ledger(**change)
+
+
+def two_in_three(rig: Rig) -> None:
+    """Every third line is none."""
+    rig.write_ledger()
+    lines = rig.target.ledger.read_text(encoding="utf-8").splitlines()
+    spoiled = ["garbage" if number % 3 == 1 else line for number, line in enumerate(lines)]
+    rig.target.ledger.write_text("\n".join(spoiled) + "\n", encoding="utf-8")
+
+
+def few(rig: Rig) -> None:
+    rig.write_ledger(29)
+
+
+def none(rig: Rig) -> None:
+    rig.target.ledger.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "shown", "missing"),
+    [
+        pytest.param(
+            silent(rewards={"immediate": {"tri_delta_norm": 0.1}}),
+            {COVERAGE[0]: 0.0, COVERAGE[1]: 1.0},
+            {"anr_rollbacks_per_1k"},
+            id="no-feedback",
+        ),
+        pytest.param(silent(rewards={"deployment": {"rollback": 0}}), {COVERAGE[1]: 0.0}, {"anr_tri_median"}, id="no-tri"),
+        pytest.param(silent(anomaly={}), {COVERAGE[2]: 0.0}, {"anr_fast_cap_breaches"}, id="no-anomaly"),
+        pytest.param(few, {"anr_window_live_decisions": 29.0}, {"anr_rsi", "anr_rollbacks_per_1k"}, id="29-live-decisions"),
+        pytest.param(two_in_three, {"anr_ledger_skipped_ratio": 1 / 3, "anr_ledger_malformed_ratio": 1 / 3}, set(), id="garbage"),
+        pytest.param(
+            none,
+            {"anr_window_decisions": 0.0},
+            {*COVERAGE, "anr_rsi", "anr_rollbacks_per_1k", "anr_tri_median", "anr_ledger_skipped_ratio", "anr_ledger_span_ratio"},
+            id="nothing",
+        ),
+    ],
+)
+def test_a_figure_is_left_out_while_its_gate_has_no_data(
+    begun: Rig, spoil: Callable[[Rig], None], shown: dict[str, float], missing: set[str]
+) -> None:
+    """An alert on a figure of three decisions would page for nothing; how much is told is a gauge of its own."""
+    spoil(begun)
+    told = gauges(begun)
+    assert {name: told[name] for name in shown} == pytest.approx(shown)
+    assert missing & told.keys() == set()
+    assert told["anr_go"] == 0.0
+
+
+def test_a_failing_gate_keeps_its_figure(begun: Rig) -> None:
+    """What is seen to be bad is told, and is what the alerts are for."""
+    begun.write_ledger(rewards={"immediate": {"tri_delta_norm": -0.5}, "deployment": {"rollback": -1.0}})
+    told = gauges(begun)
+    assert (told["anr_rollbacks_per_1k"], told["anr_tri_median"]) == (1000.0, -0.5)

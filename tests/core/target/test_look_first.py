@@ -1,0 +1,217 @@
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core.brake import hold
+from core.brake.brake import Braked, rollback
+from core.brake.lift import Unfrozen
+from core.errors import OperationBusy
+from core.operations import break_glass, daily, drift, propose, requests
+from core.operations.results import Asked, Moved, Refused
+from core.receipts.observation import Evidence, Observation, Sight, Status, judge
+from core.rollout.refusals import Code
+from core.rollout.schedule import PromotionMode
+from core.settings.target import ObserveOptions
+from core.target import look_first
+from core.target.lock import holder_of
+from core.target.order import Order
+from core.target.target import Target
+from tests.support.rig import NOW, Rig
+
+SLOTS = json.dumps({"slots": {name: {"status": "healthy"} for name in ("slot04", "slot08_lock", "slot09", "slot10")}}).encode()
+OBSERVED = {"enabled": "enabled", "pilot": "pilot", "kill": "kill", "timeout_s": 30}
+
+
+class Endpoint:
+    """A server that gives the head of its answer at once and the rest when a test lets it."""
+
+    def __init__(self, url: str, begun: threading.Event, goes_on: threading.Event) -> None:
+        self.url, self.begun, self.goes_on = url, begun, goes_on
+
+
+@contextmanager
+def dripping(body: bytes) -> Iterator[Endpoint]:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class Drips(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:1])
+            self.wfile.flush()
+            begun.set()
+            assert goes_on.wait(60)
+            self.wfile.write(body[1:])
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Drips) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield Endpoint(f"http://127.0.0.1:{server.server_port}/", begun, goes_on)
+        finally:
+            goes_on.set()
+            server.shutdown()
+            thread.join()
+
+
+def with_options(rig: Rig, **options: Any) -> Target:
+    """The same site with other options, also such as no settings allow: a test waits for nothing to time out."""
+    return Target.at(rig.target.model_copy(update=options), rig.site.access, rig.clock)
+
+
+def promote(site: Target, rig: Rig) -> object:
+    return propose.propose(site, Order(rig.people["olivia"], "good day"))
+
+
+def approve(site: Target, rig: Rig) -> object:
+    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good day"))
+    assert isinstance(asked, Asked), asked
+    return requests.approve(site, rig.people["aaron"], asked.approval.id)
+
+
+def run_daily(site: Target, _: Rig) -> object:
+    return daily.daily(site, NOW.date(), PromotionMode.APPROVE)
+
+
+def in_an_emergency(site: Target, rig: Rig) -> object:
+    return break_glass.break_glass(site, Order(rig.people["aaron"], "the gates fail, and it is needed all the same"))
+
+
+def reapply(site: Target, rig: Rig) -> object:
+    rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", encoding="utf-8")
+    return drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
+
+
+ASKS = [promote, approve, run_daily, in_an_emergency, reapply]
+
+
+@pytest.mark.parametrize("operation", ASKS, ids=lambda operation: operation.__name__)
+def test_a_health_endpoint_that_drips_keeps_no_other_operation_waiting(begun: Rig, operation: Callable[..., object]) -> None:
+    """While one operation waits for it, others hold and lift, and the lock is free; afterwards the first comes to its end."""
+    with dripping(SLOTS) as endpoint:
+        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        results: list[object] = []
+        asking = threading.Thread(target=lambda: results.append(operation(site, begun)))
+        asking.start()
+        assert endpoint.begun.wait(60)
+        assert holder_of(begun.target.run_dir) is None
+        held = hold.hold_promotions(begun.site, Order(begun.people["olivia"], "wait a moment"))
+        assert isinstance(held, hold.Held)
+        lifted = propose.unfreeze(begun.site, Order(begun.people["olivia"], "go on"))
+        assert isinstance(lifted, Unfrozen)
+        assert asking.is_alive()
+        assert not results
+        endpoint.goes_on.set()
+        asking.join(60)
+    assert len(results) == 1
+
+
+def test_what_happened_while_the_router_was_looked_at_is_seen_under_the_lock(begun: Rig) -> None:
+    """Somebody freezes while the health drips: the promotion that had waited for it is refused."""
+    with dripping(SLOTS) as endpoint:
+        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        results: list[object] = []
+        asking = threading.Thread(target=lambda: results.append(promote(site, begun)))
+        asking.start()
+        assert endpoint.begun.wait(60)
+        hold.hold_promotions(begun.site, Order(begun.people["olivia"], "wait a moment"))
+        endpoint.goes_on.set()
+        asking.join(60)
+    [refused] = results
+    assert isinstance(refused, Refused)
+    assert refused.refusal.code is Code.FROZEN
+
+
+def test_an_observed_endpoint_that_drips_keeps_nobody_waiting_either(begun: Rig) -> None:
+    """A promotion looks at the running router before it takes the lock, and unfreezing does not look at it at all."""
+    with dripping(b'{"enabled": 1, "pilot": 0.1, "kill": 0}') as endpoint:
+        site = with_options(begun, observe=ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED}))
+        results: list[object] = []
+        asking = threading.Thread(target=lambda: results.append(promote(site, begun)))
+        asking.start()
+        assert endpoint.begun.wait(60)
+        hold.hold_promotions(site, Order(begun.people["olivia"], "wait a moment"))
+        assert isinstance(propose.unfreeze(site, Order(begun.people["olivia"], "go on")), Unfrozen)
+        assert asking.is_alive()
+        endpoint.goes_on.set()
+        asking.join(60)
+    [asked] = results
+    assert isinstance(asked, Asked), asked
+
+
+def test_a_move_down_does_not_ask_for_the_health(begun: Rig) -> None:
+    """It is done while the endpoint still drips, and nobody has even asked it."""
+    with dripping(SLOTS) as endpoint:
+        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        moved = propose.propose(site, Order(begun.people["olivia"], "less"), wanted=0)
+        assert isinstance(moved, Moved)
+        assert moved.applied
+        assert not endpoint.begun.is_set()
+
+
+def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_again(
+    begun: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was healthy before the wait and is ill after it refuses; nothing is decided on the old answer."""
+    decided: list[bool] = []
+    ages = iter([60.0])
+
+    def decide(looked: look_first.Looked) -> str:
+        decided.append(looked.is_fresh)
+        begun.statuses["slot09"] = "degraded"
+        return looked.report(begun.site, leaving_zero=False).gates.blocking[0].name
+
+    real = look_first._look
+
+    def look(*args: Any, **options: Any) -> look_first.Looked:
+        looked = real(*args, **options)
+        begun.statuses["slot09"] = "degraded"
+        return look_first.Looked(looked.evidence, looked.metrics, looked.slots, looked.ended_s - next(ages, 0.0))
+
+    monkeypatch.setattr(look_first, "_look", look)
+    assert look_first.look_first(begun.site, "test", decide, measured=True) == "slots"
+    assert decided == [True]
+
+
+def test_answers_that_are_always_too_old_end_in_a_refusal(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the lock is never had in time nothing is decided, and whoever asked is told to try again."""
+    monkeypatch.setattr(look_first, "FRESH_SECONDS", -1.0)
+    with pytest.raises(OperationBusy, match="try again"):
+        look_first.look_first(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
+
+
+def test_an_endpoint_that_was_asked_before_the_settings_were_written_says_nothing_about_them() -> None:
+    """Its answer is of the process before; it is neither a contradiction nor a confirmation."""
+    expected = Observation(stage=25, safe=False, since=NOW, counts_from=NOW)
+    for pilot in (0.1, 0.25):
+        status = Status(NOW - timedelta(seconds=1), enabled=True, pilot=pilot, kill=False)
+        assert judge(expected, Evidence(NOW, None, status)).sight is Sight.NOT_YET_SEEN
+    assert judge(expected, Evidence(NOW, None, Status(NOW, enabled=True, pilot=0.25, kill=False))).sight is Sight.SEEN_STAGE
+
+
+def test_the_routers_version_is_in_the_receipts_of_promotions_and_brakes(begun: Rig) -> None:
+    """A promotion tells what the endpoint said before it; a brake, which asks nobody, what the journal knows by then."""
+    body = json.dumps({"enabled": 1, "pilot": 0.1, "kill": 0, "sha": "3f2a9c1"}).encode()
+    with dripping(body) as endpoint:
+        endpoint.goes_on.set()
+        options = ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED, "version": "sha"})
+        site = with_options(begun, observe=options)
+        asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+        assert isinstance(asked, Asked), asked
+        moved = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(moved, Moved)
+    braked = rollback(site, begun.people["olivia"], "bad day")  # nobody listens at the endpoint any more
+    assert isinstance(braked, Braked)
+    assert braked.sealed is not None
+    assert {moved.sealed.receipt.router_version, braked.sealed.receipt.router_version} == {"3f2a9c1"}
+    begun.site.journal.verify()
