@@ -31,7 +31,12 @@ class AlertInstance:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What Alertmanager cut off of a group, since when the oldest alert that it shows began."""
+    """What Alertmanager cut off of a group.
+
+    Attributes:
+        group: digest of the group's key.
+        start: when the oldest alert that Alertmanager shows of it began, as text.
+    """
 
     group: str
     start: str = ""

@@ -36,6 +36,12 @@ def climb(
 def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
     """Carry out a move down the ladder, and return its outcome.
 
+    Args:
+        site: the target.
+        facts: what was so when it was decided.
+        move: from which stage to which, in percent.
+        order: who wants it, and why.
+
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """

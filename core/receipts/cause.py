@@ -105,7 +105,12 @@ class DrillAlerts(_OfWeek):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archiving of the ledger in one month of local time."""
+    """The archiving of the ledger in one month of local time.
+
+    Attributes:
+        year: of the calendar, in four digits.
+        month: 1 to 12.
+    """
 
     year: int
     month: int

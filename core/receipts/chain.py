@@ -66,7 +66,14 @@ class Flaw:
 
 
 def seal(draft: Draft, *, target: str, seq: int, prev: str) -> Sealed:
-    """Number a draft, bind it to its predecessor, and fix its bytes."""
+    """Number a draft, bind it to its predecessor, and fix its bytes.
+
+    Args:
+        draft: what was done.
+        target: whose chain it is.
+        seq: its number, one more than its predecessor's.
+        prev: SHA-256 of its predecessor's bytes in hex; `GENESIS` for the first.
+    """
     receipt = Receipt(**dict(draft), target=target, seq=seq, prev=prev)
     data = canonical_bytes(receipt.model_dump(mode="json"))
     return Sealed(receipt, data, sha256(data).hexdigest())

@@ -51,7 +51,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The request that allowed something, and who signed it."""
+    """The request that allowed something.
+
+    Attributes:
+        approval_id: of the request.
+        signatures: who approved it, and when.
+    """
 
     approval_id: str
     signatures: tuple[Signature, ...]

@@ -32,7 +32,15 @@ def stage_seen(
 def router_observed(
     origin: Origin, stage: int, turn: Observed, seen: RouterSighting | None, observation: Observation
 ) -> Statement:
-    """What is seen of the running router has changed; the arguments are those of `stage_seen`."""
+    """What is seen of the running router has changed.
+
+    Args:
+        origin: who looked; the story with which the settings were written that are looked for.
+        stage: percent of live traffic.
+        turn: the key of the change.
+        seen: what the running router showed.
+        observation: what was expected of it and seen.
+    """
     return _seen(Action.OBSERVED, replace(origin, cause=turn), stage, seen, observation)
 
 
