@@ -5,9 +5,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from core.alerts.matchers import all_match, parse_matchers
+
+pytestmark = pytest.mark.e2e
 
 NAMES = ("a", "severity", "component", "_x:y")
 PIECES = (

@@ -23,6 +23,8 @@ from core.target.target import Target
 from core.watch.observe import followed
 from tests.support.rig import decision, written
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 TELL = 'exec 3<>/dev/tcp/127.0.0.1/$0; echo "$1" >&3; read -r code <&3; exit "${code:-9}"'
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UAARON"}))

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,8 @@ from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a
 from tests.scenarios.conftest import free_port
 from tests.support.alerting import Stage, is_safe, listening, site_of
 from tests.torture.alerts import ODD, pages, payload, real
+
+pytestmark = pytest.mark.torture
 
 GENERATED, SENT = 100_000, 300
 POLICY = AlertPolicy()

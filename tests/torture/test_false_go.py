@@ -23,6 +23,8 @@ from core.settings.target import TargetSettings
 from core.target.target import Target
 from tests.support.rig import NOW, written
 
+pytestmark = pytest.mark.torture
+
 CASES = 300
 SEED = 20251001
 SLOTS = ("slot04", "slot08_lock", "slot09", "slot10")

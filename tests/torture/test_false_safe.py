@@ -33,6 +33,8 @@ from core.watch.observe import followed
 from tests.core.system.test_files import denied, nobodys_folder
 from tests.support import process_manager
 
+pytestmark = pytest.mark.torture
+
 CASES = 204
 SEED = 20251001
 AT_ONCE = 24

@@ -23,6 +23,8 @@ from tests.core.doctor.test_own_checks import changed
 from tests.support.rig import NOW, Rig
 from tests.support.state_routers import LOCKED, UNLOCKED, StateRouter
 
+pytestmark = pytest.mark.torture
+
 WRITERS = pytest.mark.parametrize("writer", [LOCKED, UNLOCKED])
 
 
