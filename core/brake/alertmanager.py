@@ -53,6 +53,13 @@ def ask_for_silence(base_url: str, labels: Mapping[str, str], begins: datetime, 
 def post_alert(base_url: str, labels: Mapping[str, str], begins: datetime, ends: datetime, *, summary: str) -> None:
     """Tell Alertmanager of an alert that fires until `ends`, as Prometheus does.
 
+    Args:
+        base_url: Alertmanager's address, without the path of its API.
+        labels: of the alert, by name.
+        begins: since when it fires.
+        ends: until when.
+        summary: its annotation, a sentence.
+
     Raises:
         AlertmanagerFailed: it did not take it, or nobody knows whether it did.
     """

@@ -23,7 +23,15 @@ _NEEDS = {
 def judge_reported(
     found: Reported, slots: SlotsHealth, policy: GatePolicy, *, alert_path: AlertPath, leaving_zero: bool
 ) -> Report:
-    """Hold a report's figures, with the slots and the alert path as they are now, against the policy."""
+    """Hold a report's figures, with the slots and the alert path as they are now, against the policy.
+
+    Args:
+        found: the report's figures, and what it does not say.
+        slots: the health of the router's slots, of this moment.
+        policy: the bounds of the gates.
+        alert_path: when the alert path last gave a sign of life.
+        leaving_zero: the step is the one from 0, for which gates of live traffic do not apply.
+    """
     judged = evaluate(found.metrics, slots, policy, alert_path=alert_path, leaving_zero=leaving_zero)
     gates = tuple(_as_far_as_said(gate, found.unsaid) for gate in judged.gates)
     return Report(found.metrics, GateReport(gates=gates, demanded=judged.demanded))

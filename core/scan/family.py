@@ -29,10 +29,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.errors import LedgerUnreadable
-from core.ledger.decode import decode
 from core.ledger.entry import BOM, MAX_LINE_BYTES, is_json_object
 from core.scan.segments import LedgerFile, unreadable
-from core.system.arrays import np
 from core.system.files import open_regular
 
 MAX_UNPACKED_BYTES = 16 << 30
@@ -294,6 +292,9 @@ def _damaged(path: Path, error: Exception) -> LedgerUnreadable:
 
 def _written_at(piece: _Piece, seen: _Seen) -> int:
     """Say when its lines were written: halfway between its first lines and its last, or when the file was, if none tells."""
+    from core.ledger.decode import decode  # noqa: PLC0415 - numpy is slow to import, and who looks at the newest lines needs none
+    from core.system.arrays import np  # noqa: PLC0415 - as above
+
     is_all = piece.size <= _SAMPLE_BYTES
     head, tail = piece.read(0, _SAMPLE_BYTES), piece.read(max(0, piece.size - _SAMPLE_BYTES), _SAMPLE_BYTES)
     first = head.removeprefix(BOM) if is_all else head.removeprefix(BOM)[: head.rfind(b"\n") + 1]

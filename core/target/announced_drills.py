@@ -58,7 +58,14 @@ def announce(run_dir: Path, at: datetime) -> str:
 
 
 def announced(run_dir: Path, target: str, facts: AlertFacts, now: datetime) -> str | None:
-    """Return the id of the drill whose alert this is; None if it is none that was announced, or nobody can say."""
+    """Return the id of the drill whose alert this is; None if it is none that was announced, or nobody can say.
+
+    Args:
+        run_dir: the target's folder in which drills are announced.
+        target: the target's name.
+        facts: the alert that was heard.
+        now: the moment; an announcement is good for a day.
+    """
     claimed = facts.labels.get("drill")
     if claimed is None or not facts.whole or facts.labels != labels_of(claimed, target):
         return None

@@ -13,7 +13,7 @@ from tests.support.workspace import WAIT, Played, said
 async def test_who_waits_for_a_report_is_told_how_far_it_is(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     """First how many megabytes of how many, then the answer, to the asker alone."""
     playground, settings = played
-    monkeypatch.setattr("bot.dispatch.dispatcher.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("bot.dispatch.progress.PATIENCE_SECONDS", 0.0)
     begin = datetime.now(UTC) - timedelta(hours=23)
     head, tail = decision_text(random.Random(1), begin).split(f"{begin:%Y-%m-%dT%H:%M:%SZ}")
     moments = (begin + timedelta(seconds=number // 2) for number in range(150_000))

@@ -44,7 +44,7 @@ async def test_a_freeze_that_the_router_ignores_turns_to_still_serving(deaf: Dea
     assert whispers(playground, "U0MEMBER", "Not yet seen")
     await playground.wait_for(lambda: cards(playground, "Frozen, but the router is STILL SERVING"), WAIT)
     (card,) = cards(playground, "Frozen, but the router is STILL SERVING")
-    assert "live decision" in said(card)
+    assert "STILL SERVING: the running router serves 10%" in said(card)
     assert "Restart the router by hand now" in said(card)
     assert 'anr_router_still_serving{target="demo"} 1.0' in await text_of(f"{bot}/metrics")
     assert "STILL SERVING" in await text_of(f"{bot}/readyz")

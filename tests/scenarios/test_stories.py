@@ -1,5 +1,7 @@
 """One message per story, whatever Slack does to the calls that post and update it."""
 
+import pytest
+
 from bot.playground.demo import CHANNEL
 from tests.support.workspace import WAIT, Played, asked, begun, cards, said, whispers
 
@@ -15,9 +17,12 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
     assert [one["ts"] for one in cards(playground, "10 → 25 %")] == [card["ts"]]
 
 
-async def test_without_the_history_a_message_comes_twice_rather_than_never(played: Played) -> None:
-    """When the channel cannot be read, the story is told again."""
+async def test_without_the_history_a_message_comes_twice_rather_than_never(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the channel cannot be read for as long as anybody waits for it, the story is told again."""
     playground, _ = played
+    monkeypatch.setattr("bot.slack.outbox._UNCONFIRMED_SECONDS", 0.0)
     await begun(playground)
     playground.fail("chat.postMessage", status=500, after_effect=True)
     playground.fail("conversations.history", "missing_scope")

@@ -42,6 +42,7 @@ EMPTY: Mapping[str, Any] = {
     "restored": None,
     "result": None,
     "router_seen": None,
+    "router_version": None,
     "settings_observed": None,
     "settings_written": None,
     "stage_after": None,

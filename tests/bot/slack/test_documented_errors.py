@@ -70,7 +70,8 @@ def life() -> list[Post]:
 async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playground]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(outbox_module, "_PROCESSING_SECONDS", (0.0,))
+    monkeypatch.setattr(outbox_module, "_FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_module, "_PROCESSING_TRIES", 2)
     monkeypatch.setitem(calls_module._PACES, "chat.postMessage", (100, 1.0))
     async with Playground(MANIFEST) as running:
         running.workspace.channels[ELSEWHERE].members.add(BOT_USER)

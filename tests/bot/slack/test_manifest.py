@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 NEEDS: dict[str, set[str]] = {
     "apps.connections.open": set(),  # the app-level token's own scope, which no manifest declares
     "auth.test": set(),
+    "chat.delete": {"chat:write"},
     "chat.postMessage": {"chat:write"},
     "chat.update": {"chat:write"},
     "conversations.history": {"channels:history", "groups:history"},

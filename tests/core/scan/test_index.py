@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from core.errors import LedgerUnreadable
 from core.ledger.entry import read_line
 from core.ledger.figures import LedgerSpan, WindowMetrics
 from core.ledger.tally import Tally
@@ -118,8 +119,17 @@ class Story:
         return step.__name__
 
 
+def said_of(path: Path, now: datetime, index: Path | None, minutes: int) -> object:
+    """The report, or why there is none: after some of these steps no line of the file is a JSON object."""
+    try:
+        return report(path, now, index, minutes)
+    except LedgerUnreadable as error:
+        return str(error)
+
+
 @settings(max_examples=60)
 @given(st.integers(0, 2**32))
+@example(5660)  # nothing but broken lines
 @example(1069)  # a flipped bit in the time of a segment
 @example(114)  # cut inside a line that begins in a whole segment
 def test_with_and_without_the_index_a_report_says_the_same(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
@@ -129,9 +139,9 @@ def test_with_and_without_the_index_a_report_says_the_same(tmp_path_factory: pyt
     for _ in range(15):
         done = story.step()
         minutes, now = rng.choice([5, 60, 120, 600]), story.now - timedelta(minutes=rng.choice([0, 0, 30, 90]))
-        with_index = report(story.path, now, story.index, minutes)
-        assert with_index == report(story.path, now, None, minutes), done
-        assert report(story.path, now, story.index, minutes) == with_index, done
+        with_index = said_of(story.path, now, story.index, minutes)
+        assert with_index == said_of(story.path, now, None, minutes), done
+        assert said_of(story.path, now, story.index, minutes) == with_index, done
 
 
 @settings(max_examples=40)
