@@ -201,9 +201,9 @@ def test_every_module_has_its_test_beside_its_twin() -> None:
     assert WITHOUT_A_TEST_OF_THEIR_OWN - without == set(), "these have a test now, or are gone: take them out of the table"
 
 
-WITHOUT_ARGUMENTS_STATED = {"core": 12, "bot": 15}
+WITHOUT_ARGUMENTS_STATED = {"core": 0, "bot": 15}
 """How many public functions with four parameters or more do not state them, so far: these numbers may only become smaller."""
-WITHOUT_ATTRIBUTES_STATED = {"core": 14, "bot": 15}
+WITHOUT_ATTRIBUTES_STATED = {"core": 0, "bot": 15}
 """How many public dataclasses with two attributes or more do not state them, so far: as above."""
 
 
@@ -222,6 +222,8 @@ def states_too_little(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDe
         names = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
         is_dataclass = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
         return is_dataclass and sum(not name.startswith("_") for name in names) >= 2 and "Attributes:" not in told
+    if any(ast.unparse(one) == "overload" for one in node.decorator_list):
+        return False  # the definition that follows states them
     arguments = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)} - {"self", "cls"}
     return len(arguments) >= 4 and "Args:" not in told
 

@@ -22,6 +22,15 @@ def climb(
 ) -> Sealed:
     """Carry out one step up that was decided on, after the bandit's state was `kept`, and return its outcome.
 
+    Args:
+        site: the target; the caller holds its lock.
+        facts: what was read under the lock; a brake since then wins.
+        move: from which stage to which.
+        order: who wants it, and why.
+        report: the gates that let it pass, or that were passed over.
+        kept: the copy of the bandit's state.
+        approval: the request that allowed it; None if none was needed.
+
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
@@ -54,6 +63,13 @@ def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
 
 def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Report | None) -> Sealed:
     """Write the settings of the stage that the journal says once more, and return the outcome.
+
+    Args:
+        site: the target; the caller holds its lock.
+        facts: what was read under the lock; a brake since then wins.
+        stage: percent of live traffic.
+        order: who wants it, and why.
+        report: the gates, if this leaves more live traffic than otherwise.
 
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).

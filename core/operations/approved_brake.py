@@ -62,7 +62,14 @@ def brake(
 
 
 def brake_now(site: Target, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
-    """Break the glass of a brake that waits for an approval: act at once, then end the request."""
+    """Break the glass of a brake that waits for an approval: act at once, then end the request.
+
+    Args:
+        site: the target.
+        action: the brake that the button stands for; it acts whatever the request says.
+        actor: who does not want to wait.
+        approval_id: of the request.
+    """
     now, approval = site.clock(), None
     try:
         with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:

@@ -38,7 +38,13 @@ from core.upkeep.backup import keep_state
 
 @dataclass(frozen=True, slots=True)
 class DailyRun:
-    """The scheduled run of one local date: its report, and what came of it."""
+    """The scheduled run of one local date.
+
+    Attributes:
+        report: its figures, held against the gates.
+        sealed: its receipt.
+        outcome: what came of a GO, or why nothing did.
+    """
 
     report: Report
     sealed: Sealed
@@ -47,6 +53,12 @@ class DailyRun:
 
 def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
     """The scheduled run of one local date: report, and promote when GO. It has its effect once per date.
+
+    Args:
+        site: the target.
+        day: the local date.
+        mode: what a GO leads to.
+        dry_run: decide, but change and record nothing.
 
     Raises:
         AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
@@ -152,7 +164,12 @@ def _record(site: Target, order: Order, action: Action) -> Scheduled | Refused:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The scheduled run of one local date will promote nothing."""
+    """The scheduled run of one local date will promote nothing.
+
+    Attributes:
+        day: that date.
+        sealed: the receipt.
+    """
 
     day: date
     sealed: Sealed
@@ -160,6 +177,12 @@ class Skipped:
 
 def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refused:
     """Veto what the scheduled run of one local date would do with a GO. The run still reports.
+
+    Args:
+        site: the target.
+        actor: who vetoes it; an operator.
+        day: the local date.
+        reason: why.
 
     Raises:
         OperationBusy, JournalError: nothing was recorded.

@@ -138,6 +138,12 @@ def unfreeze(
     The router stays in its safe settings: unfreezing never promotes (rule 8). A hold whose alert still fires is lifted only
     `while_firing`, with a reason.
 
+    Args:
+        site: the target.
+        order: who asks, and why.
+        hold_ids: of the holds that are meant, or the beginnings of their ids; empty for all.
+        while_firing: also lift holds whose alert still fires.
+
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was lifted.
     """

@@ -201,6 +201,14 @@ def settle_brake(
 ) -> Ended | None:
     """End the request for a brake that has acted; None if it is over already. The caller holds the lock.
 
+    Args:
+        site: the target.
+        approval: the request, as it was read before the brake acted.
+        status: how it ended.
+        now: the moment.
+        by: who answered it; None if nobody did.
+        note: what is said of it, a sentence.
+
     Raises:
         JournalError: the request is still open.
     """
@@ -252,6 +260,12 @@ def _approve_restore(
 
 def deny(site: Target, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
     """End a request with a no; one is enough.
+
+    Args:
+        site: the target.
+        actor: who says no.
+        approval_id: of the request.
+        reason: why.
 
     Raises:
         OperationBusy, JournalError: the request still waits.

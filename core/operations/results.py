@@ -29,7 +29,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """An approval was given; the request waits for more."""
+    """An approval was given; the request waits for more.
+
+    Attributes:
+        approval: the request with its signatures.
+        sealed: the receipt.
+    """
 
     approval: Approval
     sealed: Sealed
@@ -37,12 +42,17 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A move on the ladder was carried out or tried; the outcome receipt says how it ended."""
+    """A move on the ladder was carried out or tried.
+
+    Attributes:
+        sealed: the outcome receipt, which says how it ended.
+        report: the gates, if they were asked.
+        observation: what was seen of the running router since, where somebody waited for that.
+    """
 
     sealed: Sealed
     report: Report | None = None
     observation: Observation | None = None
-    """What was seen of the running router since, where somebody waited for that."""
 
     @property
     def applied(self) -> bool:
@@ -57,7 +67,12 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class WouldMove:
-    """What a dry run found: the decision that would have been taken. Nothing was changed."""
+    """What a dry run found. Nothing was changed.
+
+    Attributes:
+        decision: the one that would have been taken.
+        report: the gates, if they were asked.
+    """
 
     decision: Lower | NeedsApproval | Proceed
     report: Report | None
@@ -65,7 +80,13 @@ class WouldMove:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not done."""
+    """It was not done.
+
+    Attributes:
+        refusal: why.
+        report: the gates, if they were asked.
+        approval: the request that this is about.
+    """
 
     refusal: Refuse
     report: Report | None = None
@@ -74,7 +95,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A request ended without having its effect."""
+    """A request ended without having its effect.
+
+    Attributes:
+        approval: the request as it ended.
+        sealed: the receipt.
+    """
 
     approval: Approval
     sealed: Sealed

@@ -20,7 +20,12 @@ from core.target.target import Target
 
 @dataclass(frozen=True, slots=True)
 class UnfrozenInShadow:
-    """Holds were lifted, and what came of letting the router observe again."""
+    """Holds were lifted, and the router was to observe again.
+
+    Attributes:
+        unfrozen: the holds.
+        shadow: what came of letting it observe.
+    """
 
     unfrozen: Unfrozen
     shadow: Moved | Refused
@@ -48,6 +53,12 @@ def unfreeze_in_shadow(
     site: Target, order: Order, hold_ids: frozenset[str] = frozenset(), *, while_firing: bool = False
 ) -> Unfrozen | UnfrozenInShadow | Asked | Refused:
     """Lift holds, and let the router observe again once none is left.
+
+    Args:
+        site: the target.
+        order: who asks, and why.
+        hold_ids: as `unfreeze` takes them.
+        while_firing: as above.
 
     Raises:
         AnrError: what it says was not done.

@@ -24,7 +24,13 @@ _FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCI
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A receipt with the bytes that stand for it and their digest."""
+    """A receipt with the bytes that stand for it.
+
+    Attributes:
+        receipt: what it says.
+        data: its bytes, in canonical form.
+        digest: their SHA-256, in hex.
+    """
 
     receipt: Receipt
     data: bytes

@@ -18,7 +18,12 @@ from core.rollout.state import RolloutState, learning_of
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """One step up the ladder is asked for; gates and approval decide."""
+    """One step up the ladder is asked for; gates and approval decide.
+
+    Attributes:
+        from_stage: percent of live traffic now.
+        to_stage: percent that is wanted.
+    """
 
     from_stage: int
     to_stage: int
@@ -26,7 +31,12 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """A move down the ladder: it reduces exposure and happens at once."""
+    """A move down the ladder: it reduces exposure and happens at once.
+
+    Attributes:
+        from_stage: percent of live traffic now.
+        to_stage: percent that is wanted.
+    """
 
     from_stage: int
     to_stage: int
@@ -34,7 +44,12 @@ class Lower:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """The promotion may be carried out now."""
+    """The promotion may be carried out now.
+
+    Attributes:
+        from_stage: percent of live traffic now.
+        to_stage: percent that is wanted.
+    """
 
     from_stage: int
     to_stage: int
@@ -42,7 +57,12 @@ class Proceed:
 
 @dataclass(frozen=True, slots=True)
 class NeedsApproval:
-    """The promotion may be carried out once somebody else has approved it."""
+    """The promotion may be carried out once somebody else has approved it.
+
+    Attributes:
+        from_stage: percent of live traffic now.
+        to_stage: percent that is wanted.
+    """
 
     from_stage: int
     to_stage: int
@@ -110,7 +130,13 @@ def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
 
 @dataclass(frozen=True, slots=True)
 class Veto:
-    """Somebody skipped the scheduled run of one local date."""
+    """Somebody skipped the scheduled run of one local date.
+
+    Attributes:
+        actor: who.
+        reason: why.
+        day: that date.
+    """
 
     actor: Actor
     reason: str
