@@ -122,7 +122,7 @@ async def test_what_can_be_typed_is_offered_and_filled_in(page: Page) -> None:
     await expect(composer).to_have_value("/anr status")
     await composer.fill("/anr pro")
     await expect(offered).to_have_count(1)
-    await offered.get_by_text("/anr promote [stage]").click()
+    await offered.get_by_text("/anr promote").click()
     await expect(composer).to_have_value("/anr promote")
     await page.keyboard.type(" --dry-run")
     await expect(offered).to_have_count(0)
