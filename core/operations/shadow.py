@@ -12,7 +12,6 @@ from core.operations.apply import observe_in_shadow
 from core.operations.propose import unfreeze
 from core.operations.results import Asked, Moved, Refused
 from core.rollout.decisions import decide_shadow
-from core.rollout.refusals import Code, Refuse
 from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Target
@@ -42,8 +41,8 @@ def shadow(site: Target, order: Order) -> Moved | Refused:
 
 def _shadow(site: Target, order: Order, looked: Looked) -> Moved | Refused:
     facts = looked.facts(site)
-    if order.cause is not None and (seq := site.journal.find_cause(order.cause)) is not None:
-        return Refused(Refuse(Code.ALREADY_DONE, f"This was already done: receipt #{seq}. Nothing was done again."))
+    if done := site.done_before(order.cause):
+        return Refused(done)
     if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
         return Refused(refusal)
     return Moved(observe_in_shadow(site, facts, order))
