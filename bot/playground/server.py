@@ -165,6 +165,7 @@ class Playground(People):
         times: int = 1,
         status: int = 200,
         after_effect: bool = False,
+        about: str = "",
         **extra: Any,
     ) -> None:
         """Let the next calls of a method answer this error or HTTP status.
@@ -175,12 +176,13 @@ class Playground(People):
             times: how many calls.
             status: the HTTP status.
             after_effect: do what the call asks before failing, so that the caller cannot know.
+            about: only calls whose arguments say this.
             extra: further keys of the answer, such as `needed`.
 
         Raises:
             ValueError: there is no such method.
         """
-        self.api.plan(method, Fault(error=error, status=status, after_effect=after_effect, extra=extra), times)
+        self.api.plan(method, Fault(error=error, status=status, after_effect=after_effect, about=about, extra=extra), times)
 
     def rate_limit(self, method: str, *, retry_after: int = 1, times: int = 1) -> None:
         """Let the next calls of a method answer HTTP 429 with Retry-After, in seconds.

@@ -10,7 +10,7 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
     """Slack took the message but the answer never came: it is found by its metadata and goes on being the story's message."""
     playground, _ = played
     await begun(playground)
-    playground.fail("chat.postMessage", status=500, after_effect=True)
+    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval wanted")
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
@@ -24,7 +24,7 @@ async def test_without_the_history_a_message_comes_twice_rather_than_never(
     playground, _ = played
     monkeypatch.setattr("bot.slack.outbox._UNCONFIRMED_SECONDS", 0.0)
     await begun(playground)
-    playground.fail("chat.postMessage", status=500, after_effect=True)
+    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval wanted")
     playground.fail("conversations.history", "missing_scope")
     await asked(playground)
     await playground.wait_for(lambda: len(cards(playground, "Approval wanted")) == 2, WAIT)
@@ -45,10 +45,11 @@ async def test_blocks_that_slack_refuses_are_shown_as_text(played: Played) -> No
     """A message that cannot be shown as it should be is not lost."""
     playground, _ = played
     await begun(playground)
-    playground.fail("chat.postMessage", "invalid_blocks")
+    playground.fail("chat.postMessage", "invalid_blocks", about="Rolled back")
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback errors")
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
-    assert "blocks" not in cards(playground, "Rolled back")[0]
+    posted = [call for call in playground.api.calls if call.method == "chat.postMessage" and "Rolled back" in str(call.arguments)]
+    assert [(call.error, bool(call.arguments.get("blocks"))) for call in posted] == [("invalid_blocks", True), (None, False)]
 
 
 async def test_a_message_that_somebody_deleted_is_posted_anew(played: Played) -> None:

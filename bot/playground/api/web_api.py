@@ -162,6 +162,7 @@ class Fault:
         retry_after: seconds, for `ratelimited`.
         after_effect: do what the call asks, then answer the fault: the caller cannot know.
         until: hold the call until this is set, before anything else.
+        about: only a call whose arguments say this; "" for the next one, whatever it says.
         extra: further keys of the answer.
     """
 
@@ -170,6 +171,7 @@ class Fault:
     retry_after: int | None = None
     after_effect: bool = False
     until: asyncio.Event | None = None
+    about: str = ""
     extra: Json = field(default_factory=dict)
 
     @property
@@ -218,17 +220,23 @@ class WebApi:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one call."""
         name = request.match_info["method"]
-        queue = None if self.down else self._faults.get(name)
-        fault = queue.popleft() if queue else None
+        values: Json = {}
+        unreadable: SlackRefusal | None = None
+        if not self.down:
+            try:
+                values = await _read(request)
+            except SlackRefusal as refusal:
+                unreadable = refusal
+        fault = None if self.down else self._next_fault(name, values)
         if fault and fault.until:
             await fault.until.wait()
-        values: Json = {}
         grant: Grant | None = None
         answer: Json = {}
         status = 503 if self.down else fault.status if fault else 200
         if not self.down:
             try:
-                values = await _read(request)
+                if unreadable is not None:
+                    raise unreadable
                 grant = self._grant(request, values)
                 if not fault and (pause := self._over_its_tier(name, values)):
                     fault = Fault(error="ratelimited", status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=pause)
@@ -240,6 +248,14 @@ class WebApi:
         self.calls.append(CallRecord(name, values, error, status))
         self._workspace.changed()
         return _respond(answer, status, fault, grant)
+
+    def _next_fault(self, name: str, values: Json) -> Fault | None:
+        """Take the first planned fault that is about this call."""
+        planned = self._faults.get(name, deque())
+        fault = next((fault for fault in planned if fault.about in str(values)), None)
+        if fault is not None:
+            planned.remove(fault)
+        return fault
 
     def _answer(self, name: str, values: Json, grant: Grant, fault: Fault | None) -> Json:
         method = self._allowed(name, grant)
