@@ -6,6 +6,7 @@ file a second copy that is re-created if it is missing.
 Excluded: tables and queries (core/journal/tables.py), and what receipts mean (core/receipts/receipt.py, core/rollout/state.py).
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -164,6 +165,18 @@ class Journal:
         """
         with self._rows() as rows:
             found = rows.receipts(operation=operation)
+        return tuple(self._unsealed(*row) for row in found)
+
+    def of_request(self, approval_id: str) -> tuple[Sealed, ...]:
+        """Return the receipts that name a request, in order of number: by their bytes, whatever the columns beside them say.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        named = f'"approval_id":{json.dumps(approval_id, ensure_ascii=False)}'.encode()
+        with self._rows() as rows:
+            found = [row for row in rows.receipts() if named in row[1]]
         return tuple(self._unsealed(*row) for row in found)
 
     def state(self, *, whole: bool = False) -> RolloutState:

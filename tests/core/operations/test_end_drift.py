@@ -3,7 +3,7 @@ import pytest
 from core.actors import Role
 from core.brake import brake
 from core.brake.hold import hold_promotions
-from core.operations.drift import accept, reapply
+from core.operations.end_drift import accept, reapply
 from core.operations.results import Moved, Refused
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code
