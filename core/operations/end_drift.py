@@ -8,7 +8,7 @@ by an approver and approved by another. Whichever leaves less is one approver's,
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.actors import Approvable
+from core.actors import ActorKind, Approvable
 from core.gates.report import Report
 from core.operations.apply import make_safe_again, serve_again
 from core.operations.ask import Proposal, ask
@@ -210,9 +210,9 @@ def _story(facts: Facts, otherwise: str) -> str:
 
 def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:
     """Return the drift that is to be ended, or why this actor may not end it now."""
-    if not order.actor.is_person:
+    if order.actor.kind is ActorKind.ACCOUNT:
         return no_person("end a drift")
-    if not site.access.may_approve(order.actor, Approvable.PROMOTE):
+    if not order.actor.is_person or not site.access.may_approve(order.actor, Approvable.PROMOTE):
         return not_allowed("end a drift", "approvers")
     if done := site.done_before(order.cause):
         return done

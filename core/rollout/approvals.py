@@ -200,9 +200,9 @@ def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refus
             "This was asked for or approved in one place and is approved in another, and nobody can tell whether both are one "
             "person. Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
         )
-    if not actor.is_person:
+    if actor.kind is ActorKind.ACCOUNT:
         return no_person("approve this")
-    if not access.may_approve(actor, approval.action):
+    if not actor.is_person or not access.may_approve(actor, approval.action):
         return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
     if any(actor.is_same_as(signature.actor) for signature in approval.signatures):
         return Refuse(Code.ALREADY_DONE, f"You have approved this already; {approval.missing} more is needed.")
@@ -216,7 +216,7 @@ def _hands(approval: Approval) -> tuple[Actor, ...]:
 
 def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not deny this request: approvers may, and the requester may take it back."""
-    if not actor.is_person:
+    if actor.kind is ActorKind.ACCOUNT:
         return no_person("deny this")
     if actor.is_same_as(approval.requester) or access.may_approve(actor, approval.action):
         return None

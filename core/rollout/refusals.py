@@ -6,7 +6,7 @@ Pure. Excluded: when they apply (core/rollout/decisions.py).
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.actors import Actor, Role
+from core.actors import Actor, ActorKind, Role
 
 
 class Code(StrEnum):
@@ -84,7 +84,7 @@ class Refuse:
 
 def may_operate(actor: Actor, what: str) -> Refuse | None:
     """Refuse what only a person who operates may do; None if this actor may."""
-    if not actor.is_person:
+    if actor.kind is ActorKind.ACCOUNT:
         return no_person(what)
     return None if Role.OPERATE in actor.roles else not_allowed(what, "operators")
 

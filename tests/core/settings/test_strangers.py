@@ -104,6 +104,7 @@ COMMANDS = (
     "doctor",
     "doctor --json",
     "daily",
+    "skip",
     "receipts --json --last 100",
 )
 

@@ -1,6 +1,6 @@
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from core.cli.output import FAILED, REFUSED
 from core.operations.daily import Skipped, skip
 from core.rollout.schedule import run_day
 from tests.support.rig import Rig
-from tests.support.terminal import ME, Terminal
+from tests.support.terminal import ANOTHER, ME, OTHER, PERSON, Terminal
 
 Anr = Terminal
 
@@ -117,6 +117,8 @@ def test_daily_dry_run_decides_as_the_run_would_and_changes_nothing(anr: Anr, ri
     assert "paused" in anr("daily", "--dry-run").stderr
     assert len(rig.site.journal.receipts()) == before + 1
     assert rig.target.settings_file.read_bytes() == settings
+    anr.write(target={"schedule": {"at": f"{datetime.now(UTC) - timedelta(minutes=1):%H:%M:%S}"}})
+    anr.is_used_by_its_account()
     assert json.loads(anr("daily", "--json").stdout)["code"] == "schedule_paused"
 
 
@@ -127,8 +129,15 @@ def test_a_drift_is_ended_at_the_terminal(anr: Anr, rig: Rig, end: str) -> None:
     assert "Drift: " in anr("watch").stdout
     assert "Nothing new" in anr("watch").stdout
     assert "Drift: " in anr("status").stderr.replace("\n", " ")
-    result = anr("drift", end, "--reason", "by hand")
+    anr.write(approvers=[ME, OTHER])
+    result = anr("drift", end, "--reason", "by hand", "--json")
     assert result.exit_code == 0, result.stderr
+    if end == "accept":  # it is more live traffic than the journal says
+        anr.write(people={str(ANOTHER): "UAARON", str(PERSON): "UOLIVIA"}, approvers=["UAARON", "UOLIVIA"])
+        request = json.loads(result.stdout)["request"]
+        assert anr("approve", request).exit_code == REFUSED
+        anr.is_used_by(ANOTHER)
+        assert anr("approve", request).exit_code == 0
     state = rig.site.journal.state()
     assert (state.stage, state.drift) == ((10 if end == "reapply" else 25), None)
     assert rig.setting("NOVA_ANR_PILOT") == ("0.10" if end == "reapply" else "0.25")
