@@ -201,7 +201,7 @@ class Journal:
             gone_on = known.seq and (not whole or known.is_made_of(old))
             chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
             if flaw := gone_back(seen, found):
-                raise ChainBroken(flaw)
+                raise ChainBroken(flaw)  # noqa: TRY301 - a flaw like those that the chain itself names
         except ChainBroken as error:
             self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
             raise JournalCorrupt(

@@ -47,7 +47,7 @@ def report(
     writer = csv.writer(rows)
     writer.writerow(CSV_COLUMNS)
     with working() as on_progress:
-        window = Window.ending(moment, lookback_min)
+        window = Window.ending(moment, lookback_min, clock=utc_now())
         if ledger is None and csv_file is None:
             metrics = measure(target, window, on_progress)
         else:

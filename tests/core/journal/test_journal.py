@@ -556,7 +556,7 @@ def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_count
     (tmp_path / "other" / "journal.sqlite").replace(tmp_path / "journal.sqlite")
     assert held.receipts() == (sealed,)
     for look in (held.state, partial(held.append, draft(3))):
-        with pytest.raises(JournalCorrupt, match="#2 .* was in it while this process ran"):
+        with pytest.raises(JournalCorrupt, match=r"#2 .* was in it while this process ran"):
             look()
     held.close()
     anew = journal_in(tmp_path).held_open(3600)
@@ -624,7 +624,7 @@ def test_a_newest_receipt_that_was_altered_is_found_by_the_next_look(journal: Jo
 def test_newest_receipts_that_are_cut_off_while_a_bot_runs_are_missed_by_it(
     journal: Journal, tmp_path: Path, seen_by: str
 ) -> None:
-    """The rest verifies, but who has seen them does not go back to the stage before, nor forge a second receipt of that number."""
+    """The rest verifies; who has seen them does not go back to the stage before, nor record a second receipt of that number."""
     sealed = [journal.append(draft(number, Action.INIT, stage_after=number * 10)) for number in (1, 2)]
     if seen_by == "reading":
         looks = journal_in(tmp_path)
@@ -651,7 +651,7 @@ def test_a_fork_that_grew_longer_than_the_chain_that_was_seen_is_not_followed(jo
     for number in (4, 5):
         other.append(draft(number, Action.INIT, stage_after=100))
     assert other.state().stage == 100
-    with pytest.raises(JournalCorrupt, match="#3 .* was in it while this process ran"):
+    with pytest.raises(JournalCorrupt, match=r"#3 .* was in it while this process ran"):
         journal.state()
 
 
