@@ -184,7 +184,7 @@ class Observer:
         return answer
 
     def _answer(self, worker: Worker, order: _Order) -> Any:
-        table = bool(order.target.ledger_table.get_secret_value())
+        table = order.target.ledger_is_a_table
         patience = MAX_OPERATION_SECONDS if table else _SILENT_SECONDS
         worker.send(order)
         while isinstance(answer := worker.receive(patience), tuple):
