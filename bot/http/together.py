@@ -1,0 +1,73 @@
+"""One thread that takes all that waits for it at once: what comes while it works shares its next turn.
+
+Excluded: what is done (bot/http/lane.py).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+_MOST_TOGETHER = 64
+"""Pieces of work of one turn: the first of them must not wait for the last of too many."""
+
+
+class Together(Generic[Asked, Answer]):
+    """A thread, and what waits for it."""
+
+    def __init__(self, work: Callable[[Sequence[Asked]], Sequence[Answer]], name: str) -> None:
+        """Start nothing yet.
+
+        Args:
+            work: answers all that it is given, in order.
+            name: of the thread.
+        """
+        self._work = work
+        self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def ask(self, loop: asyncio.AbstractEventLoop, asked: Asked) -> asyncio.Future[Answer]:
+        """Let something be done, in the order in which it is asked for; from the event loop only."""
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((asked, future))
+        self.thread.submit(self._take_turn, loop)
+        return future
+
+    def close(self) -> None:
+        """Wait for what was begun, and end the thread."""
+        self.thread.shutdown()
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        while self._waiting and len(turn) < _MOST_TOGETHER:
+            turn.append(self._waiting.popleft())
+        if not turn:  # a turn before this one took it along
+            return
+        self._answer(loop, turn)
+
+    def _answer(self, loop: asyncio.AbstractEventLoop, turn: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = self._work([asked for asked, _ in turn])
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            if len(turn) == 1:
+                loop.call_soon_threadsafe(_fail, turn[0][1], error)
+                return
+            for one in turn:  # what one of them broke is not the others' fault
+                self._answer(loop, [one])
+        else:
+            loop.call_soon_threadsafe(_succeed, [future for _, future in turn], answers)
+
+
+def _succeed(futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer]) -> None:
+    for future, answer in zip(futures, answers, strict=True):
+        if not future.done():  # nobody waits for it any more
+            future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Answer], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
