@@ -25,6 +25,8 @@ from core.target.target import Target
 log = logger(__name__)
 _NOTE_SECONDS = 10.0
 """How long an answer waits for the journal, if the payload holds what only the journal keeps."""
+_NOTE_WITHIN_SECONDS = 0.1
+"""How long what nobody waits for may wait to be recorded: the marks hold it, and together it costs half."""
 _LOOK_AFTER_SECONDS = 0.2
 _TELL_AFTER_SECONDS = 0.2
 _MOST_AT_ONCE = 200
@@ -93,13 +95,14 @@ class Lane:
 
     async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> LaneResult:
         loop = asyncio.get_running_loop()
-        acted, problems, seconds = await self._to_act.ask(loop, _Heard(facts, received))
-        noting = self._to_note.ask(loop, acted)
+        acted, problems, seconds = await self._to_act.ask(_Heard(facts, received))
+        is_done = acted.held and acted.safe and not acted.shown
+        noting = self._to_note.ask(acted, within_s=_NOTE_WITHIN_SECONDS if is_done else 0.0)
         self._keep(noting)
         noting.add_done_callback(lambda _: self._tell_soon())
         if acted.notes and self._look is None:
             self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
-        if acted.held and acted.safe and not acted.shown:
+        if is_done:
             return LaneResult(not problems, problems, bool(acted.notes or acted.repeated), seconds)
         try:
             noted: RecordResult = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)

@@ -28,26 +28,38 @@ class Together(Generic[Asked, Answer]):
         """
         self._work = work
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
+        self._later: asyncio.TimerHandle | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def ask(self, loop: asyncio.AbstractEventLoop, asked: Asked) -> asyncio.Future[Answer]:
-        """Let something be done, in the order in which it is asked for; from the event loop only."""
+    def ask(self, asked: Asked, within_s: float = 0.0) -> asyncio.Future[Answer]:
+        """Let something be done, in the order in which it is asked for; from the event loop only.
+
+        Args:
+            asked: what.
+            within_s: nobody waits for it: its turn begins so many seconds from now at the latest, with all that comes till then.
+        """
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((asked, future))
-        self.thread.submit(self._take_turn, loop)
+        if not within_s:
+            self._begin(loop)
+        elif self._later is None:
+            self._later = loop.call_later(within_s, self._begin, loop)
         return future
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self.thread.submit(self._take_turns, loop)
 
     def close(self) -> None:
         """Wait for what was begun, and end the thread."""
         self.thread.shutdown()
 
-    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        turn: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        while self._waiting and len(turn) < _MOST_TOGETHER:
-            turn.append(self._waiting.popleft())
-        if not turn:  # a turn before this one took it along
-            return
-        self._answer(loop, turn)
+    def _take_turns(self, loop: asyncio.AbstractEventLoop) -> None:
+        while turn := [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_TOGETHER))]:
+            self._answer(loop, turn)
 
     def _answer(self, loop: asyncio.AbstractEventLoop, turn: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         try:
