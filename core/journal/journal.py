@@ -126,6 +126,34 @@ class Journal:
             rows.insert(sealed)
             if approval is not None:
                 rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
+        self._recorded(sealed)
+        return sealed
+
+    def append_together(self, drafts: Sequence[Draft]) -> tuple[Sealed, ...]:
+        """Record receipts in one transaction; those whose cause or id another receipt has are left out.
+
+        Raises:
+            JournalUnavailable: the journal cannot be written at present; nothing was recorded.
+            JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
+        """
+        sealed: list[Sealed] = []
+        with self._rows(write=True) as rows:
+            number, digest = self._head(rows)
+            known = rows.operations_of([draft.cause for draft in drafts if draft.cause is not None])
+            for draft in drafts:
+                if draft.cause in known or rows.operation_of(draft.id) is not None:
+                    continue
+                one = seal(draft, target=self._target, seq=number + 1, prev=digest)
+                rows.insert(one)
+                number, digest = number + 1, one.digest
+                sealed.append(one)
+                if draft.cause is not None:
+                    known[draft.cause] = draft.operation
+        for one in sealed:
+            self._recorded(one)
+        return tuple(sealed)
+
+    def _recorded(self, sealed: Sealed) -> None:
         receipt = sealed.receipt
         self._shared.seen = max(self._shared.seen, (receipt.seq, sealed.digest))
         log.info(
@@ -139,7 +167,6 @@ class Journal:
             stage=receipt.stage_after,
         )
         self._write_file(sealed)
-        return sealed
 
     def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
         """Return receipts in order of number: those after a number, or only the `last` few.
