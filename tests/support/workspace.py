@@ -18,7 +18,7 @@ from core.settings.settings import Settings
 from core.target.target import Target
 
 Played = tuple[Playground, Settings]
-WAIT = 120.0
+WAIT = 300.0
 """Seconds after which something counts as never coming, on however slow a machine."""
 
 
