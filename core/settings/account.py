@@ -105,7 +105,10 @@ def not_its_run(account: Account, target: TargetSettings, options: Path | None, 
         environment: the variables of a caller at the terminal; None for the bot, whose own environment counts.
     """
     if not is_targets_own(account, target, options):
-        return f"{account.name} is not the account that runs anr for this router, and the scheduled run is that account's alone; its journal and `run_dir` belong to it."
+        return (
+            f"{account.name} is not the account that runs anr for this router, to which its journal and `run_dir` belong, and the "
+            "scheduled run is that account's alone."
+        )
     return "" if environment is None else distrusted(account, target, options, environment)
 
 
