@@ -106,7 +106,7 @@ def not_its_run(account: Account, target: TargetSettings, options: Path | None, 
     """
     if not is_targets_own(account, target, options):
         return (
-            f"{account.name} is not the account that runs anr for this router, to which its journal and `run_dir` belong, and the "
+            f"{account.name} is not the account that runs anr for this router, to which its journal and `run_dir` belong. The "
             "scheduled run is that account's alone."
         )
     return "" if environment is None else distrusted(account, target, options, environment)
