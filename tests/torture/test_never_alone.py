@@ -1,7 +1,6 @@
 """The ways in which one person alone got live traffic raised, each as a test: none of them raises it any more."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -122,8 +121,6 @@ def test_options_of_ones_own_in_the_working_folder(
     text = typed.file.read_text(encoding="utf-8").replace(f'approvers = ["{OTHER}"]', f'approvers = ["{ME}"]')
     (own / "anr.toml").write_text(text, encoding="utf-8")
     (own / "anr.toml").chmod(0o646)
-    if os.getuid() != os.stat(own).st_uid and hasattr(os, "chown") and os.stat(own).st_uid == 0:
-        os.chown(own / "anr.toml", PERSON, PERSON)
     monkeypatch.setenv("ANR_CONFIG", str(own / "anr.toml"))
     for words in (["approve", request], ["daily"], ["promote"], ["break-glass", "the customer waits for it"], ["unfreeze"]):
         assert typed(*words).exit_code != 0
