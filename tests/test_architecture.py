@@ -9,6 +9,7 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 ROOT = Path(__file__).parents[1]
 READS_ENVIRONMENT = {
     "core/settings/settings.py": "options",
+    "core/settings/terminal.py": "at the terminal no variable decides who may what",
     "core/system/arrays.py": "numpy starts threads as it says",
     "core/system/processes.py": "the restart command gets what is on a list of it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
