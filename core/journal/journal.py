@@ -6,6 +6,7 @@ file a second copy that is re-created if it is missing.
 Excluded: tables and queries (core/journal/tables.py), and what receipts mean (core/receipts/receipt.py, core/rollout/state.py).
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -125,6 +126,34 @@ class Journal:
             rows.insert(sealed)
             if approval is not None:
                 rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
+        self._recorded(sealed)
+        return sealed
+
+    def append_together(self, drafts: Sequence[Draft]) -> tuple[Sealed, ...]:
+        """Record receipts in one transaction; those whose cause or id another receipt has are left out.
+
+        Raises:
+            JournalUnavailable: the journal cannot be written at present; nothing was recorded.
+            JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
+        """
+        sealed: list[Sealed] = []
+        with self._rows(write=True) as rows:
+            number, digest = self._head(rows)
+            known = rows.operations_of([draft.cause for draft in drafts if draft.cause is not None])
+            for draft in drafts:
+                if draft.cause in known or rows.operation_of(draft.id) is not None:
+                    continue
+                one = seal(draft, target=self._target, seq=number + 1, prev=digest)
+                rows.insert(one)
+                number, digest = number + 1, one.digest
+                sealed.append(one)
+                if draft.cause is not None:
+                    known[draft.cause] = draft.operation
+        for one in sealed:
+            self._recorded(one)
+        return tuple(sealed)
+
+    def _recorded(self, sealed: Sealed) -> None:
         receipt = sealed.receipt
         self._shared.seen = max(self._shared.seen, (receipt.seq, sealed.digest))
         log.info(
@@ -138,7 +167,6 @@ class Journal:
             stage=receipt.stage_after,
         )
         self._write_file(sealed)
-        return sealed
 
     def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
         """Return receipts in order of number: those after a number, or only the `last` few.
@@ -174,6 +202,18 @@ class Journal:
         """
         with self._rows() as rows:
             found = rows.receipts(operation=operation)
+        return tuple(self._unsealed(*row) for row in found)
+
+    def of_request(self, approval_id: str) -> tuple[Sealed, ...]:
+        """Return the receipts that name a request, in order of number: by their bytes, whatever the columns beside them say.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        named = f'"approval_id":{json.dumps(approval_id, ensure_ascii=False)}'.encode()
+        with self._rows() as rows:
+            found = [row for row in rows.receipts() if named in row[1]]
         return tuple(self._unsealed(*row) for row in found)
 
     def state(self, *, whole: bool = False) -> RolloutState:

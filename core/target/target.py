@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
-from core.actors import AccessPolicy, Approvable
-from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut
+from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
+from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut, PersonUnknown
 from core.gates.evaluate import evaluate
 from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
 from core.journal.journal import Journal
@@ -36,6 +36,7 @@ from core.router.health import ask_slots
 from core.router.marks import Brake, BrakeReading
 from core.router.version import ask_version
 from core.scan.tail import is_pilot_untold, newest_lines, newest_pilot_in, served_since
+from core.settings.account import operating_system_user
 from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
@@ -102,6 +103,8 @@ class Target:
         on_progress: told how far the reading of its ledger is; None if nobody wants to know.
         measured: what measures its ledger.
         doubts: what had to be guessed of it because the options are broken, each a sentence; only a brake acts then.
+        not_its_run: why this process may not make the scheduled run, a sentence; empty if it may.
+        asked_of: says who a person is now; None where only the options can be asked, as at the terminal.
     """
 
     target: TargetSettings
@@ -113,6 +116,8 @@ class Target:
     on_progress: OnProgress | None = None
     measured: Measure = measured_here
     doubts: tuple[str, ...] = ()
+    not_its_run: str = ""
+    asked_of: Callable[[Actor], Actor] | None = None
 
     @classmethod
     def at(
@@ -162,6 +167,21 @@ class Target:
         told = (evidence.status.version if evidence.status is not None else None) or evidence.version
         seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
         return Facts(brake, settings, state, seen, observation, told or state.router_version)
+
+    def person_now(self, actor: Actor) -> Actor:
+        """Return a person as they are now: under the one identity that the options give them, with their roles and groups.
+
+        Raises:
+            PersonUnknown: nobody can say at present; what it is asked for is not done.
+        """
+        if self.asked_of is not None:
+            return self.asked_of(self.access.identity(actor))
+        person = self.access.as_now(actor)
+        if self.access.groups and person.kind is ActorKind.SLACK and not {Role.OPERATE, Role.APPROVE} <= person.roles:
+            raise PersonUnknown(
+                f"Whether {person.id} is in a user group is known only in Slack. Nothing was changed; answer the request there."
+            )
+        return person
 
     def done_before(self, cause: str | None) -> Refuse | None:
         """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
@@ -306,7 +326,12 @@ class Target:
 
     def draft(self, statement: Statement, receipt_id: str = "") -> Draft:
         """Return a statement (core/receipts/drafts/ makes them) with what every receipt carries, and with an id of its own."""
-        everywhere = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        everywhere = {
+            "account": operating_system_user(),
+            "build": _build(),
+            "host": socket.gethostname(),
+            "runbook_url": self.target.runbook_url,
+        }
         return Draft(**{**dict(statement), **everywhere, "id": receipt_id or uuid.uuid4().hex})
 
     def sighting(self) -> RouterSighting | None:

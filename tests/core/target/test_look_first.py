@@ -13,7 +13,7 @@ from core.brake import hold
 from core.brake.brake import Braked, rollback
 from core.brake.lift import Unfrozen
 from core.errors import OperationBusy
-from core.operations import break_glass, daily, drift, propose, requests
+from core.operations import break_glass, daily, end_drift, propose, requests
 from core.operations.results import Asked, Moved, Refused
 from core.receipts.observation import Evidence, Observation, Sight, Status, judge
 from core.rollout.refusals import Code
@@ -90,7 +90,7 @@ def in_an_emergency(site: Target, rig: Rig) -> object:
 
 def reapply(site: Target, rig: Rig) -> object:
     rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", encoding="utf-8")
-    return drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
+    return end_drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
 
 
 ASKS = [promote, approve, run_daily, in_an_emergency, reapply]
