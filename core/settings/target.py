@@ -57,6 +57,17 @@ class LedgerOptions(BaseModel):
     processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
 
 
+def _said_of_nothing(expression: str) -> Any:
+    """Return what an expression says of an answer with nothing in it: a constant, a default or a comparison says something."""
+    import jmespath  # noqa: PLC0415 - few sites have expressions of their own
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+
+    try:
+        return jmespath.search(expression, {})
+    except (JMESPathError, RecursionError, ValueError, TypeError, ArithmeticError):
+        return None
+
+
 class HealthOptions(BaseModel):
     """Where in the router's answer the health of each critical slot stands, for builds of the router that tell it otherwise."""
 
@@ -92,6 +103,16 @@ class HealthOptions(BaseModel):
                 raise ValueError(f"{slot}: a JMESPath expression has at most {_PATH_CHARACTERS_MAX} characters")
         return slots
 
+    @model_validator(mode="after")
+    def _nothing_is_not_healthy(self) -> Self:
+        for slot, path in self.slots.items():
+            said = _said_of_nothing(path)
+            if isinstance(said, str) and said in self.healthy:
+                raise ValueError(
+                    f"{slot}: {path!r} says {said!r} of an answer that has nothing in it, so that any answer would do"
+                )
+        return self
+
 
 class ObserveOptions(BaseModel):
     """The router's own endpoint, where it has one: it tells at once what the running process does."""
@@ -124,6 +145,11 @@ class ObserveOptions(BaseModel):
                 jmespath.compile(expression)
             except JMESPathError as error:
                 raise ValueError(f"observe.{name}: {expression!r} is no JMESPath expression") from error
+            if name in {"enabled", "pilot", "kill"} and (said := _said_of_nothing(expression)) is not None:
+                raise ValueError(
+                    f"observe.{name}: {expression!r} says {json.dumps(said)} of an answer that has nothing in it, so that any "
+                    "answer would do; name the field alone, or ask for it first: `mode && mode == 'live'`"
+                )
         if self.url and not {"enabled", "pilot"} & set(self.expressions):
             raise ValueError("observe: where `url` is set, `enabled` or `pilot` has to say where the answer tells it")
         return self
