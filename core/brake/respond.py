@@ -42,8 +42,11 @@ IDLE_SECONDS = 0.25
 TRUST_SECONDS = 2.0
 """How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
 brake's may take effect after it."""
-_RESTS_SECONDS = 1.0
-"""For how long a journal that did not answer is not asked again: a storm of alerts would wait for it one by one."""
+_GLANCE_SECONDS = 0.05
+"""How long the brake waits for the journal to say what was done about an alert before: no writer keeps readers out for long."""
+_RESTS_SECONDS = 10.0
+"""For how long a journal that did not answer is not asked again, unless something was recorded in it meanwhile: a storm of
+alerts would wait for it one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class AlertResponder:
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
         self._journal_rests_until = 0.0
-        self._glance = site.journal.with_patience(brake.LOOK_SECONDS)
+        self._glance = site.journal.with_patience(_GLANCE_SECONDS)
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -193,6 +196,7 @@ class AlertResponder:
             except JournalError as error:
                 wrong = error
                 continue
+            self._journal_rests_until = 0.0
             self._newest = sealed[-1] if sealed else self._newest
             frozen.update(note.id for note in notes)
             for note in notes:

@@ -13,7 +13,9 @@ from core.journal.tables import Database, Rows
     ("asked", "index"),
     [
         pytest.param(lambda rows: rows.receipts(operation="o"), "ix_receipts_operation (operation=?)", id="a-story"),
-        pytest.param(lambda rows: rows.newest_operation("ab"), "ix_receipts_operation (operation>? AND", id="a-groups-newest-story"),
+        pytest.param(
+            lambda rows: rows.newest_operation("ab"), "ix_receipts_operation (operation>? AND", id="a-groups-newest-story"
+        ),
         pytest.param(lambda rows: rows.operations_of(["a"]), "(target=? AND cause=?)", id="stories-of-causes"),
         pytest.param(lambda rows: rows.operation_of("i"), "(target=? AND id=?)", id="the-story-of-a-receipt"),
         pytest.param(lambda rows: rows.receipts(after=3), "(target=? AND seq>?)", id="what-came-after"),
