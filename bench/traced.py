@@ -38,7 +38,16 @@ JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED = (
     "of which synced",
     "of which computed",
 )
-LEGS = (JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED)
+QUEUED = "of which waited for a processor"
+LEGS = (JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED, QUEUED)
+
+
+def _queued() -> float:
+    """Milliseconds for which this thread was ready to run and did not (Linux: `Documentation/scheduler/sched-stats.rst`)."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e6
+    except OSError:
+        return 0.0
 
 
 class _Tracer:
@@ -100,6 +109,7 @@ class _Tracer:
         return await call(webhook, judged, received)
 
     def _acting(self, call: Callable[..., Any], lane: Any, heard: Any) -> Any:
+        queued = _queued()
         begun, computed = time.monotonic(), time.thread_time()
         legs: dict[str, float] = {}
         self._here.legs = legs
@@ -109,6 +119,7 @@ class _Tracer:
             self._here.legs = None
             legs[COMPUTED] = 1000 * (time.thread_time() - computed)
             ended = time.monotonic()
+            legs[QUEUED] = _queued() - queued
             for one in heard:
                 waited = 1000 * (begun - self._judged.pop(one.received, begun))
                 self._under_way.pop(one.received, {}).update(
@@ -146,6 +157,7 @@ class _Tracer:
     async def _draining(self, call: Callable[..., Any], webhook: Any) -> Any:
         if hasattr(self, "lag"):
             self.lag.cancel()
+            self._beat = 0.0
         return await call(webhook)
 
 

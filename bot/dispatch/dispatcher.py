@@ -37,7 +37,7 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _APART_SECONDS = 0.003
-"""How far apart answers are put together and sent: those that waited for the same look would hold up the event loop all at once."""
+"""How far apart answers are put together and sent: those that waited for the same look would hold up the event loop together."""
 
 
 class RouterUnclear(AnrError):
