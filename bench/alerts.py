@@ -47,6 +47,7 @@ GOAL_MS, GOAL_RAISED_MS, GOAL_TIMES = 25, 40, 15
 HISTORY = 100_000
 _LATE_SECONDS = 60
 _SLOWEST = 0.02
+_SETTLED_PERCENT = 15.0
 _TOKEN = "bench"  # noqa: S105 - of a bot on loopback that lives for seconds
 
 
@@ -183,6 +184,15 @@ def put_first(bot: int) -> None:
             os.sched_setscheduler(thread.id, how, priority)
 
 
+async def settled(process: psutil.Process) -> None:
+    """Wait until the bot has done what it does at its start: with a long history it reads all of it several times."""
+    process.cpu_percent()
+    while True:
+        await asyncio.sleep(2)
+        if process.cpu_percent() < _SETTLED_PERCENT:
+            return
+
+
 async def send_all(
     session: aiohttp.ClientSession, url: str, raise_again: Callable[[], None]
 ) -> tuple[list[float], list[float], Counter[int]]:
@@ -253,6 +263,7 @@ async def measured(way: Way, port: int, lines: int) -> Measured:
                 await listening(port)
                 await playground.wait_for(lambda: playground.socket_mode.connections, 120)
                 await answers(playground, "status", 2)  # the first one also reads the ledger, which nobody has read
+                await settled(psutil.Process(process.pid))
                 put_first(process.pid)
                 before = await asyncio.to_thread(bare, folder, target.settings_file.read_bytes())
                 others = [asyncio.create_task(work) for work in (asking(playground), reporting(playground))] if way.load else []

@@ -71,6 +71,11 @@ class BrakeResult:
     problems: tuple[str, ...] = ()
     unmarked: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def heard(self) -> tuple[AlertFacts, ...]:
+        """The alerts of which something is to be recorded."""
+        return (*(note.alert for note in self.notes if note.alert is not None), *(facts for _, facts in self.shown))
+
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
@@ -110,6 +115,8 @@ class AlertResponder:
         self._recording = threading.Lock()
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
+        self._unnoted: dict[str, AlertFacts] = {}  # the last word on each cause, until another thread has noted it
+        self._unnoted_lock = threading.Lock()
         self._journal_rests_until = 0.0
         self._glance = site.journal.with_patience(_GLANCE_SECONDS)
 
@@ -160,6 +167,8 @@ class AlertResponder:
         fresh = self._story_of_group(heard)
         notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
         shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
+        with self._unnoted_lock:
+            self._unnoted |= {facts.cause: facts for facts, step in steps if step.freeze or step.show}
         return _Plan(notes, sum(step.keep for _, step in steps), shown)
 
     def _result(
@@ -180,7 +189,13 @@ class AlertResponder:
     def note_down_all(self, acted: Sequence[BrakeResult]) -> tuple[RecordResult, ...]:
         """Record what the brake did about several payloads, in their order; what cannot be recorded waits in the marks."""
         with self._recording:
-            return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+            try:
+                return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+            finally:
+                with self._unnoted_lock:
+                    for facts in (facts for one in acted for facts in one.heard):
+                        if self._unnoted.get(facts.cause) == facts:  # and nothing newer was heard meanwhile
+                            del self._unnoted[facts.cause]
 
     def _note_down_run(self, acted: Sequence[BrakeResult]) -> Iterator[RecordResult]:
         """Record freezes together, and then what the last of these payloads only shows."""
@@ -277,7 +292,8 @@ class AlertResponder:
 
     def _step(self, facts: AlertFacts, newest: Mapping[str, AlertFacts]) -> Step:
         instance = self._memory.find(facts.cause)
-        noted = instance.noted.status if instance and instance.noted else None
+        told = self._unnoted.get(facts.cause) or (instance.noted if instance else None)  # the first is not in the journal yet
+        noted = told.status if told else None
         step = next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
         if noted is not None and facts.status is AlertStatus.FIRING and newest[facts.fingerprint].is_after(facts):
             return Step(keep=step.keep)  # a late word on an instance that is known to be over
