@@ -121,7 +121,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/errors.py",
         "core/gates/policy.py",
         "core/journal/connections.py",
-        "core/journal/tables.py",
         "core/journal/witness.py",
         "core/ledger/tally.py",
         "core/ledger/window.py",

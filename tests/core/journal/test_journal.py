@@ -176,6 +176,17 @@ def test_the_same_cause_is_recorded_once(journal: Journal, tmp_path: Path) -> No
     assert journal.append(draft(4)).receipt.prev == first.digest
 
 
+def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: Journal, tmp_path: Path) -> None:
+    """In one chain and with their files: a cause or an id that is there, before or among them, is left out and breaks nothing."""
+    before = journal.append(draft(0, cause="known"))
+    told = [draft(1, cause="a"), draft(2, cause="known"), draft(3, cause="a"), draft(0, cause="b"), draft(4), draft(5), draft(4)]
+    added = journal.append_together(told)
+    assert [(one.receipt.seq, one.receipt.id) for one in added] == [(2, "r1"), (3, "r4"), (4, "r5")]
+    assert [one.digest for one in journal.receipts()] == [before.digest, *(one.digest for one in added)]
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {one.file_name for one in (before, *added)}
+    assert journal.verify()[1] == ()
+
+
 def test_no_cause_is_not_a_cause(journal: Journal) -> None:
     """Receipts that nothing in particular set off do not stand in each other's way."""
     assert [journal.append(draft(number)).receipt.seq for number in (1, 2, 3)] == [1, 2, 3]
