@@ -6,7 +6,7 @@ BIN    := .venv/bin
 FURTHER := torture or e2e or warehouse or postgresql
 PYTEST  := $(BIN)/python -m pytest -n auto --dist worksteal -p no:cacheprovider
 
-.PHONY: demo install test test-all test-further test-busy lint check bench lock picture clean
+.PHONY: demo install test test-all test-further test-busy test-fresh lint check bench lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
@@ -31,6 +31,10 @@ test-further: .venv/dev.stamp
 # everything beside four busy processes: no test fails because a machine is slow
 test-busy:
 	tests/beside_load.sh
+
+# the first tier with Python, make and git alone
+test-fresh:
+	tests/fresh_machine.sh
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
