@@ -34,7 +34,7 @@ def export(
 
     target = load(required=ledger is None).target_named(NAMED_TARGET.get())
     with working() as on_progress:
-        done = export_new(ledger or target.ledger, parquet, on_progress)
+        done = export_new(ledger or target.ledger, parquet, on_progress, target.reading)
     if as_json:
         print_json({"rows": done.rows, "files": done.files})
     else:
