@@ -121,7 +121,7 @@ class Statement(BaseModel):
         backup: the copy of the bandit's state that was made.
         restored: the copy that was put back, or is meant to be.
         state_change: of a restore or a reset, what became of the state.
-        archived: the months that were moved out of the ledger.
+        archived: what had been the ledger and was compressed.
         deleted: the files that retention removed.
         checkpoint: what stands for the receipts that were pruned.
     """

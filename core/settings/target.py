@@ -1,6 +1,6 @@
-"""Which files to delete and which lines to move, given names, ages and policy.
+"""Which files to delete and which to move, given names, ages and policy.
 
-Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/months.py) and receipts (core/rollout/pruning.py).
+Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/archive.py) and receipts (core/rollout/pruning.py).
 """
 
 import json
@@ -25,7 +25,9 @@ class Retention(BaseModel):
 
     backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
     receipts_days: int = Field(90, ge=7, le=3650, description="how long receipts are kept, in days")
-    ledger_days: int = Field(35, ge=2, le=3650, description="how long decisions stay in the ledger at least, in days")
+    ledger_days: int = Field(
+        35, ge=2, le=3650, description="how long decisions stay beside the ledger at least, where reports find them, in days"
+    )
     archives_months: int = Field(12, ge=1, le=240, description="how many months back archives of the ledger are kept")
 
 
@@ -164,9 +166,12 @@ class TargetSettings(BaseModel):
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
     ledger_reopened_by_reload: bool = Field(
         default=False,
-        description="whether `reload_command` makes the router open its ledger anew; needed to archive if it keeps it open",
+        description="whether `reload_command` is run when the ledger was renamed, for a router that keeps it open",
     )
-    archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
+    archive_dir: Path = Field(
+        Path("run/anr_ledger_archive"),
+        description="where archives of the ledger go once they are older than `retention.ledger_days`",
+    )
     state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
     backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
     ledger_table: SecretStr = Field(

@@ -40,7 +40,7 @@ class Recovered:
         late: brakes that were recorded late.
         settled: outcome of the intent that had none.
         files: how many receipt files were written again.
-        unfinished: why an archive of the ledger still is not at its end, a sentence; None if none is under way.
+        unfinished: why there is no ledger where an archive died half-way, a sentence; None if there is one.
     """
 
     late: tuple[Sealed, ...]
@@ -107,7 +107,7 @@ def _finish_archive(site: Target) -> str | None:
     try:
         finish_archive(site)
     except ArchiveError as error:
-        log.error("an archive of the ledger cannot be finished yet: %s", error)  # noqa: TRY400 - no bug's trace
+        log.error("an archive of the ledger cannot be finished: %s", error)  # noqa: TRY400 - no bug's trace
         return str(error)
     return None
 
