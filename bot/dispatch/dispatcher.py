@@ -112,7 +112,8 @@ class Dispatcher:
                 return answers.NOT_A_MEMBER
             site = replace(channel.site, on_progress=progress.note)
             look = partial(channel.look, progress.note)
-            return row.handle(Call(site, actor, request.cause, look, channel.examine, channel.stories.open), command)
+            call = Call(site, actor, request.cause, look, channel.examine, channel.stories.open, channel.marks)
+            return row.handle(call, command)
 
         result = await self.consult(row, command, request, handle)
         blocks = answers.answer(result) if isinstance(result, Refuse) else row.view(result)

@@ -171,12 +171,17 @@ class Statement(BaseModel):
 
 
 class Draft(Statement):
-    """A statement with what every receipt carries; the journal adds number and predecessor when it is recorded."""
+    """A statement with what every receipt carries; the journal adds number and predecessor when it is recorded.
+
+    Attributes:
+        request_digest: SHA-256 of the request that is recorded with this receipt, in hex; None if none is.
+    """
 
     id: str
     build: str = ""
     host: str = ""
     runbook_url: str = ""
+    request_digest: str | None = None
 
 
 class Receipt(Draft):
