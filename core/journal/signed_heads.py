@@ -121,7 +121,7 @@ def _signed_by_command(command: Sequence[str], data: bytes) -> bytes:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The head cannot be signed ({error}). Nothing was exported.") from error
     try:
-        signature = written if len(written) == _SIGNATURE_BYTES else base64.b64decode(written.strip(), validate=True)
+        signature = written if len(written) == _SIGNATURE_BYTES else base64.b64decode(b"".join(written.split()), validate=True)
     except ValueError:
         signature = b""
     if len(signature) != _SIGNATURE_BYTES:

@@ -289,9 +289,9 @@ def _row(row: Any) -> Row:
 
 
 def _whole_row(row: Any) -> ReceiptRow | None:
-    found = ReceiptRow(*row)
-    if not isinstance(found.seq, int):
+    if not isinstance(row.seq, int):
         return None
+    found = ReceiptRow(*row)
     return found._replace(data=_bytes(found.data), digest=str(found.digest))
 
 

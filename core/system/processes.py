@@ -86,6 +86,12 @@ def run(command: Sequence[str], *, settings: Mapping[str, str], timeout_s: float
 def piped(command: Sequence[str], given: bytes, *, timeout_s: float, limit: int) -> bytes:
     """Run a command to its end with these bytes as its input, without a shell, and return what it writes to its output.
 
+    Args:
+        command: its argument list.
+        given: its input.
+        timeout_s: how long it may take, in seconds; after that its process group is killed.
+        limit: how many bytes it may write.
+
     Raises:
         OSError, ValueError: it cannot be started, failed, took too long, or wrote more than `limit` bytes.
     """

@@ -7,7 +7,10 @@ mark what was made to fit holds by itself, and is never called proven.
 import asyncio
 import base64
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -486,3 +489,35 @@ def test_without_a_mark_nothing_is_proven(site: Site, tmp_path: Path, way: Way, 
     assert not seen.holds()
     assert seen.unproven is not None
     assert seen.holds(alone=True) is fits
+
+
+MOUNTED = """
+set -e
+mount -t tmpfs none "$1"
+cp -r "$2"/. "$1"
+mount -o remount,ro "$1"
+exec "$3" -m bot verify --json
+"""
+
+
+def test_a_record_on_a_read_only_mount_is_verified(site: Site, tmp_path: Path) -> None:
+    """The command line, where nothing can be written and no lock taken, against a witness elsewhere."""
+    place = tmp_path / "mount"
+    place.mkdir()
+    options = {
+        "JOURNAL": place / "journal.sqlite",
+        "RECEIPTS_DIR": place / "logs",
+        "RUN_DIR": place / "run",
+        "SETTINGS_FILE": place / "anr.env",
+        "WITNESS_READ_COMMAND": json.dumps(["cat", str(site.witness)]),
+    }
+    unshare = shutil.which("unshare") or "unshare"  # util-linux; a mount of our own, gone with the process
+    done = subprocess.run(
+        [unshare, "-rm", "sh", "-c", MOUNTED, "sh", place, site.folder, sys.executable],
+        env={**os.environ, "ANR_CONFIG": "", **{f"ANR_TARGET__{name}": str(value) for name, value in options.items()}},
+        capture_output=True,
+        check=False,
+    )
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["flaws"], said["unproven"]) == (0, [], None), done.stderr
+    assert said["proven"] == said["receipts"] + 4
