@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.canonical import canonical_bytes
-from core.cli.context import AsJson, operating
+from core.cli.context import AsJson, examining, operating
 from core.cli.output import FAILED, err, out, print_json
 from core.errors import JournalCorrupt
 from core.journal import verification
 from core.journal.marks import Mark, Marks
 from core.journal.signed_heads import head_of, signed
-from core.settings.settings import Settings
+from core.settings.settings import Settings, load
 from core.target.target import Target
 
 commands = typer.Typer()
@@ -62,7 +62,7 @@ def export(
     Each line is a receipt's own bytes, so that its SHA-256 is the digest that the next one names. Nothing is written, and no
     write lock is taken: another account may do this, and keep what it prints where nobody else can change it.
     """
-    with operating() as (_, site):
+    with examining(load()) as (_, site):
         found = () if heads else site.journal.receipts(after=after)
         newest = Mark.of(found[-1]) if found else site.journal.head()
         if newest is None:
@@ -99,7 +99,7 @@ def verify_and_print(
     Raises:
         typer.Exit: something does not hold, or nothing outside confirms it.
     """
-    with operating() as (settings, site):
+    with examining(load()) as (settings, site):
         places = (*site.witnesses.marks(), *verification.given(expect), *further(settings, site))
         found = verification.verify(site.journal, places)
     problems = [flaw.problem for flaw in found.flaws]
