@@ -284,7 +284,8 @@ class Journal:
                 if problem := contradiction(mark, chain):
                     raise JournalCorrupt(
                         f"The journal {self._path} is not the one that was shown before: {problem} ({place.source}). Nothing was "
-                        "changed; run `anr verify`, then restore the newest journal. `rollback` and `freeze` still work."
+                        "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
+                        "`target.name`. `rollback` and `freeze` still work."
                     )
 
     def digests(self) -> dict[int, str]:

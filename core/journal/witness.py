@@ -8,7 +8,6 @@ Excluded: comparing marks with the chain (core/journal/verification.py), and rea
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -85,59 +84,72 @@ class Witness:
         return Marks(source, () if newest is None else (newest,), outside=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Witnesses:
     """Every place that a target's settings name, and the memory of what its channel has shown.
 
     Attributes:
-        target: its settings.
         memory: what its channel has shown.
     """
 
-    target: TargetSettings
-    memory: Witness
-
-    @classmethod
-    def of(cls, target: TargetSettings) -> "Witnesses":
-        """Return those of a target."""
-        return cls(target, Witness(target.run_dir / "witness.json"))
+    def __init__(self, target: TargetSettings) -> None:
+        self._target = target
+        self.memory = Witness(target.run_dir / "witness.json")
+        self._lock = threading.Lock()
+        self._newest: Sealed | None = None
+        self._telling = False
 
     def marks(self) -> tuple[Marks, ...]:
         """Return what can be seen from here; a place that is set and holds nothing, or cannot be read, says so."""
         places = [self.memory.marks()]
-        if self.target.witness_command or self.target.witness_read_command:
+        if self._target.witness_command or self._target.witness_read_command:
             places.append(self._told())
-        if self.target.signed_heads is not None:
-            places.append(heads_in(self.target.signed_heads, self.target.signing_public_key, self.target.name))
+        if self._target.signed_heads is not None:
+            places.append(heads_in(self._target.signed_heads, self._target.signing_public_key, self._target.name))
         return tuple(place for place in places if place.marks or place.problem)
 
     def tell(self, sealed: Sealed) -> None:
-        """Tell the witness of a receipt that was recorded. Nobody waits: whoever brakes has done so, and looks meanwhile."""
-        if not self.target.witness_command:
+        """Tell the witness of a receipt that was recorded. Nobody waits: whoever brakes has done so, and looks meanwhile.
+
+        One thread tells, and of those that came meanwhile the newest: it confirms them all. A process ends with that thread.
+        """
+        if not self._target.witness_command:
             return
-        line = line_of(Mark.of(sealed), self.target.name)
+        with self._lock:
+            if self._newest is None or self._newest.receipt.seq < sealed.receipt.seq:
+                self._newest = sealed
+            if self._telling:
+                return
+            self._telling = True
         try:
-            threading.Thread(target=self._tell, args=(line, sealed.mark), name="anr-witness").start()
+            threading.Thread(target=self._tell, name="anr-witness").start()
         except RuntimeError:  # no thread can be had
+            self._telling = False
             log.exception("the witness was not told of %s; it hears of it with the next receipt", sealed.mark)
 
-    def _tell(self, line: bytes, mark: str) -> None:
-        try:
-            piped(self.target.witness_command, line, timeout_s=WITNESS_SECONDS, limit=_MAX_BYTES)
-        except (OSError, ValueError) as error:
-            log.error("the witness was not told of %s (%s); what follows proves it once it is told", mark, error)  # noqa: TRY400 - foreseen
+    def _tell(self) -> None:
+        while True:
+            with self._lock:
+                news, self._newest = self._newest, None
+                if news is None:
+                    self._telling = False
+                    return
+            line = line_of(Mark.of(news), self._target.name)
+            try:
+                piped(self._target.witness_command, line, timeout_s=WITNESS_SECONDS, limit=_MAX_BYTES)
+            except (OSError, ValueError) as error:
+                log.error("the witness was not told of %s (%s); what follows proves it once it is told", news.mark, error)  # noqa: TRY400 - foreseen
 
     def _told(self) -> Marks:
         source = "the witness"
-        if not self.target.witness_read_command:
+        if not self._target.witness_read_command:
             return Marks(
                 source, problem="it is told (`witness_command`), but nothing says how to read it (`witness_read_command`)"
             )
         try:
-            text = piped(self.target.witness_read_command, b"", timeout_s=WITNESS_SECONDS, limit=_MAX_BYTES)
+            text = piped(self._target.witness_read_command, b"", timeout_s=WITNESS_SECONDS, limit=_MAX_BYTES)
         except (OSError, ValueError) as error:
             return Marks(source, problem=f"it cannot be read ({error}). Nothing was compared with it")
-        marks = marks_in_lines(text, self.target.name)
+        marks = marks_in_lines(text, self._target.name)
         return Marks(source, marks, "" if marks else "it holds no mark of this journal: it was deleted, or was never told")
 
 

@@ -138,13 +138,13 @@ class Target:
             measured: what measures its ledger.
         """
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
-        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, witnesses=Witnesses.of(target))
+        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, witnesses=Witnesses(target))
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
 
     @property
     def witnesses(self) -> Witnesses:
         """Where marks of the journal are kept outside of it."""
-        return Witnesses.of(self.target)
+        return Witnesses(self.target)
 
     @property
     def witness(self) -> Witness:
