@@ -120,8 +120,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/cli/output.py",
         "core/errors.py",
         "core/gates/policy.py",
-        "core/journal/connections.py",
-        "core/journal/witness.py",
         "core/ledger/tally.py",
         "core/ledger/window.py",
         "core/operations/apply.py",

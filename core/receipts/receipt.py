@@ -180,6 +180,7 @@ class Draft(Statement):
 
     Attributes:
         account: the operating system's account under which it was written, whoever the actor is.
+        request_digest: SHA-256 of the request that is recorded with this receipt, in hex; None if none is.
     """
 
     id: str
@@ -187,6 +188,7 @@ class Draft(Statement):
     build: str = ""
     host: str = ""
     runbook_url: str = ""
+    request_digest: str | None = None
 
 
 class Receipt(Draft):

@@ -233,6 +233,26 @@ class TargetSettings(BaseModel):
     )
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
+    witness_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that is given the mark of each receipt as a line of JSON and keeps it in other hands: "
+        '`["systemd-cat", "-t", "anr"]`',
+    )
+    witness_read_command: tuple[str, ...] = Field(
+        (), description='argument list that writes those lines back: `["journalctl", "-t", "anr", "-o", "cat"]`'
+    )
+    signed_heads: Path | None = Field(
+        None, description="file of signed heads (`anr receipts export --sign`) that the journal is compared with"
+    )
+    signing_public_key: str = Field(
+        "", pattern=r"^([A-Za-z0-9+/]{43}=)?$", description="Ed25519 key that the signed heads are checked with, in base64"
+    )
+    signing_command: tuple[str, ...] = Field(
+        (), description="argument list that is given a head's bytes and writes their Ed25519 signature"
+    )
+    signing_key_file: Path | None = Field(
+        None, description="Ed25519 key in PEM that signs instead, of an account that does not write the journal"
+    )
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
     soak_hours: float | Mapping[int, float] = Field(
