@@ -11,7 +11,7 @@ from core.gates.report import Report
 from core.operations.apply import make_safe_again, serve_again
 from core.operations.results import Moved, Refused
 from core.receipts.drafts.moves import drift_accepted
-from core.rollout.decisions import brake_engaged
+from core.rollout.decisions import brake_engaged, brake_failed
 from core.rollout.drift import Drift, DriftKind
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code, Refuse, not_allowed
@@ -40,6 +40,9 @@ def _reapply(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
+    if drift.kind is DriftKind.BRAKED:
+        text = f"{drift.text} Nothing was changed; `rollback` or `anr recover` records it, and only `promote` leads up again."
+        return Refused(Refuse(Code.BRAKED, text))
     stage = facts.state.stage or 0
     report = None
     if stage and (drift.shown is None or stage > drift.shown):
@@ -108,6 +111,8 @@ def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Dri
         return Refuse(Code.UNSETTLED, text)
     if refusal := brake_engaged(facts.state, (*facts.brake.frozen_by, *facts.brake.waiting)):
         return refusal  # its safe settings are what the journal takes for a drift
+    if facts.state.brake_failed:
+        return brake_failed()
     alarmed = facts.state.drift
     drift = facts.difference
     if drift is None or (drift_id and (alarmed is None or alarmed.operation != drift_id)):
