@@ -4,7 +4,7 @@ Excluded: the commands (core/cli/commands).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Annotated
@@ -14,6 +14,7 @@ import typer
 from core.cli.output import err, working
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
+from core.settings.target import TargetSettings
 from core.system import logs
 from core.target.target import Target
 
@@ -30,28 +31,34 @@ VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 @contextmanager
 def operating() -> Iterator[tuple[Settings, Target]]:
     """Yield the settings and the site that they describe; long reading shows its progress."""
-    with _at(load()) as both:
-        yield both
+    settings = load()
+    with _at(settings, settings.target_named(NAMED_TARGET.get())) as site:
+        yield settings, site
 
 
 @contextmanager
-def braking() -> Iterator[tuple[Settings, Target]]:
-    """Yield settings and site for a brake, which runs with broken options, too; the site knows what had to be guessed."""
-    settings, wrong, doubts = load_for_brake(NAMED_TARGET.get())
-    if wrong:
-        err.say(f"{wrong.removesuffix(' Nothing was started.')} The brake runs on what can be understood; correct the rest.")
-        NAMED_TARGET.set(None)  # only the one that is meant was understood
-    with _at(settings) as (_, site):
-        yield settings, replace(site, doubts=doubts)
+def braking() -> Iterator[tuple[tuple[tuple[Settings, Target], ...], tuple[str, ...]]]:
+    """Yield settings and site of every router that a brake is meant for: the one that is named, else all; and what is unclear.
+
+    A brake runs with broken options, too; a site knows what had to be guessed of it.
+    """
+    found = load_for_brake(NAMED_TARGET.get())
+    if found.wrong:
+        err.say(f"{found.wrong} The brake runs on what can be understood; correct the rest.")
+    with ExitStack() as sites:
+        meant = tuple(
+            (one.settings, replace(sites.enter_context(_at(one.settings, one.settings.target)), doubts=one.doubts))
+            for one in found.meant
+        )
+        yield meant, found.unclear
 
 
 @contextmanager
-def _at(settings: Settings) -> Iterator[tuple[Settings, Target]]:
+def _at(settings: Settings, target: TargetSettings) -> Iterator[Target]:
     logs.hide(settings.secrets)
-    target = settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
         site = Target.at(target, settings.access, on_progress=on_progress)
         try:
-            yield settings, site
+            yield site
         finally:
             site.journal.close()

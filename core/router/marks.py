@@ -221,7 +221,17 @@ def _understood(data: bytes) -> BrakeNote:
 
 
 def _write(directory: Path, note: BrakeNote) -> None:
-    write_durably(_path(directory, note.id), canonical_bytes(note.model_dump(mode="json")))
+    """Write a note durably; where nothing can be synced, so that every process sees it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path, data = _path(directory, note.id), canonical_bytes(note.model_dump(mode="json"))
+    try:
+        write_durably(path, data)
+    except OSError as error:
+        log.warning("the brake's mark %s cannot be synced (%s): a power cut may take it", path, error.strerror or error)
+        replace_unsynced(path, data)
 
 
 def _path(directory: Path, note_id: str) -> Path:

@@ -4,8 +4,9 @@ What counts is what a simulated router's process has loaded (tests/support/simul
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,10 @@ BRAKES = (freeze, rollback)
 
 
 @pytest.mark.parametrize("work", BRAKES, ids=lambda work: work.__name__)
-def test_a_settings_file_that_could_not_be_written_leaves_no_way_up(field: Field, work: object) -> None:
+def test_a_settings_file_that_could_not_be_written_leaves_no_way_up(field: Field, work: Callable[..., Any]) -> None:
     """Immutable, full or broken: until somebody makes the router safe nothing else is written, and then it is recorded."""
     for error in (errno.EPERM, errno.ENOSPC, errno.EIO):
-        where = f"{work.__name__} met {errno.errorcode[error]}"  # type: ignore[attr-defined]
+        where = f"{work.__name__} met {errno.errorcode[error]}"
         field.again()
         ended = run(work, field.target, field.clock.now, fault=Failing(error, SETTINGS))
         assert isinstance(ended.returned, Braked), ended.raised
