@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from core.actors import Actor, Role
 from core.brake.second_look import stay_safe
-from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
 from core.receipts.drafts.origin import Origin
@@ -161,6 +161,8 @@ def _recorded(site: Target, note: BrakeNote, expected: Observation, *, safe: boo
             return record(replace(site, journal=journal), note, late=False, safe=safe, expected=expected), None
         except JournalError as error:
             return None, error
+        except (OSError, ImportError) as error:  # what records is imported late, and that may be what a dying disk refuses
+            return None, JournalUnavailable(f"What records cannot be loaded ({error}).")
 
 
 def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
@@ -256,5 +258,5 @@ def _earlier_effect(site: Target, cause: str) -> int | None:
     with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
         try:
             return journal.find_cause(cause)
-        except JournalError:
+        except (JournalError, OSError, ImportError):
             return None  # a brake that comes twice is safe, a brake that waits is not

@@ -117,7 +117,7 @@ def make_safe_and_record(site: Target, why: str) -> MadeSafe:
         try:
             sealed = _record(patient, why, before)
             settle_overtaken(patient)
-        except JournalError as error:
+        except (JournalError, OSError, ImportError) as error:
             log.error("that the router is in its safe settings cannot be recorded; recover tries again: %s", error)  # noqa: TRY400 - no bug
             return MadeSafe(())
         return MadeSafe((), sealed)
@@ -183,7 +183,7 @@ def _left_half_way(site: Target) -> bool:
     """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
     try:
         receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
-    except JournalError:
+    except (JournalError, OSError, ImportError):
         return True
     begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}
     return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})

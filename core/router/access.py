@@ -156,7 +156,15 @@ def rewrite(path: Path, data: bytes, *, whatever_fails: bool = False) -> None:
         OSError: it cannot be written, or only so that somebody could no longer read it; it is as it was.
         WrittenUnsynced: the new bytes are in place, but a crash of the machine may bring the old ones back.
     """
-    before, links = Access.of(path), path.stat().st_nlink
+    try:
+        before, links = Access.of(path), path.stat().st_nlink
+    except FileNotFoundError:
+        raise
+    except OSError:
+        if not whatever_fails:
+            raise
+        _write_in_place(path, data, whatever_fails=True)  # whoever may read it stays as it is, whoever that is
+        return
     refused: OSError | None = None
     with contextlib.ExitStack() as stack:
         fresh: _Fresh | None = None

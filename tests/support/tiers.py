@@ -23,6 +23,7 @@ PROGRAMS: Mapping[str, str] = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "initdb": "postgresql",
+    "strace": "strace",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})
