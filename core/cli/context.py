@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from core.actors import Actor
 from core.cli.output import err, working
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
 from core.settings.target import TargetSettings
+from core.settings.terminal import at_terminal
 from core.system import logs
 from core.target.target import Target
 
@@ -24,21 +26,24 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change noth
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
 NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
 """The router that the command line named."""
+DISTRUST: ContextVar[str] = ContextVar("distrust", default="")
+"""Why the caller's options say nothing about raising traffic, a sentence; empty if they do."""
 VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 """Whether the command line asked for every log."""
 
 
 @contextmanager
-def operating() -> Iterator[tuple[Settings, Target]]:
-    """Yield the settings and the site that they describe; long reading shows its progress."""
-    settings = load()
-    with _at(settings, settings.target_named(NAMED_TARGET.get())) as site:
-        yield settings, site
+def operating() -> Iterator[tuple[Actor, Target]]:
+    """Yield who sits at the terminal and the site that the options describe; long reading shows its progress."""
+    with examining(load()) as (settings, site):
+        terminal = at_terminal(settings, site.target)
+        DISTRUST.set(terminal.distrust)
+        yield terminal.actor, replace(site, not_its_run=terminal.not_its_run)
 
 
 @contextmanager
-def braking() -> Iterator[tuple[tuple[tuple[Settings, Target], ...], tuple[str, ...]]]:
-    """Yield settings and site of every router that a brake is meant for: the one that is named, else all; and what is unclear.
+def braking() -> Iterator[tuple[tuple[tuple[Actor, Target], ...], tuple[str, ...]]]:
+    """Yield who brakes, and the site, of every router that is meant: the one that is named, else all; and what is unclear.
 
     A brake runs with broken options, too; a site knows what had to be guessed of it.
     """
@@ -46,19 +51,21 @@ def braking() -> Iterator[tuple[tuple[tuple[Settings, Target], ...], tuple[str, 
     if found.wrong:
         err.say(f"{found.wrong} The brake runs on what can be understood; correct the rest.")
     with ExitStack() as sites:
-        meant = tuple(
-            (one.settings, replace(sites.enter_context(_at(one.settings, one.settings.target)), doubts=one.doubts))
-            for one in found.meant
-        )
-        yield meant, found.unclear
+        meant = []
+        for one in found.meant:
+            _, site = sites.enter_context(examining(one.settings, one.settings.target))
+            meant.append((at_terminal(one.settings, site.target).actor, replace(site, doubts=one.doubts)))
+        yield tuple(meant), found.unclear
 
 
 @contextmanager
-def _at(settings: Settings, target: TargetSettings) -> Iterator[Target]:
+def examining(settings: Settings, target: TargetSettings | None = None) -> Iterator[tuple[Settings, Target]]:
+    """Yield settings and the site that they describe, whoever sits there: that of a target, else of the one that is named."""
     logs.hide(settings.secrets)
+    target = target or settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
         site = Target.at(target, settings.access, on_progress=on_progress)
         try:
-            yield site
+            yield settings, site
         finally:
             site.journal.close()

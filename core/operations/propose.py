@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
-from core.actors import Actor, Approvable, Role
+from core.actors import Actor, ActorKind, Approvable, Role
 from core.brake.lift import Unfrozen, lift
 from core.gates.report import Report
-from core.operations.apply import climb, step_down
-from core.operations.requests import Proposal, ask
+from core.operations.apply import step_down
+from core.operations.ask import Proposal, ask
 from core.operations.restore import chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.drafts.moves import initialised
@@ -21,19 +21,17 @@ from core.rollout.approvals import Approval
 from core.rollout.decisions import (
     Lower,
     Preconditions,
-    Proceed,
     decide_move,
     decide_on_gates,
     decide_unfreeze,
     may_restore,
 )
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.target.lock import operation_lock
 from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
 from core.text import clean_text
-from core.upkeep.backup import keep_state
 
 
 def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
@@ -42,7 +40,7 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
     """
-    if Role.OPERATE not in actor.roles:
+    if actor.kind is not ActorKind.ACCOUNT and Role.OPERATE not in actor.roles:
         return Refused(not_allowed("initialise the journal", "operators"))
     shown = observed(site)[0]
     seen = None if shown is None or shown.stage is None else site.served_since(shown.stage, site.clock())
@@ -117,11 +115,6 @@ def _propose(
         return Refused(decision, report)
     if dry_run:
         return WouldMove(decision, report)
-    if isinstance(decision, Proceed):
-        kept = keep_state(site, now)
-        if isinstance(kept, Refuse):
-            return Refused(kept, report)
-        return Moved(climb(site, facts, move, order, report, kept), report)
     intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
     return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
 
@@ -171,8 +164,8 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
     now = site.clock()
-    if Role.OPERATE not in order.actor.roles:
-        return Refused(not_allowed("ask for a restore", "operators"))
+    if refusal := may_operate(order.actor, "ask for a restore"):
+        return Refused(refusal)
     with operation_lock(site.target.run_dir, "restore", now):
         if done := site.done_before(order.cause):
             return Refused(done)
@@ -196,8 +189,8 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
     now = site.clock()
-    if Role.OPERATE not in order.actor.roles:
-        return Refused(not_allowed("ask for a reset of the bandit's state", "operators"))
+    if refusal := may_operate(order.actor, "ask for a reset of the bandit's state"):
+        return Refused(refusal)
     with operation_lock(site.target.run_dir, "state reset", now):
         if done := site.done_before(order.cause):
             return Refused(done)

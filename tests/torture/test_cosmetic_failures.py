@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from core.cli.output import DONE, FAILED
-from core.settings.settings import operating_system_user
 from tests.support.rig import Rig
 from tests.support.simulated_routers import Routers, simulated_routers
 from tests.torture.ways_up import Field
@@ -55,7 +54,7 @@ def field(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) 
 
 def environment(field: Field) -> dict[str, str]:
     """The options of the field's router, for a command line of its own."""
-    target, user = field.target, operating_system_user()
+    target = field.target
     names = ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir")
     given = {f"ANR_TARGET__{name.upper()}": str(getattr(target, name)) for name in names}
     options = field.kept.with_name("anr.toml")
@@ -66,7 +65,6 @@ def environment(field: Field) -> dict[str, str]:
         **given,
         "ANR_TARGET__RELOAD_COMMAND": json.dumps(target.reload_command),
         "ANR_TARGET__OBSERVE_TIMEOUT_S": "0",
-        "ANR_OPERATORS": json.dumps([f"os:{user}"]),
         "ANR_CONFIG": str(options),
     }
 

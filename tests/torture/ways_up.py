@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.actors import AccessPolicy, Actor, ActorKind
 from core.errors import AnrError
-from core.operations import drift, propose, requests, results, shadow
+from core.operations import end_drift, propose, requests, results, shadow
 from core.rollout.blockers import Blocker
 from core.router.control import SAFE_SETTINGS
 from core.settings.target import TargetSettings
@@ -99,14 +99,14 @@ def _answers_alone(site: Target) -> None:
 
 WAYS: dict[str, Callable[[Target], object]] = {
     "promote and approve alone": _answers_alone,
-    "drift reapply": lambda site: drift.reapply(site, Order(ALONE, "again")),
-    "drift accept": lambda site: drift.accept(site, Order(ALONE, "as it is")),
+    "drift reapply": lambda site: end_drift.reapply(site, Order(ALONE, "again")),
+    "drift accept": lambda site: end_drift.accept(site, Order(ALONE, "as it is")),
     "step down to a stage that is more than is loaded": lambda site: propose.propose(site, Order(ALONE, "down"), wanted=10),
     "watch": watch.watch,
     "unfreeze": lambda site: propose.unfreeze(site, Order(ALONE, "found it")),
     "shadow": lambda site: shadow.shadow(site, Order(ALONE, "learn")),
-    "drift reapply after unfreezing": lambda site: drift.reapply(site, Order(ALONE, "again")),
-    "drift accept after unfreezing": lambda site: drift.accept(site, Order(ALONE, "as it is")),
+    "drift reapply after unfreezing": lambda site: end_drift.reapply(site, Order(ALONE, "again")),
+    "drift accept after unfreezing": lambda site: end_drift.accept(site, Order(ALONE, "as it is")),
     "a step down after unfreezing": lambda site: propose.propose(site, Order(ALONE, "down"), wanted=10),
     "promote and approve alone after unfreezing": _answers_alone,
 }

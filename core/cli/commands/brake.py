@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.actors import Approvable
+from core.actors import Actor, Approvable
 from core.brake import hold
 from core.brake.brake import Braked
 from core.cli.context import AsJson, Now, Reason, braking
@@ -14,7 +14,6 @@ from core.cli.render import ending, finish, finish_all
 from core.errors import AnrError
 from core.operations import approved_brake
 from core.receipts.observation import acted
-from core.settings.settings import Settings
 from core.target.order import Order
 from core.target.target import Target
 from core.text import parse_span
@@ -26,8 +25,8 @@ commands = typer.Typer()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Write the safe settings and restart the router at once, then look whether it follows."""
 
-    def act(settings: Settings, site: Target) -> object:
-        return approved_brake.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
+    def act(me: Actor, site: Target) -> object:
+        return approved_brake.brake(site, Approvable.ROLLBACK, Order(me, reason), at_once=now)
 
     _at_every_router(act, as_json=as_json)
 
@@ -46,8 +45,8 @@ def freeze(
     if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
         err.say(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end.")
 
-    def act(settings: Settings, site: Target) -> object:
-        order = Order(settings.terminal_actor(), reason)
+    def act(me: Actor, site: Target) -> object:
+        order = Order(me, reason)
         if keep_stage:
             return hold.hold_promotions(site, order, lasts=span)
         return approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
@@ -55,7 +54,7 @@ def freeze(
     _at_every_router(act, as_json=as_json)
 
 
-def _at_every_router(act: Callable[[Settings, Target], object], *, as_json: bool) -> None:
+def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -> None:
     """Brake the router that is meant, or all where several are set and none is named: none waits for another.
 
     Raises:
@@ -63,8 +62,8 @@ def _at_every_router(act: Callable[[Settings, Target], object], *, as_json: bool
     """
     with braking() as (meant, unclear):
         if len(meant) == 1 and not unclear:
-            ((settings, site),) = meant
-            finish(seen_by_terminal(site, act(settings, site), as_json=as_json), as_json=as_json)
+            ((me, site),) = meant
+            finish(seen_by_terminal(site, act(me, site), as_json=as_json), as_json=as_json)
             out.lost = False  # what was done is done, and the exit code says so; that nobody heard of it changes nothing
             return
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most sites have one router
@@ -79,10 +78,10 @@ def _at_every_router(act: Callable[[Settings, Target], object], *, as_json: bool
     out.lost = False  # as above
 
 
-def _tried(act: Callable[[Settings, Target], object], settings: Settings, site: Target) -> object:
+def _tried(act: Callable[[Actor, Target], object], me: Actor, site: Target) -> object:
     """Return what came of a brake, or the error that it met: one router's is no reason to leave another one as it is."""
     try:
-        return act(settings, site)
+        return act(me, site)
     except AnrError as error:
         return error
 
