@@ -25,7 +25,7 @@ from core.watch import recover, watch
 from tests.support.rig import Rig
 from tests.support.simulated_routers import Routers, simulated_routers
 from tests.torture.faults import Failing, Killed, run
-from tests.torture.ways_up import ACCESS, ALONE, OLIVIA, Field, advised, nobody_raises, settled_safe
+from tests.torture.ways_up import ACCESS, OLIVIA, PRIYA, Field, advised, nobody_raises, settled_safe
 
 pytestmark = pytest.mark.torture
 
@@ -56,9 +56,8 @@ def lower(target: TargetSettings, now: datetime) -> object:
     return propose.propose(Target.at(target, ACCESS, lambda: now), Order(OLIVIA, "less"), wanted=10)
 
 
-def approve_as_priya(target: TargetSettings, now: datetime, request: str) -> object:
-    priya = ALONE.model_copy(update={"id": "UPRIYA", "roles": ACCESS.roles_of("UPRIYA", full_member=True)})
-    return requests.approve(Target.at(target, ACCESS, lambda: now), priya, request)
+def approve(target: TargetSettings, now: datetime, request: str) -> object:
+    return requests.approve(Target.at(target, ACCESS, lambda: now), PRIYA, request)
 
 
 BRAKES = (freeze, rollback)
@@ -185,14 +184,14 @@ def test_an_approved_promotion_whose_outcome_cannot_be_recorded_says_what_the_ro
     assert isinstance(asked, results.Asked), asked
     site.journal.close()
     field = field.kept_as_it_is()
-    whole = run(approve_as_priya, field.target, field.clock.now, asked.approval.id)
+    whole = run(approve, field.target, field.clock.now, asked.approval.id)
     assert isinstance(whole.returned, Moved), whole.raised or whole.returned
     restart = next(at for at, one in enumerate(whole.boundaries, 1) if one.startswith("subprocess.Popen"))
     wal = next(
         at for at, one in enumerate(whole.boundaries, 1) if at > restart and one.startswith("sqlite") and one.endswith("-wal")
     )
     field.again()
-    ended = run(approve_as_priya, field.target, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))
+    ended = run(approve, field.target, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))
     assert field.serves == 0.50
     assert ended.raised is not None, ended.returned
     assert "THE ROUTER'S SETTINGS SERVE 50 %" in ended.raised[1]

@@ -6,17 +6,25 @@ The double is Debian's, not ours: it knows nothing of which call matters (tests/
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from core.actors import UPKEEP
 from core.brake.brake import Braked
+from core.operations import propose, requests, results
+from core.operations.restore import Restored
 from core.receipts.receipt import Result
+from core.settings.target import TargetSettings
+from core.target.order import Order
+from core.target.target import Target
+from core.upkeep import backup
 from tests.support.rig import Rig
 from tests.support.simulated_routers import Routers, simulated_routers
 from tests.torture.strace import Refused, Traced, traced
 from tests.torture.test_half_failed_brake import freeze, rollback
-from tests.torture.ways_up import Field, nobody_raises, settled_safe
+from tests.torture.ways_up import ACCESS, OLIVIA, PRIYA, Field, nobody_raises, settled_safe
 
 pytestmark = pytest.mark.torture
 
@@ -128,3 +136,52 @@ def test_a_brake_of_which_one_call_is_refused_leaves_no_way_up(
     figure(
         f"{work.__name__}: {len(faults)} calls refused by strace: {', '.join(f'{many} {fate}' for fate, many in fates.items())}"
     )
+
+
+def approve(target: TargetSettings, now: datetime, request: str) -> object:
+    return requests.approve(Target.at(target, ACCESS, lambda: now), PRIYA, request)
+
+
+IN_A_RESTORE = ("openat", "write", "pwrite64", "fsync", "rename", "ftruncate", "chmod", "unlink", "vfork")
+
+
+def test_a_restore_of_which_one_call_is_refused_leaves_no_way_up(field: Field, figure: Callable[[str], None]) -> None:
+    """Law: from its intent on a restore is a brake: whatever failed in it, nobody alone leads the router up again."""
+    site = field.site()
+    site.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    backup.back_up(site, UPKEEP)
+    site.target.state_file.write_text('{"count": 666}', encoding="utf-8")
+    (found,) = site.backups.found()
+    asked = propose.restore(site, Order(OLIVIA, "it learned nonsense"), found.name)
+    assert isinstance(asked, results.Asked), asked
+    site.journal.close()
+    field = field.kept_as_it_is()
+    whole = traced(approve, field.target, field.clock.now, asked.approval.id, calls="all")
+    assert isinstance(whole.returned, Restored), whole.raised or whole.returned
+    faults = [one for one in faults_of(whole.calls, every=5) if one.call in IN_A_RESTORE]
+    fates = Counter[str]()
+    for number, fault in enumerate(faults):
+        field.again()
+        ended = traced(approve, field.target, field.clock.now, asked.approval.id, fault=fault)
+        fates[restored(field, f"{fault}: {ended.raised}", ended, first=number % 2 == 0)] += 1
+    figure(f"restore: {len(faults)} calls refused by strace: {', '.join(f'{many} {fate}' for fate, many in fates.items())}")
+
+
+def restored(field: Field, where: str, ended: Traced, *, first: bool) -> str:
+    """Hold a restore against what the router loaded."""
+    site = field.site()
+    begun, safe = site.journal.state().epoch == 1, field.serves == 0
+    site.journal.close()
+    if not begun:
+        assert field.serves == 0.25, where
+        return "never begun"
+    outcome = ended.returned.sealed.receipt if isinstance(ended.returned, Restored) else None
+    assert safe or outcome is None or outcome.result is not Result.APPLIED, where
+    if outcome is not None and outcome.result is Result.APPLIED:
+        return "applied"
+    if first:
+        nobody_raises(field, where)
+    settled_safe(field, where, tried=first)
+    if not first:
+        nobody_raises(field, f"{where}, settled")
+    return "safe, half done" if safe else "not safe, half done"

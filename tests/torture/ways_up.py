@@ -24,6 +24,7 @@ from tests.support.simulated_routers import Routers
 ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA", "UAARON"}), approvers=frozenset({"UAARON", "UPRIYA"}))
 ALONE = Actor(kind=ActorKind.SLACK, id="UAARON", roles=ACCESS.roles_of("UAARON", full_member=True))
 """May ask, approve, lift holds and end drifts: whoever may do all that may still not raise traffic alone."""
+PRIYA = Actor(kind=ActorKind.SLACK, id="UPRIYA", roles=ACCESS.roles_of("UPRIYA", full_member=True))
 OLIVIA = Actor(kind=ActorKind.SLACK, id="UOLIVIA", roles=ACCESS.roles_of("UOLIVIA", full_member=True))
 
 
