@@ -9,6 +9,7 @@
     ├── JournalError                base of what goes wrong with the journal
     │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
     │   ├── JournalCorrupt          rows or receipts that do not verify
+    │   ├── OutcomeUnrecorded       the router was changed, and how that ended is not recorded
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
     ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
     │   └── StateFileMissing        the router never wrote a state
@@ -59,6 +60,16 @@ class JournalUnavailable(JournalError):
 
 class JournalCorrupt(JournalError):
     """The journal can be read, but what it says does not hold together."""
+
+
+class OutcomeUnrecorded(JournalError):
+    """The router's settings were changed, and what came of it could not be recorded."""
+
+    def __init__(self, served: str, reason: JournalError) -> None:
+        super().__init__(
+            f"{served} That could not be recorded ({reason}), so that nothing further is promoted: `rollback` takes live traffic "
+            "away; once the journal can be written `anr recover` settles it, and puts back what was not seen at the router.",
+        )
 
 
 class CauseAlreadyRecorded(JournalError):

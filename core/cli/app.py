@@ -15,9 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from core.cli.context import NAMED_TARGET, VERBOSE
-from core.cli.output import FAILED, USAGE, err
+from core.cli.output import FAILED, USAGE, err, out
 from core.errors import AnrError, ConfigurationError
-from core.system import logs
+from core.system import logs, streams
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -172,8 +172,14 @@ def run(application: typer.Typer) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
+    out.lost, err.lost = streams.open_missing()
     try:
         application()
+    except SystemExit as ended:
+        if not ended.code and out.lost:  # a brake says by its exit code what it did; everything else was asked for its words
+            err.say("What was to be said could not be written to the output.")
+            sys.exit(FAILED)
+        raise
     except ConfigurationError as error:
         err.say(str(error))
         sys.exit(USAGE)

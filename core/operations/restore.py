@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from core.actors import RECOVERY
-from core.errors import JournalError, ReloadFailed, StateFileError
+from core.errors import JournalError, OutcomeUnrecorded, ReloadFailed, StateFileError
 from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Ending, Step
 from core.receipts.drafts.upkeep import state_change_intent, state_change_outcome
@@ -386,19 +386,17 @@ class _Outcome:
 def _record(site: Target, outcome: _Outcome, order: Order, ending: _Ending) -> Sealed:
     settings, unreadable = observed(site)
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
-    return site.journal.append(
-        site.draft(
-            state_change_outcome(
-                replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
-                (outcome.action, outcome.stage_before, outcome.wanted),
-                Ending(
-                    ending.result,
-                    0 if safe else (settings.stage if settings else None),
-                    f"{ending.note} {unreadable or ''}",
-                    settings.values if settings else None,
-                ),
-                kept=ending.kept,
-                change=ending.change,
-            ),
-        ),
+    stage = 0 if safe else (settings.stage if settings else None)
+    statement = state_change_outcome(
+        replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
+        (outcome.action, outcome.stage_before, outcome.wanted),
+        Ending(ending.result, stage, f"{ending.note} {unreadable or ''}", settings.values if settings else None),
+        kept=ending.kept,
+        change=ending.change,
     )
+    try:
+        return site.journal.append(site.draft(statement))
+    except JournalError as error:
+        shown = "a stage that cannot be read" if stage is None else f"{stage} %"
+        said = f"The {outcome.action} ended as {ending.result}, and the router's settings say {shown}. {ending.note}"
+        raise OutcomeUnrecorded(said, error) from error

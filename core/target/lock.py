@@ -67,7 +67,10 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
     finally:
         with contextlib.suppress(OSError):
             holder.unlink(missing_ok=True)
-        lock.release()
+        try:
+            lock.release()
+        except OSError as error:  # what was done under it is done; the kernel frees it with this process
+            log.error("the operation lock cannot be released (%s)", error.strerror or error)  # noqa: TRY400 - no bug's trace
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from core.receipts.evidence import RouterSighting
 from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, judge
 from core.receipts.receipt import Draft, Statement
 from core.rollout.decisions import Preconditions, Veto
-from core.rollout.drift import Drift, find_drift
+from core.rollout.drift import Drift, DriftKind, find_drift
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode, due, run_day
 from core.rollout.state import RolloutState, expected_of
@@ -231,7 +231,7 @@ class Target:
         now: datetime,
         *,
         marks: BrakeReading,
-        drift: str | None,
+        drift: Drift | None,
         waiting: tuple[str, ...],
         report: Report | None = None,
     ) -> Preconditions:
@@ -241,7 +241,7 @@ class Target:
             state: what the journal adds up to.
             now: the operation's one reading of the clock.
             marks: the brake's marks.
-            drift: how the router differs from the journal, as a sentence; None if it does not.
+            drift: how the router differs from the journal; None if it does not.
             waiting: ids of the promotions that wait for an answer.
             report: the gates' verdicts; None if they were not asked.
         """
@@ -249,7 +249,8 @@ class Target:
             state=state,
             stages=self.target.stages,
             now=now,
-            drift=drift,
+            drift=drift.text if drift else None,
+            braked=drift is not None and drift.kind is DriftKind.BRAKED,
             brake_marks=(*marks.frozen_by, *marks.waiting),
             soak_hours=self.target.soaks,
             pilot_untold=self._pilot_untold(state),

@@ -16,6 +16,7 @@ from core.errors import JournalCorrupt
 from core.journal import verification
 from core.journal.marks import Mark, Marks
 from core.journal.signed_heads import head_of, signed
+from core.receipts.observation import acted, to_do, told
 from core.settings.settings import Settings, load
 from core.target.target import Target
 
@@ -133,13 +134,21 @@ def verify_and_print(
 def recover() -> None:
     """Settle what died half-way: late records, an intent without an outcome, missing files."""
     from core.watch import recover as recovering  # noqa: PLC0415 - to read receipts, nothing of the upkeep is needed
+    from core.watch.observe import follow  # noqa: PLC0415 - as above
 
     with operating() as (_, site):
         done = recovering.recover(site)
-    settled = done.settled.mark if done.settled else "nothing"
-    out.print(f"{len(done.late)} recorded late, {settled} settled, {done.files} receipt files written again.")
-    if done.unfinished:
-        err.print(escape(done.unfinished))
+        seen = None if done.expected is None else follow(site, done.expected)
+    settled = ", ".join(one.mark for one in (done.settled, *done.overtaken) if one is not None) or "nothing"
+    out.say(f"{len(done.late)} recorded late, {settled} settled, {done.files} receipt files written again.")
+    if done.made_safe is not None:
+        out.say(f"The router was put in its safe settings, which the record did not say: {done.made_safe.mark}")
+    if seen is not None:
+        out.say(f"{acted(seen)} {told(seen)}")
+    wrong = (*done.problems, *filter(None, (done.unfinished, to_do(seen) if seen is not None and seen.sight.contradicts else "")))
+    for sentence in wrong:
+        err.say(sentence)
+    if wrong:
         raise typer.Exit(FAILED)
 
 
