@@ -51,8 +51,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 lock: .venv/dev.stamp
-	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
-	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra warehouse -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build --extra signing -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra warehouse --extra signing -o requirements-dev.lock
 
 # the README's picture: a real run in Chromium
 picture: .venv/dev.stamp

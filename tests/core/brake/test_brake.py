@@ -6,7 +6,7 @@ from filelock import FileLock
 
 from core.actors import ActorKind
 from core.brake import brake as braking
-from core.brake import lift
+from core.brake import lift, second_look
 from core.operations import propose, requests, results
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
@@ -77,7 +77,7 @@ def test_races_between_promotion_and_brake_all_end_safe(begun: Rig, rounds: int)
 
 def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
-    monkeypatch.setattr(braking, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
+    monkeypatch.setattr(second_look, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
     lock = FileLock(begun.target.run_dir / "operation.lock")
     begun.target.run_dir.mkdir(parents=True, exist_ok=True)
     lock.acquire()
