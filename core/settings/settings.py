@@ -64,7 +64,9 @@ class Settings(BaseSettings):
         description="approval per action: `[approvals.unfreeze]` with `needed` people and, if not the general list, `approvers`",
     )
     brake_open_to_members: bool = Field(default=True, description="whether every full member may roll back and freeze")
-    people: dict[str, str] = Field(default_factory=dict, description="Slack user id of each operating-system user")
+    people: dict[str, str] = Field(
+        default_factory=dict, description="Slack user id of each operating-system user, by name or number"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,6 @@
-"""Which files to delete and which lines to move, given names, ages and policy.
+"""Which files to delete and which to move, given names, ages and policy.
 
-Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/months.py) and receipts (core/rollout/pruning.py).
+Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/archive.py) and receipts (core/rollout/pruning.py).
 """
 
 import json
@@ -25,7 +25,9 @@ class Retention(BaseModel):
 
     backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
     receipts_days: int = Field(90, ge=7, le=3650, description="how long receipts are kept, in days")
-    ledger_days: int = Field(35, ge=2, le=3650, description="how long decisions stay in the ledger at least, in days")
+    ledger_days: int = Field(
+        35, ge=2, le=3650, description="how long decisions stay beside the ledger at least, where reports find them, in days"
+    )
     archives_months: int = Field(12, ge=1, le=240, description="how many months back archives of the ledger are kept")
 
 
@@ -164,9 +166,12 @@ class TargetSettings(BaseModel):
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
     ledger_reopened_by_reload: bool = Field(
         default=False,
-        description="whether `reload_command` makes the router open its ledger anew; needed to archive if it keeps it open",
+        description="whether `reload_command` is run when the ledger was renamed, for a router that keeps it open",
     )
-    archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
+    archive_dir: Path = Field(
+        Path("run/anr_ledger_archive"),
+        description="where archives of the ledger go once they are older than `retention.ledger_days`",
+    )
     state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
     backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
     ledger_table: SecretStr = Field(
@@ -228,6 +233,26 @@ class TargetSettings(BaseModel):
     )
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
+    witness_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that is given the mark of each receipt as a line of JSON and keeps it in other hands: "
+        '`["systemd-cat", "-t", "anr"]`',
+    )
+    witness_read_command: tuple[str, ...] = Field(
+        (), description='argument list that writes those lines back: `["journalctl", "-t", "anr", "-o", "cat"]`'
+    )
+    signed_heads: Path | None = Field(
+        None, description="file of signed heads (`anr receipts export --sign`) that the journal is compared with"
+    )
+    signing_public_key: str = Field(
+        "", pattern=r"^([A-Za-z0-9+/]{43}=)?$", description="Ed25519 key that the signed heads are checked with, in base64"
+    )
+    signing_command: tuple[str, ...] = Field(
+        (), description="argument list that is given a head's bytes and writes their Ed25519 signature"
+    )
+    signing_key_file: Path | None = Field(
+        None, description="Ed25519 key in PEM that signs instead, of an account that does not write the journal"
+    )
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
     soak_hours: float | Mapping[int, float] = Field(

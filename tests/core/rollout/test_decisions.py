@@ -99,6 +99,8 @@ def standing(state: RolloutState, **facts: object) -> Preconditions:
     return Preconditions(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
 
 
+FAILED = at(25).model_copy(update={"brake_failed": True})
+
 STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("nothing", standing(at(10), gates=GO), OPERATOR, []),
     ("nothing-for-the-scheduler", standing(at(10), gates=GO), SCHEDULER, []),
@@ -116,6 +118,8 @@ STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("without-pilot-not-yet", standing(WRITTEN, soak_hours=SOAKED, pilot_untold=True), OPERATOR, [Code.SOAKING]),
     ("no-soak-asked", standing(served(None), soak_hours={25: 72.0}), OPERATOR, []),
     ("no-soak-at-the-top", standing(at(100), soak_hours={100: 72.0}), OPERATOR, [Code.TOP_OF_LADDER]),
+    ("a-brake-that-failed", standing(FAILED), OPERATOR, [Code.BRAKE_FAILED]),
+    ("a-brake-nobody-recorded", standing(at(10), drift=DRIFTED, braked=True), OPERATOR, [Code.BRAKED]),
     ("a-brake-without-its-receipt", standing(at(10), brake_marks=("h1",)), OPERATOR, [Code.BRAKE_ENGAGED]),
     ("a-brake-with-its-receipt", standing(at(0, hold("h1")), brake_marks=("h1",)), OPERATOR, [Code.FROZEN]),
     ("a-second-brake", standing(at(0, hold("h1")), brake_marks=("h1", "h2")), OPERATOR, [Code.FROZEN, Code.BRAKE_ENGAGED]),
