@@ -16,7 +16,8 @@ from bot.http.together import Together
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.alerts.rules import Effect
 from core.brake import brake
-from core.brake.respond import AlertResponder, BrakeResult, RecordResult
+from core.brake.respond import AlertResponder
+from core.brake.turns import BrakeResult, RecordResult
 from core.system.logs import logger
 from core.target.alert_path import WatchdogUnwritable, heard
 from core.target.announced_drills import DrillUnwritable, announced, keep_heard
