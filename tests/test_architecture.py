@@ -9,6 +9,7 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 ROOT = Path(__file__).parents[1]
 READS_ENVIRONMENT = {
     "core/settings/settings.py": "options",
+    "core/settings/terminal.py": "at the terminal no variable decides who may what",
     "core/system/arrays.py": "numpy starts threads as it says",
     "core/system/processes.py": "the restart command gets what is on a list of it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
@@ -119,8 +120,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/cli/output.py",
         "core/errors.py",
         "core/gates/policy.py",
-        "core/journal/connections.py",
-        "core/journal/witness.py",
         "core/ledger/tally.py",
         "core/ledger/window.py",
         "core/operations/apply.py",
@@ -140,9 +139,8 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "core/target/order.py",
         "core/target/overview.py",
         "core/target/target.py",
-        "core/upkeep/cut.py",
-        "core/upkeep/leases.py",
-        "core/upkeep/months.py",
+        "core/upkeep/packing.py",
+        "core/upkeep/rotation.py",
         "bot/app.py",
         "bot/blockkit/fields.py",
         "bot/blockkit/post.py",

@@ -123,7 +123,8 @@ class Dispatcher:
                 return answers.NOT_A_MEMBER
             site = replace(channel.site, on_progress=progress.note, asked_of=who_now)
             look = partial(channel.look, progress.note)
-            return row.handle(Call(site, actor, request.cause, look, channel.examine, channel.stories.open), command)
+            call = Call(site, actor, request.cause, look, channel.examine, channel.stories.open, channel.marks)
+            return row.handle(call, command)
 
         result = await self.consult(row, command, request, handle)
         if not row.brakes:

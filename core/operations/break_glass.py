@@ -45,7 +45,7 @@ def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
         return Refused(done)
     if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
         return Refused(refusal)
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=())
     move = decide_step_up(standing, actor)
     if isinstance(move, Refuse):
         return Refused(move)

@@ -201,7 +201,7 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
 
 
 def _standing(site: Target, facts: Facts, now: datetime) -> Preconditions:
-    return site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=site.waiting())
+    return site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=site.waiting())
 
 
 def _waiting(site: Target, refusal: Refuse) -> Approval | None:

@@ -181,7 +181,7 @@ def settle_brake(
 def _approve_promotion(
     site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
 ) -> Moved | Signed | Ended | Refused:
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
+    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=())
     move = decide_approved(standing, approval.to_stage) if not approval.ends_drift else None
     if isinstance(move, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)

@@ -69,6 +69,11 @@ def draft(number: int, action: Action = Action.DAILY, **facts: Any) -> Draft:
     return Draft.model_validate({**standing, "action": action, "phase": Phase.EVENT, **facts})
 
 
+def about(number: int, request_id: str, action: Action = Action.REQUEST, **facts: Any) -> Draft:
+    """A receipt about a request."""
+    return draft(number, action, operation=request_id, approval_id=request_id, **facts)
+
+
 def request(name: str, minute: int = 0, **facts: Any) -> Approval:
     moments = {"asked_at": NOW + timedelta(minutes=minute), "expires_at": NOW + timedelta(hours=1, minutes=minute)}
     standing = {"requester": OLIVIA, "reason": "ready ü", "from_stage": 10, "to_stage": 25, "revision": 1}
@@ -150,12 +155,12 @@ def test_a_cause_and_an_id_are_found_again(journal: Journal) -> None:
 def test_requests_are_kept_and_their_answers_replace_them(journal: Journal, tmp_path: Path) -> None:
     """Those that wait come oldest first; one that was answered waits no more, and is there with its answer."""
     late, early = request("late", 5), request("early", 1)
-    journal.append(draft(1, Action.REQUEST), late)
-    journal.append(draft(2, Action.REQUEST), early)
+    journal.append(about(1, "late"), late)
+    journal.append(about(2, "early"), early)
     assert journal.pending() == (early, late)
     assert (journal.approval("late"), journal.approval("other")) == (late, None)
     denied_now = early.ended(ApprovalStatus.DENIED, NOW, by=AARON, note="not today")
-    journal.append(draft(3, Action.DENY), denied_now)
+    journal.append(about(3, "early", Action.DENY), denied_now)
     assert journal.pending() == (late,)
     assert journal_in(tmp_path).approval("early") == denied_now
     assert len(rows(tmp_path, "approvals")) == 2
@@ -203,9 +208,9 @@ def test_no_cause_is_not_a_cause(journal: Journal) -> None:
 def test_a_receipt_that_cannot_be_recorded_takes_its_request_with_it(journal: Journal, tmp_path: Path) -> None:
     """The same id twice records nothing, and the request's status stays what it was: both or neither."""
     asked = request("a1")
-    journal.append(draft(1), asked)
+    journal.append(about(1, "a1"), asked)
     with pytest.raises(JournalUnavailable, match="Nothing was recorded"):
-        journal.append(draft(1), asked.ended(ApprovalStatus.APPROVED, NOW, by=AARON))
+        journal.append(about(1, "a1"), asked.ended(ApprovalStatus.APPROVED, NOW, by=AARON))
     assert journal.approval("a1") == asked
     assert len(rows(tmp_path)) == len(files_in(tmp_path)) == 1
 
@@ -445,7 +450,7 @@ def test_receipts_with_a_gap_are_not_handed_out(journal: Journal, tmp_path: Path
 
 def test_a_request_that_cannot_be_understood_is_an_error_of_the_journal(journal: Journal, tmp_path: Path) -> None:
     """A damaged request is told like a damaged receipt."""
-    journal.append(draft(1), request("a1"))
+    journal.append(about(1, "a1"), request("a1"))
     change(tmp_path, "UPDATE approvals SET data = X'7B7D'")
     for read in (journal.pending, lambda: journal.approval("a1")):
         with pytest.raises(JournalError):
@@ -526,9 +531,9 @@ def test_every_connection_syncs_each_transaction_to_a_write_ahead_log(journal: J
 def test_two_targets_in_one_database_do_not_see_each_other(tmp_path: Path) -> None:
     """Each target has its own chain, causes and requests."""
     one, other = (journal_in(tmp_path, target=name, logs=name) for name in ("production", "staging"))
-    one.append(draft(1, Action.INIT, stage_after=10, cause="slash:1"), request("a1"))
+    one.append(about(1, "a1", Action.INIT, stage_after=10, cause="slash:1"), request("a1"))
     assert (other.receipts(), other.find_cause("slash:1"), other.has("r1"), other.pending()) == ((), None, False, ())
-    first = other.append(draft(1, Action.INIT, stage_after=50, cause="slash:1"), request("a1", 3))
+    first = other.append(about(1, "a1", Action.INIT, stage_after=50, cause="slash:1"), request("a1", 3))
     assert (first.receipt.seq, first.receipt.prev, first.receipt.target) == (1, GENESIS, "staging")
     assert (one.state().stage, other.state().stage) == (10, 50)
     assert one.approval("a1") == request("a1")
