@@ -13,7 +13,7 @@
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
     ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
     │   └── StateFileMissing        the router never wrote a state
-    ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
+    ├── ArchiveError                the ledger cannot be archived; no line was lost
     ├── WitnessUnreadable           nobody can say which mark was shown last
     ├── PersonUnknown               nobody can say at present who somebody is, or what they may do
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
@@ -94,7 +94,7 @@ class StateFileMissing(StateFileError):
 
 
 class ArchiveError(AnrError):
-    """The ledger cannot be archived, or nobody can prove that no line would be lost."""
+    """The ledger cannot be archived: renamed, compressed, moved or deleted once it is too old. No line was lost."""
 
 
 class WitnessUnreadable(AnrError):

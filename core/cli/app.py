@@ -64,9 +64,10 @@ COMMANDS: dict[str, Listed] = {
         "core.cli.commands.rollout", "Lift holds; the router stays as it is, unless it is to observe in shadow again."
     ),
     "shadow": Listed("core.cli.commands.rollout", "Let a router that was rolled back learn in shadow again; it serves nothing."),
-    "receipts": Listed("core.cli.commands.records", "Print the last receipts."),
+    "receipts": Listed("core.cli.commands.records", "Print the last receipts, or export them all."),
     "verify": Listed(
-        "core.cli.commands.records", "Check that no receipt was altered, removed or swapped, in the journal and in the files."
+        "core.cli.commands.records",
+        "Check everything that is believed of the receipts: rows, requests, files, the chain, and the marks outside of it.",
     ),
     "recover": Listed(
         "core.cli.commands.records", "Settle what died half-way: late records, an intent without an outcome, missing files."

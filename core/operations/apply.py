@@ -3,8 +3,9 @@
 Excluded: deciding (core/operations/propose.py) and settling what died in between (core/watch/recover.py).
 """
 
-from core.errors import BrakeUnreadable, JournalError, OutcomeUnrecorded, ReloadFailed, SettingsFileError
+from core.errors import BrakeUnreadable, JournalError, JournalUnavailable, OutcomeUnrecorded, ReloadFailed, SettingsFileError
 from core.gates.report import Report
+from core.journal.witness import unreadable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.moves import lowering_intent, move_outcome, promotion_intent, reapply_intent, shadow_intent
 from core.receipts.drafts.origin import Ending, Step
@@ -32,8 +33,11 @@ def climb(
         approval: the request that allowed it; None if none was needed.
 
     Raises:
-        JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
+        JournalError: a witness that is set cannot be read, or the intent could not be recorded (nothing was changed); or the
+            outcome could not (`recover` settles it).
     """
+    if problem := unreadable(site.witnesses.marks()):
+        raise JournalUnavailable(f"Nothing is promoted while a place that should confirm the journal does not: {problem}.")
     wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
     step = Step(move.from_stage, move.to_stage, facts.settings.pilot, wanted, facts.router_version)
     consent = approval.consent if approval else None

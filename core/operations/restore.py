@@ -30,6 +30,7 @@ from core.router.backups import Backup
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.router.presence import signs_of_life
+from core.scan.family import siblings_of
 from core.system.logs import logger
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
@@ -109,7 +110,8 @@ def router_in_the_way(site: Target) -> Refuse | None:
     target = site.target
     if target.stop_command and target.start_command:
         return None
-    alive = signs_of_life(target)
+    rotated = siblings_of(target.ledger, target.reading.other_ledgers)
+    alive = signs_of_life(target, rotated)
     if alive is None:
         return None
     text = (

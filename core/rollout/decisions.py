@@ -319,7 +319,8 @@ def _soaking(standing: Preconditions) -> Iterator[Refuse]:
         return
     asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
     if soak.killed:
-        text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; the soak begins once KILL is lifted."
+        begins = f"the {soak.hours:g} h begin once `anr shadow` has lifted KILL"
+        text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; {begins}."
     elif soak.ends is None:
         text = f"{asked}, and the running router was not seen to serve it yet. Nothing was changed; the soak begins when it is."
     else:

@@ -401,7 +401,8 @@ SPOKEN_OF = timedelta(days=8)
 def not_counted(learning: Learning, now: datetime) -> str:
     """Say what does not count because R4 was forced, as a sentence; empty if that is long over or never was."""
     if learning.killed:
-        return "KILL=1 stands: only R4 learns, and what is learned and served now does not count. `anr shadow` ends it."
+        counts = "only R4 learns, and what is learned and served now does not count"
+        return f"KILL=1 stands: {counts}. `anr shadow` ends it; stage 0 soaks from then on."
     if learning.since is None or now - learning.since > SPOKEN_OF:
         return ""
     return f"What was learned and served before {learning.since:%Y-%m-%d %H:%M} UTC does not count: KILL=1 stood."

@@ -17,7 +17,7 @@ from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnread
 from core.gates.evaluate import evaluate
 from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
 from core.journal.journal import Journal
-from core.journal.witness import Witness
+from core.journal.witness import Witness, Witnesses
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
 from core.receipts.cause import Daily, Skip
@@ -138,13 +138,18 @@ class Target:
             measured: what measures its ledger.
         """
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
-        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
+        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, witnesses=Witnesses(target))
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
 
     @property
+    def witnesses(self) -> Witnesses:
+        """Where marks of the journal are kept outside of it."""
+        return Witnesses(self.target)
+
+    @property
     def witness(self) -> Witness:
-        """The newest mark that was shown outside of the journal."""
-        return Witness(self.target.run_dir / "witness.json")
+        """The newest mark that the channel has shown."""
+        return self.witnesses.memory
 
     @property
     def backups(self) -> Backups:

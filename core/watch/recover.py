@@ -45,7 +45,7 @@ class Recovered:
         made_safe: receipt of the safe settings, where a brake had not brought them to the router or they had not stayed.
         overtaken: outcomes of moves that died under a brake.
         problems: what could not be put right, each a sentence.
-        unfinished: why an archive of the ledger still is not at its end, a sentence; None if none is under way.
+        unfinished: why there is no ledger where an archive died half-way, a sentence; None if there is one.
     """
 
     late: tuple[Sealed, ...]
@@ -132,7 +132,7 @@ def _finish_archive(site: Target) -> str | None:
     try:
         finish_archive(site)
     except ArchiveError as error:
-        log.error("an archive of the ledger cannot be finished yet: %s", error)  # noqa: TRY400 - no bug's trace
+        log.error("an archive of the ledger cannot be finished: %s", error)  # noqa: TRY400 - no bug's trace
         return str(error)
     return None
 

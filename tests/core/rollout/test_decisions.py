@@ -251,6 +251,14 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("one-whose-alert-has-ended", ALERTED, OPERATOR, frozenset({"h2"}), ("h2",)),
 ]
 KILLED = at(0).model_copy(update={"settings": {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}})
+
+
+def test_a_soak_that_kill_holds_up_says_what_begins_it() -> None:
+    """Hours that nobody began never end: whoever asks is told the command, and how long it is from then."""
+    (refusal,) = obstacles(standing(KILLED, soak_hours={0: 23.0}), OPERATOR)
+    assert refusal.text.endswith("Nothing was changed; the 23 h begin once `anr shadow` has lifted KILL.")
+
+
 SHADOWS: list[tuple[str, RolloutState, Actor, tuple[str, ...], str | None, Code | None]] = [
     ("a-router-that-was-rolled-back", KILLED, OPERATOR, (), None, None),
     ("at-the-terminal", KILLED, TERMINAL, (), None, None),
