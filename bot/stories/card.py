@@ -23,6 +23,7 @@ from bot.blockkit.blocks import (
     hold_line,
     mark,
     mrkdwn,
+    noted,
     passed_over,
     percent,
     prose,
@@ -162,7 +163,7 @@ def ending(approval: Approval) -> str:
     if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
         return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
-    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else prose(approval.note)
+    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else noted(approval.note)
     return f"{sign} *{word}*{by}{at}. {note}".rstrip()
 
 
@@ -170,7 +171,7 @@ def outcome(receipt: Receipt) -> str:
     """Say how an operation ended, as its last receipt has it."""
     if receipt.action in UPKEEP:
         return upkeep_outcome(receipt)
-    note = f" {prose(receipt.note)}" if receipt.note else ""
+    note = f" {noted(receipt.note)}" if receipt.note else ""
     pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
     if receipt.phase is Phase.INTENT:
         return ":hourglass_flowing_sand: Being carried out…"

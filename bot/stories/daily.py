@@ -21,8 +21,8 @@ from bot.blockkit.blocks import (
     evidence,
     header,
     mark,
+    noted,
     percent,
-    prose,
     section,
     when,
     who,
@@ -99,7 +99,7 @@ def daily_report(day: ReportedDay) -> Post:
     before = {gate.name: gate for gate in day.yesterday.gates} if day.yesterday else {}
     lines = [f"*Next:* {_next(day)}"]
     if run.note:
-        lines.append(f"*Why:* {prose(run.note)}")
+        lines.append(f"*Why:* {noted(run.note)}")
     blocks = [header(title), section("\n".join(lines)), _gate_table(run.gates, before)]
     if run.metrics:
         blocks.append(evidence(run.metrics))
@@ -140,7 +140,7 @@ def _next(day: ReportedDay) -> str:
         return "The settings are written and read back."
     if last.result is Result.APPLIED:
         return f"{outcome(last)} `/anr rollback` takes it back at once. {then}"
-    note = f" {prose(last.note)}" if last.note else ""
+    note = f" {noted(last.note)}" if last.note else ""
     return f"The router is at {percent(last.stage_after)}.{note} Look at `/anr status`. {then}"
 
 
@@ -222,14 +222,14 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
 
 def _drill(drill: Receipt, now: datetime) -> str:
     held = "the safety nets hold" if drill.result is Result.APPLIED else ":rotating_light: not all safety nets hold"
-    return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {prose(drill.note)}"
+    return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {noted(drill.note)}"
 
 
 def _alert_drill(drill: Receipt, now: datetime) -> str:
     ago, total = f"{spoken(now - drill.ts)} ago", drill.alert_drill.total_s if drill.alert_drill else None
     if drill.result is Result.APPLIED and total is not None:
         return f"*Alert path:* proven {ago} in {total:.1f} s (#{drill.seq})."
-    return f"*Alert path:* :rotating_light: the drill alert of {ago} did not arrive (#{drill.seq}). {prose(drill.note)}"
+    return f"*Alert path:* :rotating_light: the drill alert of {ago} did not arrive (#{drill.seq}). {noted(drill.note)}"
 
 
 def _picture(day: ReportedDay, run: Receipt) -> Attachment | None:

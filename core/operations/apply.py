@@ -12,7 +12,7 @@ from core.receipts.evidence import StateBackup
 from core.receipts.receipt import Result, Statement
 from core.rollout.approvals import Approval
 from core.rollout.decisions import Lower, Raise
-from core.router.control import SAFE_SETTINGS, settings_for
+from core.router.control import SAFE_SETTINGS, RouterSettings, settings_for
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
 
@@ -119,9 +119,10 @@ def _carry_out(site: Target, facts: Facts, intent: Statement) -> Sealed:
     afterwards, without the lock (core/watch/observe.py).
     """
     from_stage, to_stage = intent.stage_before or 0, intent.stage_after or 0
-    note, expected = "", None
+    note, unreadable, expected = "", None, None
     try:
         written = site.router.serve(to_stage, facts.brake)
+        settings: RouterSettings | None = written.observed
         if written.overtaken:
             result, stage, note = Result.OVERTAKEN, 0, "A brake was engaged meanwhile; the safe settings were written."
         else:
@@ -129,7 +130,7 @@ def _carry_out(site: Target, facts: Facts, intent: Statement) -> Sealed:
             expected = site.written(to_stage)
     except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
         result, stage, note = Result.NOT_APPLIED, None, f"{error} {_put_back(site, facts, min(from_stage, to_stage))}"
-    settings, unreadable = observed(site)
+        settings, unreadable = observed(site)
     if result is Result.OVERTAKEN:
         expected = site.written(0, safe=True)
     if result is Result.NOT_APPLIED:

@@ -40,13 +40,12 @@ def break_glass(site: Target, order: Order) -> Moved | Refused:
 
 def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
     now, actor, reason = looked.now, order.actor, clean_text(order.reason)
-    facts = looked.facts(site)
+    facts = site.facts(looked.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
     if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
         return Refused(refusal)
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
-    move = decide_step_up(standing, actor)
+    move = decide_step_up(site.preconditions(facts, now, answers=True), actor)
     if isinstance(move, Refuse):
         return Refused(move)
     report = looked.report(site, leaving_zero=move.from_stage == 0)

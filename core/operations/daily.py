@@ -12,7 +12,6 @@ from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.errors import CauseAlreadyRecorded
 from core.gates.report import Report
 from core.operations.apply import climb
-from core.operations.propose import _standing
 from core.operations.requests import Proposal, ask
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.cause import Daily, Missed
@@ -70,7 +69,7 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
 
 
 def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
-    now, facts = looked.now, looked.facts(site)
+    now, facts = looked.now, site.facts_and_requests(looked.evidence)
     report = looked.report(site, leaving_zero=False)
     plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
     if dry_run:
@@ -103,8 +102,7 @@ def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
-    standing = _standing(site, facts, now)
-    standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
+    standing = replace(site.preconditions(facts, now), schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
     decision = decide_step_up(standing, SCHEDULER, report.gates)
     return decision if isinstance(decision, Refuse) else Raise(decision.from_stage, decision.to_stage)
 

@@ -36,7 +36,7 @@ def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
 
 
 def _reapply(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved | Refused:
-    facts = looked.facts(site)
+    facts = site.facts(looked.evidence)
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
@@ -72,7 +72,7 @@ def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Refused:
 
 
 def _accept(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved | Refused:
-    facts = looked.facts(site)
+    facts = site.facts(looked.evidence)
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)

@@ -70,24 +70,21 @@ def ask(
     order: Order,
     now: datetime,
     report: Report | None = None,
-    *,
-    none_waits: bool = False,
 ) -> Asked | Refused:
     """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
 
     Args:
         site: the target.
-        facts: what is so now.
+        facts: what is so now, with the requests that wait.
         intent: what is asked for.
         order: who asks, why, and what set it off.
         now: the moment of the operation.
         report: what the gates say; None where no gate is asked.
-        none_waits: the caller knows that no other request of this kind waits.
 
     Raises:
         JournalError: nothing was asked.
     """
-    for waiting in () if none_waits else site.journal.pending():
+    for waiting in facts.waiting:
         if waiting.action is intent.action:
             text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
             return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
@@ -132,16 +129,18 @@ def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | 
     asked = site.journal.approval(approval_id)
     if asked is not None and asked.action in BRAKES:
         return _approve_brake(site, asked, actor)
+    measured = asked is not None and asked.action is Approvable.PROMOTE and asked.status is ApprovalStatus.PENDING
     operation = f"approve {clean_text(approval_id, 40)}"
-    return look_first(site, operation, lambda looked: _approve(site, actor, approval_id, looked))
+    return look_first(site, operation, lambda looked: _approve(site, actor, approval_id, looked), measured=measured)
 
 
 def _approve(
     site: Target, actor: Actor, approval_id: str, looked: Looked
 ) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
     now = site.clock()  # no earlier moment: a request may have expired while the router was looked at
-    facts = looked.facts(site)
-    approval = site.journal.approval(approval_id)
+    facts = site.facts_and_requests(looked.evidence)
+    waits = next((one for one in facts.waiting if one.id == approval_id), None)
+    approval = waits or site.journal.approval(approval_id)  # which is over, or was never there
     if refusal := still_open(approval, approval_id, now):
         return _refuse_late_answer(site, approval, refusal, now)
     if approval is None:
@@ -223,8 +222,7 @@ def settle_brake(
 def _approve_promotion(
     site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
 ) -> Moved | Signed | Ended | Refused:
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=())
-    move = decide_approved(standing, approval.to_stage)
+    move = decide_approved(site.preconditions(facts, now, answers=True), approval.to_stage)
     if isinstance(move, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
     report = looked.report(site, leaving_zero=move.from_stage == 0)

@@ -40,7 +40,7 @@ def shadow(site: Target, order: Order) -> Moved | Refused:
 
 
 def _shadow(site: Target, order: Order, looked: Looked) -> Moved | Refused:
-    facts = looked.facts(site)
+    facts = site.facts(looked.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
     if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):

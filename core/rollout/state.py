@@ -18,6 +18,7 @@ from core.receipts.effect import EFFECT, Changes, News, Notes, Unrelated, replac
 from core.receipts.evidence import Hold
 from core.receipts.observation import TOLERANCE, Observation
 from core.receipts.receipt import Action, Phase, Receipt, Result
+from core.text import Sentence
 
 
 class UnsettledIntent(BaseModel):
@@ -378,4 +379,4 @@ def not_counted(learning: Learning, now: datetime) -> str:
         return "KILL=1 stands: only R4 learns, and what is learned and served now does not count. `anr shadow` ends it."
     if learning.since is None or now - learning.since > SPOKEN_OF:
         return ""
-    return f"What was learned and served before {learning.since:%Y-%m-%d %H:%M} UTC does not count: KILL=1 stood."
+    return Sentence("What was learned and served before ", learning.since, " does not count: KILL=1 stood.")

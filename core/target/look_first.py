@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from core.errors import OperationBusy
+from core.errors import AnrError, OperationBusy
 from core.gates.report import Report, SlotsHealth
 from core.ledger.figures import WindowMetrics
 from core.receipts.observation import Evidence
 from core.router.health import ask_slots
 from core.target.lock import operation_lock
-from core.target.target import Facts, Target
+from core.target.target import Target
 
 _Decided = TypeVar("_Decided")
 
@@ -39,13 +39,13 @@ class Looked:
 
     Attributes:
         evidence: what shows the running router.
-        metrics: the window's figures; None if nobody has asked for them so far.
+        metrics: the window's figures, or why there are none; None if nobody has asked for them so far.
         slots: the health of the router's slots, likewise.
         ended_s: when the last answer came, by the monotonic clock.
     """
 
     evidence: Evidence
-    metrics: WindowMetrics | None = None
+    metrics: WindowMetrics | AnrError | None = None
     slots: SlotsHealth | None = None
     ended_s: float = field(default_factory=time.monotonic)
 
@@ -59,20 +59,15 @@ class Looked:
         """Whether this was answered just now."""
         return time.monotonic() - self.ended_s <= FRESH_SECONDS
 
-    def facts(self, site: Target) -> Facts:
-        """Read what has to be read under the lock.
-
-        Raises:
-            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
-        """
-        return site.facts(self.evidence)
-
     def report(self, site: Target, *, leaving_zero: bool) -> Report:
         """Hold the figures against the gates. Whoever asks must not have changed anything yet.
 
         Raises:
             Unmeasured: there are none; `look_first` measures, and decides again.
+            LedgerUnreadable, OperationTimedOut: they cannot be measured; nothing was changed.
         """
+        if isinstance(self.metrics, AnrError):
+            raise self.metrics
         if self.metrics is None or self.slots is None:
             raise Unmeasured
         return Report(self.metrics, site.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
@@ -86,7 +81,8 @@ def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided
         operation: what others are told who find the lock held.
         decide: decides and acts under the lock. Where it turns out to need the gates, the lock is let go, they are measured, and
             it decides again.
-        measured: it is known to need them.
+        measured: it will probably need them: they are measured at once, so that it is decided only once. That they cannot be
+            measured is said only where they are asked.
 
     Raises:
         OperationBusy: the lock is held, or whenever it was had the answers were too old.
@@ -95,7 +91,7 @@ def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided
     looked = _look(site, measured=measured)
     for _ in range(_LOOKS):
         try:
-            with operation_lock(site.target.run_dir, operation, site.clock()):
+            with operation_lock(site.target.run_dir, operation, looked.now):
                 if looked.is_fresh:
                     return decide(looked)
         except Unmeasured:
@@ -106,10 +102,13 @@ def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided
     )
 
 
-def _look(site: Target, *, measured: bool, known: WindowMetrics | None = None) -> Looked:
+def _look(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Looked:
     """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
     if not measured:
         return Looked(site.evidence())
-    metrics = known or site.figures(site.clock(), site.target.window_minutes)
+    try:
+        metrics = known or site.figures(site.clock(), site.target.window_minutes)
+    except AnrError as error:
+        return Looked(site.evidence(), error)
     slots = ask_slots(site.target)
     return Looked(site.evidence(), metrics, slots)

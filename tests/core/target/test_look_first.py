@@ -3,21 +3,25 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from core.brake import hold
-from core.brake.brake import Braked, rollback
+from core.brake.brake import Braked, freeze, rollback
 from core.brake.lift import Unfrozen
-from core.errors import OperationBusy
+from core.errors import LedgerUnreadable, OperationBusy
+from core.ledger.figures import WindowMetrics
+from core.ledger.window import Window
 from core.operations import break_glass, daily, drift, propose, requests
 from core.operations.results import Asked, Moved, Refused
 from core.receipts.observation import Evidence, Observation, Sight, Status, judge
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
-from core.settings.target import ObserveOptions
+from core.settings.target import ObserveOptions, TargetSettings
+from core.system.progress import OnProgress
 from core.target import look_first
 from core.target.lock import holder_of
 from core.target.order import Order
@@ -181,6 +185,27 @@ def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_agai
     monkeypatch.setattr(look_first, "_look", look)
     assert look_first.look_first(begun.site, "test", decide, measured=True) == "slots"
     assert decided == [True]
+
+
+def test_a_ledger_that_cannot_be_measured_says_so_only_where_the_gates_are_asked(begun: Rig) -> None:
+    """It is measured before it is decided; what is decided without gates goes on, and the gates are never taken for asked."""
+    begun.target.ledger.unlink()
+    assert look_first.look_first(begun.site, "test", lambda looked: looked.now, measured=True) == NOW
+    with pytest.raises(LedgerUnreadable):
+        look_first.look_first(begun.site, "test", lambda looked: looked.report(begun.site, leaving_zero=False), measured=True)
+
+
+def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
+    """A frozen rollout refuses the next step without measuring a window, however long that would take."""
+
+    def measure(_target: TargetSettings, _window: Window, _on_progress: OnProgress) -> WindowMetrics:
+        pytest.fail("the ledger was read")
+
+    olivia = begun.people["olivia"]
+    freeze(begun.site, olivia, "stop")
+    refused = propose.propose(replace(begun.site, measured=measure), Order(olivia, "more"))
+    assert isinstance(refused, Refused)
+    assert refused.refusal.code is Code.FROZEN
 
 
 def test_answers_that_are_always_too_old_end_in_a_refusal(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
