@@ -11,6 +11,7 @@ from bot.blockkit.post import Block
 from core.actors import UPKEEP, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Report, Verdict
+from core.ledger.figures import WindowMetrics
 from core.receipts.chain import Sealed
 from core.receipts.evidence import BreakGlass, Hold
 from core.receipts.observation import Observation, Sight, found
@@ -215,11 +216,10 @@ def verdict(report: Report) -> str:
     return ":large_green_circle: *GO*" if report.gates.go else ":red_circle: *NO-GO*"
 
 
-def evidence(summary: Mapping[str, Any]) -> Block:
+def evidence(metrics: WindowMetrics) -> Block:
     """Return what the gates were measured on: the window's size, and every line that was not counted, by kind."""
-    skipped = ", ".join(f"{count:,} {escape(str(kind))}" for kind, count in summary["skipped"].items() if count)
-    hours = f"{summary['window_minutes'] / 60:g} h"
-    text = f"{summary['decisions']:,} decisions in {hours}, {summary['live']:,} of them live"
-    unordered = not summary.get("ledger", {}).get("in_order", True)
-    note = " · times in the ledger jump, so all of it was read" if unordered else ""
+    skipped = ", ".join(f"{count:,} {escape(kind)}" for kind, count in metrics.skipped.items() if count)
+    hours = f"{metrics.window.minutes / 60:g} h"
+    text = f"{metrics.figures.decisions:,} decisions in {hours}, {metrics.figures.live:,} of them live"
+    note = "" if metrics.span.in_order else " · times in the ledger jump, so all of it was read"
     return context(f"{text} · ledger lines not counted: {skipped or 'none'}{note}")

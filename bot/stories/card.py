@@ -85,10 +85,10 @@ def story(  # noqa: C901 - one part a line
         blocks.append(section(passed_over(broken)))
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
-        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
+        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics), _asked_again(look)])
     elif measured is not None and (pending or not all_pass(measured.gates)):
         blocks.extend(gate_table(measured.gates))
-        blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
+        blocks.extend([evidence(figures)] if (figures := measured.figures) else [])
     elif measured is not None:
         blocks.append(context(gate_summary(measured.gates)))
     if first.holds_in_force:
@@ -358,7 +358,7 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
             lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
         lines.extend(f"Hold `{hold.short_id}` put" for hold in receipt.holds_added)
         lines.extend(f"Hold `{hold_id[:HOLD_DIGITS]}` lifted" for hold_id in receipt.holds_lifted)
-        found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
+        found = [*gate_table(receipt.gates), *([evidence(figures)] if (figures := receipt.figures) else [])]
         blocks = (section("\n".join(lines)), *found)
         if receipt.host:
             made = f"{receipt.build} on {receipt.host}{f' · runbook: {receipt.runbook_url}' if receipt.runbook_url else ''}"
