@@ -5,14 +5,15 @@ bytes keep the JSON as it is (core/receipts/receipt.py).
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from core.ledger.entry import EPOCH
 from core.ledger.figures import Figures, HourMetrics, LedgerSpan, WindowMetrics
-from core.ledger.window import Window, microseconds_of
+from core.ledger.window import Window
 
 _NOT_TOLD: Mapping[str, Any] = {
     "coverage": {"rollbacks_per_1k": None, "tri_median": None, "fast_cap": None},
@@ -30,7 +31,7 @@ def recorded(told: Mapping[str, Any]) -> WindowMetrics:
     """
     try:
         return WindowMetrics(
-            window=Window.ending(datetime.fromisoformat(told["generated_at"]), told["window_minutes"]),
+            window=Window(_micros(told["generated_at"]), told["window_minutes"]),
             figures=_figures(told),
             oldest_us=None if told["oldest"] is None else _micros(told["oldest"]),
             newest_us=None if told["newest"] is None else _micros(told["newest"]),
@@ -48,7 +49,7 @@ def _figures(told: Mapping[str, Any]) -> Figures:
 
 
 def _micros(told: str) -> int:
-    return microseconds_of(datetime.fromisoformat(told))
+    return (datetime.fromisoformat(told) - EPOCH) // timedelta(microseconds=1)
 
 
 @cache

@@ -19,11 +19,6 @@ def moment_of(t_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=t_us)
 
 
-def microseconds_of(moment: datetime) -> int:
-    """Return a moment as a number of microseconds since 1970."""
-    return (moment.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """A span of time, closed at both ends, in microseconds since 1970.
@@ -39,7 +34,7 @@ class Window:
     @classmethod
     def ending(cls, now: datetime, minutes: int) -> "Window":
         """Return the window of that many minutes that ends at `now`."""
-        return cls(microseconds_of(now), minutes)
+        return cls((now.astimezone(UTC) - EPOCH) // timedelta(microseconds=1), minutes)
 
     @property
     def start_us(self) -> int:
