@@ -54,7 +54,7 @@ _STUB = "Slack refuses to show this message; `anr doctor` says why. What it show
 
 def _tell(details: RetryDetails) -> None:
     """Log a retry, without what was called."""
-    log.info("Slack is still processing a picture; the message is tried again in %.1f s", details.wait_for)
+    log.info("Slack is asked again in %.1f s", details.wait_for)
 
 
 set_on_retry_hooks([_tell])  # left to itself, stamina prints past our log

@@ -28,6 +28,11 @@ log = logger(__name__)
 POLL_SECONDS = 2.0
 """How often the journal is looked at for what other processes wrote."""
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""How long the follower, and each story that could not be shown, waits at most before the next try; at least half as long.
+
+Not stamina's retries: nothing waits in them. A story that waits lets the others pass, and a receipt, a person or Slack's return
+ends its pause or the follower's.
+"""
 _OUTAGE_AFTER = 2
 """How many stories in a row have to meet an outage before the others are not tried in the same pass."""
 
