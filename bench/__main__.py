@@ -24,6 +24,7 @@ def main() -> None:
     options.add_argument(
         "--lines", type=int, help="size of the ledger; otherwise 1 million, and for Slack and alerts a day of 10 millions in 30"
     )
+    options.add_argument("--ways", nargs="*", choices=[*alerts.WAYS], help="what stands beside the alerts; all if none is named")
     chosen = options.parse_args()
     parts = chosen.parts or PARTS
     if "ledger" in parts:
@@ -31,7 +32,7 @@ def main() -> None:
     if "slack" in parts:
         slack.run(chosen.lines or DAY_LINES, free_port)
     if "alerts" in parts:
-        alerts.run(chosen.lines or DAY_LINES, free_port)
+        alerts.run(chosen.lines or DAY_LINES, free_port, tuple(chosen.ways or alerts.WAYS))
 
 
 if __name__ == "__main__":

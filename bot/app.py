@@ -43,6 +43,7 @@ from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
 from core.settings.settings import Settings, options_file, stray_router_settings
 from core.settings.target import TargetSettings
+from core.settings.terminal import not_the_bots_run
 from core.system.clock import utc_now
 from core.system.logs import logger
 from core.target.observer import Observer
@@ -65,7 +66,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
     back.
 
     Raises:
-        ConfigurationError: Slack is not configured or refuses a token, or the address is taken; the bot was stopped.
+        ConfigurationError: Slack is not configured or refuses a token, the address is taken, or this is not the account that runs
+            anr for a router; the bot was stopped.
     """
     slack = settings.slack
     bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
@@ -75,6 +77,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "
             "(Socket Mode) or slack.signing_secret (HTTP mode).",
         )
+    if wrong := [why for one in settings.every_target if (why := not_the_bots_run(one))]:
+        raise ConfigurationError(f"{wrong[0]} Nothing was started; run the bot under that account.")
     metrics = Metrics(settings.http.measure_seconds)
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
     client.retry_handlers.append(SlackErrors(metrics.counters))

@@ -25,6 +25,7 @@ from core.brake import alert_drill
 from core.errors import AnrError
 from core.operations import daily, requests
 from core.operations.requests import Reexamined
+from core.operations.results import Refused
 from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Preflight, Prune
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
@@ -110,8 +111,8 @@ class Jobs:
         day = due(self._site.clock(), self._schedule)
         if day is None or self._site.journal.find_cause(Daily(day)) is not None:
             return
-        daily.daily(self._site, day, self._schedule.promotion)
-        self._on_change()
+        if not isinstance(daily.daily(self._site, day, self._schedule.promotion), Refused):
+            self._on_change()
 
     def _record_brakes(self) -> None:
         if recover.record_waiting(self._site):

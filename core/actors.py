@@ -14,6 +14,8 @@ class ActorKind(StrEnum):
 
     SLACK = "slack"
     OS = "os"
+    ACCOUNT = "account"
+    """The account that runs anr for a target: it runs schedule, brake, recovery and upkeep, and is nobody's hand."""
     SCHEDULER = "scheduler"
     RECOVERY = "recovery"
     GUARD = "guard"
@@ -104,6 +106,13 @@ class AccessPolicy(BaseModel):
     """Who holds which role.
 
     Names are Slack user ids (`U…`, `W…`), Slack user groups (`S…`) or `os:<user>`; display names never count.
+
+    Attributes:
+        operators: who may ask for promotions and unfreeze.
+        approvers: who may approve.
+        brake_open_to_members: whether every full member may brake.
+        rules: how an action is approved, where it is not as the standard has it.
+        people: Slack user id of each operating-system user, so that one person has one identity.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -112,6 +121,7 @@ class AccessPolicy(BaseModel):
     approvers: frozenset[str] = frozenset()
     brake_open_to_members: bool = True
     rules: Mapping[Approvable, ApprovalRule] = Field(default_factory=dict)
+    people: Mapping[str, str] = Field(default_factory=dict)
 
     def rule(self, action: Approvable) -> ApprovalRule:
         """Return how an action is approved, with the general list of approvers where it has none of its own."""
@@ -131,6 +141,19 @@ class AccessPolicy(BaseModel):
     def may_approve(self, actor: Actor, action: Approvable) -> bool:
         """Whether this actor is among those who may approve that action. Somebody without any role never is."""
         return Role.APPROVE in actor.roles and bool(actor.names & self.rule(action).approvers)
+
+    def identity(self, actor: Actor) -> Actor:
+        """Return a person under the one identity that they have by now: `people` may have named them since."""
+        slack = self.people.get(actor.id) if actor.kind is ActorKind.OS else None
+        return actor if slack is None else Actor(kind=ActorKind.SLACK, id=slack)
+
+    def as_now(self, actor: Actor) -> Actor:
+        """Return a person with the roles that the lists give to their own name now; who is in a group only Slack knows."""
+        if not actor.is_person:
+            return actor
+        person = self.identity(actor)
+        (name,) = person.names - person.groups
+        return person.model_copy(update={"roles": self.roles_of(name, full_member=True)})
 
     def roles_of(self, identity: str, *, full_member: bool, groups: frozenset[str] = frozenset()) -> frozenset[Role]:
         """Return the roles of one identity.

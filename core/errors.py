@@ -14,6 +14,7 @@
     │   └── StateFileMissing        the router never wrote a state
     ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
     ├── WitnessUnreadable           nobody can say which mark was shown last
+    ├── PersonUnknown               nobody can say at present who somebody is, or what they may do
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
     ├── NoAnswer                    an HTTP endpoint of the router gave no answer that can be used
     ├── OperationBusy               another operation holds the lock; names its holder
@@ -87,6 +88,10 @@ class ArchiveError(AnrError):
 
 class WitnessUnreadable(AnrError):
     """The newest mark that was shown outside of the journal cannot be read."""
+
+
+class PersonUnknown(AnrError):
+    """Nobody can say at present who somebody is, or what they may do."""
 
 
 class BrakeUnreadable(AnrError):

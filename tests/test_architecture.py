@@ -167,6 +167,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/playground/people/responses.py",
         "bot/playground/process.py",
         "bot/playground/router/decisions.py",
+        "bot/playground/router/history.py",
         "bot/playground/router/ledger.py",
         "bot/playground/router/pages.py",
         "bot/playground/router/reload.py",

@@ -1,11 +1,15 @@
 import re
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from core.cli.app import app
 from core.settings.settings import Settings, load
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +63,25 @@ def test_the_readmes_settings_are_settings(tmp_path: Path, monkeypatch: pytest.M
 def test_every_option_explains_itself() -> None:
     """No option without a description."""
     assert [name for name, field in options(Settings) if not field.description] == []
+
+
+def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> None:
+    """Each `anr …` of the README is a command with these options; and the runbook's dry run of a report is among them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    typed = [one for line in text.splitlines() if line.startswith("| ") for one in re.findall(r"`(anr [^`]+)`", line)]
+    assert len(typed) > 30
+    assert "anr promote --dry-run --report FILE --verbose" in typed
+    import_module("bot.cli.main")  # adds the bot's commands
+    everywhere = {"--verbose", "--target"}
+    for one in typed:
+        command = get_command(app)
+        words = re.sub(r"[\[\]…|]", " ", one).split()[1:]
+        while words and isinstance(command, TyperGroup):
+            found = command.get_command(command.context_class(command), words.pop(0))
+            assert found is not None, one
+            command = found
+        known = everywhere | {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known, one
 
 
 def test_the_readme_names_every_command() -> None:

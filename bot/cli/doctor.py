@@ -7,13 +7,13 @@ import typer
 
 from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries
-from core.cli.context import AsJson, operating
+from core.cli.context import AsJson, examining
 from core.cli.output import FAILED, print_json
 from core.cli.tables import print_checks
 from core.doctor.check import Check, Health
 from core.doctor.own_checks import check_up
 from core.errors import ConfigurationError
-from core.settings.settings import options_file, stray_router_settings
+from core.settings.settings import load, options_file, stray_router_settings
 
 commands = typer.Typer()
 
@@ -23,7 +23,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     """Examine everything that operating the router depends on, and say what to do next."""
     checks: tuple[Check, ...] = ()
     try:
-        with operating() as (settings, site):
+        with examining(load()) as (settings, site):
             checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
             channel = site.target.channel or settings.slack.channel
             checks = (*checks, *examine_slack(settings.slack, (channel,), settings.access, settings.people))

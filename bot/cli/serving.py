@@ -15,8 +15,10 @@ from core.system import logs
 
 commands = typer.Typer()
 
-_GARBAGE = (10_000, 20, 100)
-"""How many objects come to be before a search for garbage, how many such searches before a longer one, and before the longest."""
+_GARBAGE = (2_000, 10, 1_000_000)
+"""How many objects come to be before a search for garbage, how many such searches before a longer one, and before the longest,
+which goes through all that is kept and stops every thread for tens of milliseconds: it has a time of its own."""
+_GARBAGE_SECONDS = 600.0
 _SWITCH_SECONDS = 0.0001
 """How long a worker thread may hold the interpreter while an acknowledgement waits for it; Python's own is fifty times that."""
 
@@ -53,4 +55,6 @@ async def _bot() -> None:
             gc.collect()
             gc.freeze()  # modules and settings stay; to search them for garbage again and again held everything up for 0.1 s
             gc.set_threshold(*_GARBAGE)
-            await asyncio.Event().wait()
+            while True:
+                await asyncio.sleep(_GARBAGE_SECONDS)
+                gc.collect()

@@ -16,8 +16,7 @@ from bot.views.answers import GlassOffered
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor, Approvable, Role
 from core.operations import break_glass as glass_operations
-from core.operations import drift as drift_operations
-from core.operations import propose
+from core.operations import end_drift, propose
 from core.operations import shadow as shadow_operations
 from core.operations.break_glass import Reviewed
 from core.operations.results import Asked, Moved, Refused, WouldMove
@@ -100,9 +99,9 @@ def review(call: Call, command: Review) -> Reviewed | Refused:
     return glass_operations.review(call.site, call.actor, command.reason, command.operation)
 
 
-def drift(call: Call, command: Drift) -> Moved | Refused:
+def drift(call: Call, command: Drift) -> Moved | Asked | Refused:
     """End a drift."""
-    end = drift_operations.reapply if command.end == "reapply" else drift_operations.accept
+    end = end_drift.reapply if command.end == "reapply" else end_drift.accept
     return call.followed(end(call.site, call.order(command.reason), command.operation))
 
 

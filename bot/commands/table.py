@@ -213,6 +213,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         word="drift",
         parse=rollout.parse_drift,
         handle=rollout.drift,
+        may_ask=True,
         view=answers.answer,
         buttons={
             "reapply": lambda value: Drift("reapply", operation=value),

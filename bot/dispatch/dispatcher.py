@@ -25,7 +25,7 @@ from bot.dispatch.request import Answer, Request
 from bot.slack.access import Access
 from bot.slack.answering import answer_person
 from bot.views import answers
-from core.actors import Actor
+from core.actors import Actor, ActorKind
 from core.errors import AnrError
 from core.operations.results import Asked, Refused
 from core.rollout.approvals import Approval
@@ -105,12 +105,19 @@ class Dispatcher:
         Raises:
             AnrError: it could not be done; the message says what was not.
         """
-        row = row_of(command)
+        row, loop = row_of(command), asyncio.get_running_loop()
+
+        def who_now(person: Actor) -> Actor:
+            """Ask Slack from a worker thread; whom it does not know has what the options say."""
+            if person.kind is not ActorKind.SLACK:
+                return self._access.as_listed(person)
+            asking = self._access.actor(person.id, request.team, decides=True)
+            return asyncio.run_coroutine_threadsafe(asking, loop).result()
 
         def handle(channel: TargetChannel, actor: Actor) -> Any:
             if not row.brakes and not actor.roles:
                 return answers.NOT_A_MEMBER
-            site = replace(channel.site, on_progress=progress.note)
+            site = replace(channel.site, on_progress=progress.note, asked_of=who_now)
             look = partial(channel.look, progress.note)
             return row.handle(Call(site, actor, request.cause, look, channel.examine, channel.stories.open), command)
 

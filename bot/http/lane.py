@@ -6,13 +6,13 @@ Excluded: the HTTP request (bot/http/webhook.py), and what an alert asks for (co
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bot.dispatch.channel import TargetChannel
 from bot.http.metrics import Counters
+from bot.http.together import Together
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.alerts.rules import Effect
 from core.brake import brake
@@ -25,10 +25,12 @@ from core.target.target import Target
 log = logger(__name__)
 _NOTE_SECONDS = 10.0
 """How long an answer waits for the journal, if the payload holds what only the journal keeps."""
+_NOTE_WITHIN_SECONDS = 0.1
+"""How long what nobody waits for may wait to be recorded: the marks hold it, and together it costs half."""
 _LOOK_AFTER_SECONDS = 0.2
 _TELL_AFTER_SECONDS = 0.2
-_MOST_AT_ONCE = 64
-"""Payloads that wait for one router; more are told to come again."""
+_MOST_AT_ONCE = 200
+"""Payloads that wait for one router, as many as there are connections (bot/http/server.py); more are told to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,18 @@ class LaneResult:
     safe_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The alerts of a payload, and when it came by the monotonic clock."""
+
+    facts: tuple[AlertFacts, ...]
+    received: float
+
+
+_Acted = tuple[BrakeResult, tuple[str, ...], float | None]
+"""What was done about a payload, what else went wrong, and after how many seconds the router was safe."""
+
+
 class Lane:
     """The way of alerts to one router, with threads of its own, so that no report and no other router can delay them."""
 
@@ -57,8 +71,8 @@ class Lane:
         self._wake: Callable[[], None] = target_channel.stories.wake
         self._counters = counters
         self._responder = AlertResponder(target_channel.site)
-        self._acting = ThreadPoolExecutor(1, thread_name_prefix="anr-alert")
-        self._recording = ThreadPoolExecutor(1, thread_name_prefix="anr-note")  # one: in the order in which they came
+        self._to_act = Together(self._act, "anr-alert")
+        self._to_note = Together(self._responder.note_down_all, "anr-note")
         self._kept: set[asyncio.Future[Any]] = set()
         self._waiting = 0
         self._look: asyncio.TimerHandle | None = None
@@ -81,13 +95,14 @@ class Lane:
 
     async def _take(self, facts: tuple[AlertFacts, ...], received: float) -> LaneResult:
         loop = asyncio.get_running_loop()
-        acted, problems, seconds = await loop.run_in_executor(self._acting, self._act, facts, received)
-        noting = loop.run_in_executor(self._recording, self._responder.note_down, acted)
+        acted, problems, seconds = await self._to_act.ask(_Heard(facts, received))
+        is_done = acted.held and acted.safe and not acted.shown
+        noting = self._to_note.ask(acted, within_s=_NOTE_WITHIN_SECONDS if is_done else 0.0)
         self._keep(noting)
         noting.add_done_callback(lambda _: self._tell_soon())
         if acted.notes and self._look is None:
             self._look = loop.call_later(_LOOK_AFTER_SECONDS, self._look_again)
-        if acted.held and acted.safe and not acted.shown:
+        if is_done:
             return LaneResult(not problems, problems, bool(acted.notes or acted.repeated), seconds)
         try:
             noted: RecordResult = await asyncio.wait_for(asyncio.shield(noting), _NOTE_SECONDS)
@@ -104,14 +119,24 @@ class Lane:
             self._look_again()
         while self._kept:
             await asyncio.gather(*self._kept, return_exceptions=True)
-        for pool in (self._acting, self._recording):
-            pool.shutdown()
+        for thread in (self._to_act, self._to_note):
+            thread.close()
         self._responder.close()
 
-    def _act(self, facts: tuple[AlertFacts, ...], received: float) -> tuple[BrakeResult, tuple[str, ...], float | None]:
-        drills, facts = self._drills_apart(facts)
-        acted = self._responder.act(facts)
-        seconds = time.monotonic() - received if acted.notes and acted.safe else None
+    def _act(self, heard: Sequence[_Heard]) -> list[_Acted]:
+        """Act on all payloads that wait, and measure how long each waited for the safe settings."""
+        apart = [self._drills_apart(one.facts) for one in heard]
+        results = self._responder.act_on_all([facts for _, facts in apart])
+        now = time.monotonic()
+        return [
+            self._acted(acted, drills, facts, now - one.received)
+            for one, (drills, facts), acted in zip(heard, apart, results, strict=True)
+        ]
+
+    def _acted(
+        self, acted: BrakeResult, drills: Sequence[tuple[str, AlertFacts]], facts: tuple[AlertFacts, ...], took_s: float
+    ) -> _Acted:
+        seconds = took_s if acted.notes and acted.safe else None
         if seconds is not None:
             self._counters.freeze_seconds.labels(self.name).observe(seconds)
         self._counters.freezes.labels(self.name).inc(len(acted.notes))
@@ -159,7 +184,9 @@ class Lane:
     def _look_again(self) -> None:
         """One look after several brakes in a row: none of them waits for it."""
         self._look = None
-        self._keep(asyncio.get_running_loop().run_in_executor(self._recording, brake.stay_safe, self._site, self._site.clock()))
+        self._keep(
+            asyncio.get_running_loop().run_in_executor(self._to_note.thread, brake.stay_safe, self._site, self._site.clock())
+        )
 
     def _keep(self, work: "asyncio.Future[Any]") -> None:
         self._kept.add(work)

@@ -14,7 +14,7 @@ from bot.slack.errors import SLACK_FAILED
 from bot.slack.groups import Groups
 from bot.slack.members import Installation
 from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
-from core.errors import AnrError
+from core.errors import PersonUnknown
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -22,10 +22,6 @@ log = logger(__name__)
 
 BRAKE_PATIENCE_SECONDS = 0.5
 """How long a brake waits for Slack to say who somebody is."""
-
-
-class PersonUnknown(AnrError):
-    """Slack does not say who acts."""
 
 
 class Access:
@@ -79,6 +75,10 @@ class Access:
             log.warning("Slack does not say where %s belongs; only the brake is open to them", user_id)
             roles &= {Role.BRAKE}
         return Actor(kind=ActorKind.SLACK, id=user_id, roles=roles, groups=groups)
+
+    def as_listed(self, person: Actor) -> Actor:
+        """Return somebody whom Slack does not know, with the roles that the options give them."""
+        return self._policy.as_now(person)
 
     async def could_approve(self, action: Approvable, requester: str) -> frozenset[str] | None:
         """Return who in Slack could approve this person's request at present, also as a member of a group.

@@ -14,10 +14,8 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-import stamina
 from aiohttp import ClientConnectionError
 from slack_sdk.errors import SlackApiError
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from bot.blockkit.blocks import context
 from bot.blockkit.post import Attachment, Block, Post, Reply, with_picture
@@ -35,6 +33,7 @@ from bot.slack.errors import (
 )
 from core.canonical import canonical_bytes
 from core.system.logs import logger
+from core.system.retries import async_caller
 
 log = logger(__name__)
 
@@ -50,14 +49,6 @@ _UNCONFIRMED_SECONDS = 600.0
 _NO_UPLOAD_SECONDS = 600.0
 """For how long nothing is uploaded after the upload host could not be reached: every message would wait for it."""
 _STUB = "Slack refuses to show this message; `anr doctor` says why. What it showed before may no longer be so: see `/anr status`."
-
-
-def _tell(details: RetryDetails) -> None:
-    """Log a retry, without what was called."""
-    log.info("Slack is asked again in %.1f s", details.wait_for)
-
-
-set_on_retry_hooks([_tell])  # left to itself, stamina prints past our log
 
 
 class Outbox:
@@ -198,13 +189,7 @@ class Outbox:
         """Call a method, and again while Slack is still processing a picture in it."""
         if not any(block["type"] == "image" for block in arguments.get("blocks", ())):
             return await self._calls(method, **arguments)
-        trying = stamina.AsyncRetryingCaller(
-            attempts=_PROCESSING_TRIES,
-            timeout=None,
-            wait_initial=_FIRST_PAUSE_SECONDS,
-            wait_max=_LONGEST_PAUSE_SECONDS,
-            wait_jitter=0.0,
-        )
+        trying = async_caller(_PROCESSING_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         return await trying(_may_be_processing, self._calls, method, **arguments)
 
     async def _park(self, operation: str, part: str, error: SlackApiError) -> None:

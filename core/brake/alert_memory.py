@@ -59,6 +59,11 @@ class AlertMemory:
         with self._lock:
             return frozenset(self._instances)
 
+    def holds(self) -> frozenset[str]:
+        """Return the ids of the holds of all instances that are remembered at this moment."""
+        with self._lock:
+            return frozenset(one.hold for one in self._instances.values() if one.hold)
+
     def remember(self, operation: str, facts: AlertFacts, hold: str = "") -> None:
         """Note what an instance's story shows; it keeps the story and the hold that it has.
 

@@ -9,6 +9,7 @@ Excluded: steps down to a stage above 0, which are ordinary operations (core/ope
 
 import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,10 +21,10 @@ from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
 from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import Hold
 from core.receipts.observation import Observation
-from core.receipts.receipt import Action, Phase
+from core.receipts.receipt import Action, Draft, Phase
 from core.rollout.refusals import Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
-from core.router.marks import BrakeNote
+from core.router.marks import BrakeNote, in_files
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.order import Order
@@ -131,7 +132,7 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
 def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
     """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
 
-    The router does not wait for more than the first mark, however many there are.
+    The router does not wait for more than one file of marks, however many there are.
 
     Args:
         site: the target.
@@ -141,19 +142,21 @@ def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) 
     Returns:
         Why notes could not be left, by their ids, and what went wrong at the router, each a sentence.
     """
-    unmarked = _unmarked(site, notes[:1])
+    first, *others = in_files(notes)
+    unmarked = _unmarked(site, first)
     went_wrong = () if trusted_s and site.router.is_left_safe(trusted_s) else site.router.make_safe()
-    return {**unmarked, **_unmarked(site, notes[1:])}, went_wrong
+    for group in others:
+        unmarked |= _unmarked(site, group)
+    return unmarked, went_wrong
 
 
 def _unmarked(site: Target, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
-    unmarked = {}
-    for note in notes:
-        try:
-            site.brake.engage(note)
-        except OSError as error:
-            unmarked[note.id] = error
-    return unmarked
+    """Leave notes that share a file; return why they could not be left, by their ids."""
+    try:
+        site.brake.engage(*notes)
+    except OSError as error:
+        return {note.id: error for note in notes}
+    return {}
 
 
 def _recorded(site: Target, note: BrakeNote, expected: Observation, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
@@ -237,31 +240,7 @@ def record(
     Raises:
         JournalError: it could not be recorded; the note stays.
     """
-    settings, _ = observed(site)
-    try:
-        before, version = _known(site, newest)
-    except JournalCorrupt:  # its last receipts may do all the same
-        before = version = None
-    hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
-    draft = site.draft(
-        brake_outcome(
-            Origin(note.operation or note.id, note.at, note.actor, note.reason, note.cause),
-            BrakeAsked(note.action, hold, note.alert, note.break_glass, note.pilot_before),
-            BrakeActed(
-                safe=safe,
-                stage_before=before,
-                written=SAFE_SETTINGS,
-                settings=settings.values if settings else None,
-                stage_shown=settings.stage if settings else None,
-                expected=expected or site.written(0, safe=True),
-                late=late,
-                doubts=site.doubts,
-                remarks=site.router.remarks,
-                router_version=version,
-            ),
-        ),
-        note.id,
-    )
+    (draft,) = _drafts(site, (note,), late=late, safe=safe, newest=newest, expected=expected)
     sealed: Sealed | None = None
     try:
         sealed = site.journal.append(draft)
@@ -272,6 +251,76 @@ def record(
             raise
         if sealed is None and _is_lifted(site, note):
             sealed = site.journal.append(draft.model_copy(update={"cause": None}))
+    _align_mark(site, note, sealed)
+    return sealed
+
+
+def record_together(site: Target, notes: Sequence[BrakeNote], *, safe: bool, newest: Sealed | None = None) -> tuple[Sealed, ...]:
+    """Record brakes that acted just now in one transaction: a storm of alerts waits for one sync of the disk.
+
+    Args:
+        site: the target.
+        notes: what the brakes left.
+        safe: the router is in its safe settings.
+        newest: as for one brake.
+
+    Raises:
+        JournalError: some could not be recorded; their notes stay.
+    """
+    drafts = _drafts(site, notes, late=False, safe=safe, newest=newest)
+    by_id = {one.receipt.id: one for one in site.journal.append_together(drafts)}
+    recorded: list[Sealed] = []
+    for note in notes:
+        one = by_id.get(note.id)
+        if one is not None:
+            _align_mark(site, note, one)
+        else:
+            one = record(site, note, late=False, safe=safe)  # its cause, or it itself, is in the journal
+        recorded.extend([one] if one else [])
+    return tuple(recorded)
+
+
+def _drafts(
+    site: Target,
+    notes: Sequence[BrakeNote],
+    *,
+    late: bool,
+    safe: bool,
+    newest: Sealed | None,
+    expected: Observation | None = None,
+) -> tuple[Draft, ...]:
+    """Return the receipts of brakes, one after the other: the stage before a brake is the one after the brake before it."""
+    settings, _ = observed(site)
+    try:
+        before, version = _known(site, newest)
+    except JournalCorrupt:  # its last receipts may do all the same
+        before = version = None
+    expected = expected or site.written(0, safe=True)
+    drafts: list[Draft] = []
+    for note in notes:
+        hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
+        statement = brake_outcome(
+            Origin(note.operation or note.id, note.at, note.actor, note.reason, note.cause),
+            BrakeAsked(note.action, hold, note.alert, note.break_glass, note.pilot_before),
+            BrakeActed(
+                safe=safe,
+                stage_before=before,
+                written=SAFE_SETTINGS,
+                settings=settings.values if settings else None,
+                stage_shown=settings.stage if settings else None,
+                expected=expected,
+                late=late,
+                doubts=site.doubts,
+                remarks=site.router.remarks,
+                router_version=version,
+            ),
+        )
+        drafts.append(site.draft(statement, note.id))
+        before = drafts[-1].stage_after
+    return tuple(drafts)
+
+
+def _align_mark(site: Target, note: BrakeNote, sealed: Sealed | None) -> None:
     try:
         if sealed is None:
             site.brake.release((note.id,))
@@ -279,7 +328,6 @@ def record(
             site.brake.mark_recorded(note)
     except OSError:
         log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
-    return sealed
 
 
 def _known(site: Target, newest: Sealed | None) -> tuple[int | None, str | None]:

@@ -12,8 +12,9 @@ Excluded: what an alert asks for (core/alerts/payload.py), and HTTP (bot/http/we
 """
 
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
@@ -41,6 +42,8 @@ IDLE_SECONDS = 0.25
 TRUST_SECONDS = 2.0
 """How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
 brake's may take effect after it."""
+_RESTS_SECONDS = 1.0
+"""For how long a journal that did not answer is not asked again: a storm of alerts would wait for it one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,18 @@ class RecordResult:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one payload asks for."""
+
+    notes: tuple[BrakeNote, ...]
+    keeps: int
+    shown: tuple[tuple[str, AlertFacts], ...]
+
+    def with_pilot_before(self, pilot: str | None) -> "_Plan":
+        return replace(self, notes=tuple(one.model_copy(update={"pilot_before": pilot}) for one in self.notes))
+
+
 class AlertResponder:
     """Acts on alerts at one target. Safe to use from several threads: one payload acts at a time, and one is recorded."""
 
@@ -92,6 +107,7 @@ class AlertResponder:
         self._recording = threading.Lock()
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
+        self._journal_rests_until = 0.0
         self._glance = site.journal.with_patience(brake.LOOK_SECONDS)
 
     def close(self) -> None:
@@ -101,55 +117,106 @@ class AlertResponder:
 
     def act(self, heard: tuple[AlertFacts, ...]) -> BrakeResult:
         """Freeze for every new cause that asks for it, and see that the router is safe for those that are held."""
+        return self.act_on_all((heard,))[0]
+
+    def act_on_all(self, payloads: Sequence[tuple[AlertFacts, ...]]) -> tuple[BrakeResult, ...]:
+        """Act on payloads in their order: those that have nothing in common share the brake, so that none waits for another."""
+        results: list[BrakeResult] = []
         with self._acting:
-            now = self._site.clock()
-            self._recall(heard)
-            newest = self._newest_of(heard)
-            heard = (*heard, *self._seen_again(heard, now), *self._outdated(heard, newest))
-            steps = [(facts, self._step(facts, newest)) for facts in heard]
-            fresh = self._story_of_group(heard)
-            notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
-            if notes:
-                before, _ = observed(self._site)
-                notes = tuple(one.model_copy(update={"pilot_before": before.pilot if before else None}) for one in notes)
-            keeps = sum(step.keep for _, step in steps)
-            shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
-            unmarked: dict[str, OSError] = {}
-            wrong: tuple[str, ...] = ()
-            if notes:
-                unmarked, wrong = brake.stop(self._site, notes, trusted_s=TRUST_SECONDS)
-            elif keeps and not self._site.router.is_left_safe():
-                wrong = self._site.router.make_safe()
-            for note in notes:
-                if note.id in unmarked:
-                    self._unkept[note.cause or ""] = note
-                else:
-                    self._remember(note.operation, note.alert, note.id)
-            unwritten = dict.fromkeys(str(one.strerror or one) for one in unmarked.values())
-            problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
-            if problems:
-                log.error("a freeze by alert is not whole", problems=problems)
-            return BrakeResult(now, notes, shown, keeps, not unmarked, not wrong, problems, frozenset(unmarked))
+            for together in _nothing_in_common(payloads):
+                results.extend(self._act(together))
+        return tuple(results)
+
+    def _act(self, payloads: Sequence[tuple[AlertFacts, ...]]) -> list[BrakeResult]:
+        now = self._site.clock()
+        self._recall([facts for heard in payloads for facts in heard])
+        plans = [self._plan(heard, now) for heard in payloads]
+        notes = tuple(note for plan in plans for note in plan.notes)
+        if notes:
+            before, _ = observed(self._site)
+            pilot = before.pilot if before else None
+            plans = [plan.with_pilot_before(pilot) for plan in plans]
+            notes = tuple(note for plan in plans for note in plan.notes)
+        unmarked: dict[str, OSError] = {}
+        wrong: tuple[str, ...] = ()
+        if notes:
+            unmarked, wrong = brake.stop(self._site, notes, trusted_s=TRUST_SECONDS)
+        elif any(plan.keeps for plan in plans) and not self._site.router.is_left_safe():
+            wrong = self._site.router.make_safe()
+        for note in notes:
+            if note.id in unmarked:
+                self._unkept[note.cause or ""] = note
+            else:
+                self._remember(note.operation, note.alert, note.id)
+        return [self._result(now, plan, unmarked, wrong) for plan in plans]
+
+    def _plan(self, heard: tuple[AlertFacts, ...], now: datetime) -> "_Plan":
+        newest = self._newest_of(heard)
+        heard = (*heard, *self._seen_again(heard, now), *self._outdated(heard, newest))
+        steps = [(facts, self._step(facts, newest)) for facts in heard]
+        fresh = self._story_of_group(heard)
+        notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
+        shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
+        return _Plan(notes, sum(step.keep for _, step in steps), shown)
+
+    def _result(
+        self, now: datetime, plan: "_Plan", unmarked: Mapping[str, OSError], wrong_at_router: tuple[str, ...]
+    ) -> BrakeResult:
+        mine = {note.id: unmarked[note.id] for note in plan.notes if note.id in unmarked}
+        wrong = wrong_at_router if plan.notes or plan.keeps else ()
+        unwritten = dict.fromkeys(str(one.strerror or one) for one in mine.values())
+        problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
+        if problems:
+            log.error("a freeze by alert is not whole", problems=problems)
+        return BrakeResult(now, plan.notes, plan.shown, plan.keeps, not mine, not wrong, problems, frozenset(mine))
 
     def note_down(self, acted: BrakeResult) -> RecordResult:
         """Record what the brake did and what was heard; what cannot be recorded waits in the brake's marks."""
-        with self._recording:
-            return self._note_down(acted)
+        return self.note_down_all((acted,))[0]
 
-    def _note_down(self, acted: BrakeResult) -> RecordResult:
+    def note_down_all(self, acted: Sequence[BrakeResult]) -> tuple[RecordResult, ...]:
+        """Record what the brake did about several payloads, in their order; what cannot be recorded waits in the marks."""
+        with self._recording:
+            return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+
+    def _note_down_run(self, acted: Sequence[BrakeResult]) -> Iterator[RecordResult]:
+        """Record freezes together, and then what the last of these payloads only shows."""
+        wrong: JournalError | None = None
         sealed: list[Sealed] = []
+        frozen: set[str] = set()
+        for safe in (True, False):
+            notes = [note for one in acted if one.safe is safe for note in one.notes]
+            if not notes or wrong is not None:
+                continue  # the next would wait as long, for the same
+            try:
+                sealed.extend(brake.record_together(self._site, notes, safe=safe, newest=self._newest))
+            except JournalError as error:
+                wrong = error
+                continue
+            self._newest = sealed[-1] if sealed else self._newest
+            frozen.update(note.id for note in notes)
+            for note in notes:
+                self._remember(note.operation, note.alert, note.id)
+        return (self._note_down(one, sealed, frozen, wrong) for one in acted)
+
+    def _note_down(
+        self, acted: BrakeResult, recorded: Sequence[Sealed], frozen: Collection[str], wrong: JournalError | None
+    ) -> RecordResult:
+        """Record what was heard, and say what came of recording the freezes.
+
+        Args:
+            acted: what was done about one payload.
+            recorded: receipts of freezes, others' too.
+            frozen: ids of the freezes that are in the journal.
+            wrong: why the others are not.
+        """
+        mine = {note.id for note in acted.notes}
+        sealed = [one for one in recorded if one.receipt.id in mine]
         problems: list[str] = []
         lost = False
-        for note in acted.notes:
-            try:
-                one = brake.record(self._site, note, late=False, safe=acted.safe, newest=self._newest)
-                self._newest = one or self._newest
-            except JournalError as error:
-                problems.append(f"The freeze is not in the journal yet; it is recorded when the journal is back: {error}")
-                lost = any(note.id in acted.unmarked for note in acted.notes[len(sealed) :])
-                break  # the next would wait as long, for the same
-            sealed.extend([one] if one else [])
-            self._remember(note.operation, note.alert, note.id)
+        if waiting := mine - set(frozen):
+            problems.append(f"The freeze is not in the journal yet; it is recorded when the journal is back: {wrong}")
+            lost = bool(waiting & acted.unmarked)
         for operation, facts in acted.shown:
             try:
                 sealed.append(self._show(acted.at, operation, facts))
@@ -169,6 +236,9 @@ class AlertResponder:
         unknown = {facts.cause: facts for facts in heard if self._memory.find(facts.cause) is None}
         if not unknown:
             return
+        if time.monotonic() < self._journal_rests_until:
+            self._recall_marks(unknown)
+            return
         statuses = {str(StatusCause(status, parse_instance(cause))) for cause in unknown for status in AlertStatus}
         remembered = self._memory.causes()
         try:
@@ -183,13 +253,14 @@ class AlertResponder:
             self._groups |= strangers
         except JournalError as error:
             log.warning("whether these alerts were acted on before cannot be read, the brake does not wait", error=str(error))
+            self._journal_rests_until = time.monotonic() + _RESTS_SECONDS
             self._recall_marks(unknown)
 
     def _recall_marks(self, unknown: dict[str, AlertFacts]) -> None:
         if all(self._memory.find(cause) is not None for cause in unknown):
             return
         try:
-            marks = self._site.brake.freezes()
+            marks = self._site.brake.freezes(besides=self._memory.holds())
         except BrakeUnreadable:
             return
         for note in marks:
@@ -304,3 +375,30 @@ class AlertResponder:
             if not heard or heard[-1].status is facts.status:
                 raise
             return self._site.journal.append(draft.model_copy(update={"cause": facts.key_after(changes + 1)}))
+
+
+def _nothing_in_common(payloads: Sequence[tuple[AlertFacts, ...]]) -> Iterator[list[tuple[AlertFacts, ...]]]:
+    """Yield the payloads in their order, in runs of which no two are about the same group or the same alert."""
+    run: list[tuple[AlertFacts, ...]] = []
+    met: set[str] = set()
+    for heard in payloads:
+        about = {facts.group for facts in heard} | {facts.fingerprint for facts in heard}
+        if about & met:
+            yield run
+            run, met = [], set()
+        run.append(heard)
+        met |= about
+    if run:
+        yield run
+
+
+def _until_shown(acted: Sequence[BrakeResult]) -> Iterator[list[BrakeResult]]:
+    """Yield what was done in its order, in runs that end with what is shown, too: no receipt overtakes an earlier one."""
+    run: list[BrakeResult] = []
+    for one in acted:
+        run.append(one)
+        if one.shown:
+            yield run
+            run = []
+    if run:
+        yield run

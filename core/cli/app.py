@@ -72,7 +72,8 @@ COMMANDS: dict[str, Listed] = {
         "core.cli.commands.records", "Settle what died half-way: late records, an intent without an outcome, missing files."
     ),
     "daily": Listed(
-        "core.cli.commands.schedule", "Make today's scheduled run: report, and promote when GO. Once per local date."
+        "core.cli.commands.schedule",
+        "Make the scheduled run that is due: report, and promote when GO. Once per local date, by the account that runs anr.",
     ),
 }
 """The commands, in the order of `--help`."""

@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from core.actors import Actor
 from core.cli.output import err, working
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
+from core.settings.terminal import at_terminal
 from core.system import logs
 from core.target.target import Target
 
@@ -23,30 +25,35 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change noth
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
 NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
 """The router that the command line named."""
+DISTRUST: ContextVar[str] = ContextVar("distrust", default="")
+"""Why the caller's options say nothing about raising traffic, a sentence; empty if they do."""
 VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 """Whether the command line asked for every log."""
 
 
 @contextmanager
-def operating() -> Iterator[tuple[Settings, Target]]:
-    """Yield the settings and the site that they describe; long reading shows its progress."""
-    with _at(load()) as both:
-        yield both
+def operating() -> Iterator[tuple[Actor, Target]]:
+    """Yield who sits at the terminal and the site that the options describe; long reading shows its progress."""
+    with examining(load()) as (settings, site):
+        terminal = at_terminal(settings, site.target)
+        DISTRUST.set(terminal.distrust)
+        yield terminal.actor, replace(site, not_its_run=terminal.not_its_run)
 
 
 @contextmanager
-def braking() -> Iterator[tuple[Settings, Target]]:
-    """Yield settings and site for a brake, which runs with broken options, too; the site knows what had to be guessed."""
+def braking() -> Iterator[tuple[Actor, Target]]:
+    """Yield who brakes and the site, with broken options, too; the site knows what had to be guessed."""
     settings, wrong, doubts = load_for_brake(NAMED_TARGET.get())
     if wrong:
         err.say(f"{wrong.removesuffix(' Nothing was started.')} The brake runs on what can be understood; correct the rest.")
         NAMED_TARGET.set(None)  # only the one that is meant was understood
-    with _at(settings) as (_, site):
-        yield settings, replace(site, doubts=doubts)
+    with examining(settings) as (_, site):
+        yield at_terminal(settings, site.target).actor, replace(site, doubts=doubts)
 
 
 @contextmanager
-def _at(settings: Settings) -> Iterator[tuple[Settings, Target]]:
+def examining(settings: Settings) -> Iterator[tuple[Settings, Target]]:
+    """Yield settings and the site that they describe, whoever sits there."""
     logs.hide(settings.secrets)
     target = settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:

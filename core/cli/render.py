@@ -1,12 +1,13 @@
 """What a result means at a terminal: sentences, facts for scripts, and the exit code."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import typer
 
 from core.brake import brake, lift
 from core.brake import hold as holding
+from core.cli.context import DISTRUST
 from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
 from core.operations import break_glass, daily, restore, results
 from core.operations import shadow as shadowing
@@ -14,7 +15,10 @@ from core.receipts.chain import Sealed
 from core.receipts.observation import Observation, acted, to_do, told
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.decisions import NeedsApproval
-from core.rollout.refusals import Refuse
+from core.rollout.refusals import Code, Refuse
+
+_ROLES = frozenset({Code.NOT_ALLOWED, Code.NOT_APPROVER, Code.NO_PERSON})
+"""Refusals of somebody without the role, which the options may have given to them in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ def finish(result: object, *, as_json: bool = False) -> None:
         typer.Exit: it was refused or failed.
     """
     ended = ending(result)
+    if ended.facts.get("code") in _ROLES and (distrust := DISTRUST.get()):
+        text = f"Your options do not count for this: {distrust}"
+        ended = replace(ended, complaints=(*ended.complaints, text), facts={**ended.facts, "options": distrust})
     if as_json:
         print_json({**ended.facts, "exit_code": ended.code})
     else:

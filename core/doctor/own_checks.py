@@ -63,6 +63,7 @@ def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None
         ("restart", check.restart),
         ("restore commands", check.restore_commands),
         ("observed router", router_checks.observed_router),
+        ("router version", router_checks.router_version),
         ("slots", router_checks.slots),
         ("ledger", router_checks.ledger),
         ("state file", _state_file),

@@ -8,10 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from core.doctor.check import Check, Health
+from core.errors import EndpointUnreadable
 from core.ledger.window import moment_of
 from core.receipts.observation import Observation, Sight, to_do, told
 from core.router.control import settings_for
 from core.router.health import ask_slots
+from core.router.version import ask_version
 from core.target.target import Target
 from core.text import spoken
 
@@ -50,7 +52,14 @@ def _settings_written(site: Target) -> Iterator[Check]:
 
 def observed_router(site: Target, now: datetime) -> Iterator[Check]:
     """Whether the running router shows what settings and journal say."""
-    name, facts = "observed router", site.facts(whole=False)
+    name = "observed router"
+    if site.target.ledger_is_a_table and not site.target.observe.url:
+        text = (
+            "It cannot be seen whether the running router follows a brake or a promotion: its ledger is a table, which is not "
+            "followed, and it has no endpoint."
+        )
+        yield Check(name, Health.WARN, text, "Set `target.observe`; until then look at the router yourself after every brake.")
+    facts = site.facts(whole=False)
     seen = facts.observation
     if drift := facts.drift:
         exported = "" if seen is None or not seen.sight.contradicts else f" {_beaten_by_its_launcher(seen)}"
@@ -88,6 +97,18 @@ def _beaten_by_its_launcher(seen: Observation) -> str:
     )
 
 
+def router_version(site: Target, _now: datetime) -> Iterator[Check]:
+    """What the site's command says of the router's version, if there is one."""
+    if not site.target.version_command:
+        return
+    name = "router version"
+    try:
+        yield Check(name, Health.OK, f"The version command says {ask_version(site.target)}.")
+    except EndpointUnreadable as error:
+        remedy = "Receipts go on with the version that was told last. Try `version_command` as the account that runs anr."
+        yield Check(name, Health.WARN, str(error), remedy)
+
+
 def slots(site: Target, _now: datetime) -> Iterator[Check]:
     """Whether every critical slot is healthy."""
     name, health = "slots", ask_slots(site.target)
@@ -107,7 +128,7 @@ def ledger(site: Target, now: datetime) -> Iterator[Check]:
     """Whether the ledger exists, can be read, is fresh and well-formed."""
     name, target = "ledger", site.target
     metrics = site.figures(now, target.window_minutes)
-    where = "The ledger table" if target.ledger_table.get_secret_value() else _size_of(target.ledger)
+    where = "The ledger table" if target.ledger_is_a_table else _size_of(target.ledger)
     if metrics.newest_us is None:
         text = f"{where} has no entry in the window, so that every gate is without data."
         yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")

@@ -175,8 +175,8 @@ def _reading(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
     if value is None:
         reason = "the window holds no line"
         return Gate(name=name, verdict=Verdict.NO_DATA, value=None, bound=bound, reason=reason)
-    skipped = sum(metrics.skipped.values())
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in metrics.skipped.items() if count)
+    skipped = sum(metrics.lost.values())
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in metrics.lost.items() if count)
     lines = f"{skipped:,} of {metrics.figures.decisions + skipped:,} lines could not be counted"
     told = f"{lines} ({value:.2%}{f': {kinds}' if kinds else ''}); at most {bound:.2%} is allowed"
     verdict = Verdict.PASS if value <= bound else Verdict.NO_DATA

@@ -3,7 +3,8 @@
 Pure. Excluded: measuring, remembering the series, and freezing (core/watch/watch.py).
 
 A look fails if a gate fails that can be judged on so short a window. Silence is no failure and clears none: a look without
-data neither counts nor ends a row. A failing row belongs to its stage; another stage begins anew.
+data neither counts nor ends a row. Where only some gates have data (few live decisions, a silent health endpoint), a row ends
+once the gates that failed in it are seen to pass. A failing row belongs to its stage; another stage begins anew.
 """
 
 from dataclasses import dataclass
@@ -40,13 +41,23 @@ class GuardPolicy(BaseModel):
 
 
 class Look(BaseModel):
-    """What one look found: FAIL with its reasons, PASS, or NO_DATA."""
+    """What one look found.
+
+    Attributes:
+        at: when it was looked.
+        verdict: FAIL; PASS if every gate that counts was seen to pass or does not apply; else NO_DATA.
+        reasons: why it failed, gate by gate.
+        failed: the gates that failed.
+        passed: the gates that were seen to pass, on a window that can clear a failure.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     at: Moment
     verdict: Verdict
     reasons: tuple[str, ...] = ()
+    failed: tuple[GateName, ...] = ()
+    passed: tuple[GateName, ...] = ()
 
 
 class Series(BaseModel):
@@ -56,7 +67,7 @@ class Series(BaseModel):
         stage_since: begin of the stage that was looked at.
         last: the newest look.
         failing: the failing looks in a row, oldest first, at most as many as it takes.
-        tripped_in: mode in which the row was long enough and had its effect; a look that passes ends it.
+        tripped_in: mode in which the row was long enough and had its effect; a row that ends, ends it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,12 +116,15 @@ def judge(report: GateReport, at: Moment) -> Look:
         for gate in report.gates
         if gate.name not in _ENOUGH_TO_PASS | _NOT_THE_ROUTER and (enough or gate.name not in _RATES)
     ]
-    failing = tuple(f"{gate.name}: {gate.reason}" for gate in counted if gate.verdict is Verdict.FAIL)
+    failing = tuple(gate for gate in counted if gate.verdict is Verdict.FAIL)
     if failing:
-        return Look(at=at, verdict=Verdict.FAIL, reasons=failing)
-    if asked & _ENOUGH_TO_PASS <= passing and any(gate.verdict is Verdict.PASS for gate in counted):
-        return Look(at=at, verdict=Verdict.PASS)
-    return Look(at=at, verdict=Verdict.NO_DATA)
+        reasons = tuple(f"{gate.name}: {gate.reason}" for gate in failing)
+        return Look(at=at, verdict=Verdict.FAIL, reasons=reasons, failed=tuple(gate.name for gate in failing))
+    if not asked & _ENOUGH_TO_PASS <= passing:
+        return Look(at=at, verdict=Verdict.NO_DATA)
+    passed = tuple(gate.name for gate in counted if gate.verdict is Verdict.PASS)
+    silent = not passed or any(gate.verdict is Verdict.NO_DATA for gate in counted)
+    return Look(at=at, verdict=Verdict.NO_DATA if silent else Verdict.PASS, passed=passed)
 
 
 def is_due(series: Series, now: Moment, policy: GuardPolicy) -> bool:
@@ -131,10 +145,10 @@ def after(series: Series, look: Look, stage_since: Moment, policy: GuardPolicy) 
         policy: how many looks make a trip.
     """
     before = series if series.stage_since == stage_since else Series(stage_since=stage_since)
-    if look.verdict is Verdict.NO_DATA:
-        return before.model_copy(update={"last": look}), None
     if look.verdict is not Verdict.FAIL:
-        return Series(stage_since=stage_since, last=look), None
+        failed = {name for earlier in before.failing for name in earlier.failed}
+        clears = look.verdict is Verdict.PASS or (failed and failed <= set(look.passed))
+        return Series(stage_since=stage_since, last=look) if clears else before.model_copy(update={"last": look}), None
     failing = (*before.failing, look)[-policy.failures :]
     trips = len(failing) >= policy.failures and before.tripped_in is not policy.mode
     tripped_in = policy.mode if trips else before.tripped_in

@@ -6,6 +6,7 @@ file a second copy that is re-created if it is missing.
 Excluded: tables and queries (core/journal/tables.py), and what receipts mean (core/receipts/receipt.py, core/rollout/state.py).
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
-from core.journal.verified_chain import ChainBroken, VerifiedChain
+from core.journal.verified_chain import UNSEEN, ChainBroken, Seen, VerifiedChain, gone_back
 from core.receipts.cause import Cause
 from core.receipts.chain import (
     GENESIS,
@@ -49,9 +50,15 @@ BUSY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class _Shared:
-    """What one process knows of a journal, whatever its patience: the chain that it verified. Replaced, never changed."""
+    """What one process knows of a journal, whatever its patience: the chain that it verified. Replaced, never changed.
+
+    Attributes:
+        chain: what was verified last; empty again once something did not hold.
+        seen: the newest receipt of all that it has read or recorded; it is asked for before the rows are, and never forgotten.
+    """
 
     chain: VerifiedChain
+    seen: Seen = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +130,47 @@ class Journal:
             JournalUnavailable: the journal cannot be written at present; nothing was recorded.
             JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
         """
+        seen = self._shared.seen
         with self._rows(write=True) as rows:
             if draft.cause is not None and (seq := rows.number_of(cause=draft.cause)) is not None:
                 raise CauseAlreadyRecorded(draft.cause, seq)
             number, digest = self._head(rows)
+            if seen[0] >= number and (flaw := gone_back(seen, [(number, b"", digest)])):
+                raise JournalCorrupt(f"The journal {self._path} does not verify: {flaw.problem}. Nothing was recorded.")
             sealed = seal(draft, target=self._target, seq=number + 1, prev=digest)
             rows.insert(sealed)
             if approval is not None:
                 rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
+        self._recorded(sealed)
+        return sealed
+
+    def append_together(self, drafts: Sequence[Draft]) -> tuple[Sealed, ...]:
+        """Record receipts in one transaction; those whose cause or id another receipt has are left out.
+
+        Raises:
+            JournalUnavailable: the journal cannot be written at present; nothing was recorded.
+            JournalCorrupt: the journal is empty although receipt files exist, or its head does not hold.
+        """
+        sealed: list[Sealed] = []
+        with self._rows(write=True) as rows:
+            number, digest = self._head(rows)
+            known = rows.operations_of([draft.cause for draft in drafts if draft.cause is not None])
+            for draft in drafts:
+                if draft.cause in known or rows.operation_of(draft.id) is not None:
+                    continue
+                one = seal(draft, target=self._target, seq=number + 1, prev=digest)
+                rows.insert(one)
+                number, digest = number + 1, one.digest
+                sealed.append(one)
+                if draft.cause is not None:
+                    known[draft.cause] = draft.operation
+        for one in sealed:
+            self._recorded(one)
+        return tuple(sealed)
+
+    def _recorded(self, sealed: Sealed) -> None:
         receipt = sealed.receipt
+        self._shared.seen = max(self._shared.seen, (receipt.seq, sealed.digest))
         log.info(
             "recorded",
             receipt=sealed.mark,
@@ -143,7 +182,6 @@ class Journal:
             stage=receipt.stage_after,
         )
         self._write_file(sealed)
-        return sealed
 
     def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
         """Return receipts in order of number: those after a number, or only the `last` few.
@@ -181,6 +219,18 @@ class Journal:
             found = rows.receipts(operation=operation)
         return tuple(self._unsealed(*row) for row in found)
 
+    def of_request(self, approval_id: str) -> tuple[Sealed, ...]:
+        """Return the receipts that name a request, in order of number: by their bytes, whatever the columns beside them say.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        named = f'"approval_id":{json.dumps(approval_id, ensure_ascii=False)}'.encode()
+        with self._rows() as rows:
+            found = [row for row in rows.receipts() if named in row[1]]
+        return tuple(self._unsealed(*row) for row in found)
+
     def state(self, *, whole: bool = False) -> RolloutState:
         """Return what all receipts add up to.
 
@@ -194,8 +244,9 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
+        known = self._shared.chain, self._shared.seen
         with self._rows() as rows:
-            return self._state(rows, whole=whole)
+            return self._state(rows, *known, whole=whole)
 
     def state_after(self, digest: str) -> tuple[RolloutState, str] | None:
         """Return what all receipts add up to and the digest of the newest, None if that is still the one with this digest.
@@ -204,9 +255,10 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
+        known = self._shared.chain, self._shared.seen
         with self._rows() as rows:
             newest = self._head(rows)[1]
-            return None if newest == digest else (self._state(rows, whole=False), newest)
+            return None if newest == digest else (self._state(rows, *known, whole=False), newest)
 
     def read(self, cause: Cause | str | None = None) -> JournalReading:
         """Return what an operation is decided on, as one transaction shows it; every receipt is asked whether it is unchanged.
@@ -218,22 +270,25 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
+        known = self._shared.chain, self._shared.seen
         with self._rows() as rows:
-            state = self._state(rows, whole=True)
+            state = self._state(rows, *known, whole=True)
             done = None if cause is None else rows.number_of(cause=str(cause))
             return JournalReading(state, self._waiting(rows), done)
 
-    def _state(self, rows: "Rows", *, whole: bool) -> RolloutState:
-        known = self._shared.chain
+    def _state(self, rows: "Rows", known: VerifiedChain, seen: Seen, *, whole: bool) -> RolloutState:
+        """Return what the receipts of a transaction add up to; `known` and `seen` were taken before it began."""
         found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
         if not found:
             self._head(rows)
         try:
             if known.seq and not whole and not (found and known.ends_with(found[0])):
-                return self._state(rows, whole=True)
+                return self._state(rows, known, seen, whole=True)
             old = [row for row in found if row[0] <= known.seq]
             gone_on = known.seq and (not whole or known.is_made_of(old))
             chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
+            if flaw := gone_back(seen, found):
+                raise ChainBroken(flaw)  # noqa: TRY301 - a flaw like those that the chain itself names
         except ChainBroken as error:
             self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
             raise JournalCorrupt(
@@ -245,6 +300,7 @@ class Journal:
                 f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
             ) from error
         self._shared.chain = chain
+        self._shared.seen = max(self._shared.seen, (chain.seq, chain.digest))
         return chain.state
 
     def prune(self, draft: Draft, through: int) -> Sealed:

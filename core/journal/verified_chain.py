@@ -3,6 +3,8 @@
 Reading a receipt costs a hundred times what hashing its bytes costs. So each is read once; whether all of them are still the
 same bytes is asked of one digest over all their digests.
 
+A journal whose newest receipts were cut off is whole in itself. So whoever has seen a receipt remembers it, and does not go back.
+
 Pure. Excluded: the chain's own rules (core/receipts/receipt.py) and reading rows (core/journal/journal.py).
 """
 
@@ -10,11 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from core.canonical import MARK_DIGITS
 from core.receipts.chain import Flaw, flaws_in_chain, unseal
 from core.rollout.state import RolloutState, fold
 
 Row = tuple[int, bytes, str]
 """A receipt's number, bytes and recorded digest."""
+
+Seen = tuple[int, str]
+"""Number and digest of the newest receipt that this process has read or recorded; the number is 0 if there was none."""
+UNSEEN: Seen = (0, "")
 
 
 class ChainBroken(ValueError):
@@ -79,6 +86,23 @@ class VerifiedChain:
                 return False
             seal = _sealed(seal, found.digest())
         return (seal, digest) == (self.seal, self.digest)
+
+
+def gone_back(seen: Seen, rows: Sequence[Row]) -> Flaw | None:
+    """Return the flaw of a journal that no longer has a receipt that was seen in it, or None if it has.
+
+    Args:
+        seen: the newest receipt that was seen before these rows were read.
+        rows: what the journal has from there on, or from before; a receipt that is older than all of them was pruned.
+    """
+    seq, digest = seen
+    if not seq or (rows and rows[0][0] > seq) or any((number, recorded) == seen for number, _, recorded in rows):
+        return None
+    return Flaw(
+        seq,
+        f"#{seq} {digest[:MARK_DIGITS]} was in it while this process ran and is no longer: its newest receipts were cut off or "
+        "replaced. If an older journal was put back on purpose, restart what says this",
+    )
 
 
 def _joined(chain: VerifiedChain, rows: Sequence[Row], state: RolloutState | None) -> VerifiedChain:

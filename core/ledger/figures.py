@@ -5,7 +5,8 @@ columns and is tested against it. Excluded: reading the ledger (core/scan/scan.p
 (core/gates/evaluate.py).
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from core.ledger.intervals import Interval, none_of, wilson
@@ -135,6 +136,7 @@ class WindowMetrics:
         skipped: lines that were not counted, by kind. A line without a time stands where the last dated line before it stands
             (at the ledger's beginning, the first one after it) and is left out if that is older than the window, so that a
             report which reads only the window's part of a ledger says the same.
+        later: those of `skipped` that stand after the window's end, by kind.
     """
 
     window: Window
@@ -144,11 +146,22 @@ class WindowMetrics:
     skipped: dict[str, int]
     hours: tuple[HourMetrics, ...]
     span: LedgerSpan
+    later: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """The window's lines that could not be counted, by kind.
+
+        Lines after a window that ends now may belong to it: the router's clock is ahead of ours, or they are broken. Those after
+        a window in the past were appended since, and say nothing of it.
+        """
+        later = self.later if self.window.past else {}
+        return {kind: count - later.get(kind, 0) for kind, count in self.skipped.items()}
 
     @property
     def skipped_share(self) -> float | None:
         """The share of the window's lines that could not be counted; None if there is no line."""
-        skipped = sum(self.skipped.values())
+        skipped = sum(self.lost.values())
         lines = self.figures.decisions + skipped
         return skipped / lines if lines else None
 

@@ -59,8 +59,10 @@ class Tally:
         self._oldest: int | None = None
         self._newest: int | None = None
         self._within_reach: bool | None = None
+        self._is_after = self._begins_after = False
         self._before_any_date: list[Skip] = []
         self._skipped = {"malformed": 0, "undated": 0, "future": 0}
+        self._later = dict(self._skipped)
 
     def add(self, read: Entry | Skip | None) -> bool:
         """Count one line as `read_line` understood it; return whether it is an entry inside the window."""
@@ -71,12 +73,17 @@ class Tally:
                 self._before_any_date.append(read)
             else:
                 self._skipped[read] += self._within_reach
+                self._later[read] += self._is_after
             return False
-        if self._within_reach is None and read.t_us < self.window.start_us:
-            self._before_any_date.clear()
-        self._within_reach = read.t_us >= self.window.start_us
-        if read.t_us > self.window.end_us:
-            self._skipped["future"] += read.t_us > self.window.end_us + FUTURE_US
+        if self._within_reach is None:
+            self._begins_after = read.t_us > self.window.end_us
+            if read.t_us < self.window.start_us:
+                self._before_any_date.clear()
+        self._within_reach, self._is_after = read.t_us >= self.window.start_us, read.t_us > self.window.end_us
+        if self._is_after:
+            future = read.t_us > self.window.end_us + FUTURE_US
+            self._skipped["future"] += future
+            self._later["future"] += future
             return False
         if read.t_us < self.window.start_us:
             return False
@@ -87,9 +94,10 @@ class Tally:
 
     def result(self, span: LedgerSpan) -> WindowMetrics:
         """Return the figures of everything that was added."""
-        skipped = dict(self._skipped)
+        skipped, later = dict(self._skipped), dict(self._later)
         for kind in self._before_any_date:
             skipped[kind] += 1
+            later[kind] += self._begins_after
         counts = sum((hour.counts() for hour in self._hours.values()), Counts())
         values = array("d")
         for hour in self._hours.values():
@@ -102,6 +110,7 @@ class Tally:
             skipped=skipped,
             hours=tuple(HourMetrics(hour * HOUR_US, tallied.figures()) for hour, tallied in sorted(self._hours.items())),
             span=span,
+            later=later,
         )
 
 

@@ -76,8 +76,10 @@ class Totals:
         self._oldest: int | None = None
         self._newest: int | None = None
         self._within_reach: bool | None = None
+        self._is_after = self._begins_after = False
         self._before_any_date: list[Bytes] = []
         self._skipped = {"malformed": 0, "undated": 0, "future": 0}
+        self._later = dict(self._skipped)
 
     def begin_after_the_old(self) -> None:
         """Say that the first columns do not begin the ledger: what stands before them is older than the window."""
@@ -91,10 +93,14 @@ class Totals:
             self._add_skipped(columns)
         if not len(times):
             return
-        if self._within_reach is None and times[0] < start:
-            self._before_any_date.clear()
-        self._within_reach = bool(times[-1] >= start)
-        self._skipped["future"] += int(np.count_nonzero(times > end + FUTURE_US))
+        if self._within_reach is None:
+            self._begins_after = bool(times[0] > end)
+            if times[0] < start:
+                self._before_any_date.clear()
+        self._within_reach, self._is_after = bool(times[-1] >= start), bool(times[-1] > end)
+        future = int(np.count_nonzero(times > end + FUTURE_US))
+        self._skipped["future"] += future
+        self._later["future"] += future
         flags = with_r3(columns, self._fast_cap)
         if times.min() < start or times.max() > end:
             inside = (times >= start) & (times <= end)
@@ -121,7 +127,7 @@ class Totals:
     def result(self, span: LedgerSpan) -> WindowMetrics:
         """Return the figures of everything that was added. Uses the totals up."""
         while self._before_any_date:
-            self._count_skipped(self._before_any_date.pop())
+            self._count_skipped(self._before_any_date.pop(), after=self._begins_after)
         median, by_hour = self._values.medians(len(self._counts))
         hours = zip(self._counts, by_hour, strict=True)
         return WindowMetrics(
@@ -135,20 +141,24 @@ class Totals:
                 for number, (counts, of_hour) in enumerate(hours)
             ),
             span=span,
+            later=dict(self._later),
         )
 
     def _add_skipped(self, columns: Columns) -> None:
         times, kinds = columns.skipped_t_us, columns.skipped_kind
         first = times == TIMELESS  # stand where the last entry of the parts before stands
-        self._count_skipped(kinds[times >= self.window.start_us])
+        self._count_skipped(kinds[(times >= self.window.start_us) & (times <= self.window.end_us)])
+        self._count_skipped(kinds[times > self.window.end_us], after=True)
         if self._within_reach is None:
             self._before_any_date.append(kinds[first])
         elif self._within_reach:
-            self._count_skipped(kinds[first])
+            self._count_skipped(kinds[first], after=self._is_after)
 
-    def _count_skipped(self, kinds: Bytes) -> None:
-        self._skipped["malformed"] += int(np.count_nonzero(kinds == Kind.MALFORMED))
-        self._skipped["undated"] += int(np.count_nonzero(kinds == Kind.UNDATED))
+    def _count_skipped(self, kinds: Bytes, *, after: bool = False) -> None:
+        for kind, number in (("malformed", Kind.MALFORMED), ("undated", Kind.UNDATED)):
+            count = int(np.count_nonzero(kinds == number))
+            self._skipped[kind] += count
+            self._later[kind] += count if after else 0
 
 
 def with_r3(columns: Columns, fast_cap: float) -> Bytes:

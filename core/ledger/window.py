@@ -26,15 +26,25 @@ class Window:
     Attributes:
         end_us: when it ends, in microseconds since 1970.
         minutes: how long it is, in minutes.
+        past: it ended when it was asked for, by the clock: lines that stand after it were appended since. Of a window that ends
+            now they are dated ahead of the clock.
     """
 
     end_us: int
     minutes: int
+    past: bool = False
 
     @classmethod
-    def ending(cls, now: datetime, minutes: int) -> "Window":
-        """Return the window of that many minutes that ends at `now`."""
-        return cls((now.astimezone(UTC) - EPOCH) // timedelta(microseconds=1), minutes)
+    def ending(cls, now: datetime, minutes: int, *, clock: datetime | None = None) -> "Window":
+        """Return the window of that many minutes that ends at `now`.
+
+        Args:
+            now: its end.
+            minutes: its length.
+            clock: what the clock says, where `now` may be an instant in the past; else `now` is what the clock says.
+        """
+        end_us = (now.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+        return cls(end_us, minutes, past=clock is not None and clock - now > timedelta(microseconds=FUTURE_US))
 
     @property
     def start_us(self) -> int:

@@ -61,7 +61,9 @@ def step_down(site: Target, facts: Facts, move: Lower, order: Order) -> Sealed:
     return _carry_out(site, facts, intent)
 
 
-def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Report | None) -> Sealed:
+def serve_again(
+    site: Target, facts: Facts, stage: int, order: Order, report: Report | None, approval: Approval | None = None
+) -> Sealed:
     """Write the settings of the stage that the journal says once more, and return the outcome.
 
     Args:
@@ -70,13 +72,14 @@ def serve_again(site: Target, facts: Facts, stage: int, order: Order, report: Re
         stage: percent of live traffic.
         order: who wants it, and why.
         report: the gates, if this leaves more live traffic than otherwise.
+        approval: the request that allowed it; None if none was needed.
 
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
     step = Step(stage, stage, facts.settings.pilot, settings_for(stage, site.target.gates.fast_cap), facts.router_version)
-    intent = reapply_intent(order.origin(site.clock()), step, report)
-    site.journal.append(site.draft(intent))
+    intent = reapply_intent(order.origin(site.clock()), step, report, approval.consent if approval else None)
+    site.journal.append(site.draft(intent), approval)
     return _carry_out(site, facts, intent)
 
 

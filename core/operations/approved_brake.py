@@ -10,7 +10,8 @@ from datetime import timedelta
 from core.actors import Actor, Approvable, Role
 from core.brake.brake import LOOK_SECONDS, Braked, engage
 from core.errors import AnrError, JournalError
-from core.operations.requests import Proposal, ask, settle_brake
+from core.operations.ask import Proposal, ask
+from core.operations.requests import settle_brake
 from core.operations.results import Asked, Refused
 from core.receipts.cause import Approved
 from core.receipts.receipt import Action

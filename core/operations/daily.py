@@ -12,12 +12,20 @@ from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.errors import CauseAlreadyRecorded
 from core.gates.report import Report
 from core.operations.apply import climb
-from core.operations.requests import Proposal, ask
+from core.operations.ask import Proposal, ask
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.cause import Daily, Missed
 from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Origin
-from core.receipts.drafts.schedule import daily_run, run_announced, run_missed, run_skipped, schedule_paused, schedule_resumed
+from core.receipts.drafts.schedule import (
+    Run,
+    daily_run,
+    run_announced,
+    run_missed,
+    run_skipped,
+    schedule_paused,
+    schedule_resumed,
+)
 from core.receipts.evidence import StateBackup
 from core.receipts.receipt import Action
 from core.rollout.decisions import (
@@ -26,8 +34,9 @@ from core.rollout.decisions import (
     Raise,
     decide_step_up,
 )
-from core.rollout.refusals import Code, Refuse, not_allowed
-from core.rollout.schedule import PromotionMode, begin_of, last_missable
+from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
+from core.rollout.schedule import PromotionMode, begin_of, due, last_missable, too_soon
+from core.rollout.state import RolloutState
 from core.target.lock import operation_lock
 from core.target.look_first import Looked, look_first
 from core.target.order import Order
@@ -65,11 +74,17 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
     if (seq := site.journal.find_cause(Daily(day))) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
+    if not dry_run and site.not_its_run:
+        return Refused(Refuse(Code.NOT_THE_ACCOUNT, f"{site.not_its_run} Nothing was done; a person asks with `promote`."))
+    if not dry_run and (refusal := _not_now(site, day, site.clock(), site.journal.state())):
+        return Refused(refusal)  # before anything is measured
     return look_first(site, "daily", lambda looked: _daily(site, day, mode, looked, dry_run=dry_run), measured=True)
 
 
 def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
     now, facts = looked.now, site.facts_and_requests(looked.evidence)
+    if not dry_run and (refusal := _not_now(site, day, now, facts.state)):
+        return Refused(refusal)
     report = looked.report(site, leaving_zero=False)
     plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
     if dry_run:
@@ -80,7 +95,7 @@ def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_
     draft = site.draft(
         daily_run(
             Origin(uuid.uuid4().hex, now, SCHEDULER),
-            day,
+            Run(day, begin_of(day, site.target.schedule)),
             report,
             stage=facts.state.stage,
             pilot=facts.settings.pilot,
@@ -99,6 +114,18 @@ def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_
         return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
     order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
     return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+
+
+def _not_now(site: Target, day: date, now: datetime, state: RolloutState) -> Refuse | None:
+    """Say why the run of a local date cannot be made at this moment; None if it is due."""
+    schedule = site.target.schedule
+    if due(now, schedule) != day:
+        text = f"The run of {day} is not due: it begins at {begin_of(day, schedule):%Y-%m-%d %H:%M} UTC, and can be made for "
+        return Refuse(Code.NOT_DUE, f"{text}{schedule.grace_hours:g} hours. Nothing was done; a person asks with `promote`.")
+    if too_soon(day, schedule, state.ran):
+        text = f"The run that was due at {state.ran:%Y-%m-%d %H:%M} UTC was already made. Nothing was done again."
+        return Refuse(Code.ALREADY_DONE, text)
+    return None
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
@@ -143,8 +170,8 @@ def resume(site: Target, order: Order) -> Scheduled | Refused:
     Raises:
         OperationBusy, LockUnavailable, JournalError: the schedule is as it was.
     """
-    if Role.OPERATE not in order.actor.roles:
-        return Refused(not_allowed("resume the schedule", "operators"))
+    if refusal := may_operate(order.actor, "resume the schedule"):
+        return Refused(refusal)
     return _record(site, order, Action.RESUME)
 
 
@@ -186,7 +213,7 @@ def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refuse
         OperationBusy, JournalError: nothing was recorded.
     """
     now = site.clock()
-    if Role.OPERATE not in actor.roles:
+    if actor.is_person and Role.OPERATE not in actor.roles:
         return Refused(not_allowed("skip the scheduled run", "operators"))
     with operation_lock(site.target.run_dir, "skip", now):
         if (seq := site.journal.find_cause(Daily(day))) is not None:

@@ -7,12 +7,12 @@ Excluded: answering a request (core/operations/requests.py), carrying a move out
 import uuid
 from collections.abc import Callable
 
-from core.actors import Actor, Approvable, Role
+from core.actors import Actor, ActorKind, Approvable, Role
 from core.brake.lift import Unfrozen, lift
 from core.errors import JournalError
 from core.gates.report import Report
-from core.operations.apply import climb, step_down
-from core.operations.requests import Proposal, ask
+from core.operations.apply import step_down
+from core.operations.ask import Proposal, ask
 from core.operations.restore import chosen, nothing_to_reset, router_in_the_way
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.drafts.moves import initialised
@@ -20,19 +20,17 @@ from core.receipts.drafts.origin import Origin
 from core.rollout.approvals import Approval
 from core.rollout.decisions import (
     Lower,
-    Proceed,
     decide_move,
     decide_on_gates,
     decide_unfreeze,
     may_restore,
 )
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.target.lock import operation_lock
 from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target, already_done, observed
 from core.text import clean_text
-from core.upkeep.backup import keep_state
 
 
 def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
@@ -41,7 +39,7 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
     """
-    if Role.OPERATE not in actor.roles:
+    if actor.kind is not ActorKind.ACCOUNT and Role.OPERATE not in actor.roles:
         return Refused(not_allowed("initialise the journal", "operators"))
     shown = observed(site)[0]
     seen = None if shown is None or shown.stage is None else site.served_since(shown.stage, site.clock())
@@ -129,11 +127,6 @@ def _propose(
         return Refused(decision, report)
     if dry_run:
         return WouldMove(decision, report)
-    if isinstance(decision, Proceed):
-        kept = keep_state(site, now)
-        if isinstance(kept, Refuse):
-            return Refused(kept, report)
-        return Moved(climb(site, facts, move, order, report, kept), report)
     return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
@@ -182,8 +175,8 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
     now = site.clock()
-    if Role.OPERATE not in order.actor.roles:
-        return Refused(not_allowed("ask for a restore", "operators"))
+    if refusal := may_operate(order.actor, "ask for a restore"):
+        return Refused(refusal)
     with operation_lock(site.target.run_dir, "restore", now):
         if done := site.done_before(order.cause):
             return Refused(done)
@@ -207,8 +200,8 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
     now = site.clock()
-    if Role.OPERATE not in order.actor.roles:
-        return Refused(not_allowed("ask for a reset of the bandit's state", "operators"))
+    if refusal := may_operate(order.actor, "ask for a reset of the bandit's state"):
+        return Refused(refusal)
     with operation_lock(site.target.run_dir, "state reset", now):
         if done := site.done_before(order.cause):
             return Refused(done)

@@ -1,12 +1,11 @@
-"""Requests: ask for an approval, approve, deny, end what nobody answered. Each gathers, decides and applies under the lock.
+"""Requests: approve, deny, end what nobody answered. Each gathers, decides and applies under the lock.
 
-Excluded: whether something needs an approval (core/operations/propose.py) and carrying a promotion out
-(core/operations/apply.py).
+Excluded: asking (core/operations/ask.py), carrying a promotion out (core/operations/apply.py) and ending a drift
+(core/operations/end_drift.py).
 """
 
-import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.actors import SCHEDULER, Actor, Approvable, Role
 from core.brake.brake import Braked, engage
@@ -14,12 +13,13 @@ from core.brake.lift import Unfrozen, lift
 from core.errors import AnrError
 from core.gates.report import Report
 from core.operations.apply import climb
+from core.operations.end_drift import Shown, against_ending, end_approved, shown_since
 from core.operations.restore import Restored, carry_out, chosen, nothing_to_reset, router_in_the_way
-from core.operations.results import Asked, Ended, Moved, Refused, Signed
+from core.operations.results import Ended, Moved, Refused, Signed
 from core.receipts.cause import Approved
 from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Origin
-from core.receipts.drafts.requests import request_answered, request_asked
+from core.receipts.drafts.requests import request_answered
 from core.receipts.evidence import Signature
 from core.receipts.receipt import Action
 from core.rollout.approvals import (
@@ -29,12 +29,12 @@ from core.rollout.approvals import (
     decide_approval,
     may_approve,
     may_deny,
-    nobody_eligible,
     still_open,
     still_true,
 )
 from core.rollout.decisions import decide_approved
 from core.rollout.refusals import Code, Refuse
+from core.rollout.requested import by_rules_of_now, tampered
 from core.system.logs import logger
 from core.target.lock import operation_lock
 from core.target.look_first import Looked, look_first
@@ -45,112 +45,57 @@ from core.upkeep.backup import keep_state
 
 log = logger(__name__)
 
-_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without characters that people confuse when they type an id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What is to be done once it is approved.
-
-    Attributes:
-        subject: what it is to be done to: ids of holds, the name of a backup; empty for a promotion.
-        to_stage: percent of live traffic afterwards; None if it leaves the stage alone.
-    """
-
-    action: Approvable
-    subject: tuple[str, ...] = ()
-    to_stage: int | None = None
-
-
-def ask(
-    site: Target,
-    facts: Facts,
-    intent: Proposal,
-    order: Order,
-    now: datetime,
-    report: Report | None = None,
-) -> Asked | Refused:
-    """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
-
-    Args:
-        site: the target.
-        facts: what is so now, with the requests that wait.
-        intent: what is asked for.
-        order: who asks, why, and what set it off.
-        now: the moment of the operation.
-        report: what the gates say; None where no gate is asked.
-
-    Raises:
-        JournalError: nothing was asked.
-    """
-    for waiting in facts.waiting:
-        if waiting.action is intent.action:
-            text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
-            return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
-    rule = site.access.rule(intent.action)
-    if refusal := nobody_eligible(order.actor, rule):
-        return Refused(refusal, report)
-    approval = Approval(
-        id="".join(secrets.choice(_ID_ALPHABET) for _ in range(10)),
-        action=intent.action,
-        subject=intent.subject,
-        requester=order.actor,
-        reason=clean_text(order.reason),
-        from_stage=facts.state.stage,
-        to_stage=intent.to_stage,
-        revision=facts.state.revision,
-        epoch=facts.state.epoch,
-        policy_digest=site.target.policy_digest,
-        verdict_digest=report.gates.verdict_digest if report else "",
-        asked_at=now,
-        expires_at=now + timedelta(minutes=site.target.approval_minutes),
-        needed=rule.needed,
-    )
-    draft = site.draft(
-        request_asked(
-            Origin(approval.id, now, order.actor, approval.reason, order.cause),
-            (facts.state.stage, intent.to_stage),
-            facts.settings.pilot,
-            report,
-        ),
-    )
-    return Asked(approval, report, site.journal.append(draft, approval))
-
 
 def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out, after everything was checked again.
 
-    What changed ends the request as stale, visibly; it is never carried out later.
+    Everything is what it is now: also who asked and who signed before, and how many are needed. What is carried out is the
+    request in the chain. What changed ends the request as stale, visibly; it is never carried out later.
 
     Raises:
-        AnrError: something that the decision needs cannot be read; the request still waits.
+        PersonUnknown: nobody can say what those who asked and signed may do by now; the request still waits.
+        AnrError: something else that the decision needs cannot be read; the request still waits.
     """
     asked = site.journal.approval(approval_id)
     if asked is not None and asked.action in BRAKES:
         return _approve_brake(site, asked, actor)
-    measured = asked is not None and asked.action is Approvable.PROMOTE and asked.status is ApprovalStatus.PENDING
+    people, shown = _People(site, asked), shown_since(site) if asked is not None and asked.ends_drift else Shown()
     operation = f"approve {clean_text(approval_id, 40)}"
-    return look_first(site, operation, lambda looked: _approve(site, actor, approval_id, looked), measured=measured)
+    promotes = asked is not None and asked.action is Approvable.PROMOTE and asked.status is ApprovalStatus.PENDING
+    return look_first(
+        site, operation, lambda looked: _approve(site, actor, approval_id, looked, people, shown), measured=promotes
+    )
+
+
+class _People:
+    """Those whose hands a request has seen, as they are now: asked of once, before anybody waits for the lock."""
+
+    def __init__(self, site: Target, approval: Approval | None) -> None:
+        self._site = site
+        hands = (approval.requester, *(one.actor for one in approval.signatures)) if approval is not None else ()
+        self._known = {hand: site.person_now(hand) for hand in hands if hand.is_person}
+
+    def now(self, actor: Actor) -> Actor:
+        """Return who somebody is by now; whoever has signed a moment ago is asked of late."""
+        if actor not in self._known:
+            self._known[actor] = self._site.person_now(actor)
+        return self._known[actor]
 
 
 def _approve(
-    site: Target, actor: Actor, approval_id: str, looked: Looked
+    site: Target, actor: Actor, approval_id: str, looked: Looked, people: _People, shown: Shown
 ) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
     now = site.clock()  # no earlier moment: a request may have expired while the router was looked at
-    facts = site.facts_and_requests(looked.evidence)
-    waits = next((one for one in facts.waiting if one.id == approval_id), None)
-    approval = waits or site.journal.approval(approval_id)  # which is over, or was never there
-    if refusal := still_open(approval, approval_id, now):
-        return _refuse_late_answer(site, approval, refusal, now)
-    if approval is None:
-        raise AssertionError("still_open refuses a request that does not exist")
-    if refusal := may_approve(approval, actor, site.access):
-        return Refused(refusal, approval=approval)
+    facts = site.facts(looked.evidence)
+    approval = _answerable(site, actor, approval_id, now, people)
+    if not isinstance(approval, Approval):
+        return approval
     if changed := still_true(approval, facts.state, site.target.policy_digest):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
     match approval.action:
         case Approvable.PROMOTE:
+            if approval.ends_drift and (against := against_ending(site, facts, approval, shown, now)):
+                return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=against.text)
             return _approve_promotion(site, facts, approval, actor, now, looked)
         case Approvable.RESTORE | Approvable.RESET:
             return _approve_restore(site, facts, approval, actor, now)
@@ -163,6 +108,23 @@ def _approve(
             return lift(site, facts.state, approval.subject, order, now, done)
         case action:
             raise NotImplementedError(f"nothing carries out an approved {action}")
+
+
+def _answerable(site: Target, actor: Actor, approval_id: str, now: datetime, people: _People) -> Approval | Ended | Refused:
+    """Return the request that is answered, by the rules of now; or why this actor may not answer it, or how it ended."""
+    row = site.journal.approval(approval_id)
+    if refusal := still_open(row, approval_id, now):
+        return _refuse_late_answer(site, row, refusal, now)
+    if row is None:
+        raise AssertionError("still_open refuses a request that does not exist")
+    if refusal := tampered(row, (one.receipt for one in site.journal.of_request(row.id))):
+        return Refused(refusal, approval=row)
+    approval = by_rules_of_now(row, people.now, site.access)
+    if isinstance(approval, Refuse):
+        return _end(site, row, ApprovalStatus.STALE, now, by=actor, note=approval.text)
+    if refusal := may_approve(approval, actor, site.access):
+        return Refused(refusal, approval=approval)
+    return approval
 
 
 def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
@@ -222,16 +184,20 @@ def settle_brake(
 def _approve_promotion(
     site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
 ) -> Moved | Signed | Ended | Refused:
-    move = decide_approved(site.preconditions(facts, now, answers=True), approval.to_stage)
+    standing = site.preconditions(facts, now, answers=True)
+    move = decide_approved(standing, approval.to_stage) if not approval.ends_drift else None
     if isinstance(move, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
-    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    report = looked.report(site, leaving_zero=approval.leaves_zero)
     if refusal := decide_approval(approval, report.gates):
         note = " ".join((refusal.text, *refusal.blockers))
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
     signed = approval.signed(actor, now)
     if signed.missing:
         return _sign(site, signed, now, report)
+    if move is None:
+        done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
+        return Moved(end_approved(site, facts, done, report, now), report)
     kept = keep_state(site, now)
     if isinstance(kept, Refuse):
         return Refused(kept, report, approval)
@@ -335,7 +301,7 @@ def reexamine(site: Target) -> tuple[Reexamined, ...]:
 
 def _reexamined(site: Target, approval: Approval) -> Reexamined:
     now = site.clock()
-    report = site.measure(now, leaving_zero=approval.from_stage == 0)
+    report = site.measure(now, leaving_zero=approval.leaves_zero)
     against = decide_approval(approval, report.gates)
     found = Reexamined(approval, now, report, against)
     if against is None or all(gate.blind for gate in report.gates.blocking):

@@ -38,6 +38,9 @@ from core.upkeep.backup import copy_of
 
 log = logger(__name__)
 
+_STARTS, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 0.5, 2.0
+"""How often the router is started at most before that is left to people, and how long is waited in between: for a port that is
+not free yet, or a service manager that is busy."""
 _LOOK_SECONDS = 0.02
 """How often the state file is looked at after the router was started: its first write says most."""
 
@@ -233,11 +236,16 @@ _TEXTS = {
 
 
 def _started(site: Target) -> tuple[str, ...]:
-    """Start the router, and say what went wrong."""
+    """Start the router, again if that fails, and say what went wrong at last.
+
+    A router that was stopped for us stays down until it is started: nobody else may be there to do it.
+    """
+    from core.system.retries import caller  # noqa: PLC0415 - stamina is slow to import, and every request imports this module
+
     try:
-        site.router.start()
+        caller(_STARTS, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)(ReloadFailed, site.router.start)
     except ReloadFailed as error:
-        return (str(error),)
+        return (f"It was tried {_STARTS} times. {error}",)
     return ()
 
 

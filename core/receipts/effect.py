@@ -14,6 +14,7 @@ class News(StrEnum):
     """What a receipt says about the rollout without changing it."""
 
     SIGHTING = auto()
+    RAN = auto()
     PAUSED = auto()
     RESUMED = auto()
     DRIFT_FOUND = auto()
@@ -64,7 +65,7 @@ _STATE_CHANGE = Changes(needs_person=True, replaces_state=True)
 
 EFFECT: Mapping[Action, Effect] = {
     Action.INIT: Changes(at_once=True, begins_anew=True),
-    Action.DAILY: Unrelated(),
+    Action.DAILY: Notes(News.RAN),
     Action.REQUEST: Unrelated(),
     Action.APPROVE: Unrelated(),
     Action.DENY: Unrelated(),

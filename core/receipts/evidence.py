@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.actors import Actor, ActorKind
+from core.actors import Actor, ActorKind, Approvable
 from core.canonical import Moment
 from core.gates.policy import GateName
 
@@ -57,6 +57,32 @@ class Signature(BaseModel):
     actor: Actor
     at: Moment
     decision: Literal["approved", "denied"]
+
+
+class Terms(BaseModel):
+    """What a request is bound to. Its receipt carries them, so that nothing beside the chain says what was asked for.
+
+    Attributes:
+        action: what is asked for.
+        subject: what it is to be done to.
+        revision: of the rollout's state when it was asked.
+        epoch: of the bandit's state, likewise.
+        policy_digest: of the rules by which a promotion is judged.
+        verdict_digest: of the gates; empty where none is asked.
+        expires_at: until when it may be answered.
+        needed: how many people had to approve.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Approvable
+    subject: tuple[str, ...] = ()
+    revision: int
+    epoch: int
+    policy_digest: str
+    verdict_digest: str
+    expires_at: Moment
+    needed: int
 
 
 class AlertDrill(BaseModel):

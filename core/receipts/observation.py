@@ -191,12 +191,14 @@ class Evidence:
 
     Attributes:
         status: None also if the site names no endpoint.
+        version: of the router, as the site's command tells it; only who is about to record a move asks for it.
     """
 
     now: datetime
     tail: Tail | None
     status: Status | None = None
     problems: tuple[str, ...] = ()
+    version: str | None = None
 
 
 def counting_from(since: datetime, now: datetime, tail: Tail | None) -> datetime:

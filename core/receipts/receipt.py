@@ -26,6 +26,7 @@ from core.receipts.evidence import (
     RouterSighting,
     Signature,
     StateCopy,
+    Terms,
 )
 from core.receipts.observation import Observation
 from core.receipts.state_content import StateChange
@@ -105,6 +106,7 @@ class Statement(BaseModel):
     Attributes:
         operation: joins the receipts of one story.
         cause: key of what set this off; unique in a journal, so that one cause has one effect.
+        due_at: of a daily run, when it was due, whatever zone said so.
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
         metrics: the figures as the report's JSON has them, kept as they are; `figures` reads them.
@@ -116,6 +118,7 @@ class Statement(BaseModel):
         observation: what was expected of the running router since when, and what was seen of it.
         router_version: of the router as its endpoint told it last; of a brake, which asks nobody, as the journal knew it.
         holds_in_force: of a daily run and of an unfreezing, what still holds the rollout.
+        terms: of a request, what it is bound to.
         break_glass: what was passed over, if somebody acted alone in an emergency.
         late: the router was put in its safe settings at `ts`, but this could be recorded only later.
         backup: the copy of the bandit's state that was made.
@@ -136,6 +139,7 @@ class Statement(BaseModel):
     reason: str = ""
     note: str = ""
     cause: str | None = None
+    due_at: Moment | None = None
     result: Result | None = None
     stage_before: int | None = None
     stage_after: int | None = None
@@ -151,6 +155,7 @@ class Statement(BaseModel):
     alert_drill: AlertDrill | None = None
     approval_id: str | None = None
     approvals: tuple[Signature, ...] = ()
+    terms: Terms | None = None
     break_glass: BreakGlass | None = None
     settings_written: Mapping[str, str] | None = None
     settings_observed: Mapping[str, str] | None = None
@@ -183,9 +188,14 @@ class Statement(BaseModel):
 
 
 class Draft(Statement):
-    """A statement with what every receipt carries; the journal adds number and predecessor when it is recorded."""
+    """A statement with what every receipt carries; the journal adds number and predecessor when it is recorded.
+
+    Attributes:
+        account: the operating system's account under which it was written, whoever the actor is.
+    """
 
     id: str
+    account: str = ""
     build: str = ""
     host: str = ""
     runbook_url: str = ""

@@ -15,9 +15,9 @@ from core.actors import AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
 from core.canonical import MARK_DIGITS, Moment
 from core.gates.report import GateReport
 from core.receipts.drafts.origin import Consent
-from core.receipts.evidence import HOLD_DIGITS, Signature
+from core.receipts.evidence import HOLD_DIGITS, Signature, Terms
 from core.rollout.decisions import may_restore
-from core.rollout.refusals import Code, Refuse
+from core.rollout.refusals import Code, Refuse, no_person
 from core.rollout.state import RolloutState
 
 BRAKES = frozenset({Approvable.ROLLBACK, Approvable.FREEZE})
@@ -39,7 +39,8 @@ class Approval(BaseModel):
 
     Attributes:
         action: what is asked for.
-        subject: what it is to be done to: ids of holds to lift, name and digest of a backup; empty for a promotion.
+        subject: what it is to be done to: ids of holds to lift, name and digest of a backup, how a drift is ended and the stage
+            that the router shows; empty for any other promotion.
         from_stage: percent of live traffic when it was asked; None if nobody knew.
         to_stage: percent afterwards; None if the action leaves it alone.
         epoch: of the state when it was asked; a restore begins a new one and voids every request of the one before.
@@ -71,8 +72,22 @@ class Approval(BaseModel):
     note: str = ""
 
     @property
+    def ends_drift(self) -> str | None:
+        """Of a promotion, how it ends a drift upwards: `accept` or `reapply`; None if it ends none."""
+        return self.subject[0] if self.action is Approvable.PROMOTE and self.subject else None
+
+    @property
+    def leaves_zero(self) -> bool:
+        """Whether it is the first step of the ladder: only there may live decisions be missing."""
+        return (self.subject[1] == "0" if self.ends_drift == "reapply" else self.from_stage == 0) and bool(self.to_stage)
+
+    @property
     def what(self) -> str:
         """What is asked for, in a few words."""
+        if self.ends_drift == "reapply":
+            return f"put {self.to_stage} % of live traffic back (`drift reapply`), where the router shows {self.subject[1]} %"
+        if self.ends_drift:
+            return f"accept what the router shows (`drift accept`): {self.from_stage} → {self.to_stage} % of live traffic"
         if self.action is Approvable.PROMOTE:
             return f"{self.from_stage} → {self.to_stage} % of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
@@ -89,6 +104,8 @@ class Approval(BaseModel):
     @property
     def asked_with(self) -> str:
         """The command with which it is asked for."""
+        if self.ends_drift:
+            return f"drift {self.ends_drift}"
         return "state reset" if self.action is Approvable.RESET else str(self.action)
 
     @property
@@ -100,6 +117,20 @@ class Approval(BaseModel):
     def consent(self) -> Consent:
         """What receipts say of this request where it allowed something."""
         return Consent(self.id, self.signatures)
+
+    @property
+    def terms(self) -> Terms:
+        """What it is bound to, as its receipt carries it."""
+        return Terms(
+            action=self.action,
+            subject=self.subject,
+            revision=self.revision,
+            epoch=self.epoch,
+            policy_digest=self.policy_digest,
+            verdict_digest=self.verdict_digest,
+            expires_at=self.expires_at,
+            needed=self.needed,
+        )
 
     def signed(self, by: Actor, at: datetime) -> "Approval":
         """Return this request with one more approval."""
@@ -169,6 +200,8 @@ def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refus
             "This was asked for or approved in one place and is approved in another, and nobody can tell whether both are one "
             "person. Nothing was changed; name the terminal user's Slack id under `people` in the settings.",
         )
+    if actor.kind is ActorKind.ACCOUNT:
+        return no_person("approve this")
     if not actor.is_person or not access.may_approve(actor, approval.action):
         return Refuse(Code.NOT_APPROVER, "Only an approver can approve this. Nothing was changed; ask one of the approvers.")
     if any(actor.is_same_as(signature.actor) for signature in approval.signatures):
@@ -183,6 +216,8 @@ def _hands(approval: Approval) -> tuple[Actor, ...]:
 
 def may_deny(approval: Approval, actor: Actor, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not deny this request: approvers may, and the requester may take it back."""
+    if actor.kind is ActorKind.ACCOUNT:
+        return no_person("deny this")
     if actor.is_same_as(approval.requester) or access.may_approve(actor, approval.action):
         return None
     return Refuse(Code.NOT_APPROVER, "Only an approver or the requester can deny this. Nothing was changed.")

@@ -4,11 +4,11 @@ Pure. Excluded: carrying it out (core/operations/approved_brake.py). It passes o
 and nothing else: not a freeze, not a drift, not a stage, and never a gate that has no data.
 """
 
-from core.actors import AccessPolicy, Actor, Approvable
+from core.actors import AccessPolicy, Actor, ActorKind, Approvable
 from core.gates.report import GateReport
 from core.receipts.evidence import BreakGlass
 from core.rollout.decisions import Proceed, Raise
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Code, Refuse, no_person, not_allowed
 from core.rollout.state import RolloutState
 
 SHORTEST_REASON = 10
@@ -17,6 +17,8 @@ SHORTEST_REASON = 10
 
 def may_break_glass(actor: Actor, state: RolloutState, access: AccessPolicy) -> Refuse | None:
     """Say why this actor may not break the glass, before anything is measured; None if they may."""
+    if actor.kind is ActorKind.ACCOUNT:
+        return no_person("break the glass")
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
         return not_allowed("break the glass", "approvers")
     if state.unreviewed is not None:
@@ -75,6 +77,8 @@ def may_review(state: RolloutState, actor: Actor, access: AccessPolicy, operatio
     last = state.unreviewed
     if last is None or operation not in {"", last.operation}:
         return Refuse(Code.NOTHING_TO_REVIEW, "This waits for no review. Nothing was changed.")
+    if actor.kind is ActorKind.ACCOUNT:
+        return no_person("review it")
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
         return Refuse(Code.NOT_APPROVER, "Only an approver can review a break-glass. Nothing was changed.")
     if actor.is_same_as(last.actor):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import overload
 
-from core.actors import Actor, Role
+from core.actors import SCHEDULER, Actor, Role
 from core.gates.report import GateReport
 from core.rollout.ladder import Soak, next_stage, soak_of
-from core.rollout.refusals import Code, Refuse, not_allowed
+from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.rollout.state import RolloutState, learning_of
 from core.text import Sentence
 
@@ -196,7 +196,7 @@ def obstacles(standing: Preconditions, actor: Actor) -> tuple[Refuse, ...]:
 
 def _obstacles(standing: Preconditions, actor: Actor, wanted: int | None = None) -> Iterator[Refuse]:
     """Everything but the gates."""
-    state, scheduled = standing.state, not actor.is_person
+    state, scheduled = standing.state, actor.is_same_as(SCHEDULER)
     if standing.veto is not None and scheduled:
         yield _skipped(standing.veto)
     yield from _impossible(standing, wanted)
@@ -266,7 +266,7 @@ def decide_on_gates(move: Raise, actor: Actor, gates: GateReport) -> Proceed | N
     """
     if not gates.go:
         return _no_go(move.from_stage, move.to_stage, gates)
-    return (NeedsApproval if actor.is_person else Proceed)(move.from_stage, move.to_stage)
+    return (Proceed if actor.is_same_as(SCHEDULER) else NeedsApproval)(move.from_stage, move.to_stage)
 
 
 def decide_approved(preconditions: Preconditions, wanted: int | None) -> Raise | Refuse:
@@ -326,8 +326,8 @@ def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift
         marks: ids of the freezes whose marks are on disk.
         drift: how the router differs from the state, or None if it does not.
     """
-    if Role.OPERATE not in actor.roles:
-        return not_allowed("let the router observe", "operators")
+    if refusal := may_operate(actor, "let the router observe"):
+        return refusal
     if refusal := next(_out_of_order(state, drift), None) or brake_engaged(state, marks):
         return refusal
     if state.stage is None:
@@ -353,8 +353,8 @@ def _not_to_be_asked(actor: Actor, state: RolloutState, *, scheduled: bool, appr
             "Nobody is set as an approver, so nothing can be promoted. Set `approvers` in the settings.",
         )
     if not scheduled:
-        if Role.OPERATE not in actor.roles:
-            yield not_allowed("ask for a promotion", "operators")
+        if refusal := may_operate(actor, "ask for a promotion"):
+            yield refusal
         return
     if state.paused is not None:
         paused = state.paused
@@ -397,8 +397,8 @@ def decide_unfreeze(
         reason: why; it has to be said if an alert still fires.
         while_firing: the actor knows that an alert behind a hold still fires, and wants it all the same.
     """
-    if Role.OPERATE not in actor.roles:
-        return not_allowed("unfreeze", "operators")
+    if refusal := may_operate(actor, "unfreeze"):
+        return refusal
     if not state.holds:
         return Refuse(Code.NOT_FROZEN, "The rollout is not frozen. Nothing was changed.")
     named = {name: _holds_named(state, name) for name in wanted}

@@ -1,8 +1,8 @@
 """Drift: how what the router shows differs from what the journal says.
 
 Pure. Excluded: reading settings file and ledger (core/target/target.py), the alarm and what is done about it
-(core/operations/drift.py). Three things are compared, the worst first: the stage that the settings file serves, the guardrails
-that stand in it, and the pilot that the running router shows in its ledger.
+(core/operations/end_drift.py). Three things are compared, the worst first: the stage that the settings file serves, the
+guardrails that stand in it, and the pilot that the running router shows in its ledger.
 """
 
 from collections.abc import Mapping

@@ -6,6 +6,8 @@ Pure. Excluded: when they apply (core/rollout/decisions.py).
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.actors import Actor, ActorKind, Role
+
 
 class Code(StrEnum):
     """Every reason for which something is refused."""
@@ -33,6 +35,10 @@ class Code(StrEnum):
     APPROVAL_OVER = "approval_over"
     APPROVAL_EXPIRED = "approval_expired"
     APPROVAL_STALE = "approval_stale"
+    TAMPERED = "tampered"
+    NO_PERSON = "no_person"
+    NOT_THE_ACCOUNT = "not_the_account"
+    NOT_DUE = "not_due"
     PERSON_MUST_ASK = "person_must_ask"
     PROMOTION_OFF = "promotion_off"
     SCHEDULE_PAUSED = "schedule_paused"
@@ -74,6 +80,22 @@ class Refuse:
     code: Code
     text: str
     blockers: tuple[str, ...] = ()
+
+
+def may_operate(actor: Actor, what: str) -> Refuse | None:
+    """Refuse what only a person who operates may do; None if this actor may."""
+    if actor.kind is ActorKind.ACCOUNT:
+        return no_person(what)
+    return None if Role.OPERATE in actor.roles else not_allowed(what, "operators")
+
+
+def no_person(what: str) -> Refuse:
+    """Refuse the account that runs anr, which is nobody's hand."""
+    text = (
+        f"The account that runs anr is no person, and cannot {what}. Nothing was changed; use Slack, or an account "
+        "of your own that the options name."
+    )
+    return Refuse(Code.NO_PERSON, text)
 
 
 def not_allowed(what: str, setting: str) -> Refuse:

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+APART = timedelta(hours=20)
+"""How far apart two daily runs are due at least, whatever becomes of zone and time in between; a day of 23 hours is longer."""
+
 
 class PromotionMode(StrEnum):
     """What the daily run does with a GO."""
@@ -91,6 +94,17 @@ def next_run(now: datetime, schedule: Schedule) -> datetime:
     """Return when the next daily run begins, in UTC, after `now`."""
     today = now.astimezone(ZoneInfo(schedule.zone)).date()
     return next(begins for ahead in range(3) if (begins := begin_of(today + timedelta(days=ahead), schedule)) > now)
+
+
+def too_soon(day: date, schedule: Schedule, ran: datetime | None) -> bool:
+    """Whether the run of a local date is one that was made already under another zone or time of day.
+
+    Args:
+        day: the local date.
+        schedule: as it is now.
+        ran: when the newest run that was made was due; None if none was.
+    """
+    return ran is not None and begin_of(day, schedule) < ran + APART
 
 
 def run_day(now: datetime, schedule: Schedule) -> date:

@@ -102,6 +102,7 @@ class RolloutState(BaseModel):
         acted: number of the receipt with which those were written.
         acted_in: operation of that receipt.
         unkilled: when `NOVA_ANR_KILL=1` was last taken back; what was learned before does not count. None if it never was.
+        ran: when the newest daily run that was made was due; None if none was made.
         paused: who paused the schedule; None if it runs.
         drift: the difference between router and journal that was alarmed; None if there is none.
         epoch: how often the bandit's state was put back; what was asked for in an earlier one is void.
@@ -126,6 +127,7 @@ class RolloutState(BaseModel):
     acted: int = 0
     acted_in: str = ""
     unkilled: Moment | None = None
+    ran: Moment | None = None
     paused: Pause | None = None
     drift: OpenDrift | None = None
     epoch: int = 0
@@ -231,6 +233,8 @@ def _noted(state: RolloutState, receipt: Receipt, news: News) -> dict[str, objec
     match news:
         case News.SIGHTING:
             return _observed(state, receipt)
+        case News.RAN:
+            return {"ran": receipt.due_at or receipt.ts}
         case News.PAUSED:
             return {"paused": Pause(actor=receipt.actor, reason=receipt.reason, since=receipt.ts)}
         case News.RESUMED:

@@ -11,12 +11,12 @@ from typing import Any
 
 from core.errors import EndpointUnreadable, NoAnswer
 from core.receipts.observation import Status
+from core.router.version import MAX_VERSION
 from core.settings.target import ObserveOptions
 from core.system.bounded_http import get
 from core.text import clean_text
 
 _MAX_BYTES = 64 << 10
-_MAX_VERSION = 60
 
 
 def ask(options: ObserveOptions, now: datetime) -> Status:
@@ -41,7 +41,7 @@ def ask(options: ObserveOptions, now: datetime) -> Status:
         enabled=_switch(said.get("enabled")),
         pilot=_number(said.get("pilot"), most=1.0),
         kill=_switch(said.get("kill")),
-        version=clean_text(str(said["version"]), _MAX_VERSION) if isinstance(said.get("version"), str | int | float) else None,
+        version=clean_text(str(said["version"]), MAX_VERSION) if isinstance(said.get("version"), str | int | float) else None,
         uptime_s=_number(said.get("uptime"), most=1e10),
     )
     unclear = [name for name in ("enabled", "pilot", "kill") if name in said and getattr(status, name) is None]

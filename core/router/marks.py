@@ -4,6 +4,9 @@ Each brake (rollback, step down, freeze) leaves a note of its own before it touc
 Whoever writes anything but the safe settings looks at token and freezes before and after (core/router/control.py): if they
 changed, the brake came in between. The notes do not need the journal; what could not be recorded there waits in them (rule 1).
 
+Each note has a name of its own. Notes that are left together share one file under all their names, so that a storm of alerts
+waits for one sync of the disk; whoever lifts one of them removes its name.
+
 Where the first directory cannot be written, marks are left in a spare one beside the router's settings file: a disk on which
 the safe settings could be written can take a mark, too. Where neither can be written, this process remembers.
 
@@ -11,6 +14,9 @@ Excluded: the router's settings, and the journal.
 """
 
 import contextlib
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,12 +29,17 @@ from core.canonical import Moment, canonical_bytes
 from core.errors import BrakeUnreadable
 from core.receipts.evidence import BreakGlass
 from core.receipts.receipt import Action
-from core.system.files import make_folder, read_bounded, replace_unsynced, sync_directory, write_durably
+from core.system.files import create_together, make_folder, read_bounded, replace_unsynced, sync_directory, write_durably
 from core.system.logs import logger
 
 log = logger(__name__)
 
 _MAX_NOTE_BYTES = 64 << 10
+_PREFIX, _SUFFIX = "note-", ".json"
+_NO_LINKS = frozenset({errno.EEXIST, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""Why a file cannot have these names although it may well be written: they are taken, or the file system knows no hard links."""
+_TOGETHER_BYTES = 32 << 10
+"""Longest file that several notes share: each of them is read out of all."""
 
 
 class BrakeNote(BaseModel):
@@ -91,8 +102,8 @@ class Brake:
         """Know what another process knows and cannot write down."""
         self._remembered = {note.id: note for note in notes}
 
-    def engage(self, note: BrakeNote) -> None:
-        """Leave a note durably and replace the token.
+    def engage(self, *notes: BrakeNote) -> None:
+        """Leave notes durably and replace the token.
 
         Raises:
             OSError: the marks can be written nowhere; this process remembers them, and the caller goes on with the router.
@@ -101,16 +112,17 @@ class Brake:
         for directory in self._directories:
             try:
                 make_folder(directory)
-                _write(directory, note)
+                _leave(directory, notes)
                 # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
-                replace_unsynced(directory / "token", note.id.encode() + b"\n")
+                replace_unsynced(directory / "token", notes[-1].id.encode() + b"\n")
             except OSError as error:
                 log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
                 first = first or error
             else:
-                self._remembered.pop(note.id, None)
+                for note in notes:
+                    self._remembered.pop(note.id, None)
                 return
-        self._remembered[note.id] = note
+        self._remembered |= {note.id: note for note in notes}
         if first is not None:
             raise first
 
@@ -128,7 +140,8 @@ class Brake:
             self.engage(recorded)
         for directory in self._directories:
             if _path(directory, note.id).exists():
-                _write(directory, recorded)
+                # no sync: a mark that a crash of the machine spoils still freezes, and the journal knows what it was
+                replace_unsynced(_path(directory, note.id), _bytes_of(recorded))
 
     def release(self, note_ids: tuple[str, ...]) -> None:
         """Remove the notes of holds that were lifted. Other notes and the token stay.
@@ -161,13 +174,17 @@ class Brake:
         """Whether a note with this id is on disk."""
         return any(_path(directory, note_id).exists() for directory in self._directories)
 
-    def freezes(self) -> tuple[BrakeNote, ...]:
+    def freezes(self, besides: Collection[str] = ()) -> tuple[BrakeNote, ...]:
         """Return the notes of freezes in force that can be understood.
+
+        Args:
+            besides: ids of notes that are not wanted and need not be read.
 
         Raises:
             BrakeUnreadable: the directory or a mark in it cannot be read.
         """
-        return tuple(note for note in self._notes().values() if note is not None and note.action is Action.FREEZE)
+        notes = self._notes(besides)
+        return tuple(note for note in notes.values() if note is not None and note.action is Action.FREEZE)
 
     def in_force(self) -> tuple[BrakeNote, ...]:
         """Return the notes of freezes, and those that the journal does not have yet, as far as they can be understood.
@@ -187,11 +204,26 @@ class Brake:
         waiting = (note for note in self._notes().values() if note is not None and not note.recorded)
         return tuple(sorted(waiting, key=lambda note: note.at))
 
-    def _notes(self) -> dict[str, BrakeNote | None]:
+    def _notes(self, besides: Collection[str] = ()) -> dict[str, BrakeNote | None]:
         notes: dict[str, BrakeNote | None] = dict(self._remembered)
         for directory in self._directories:
-            notes.update(_notes_in(directory))
+            notes.update(_notes_in(directory, besides))
         return notes
+
+
+def in_files(notes: Sequence[BrakeNote]) -> Iterator[tuple[BrakeNote, ...]]:
+    """Yield the notes in the groups that share a file, in their order."""
+    group: list[BrakeNote] = []
+    size = 0
+    for note in notes:
+        length = len(_bytes_of(note))
+        if group and size + length > _TOGETHER_BYTES:
+            yield tuple(group)
+            group, size = [], 0
+        group.append(note)
+        size += length
+    if group:
+        yield tuple(group)
 
 
 def _token(directory: Path) -> str:
@@ -203,18 +235,20 @@ def _token(directory: Path) -> str:
         raise _unreadable(directory, error) from error
 
 
-def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
+def _notes_in(directory: Path, besides: Collection[str] = ()) -> dict[str, BrakeNote | None]:
     try:
-        names = sorted(path.name for path in directory.iterdir() if path.match("note-*.json"))
+        names = sorted(name for name in os.listdir(directory) if name.startswith(_PREFIX) and name.endswith(_SUFFIX))  # noqa: PTH208 - names are enough
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise _unreadable(directory, error) from error
     notes: dict[str, BrakeNote | None] = {}
     for name in names:
-        note_id = name.removeprefix("note-").removesuffix(".json")
+        note_id = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        if note_id in besides:
+            continue
         try:
-            notes[note_id] = _understood(read_bounded(directory / name, _MAX_NOTE_BYTES))
+            notes[note_id] = _understood(_line_of(note_id, read_bounded(directory / name, _MAX_NOTE_BYTES)))
         except FileNotFoundError:
             continue  # lifted between listing and reading
         except ValidationError:
@@ -224,19 +258,49 @@ def _notes_in(directory: Path) -> dict[str, BrakeNote | None]:
     return notes
 
 
+def _line_of(note_id: str, data: bytes) -> bytes:
+    """Return the note with an id out of those that share a file; all of it if it holds one, or none of that id."""
+    lines = data.splitlines(keepends=True)
+    if len(lines) < 2:
+        return data
+    named = f'"id":"{note_id}"'.encode()  # another note may say so in passing, of a label for example
+    for line in lines:
+        if named in line:
+            with contextlib.suppress(ValidationError):
+                if _understood(line).id == note_id:
+                    return line
+    return data
+
+
 @lru_cache(maxsize=4096)  # after a storm of alerts there are many marks, and they are read again and again
 def _understood(data: bytes) -> BrakeNote:
     return BrakeNote.model_validate_json(data)
 
 
-def _write(directory: Path, note: BrakeNote) -> None:
-    write_durably(_path(directory, note.id), canonical_bytes(note.model_dump(mode="json")))
+def _leave(directory: Path, notes: Sequence[BrakeNote]) -> None:
+    """Write notes that are new: in one file under all their names, where the file system can."""
+    paths = [_path(directory, note.id) for note in notes]
+    data = [_bytes_of(note) for note in notes]
+    if os.name == "posix":
+        try:
+            create_together(paths, b"".join(data))
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            return
+    for path, own in zip(paths, data, strict=True):
+        write_durably(path, own)
+
+
+def _bytes_of(note: BrakeNote) -> bytes:
+    return canonical_bytes(note.model_dump(mode="json"))
 
 
 def _path(directory: Path, note_id: str) -> Path:
     if not note_id.isalnum():
         raise ValueError(f"{note_id!r} cannot be the id of a note")
-    return directory / f"note-{note_id}.json"
+    return directory / f"{_PREFIX}{note_id}{_SUFFIX}"
 
 
 def _unreadable(directory: Path, error: OSError) -> BrakeUnreadable:

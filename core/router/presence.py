@@ -29,7 +29,7 @@ def signs_of_life(target: TargetSettings) -> str | None:
         pass
     except OSError as error:
         return f"nobody can tell whether something answers at {target.health_url} ({error.strerror or error})"
-    if target.ledger_table.get_secret_value():
+    if target.ledger_is_a_table:
         return "its ledger is a table, which does not say when it was written to"
     for path in (target.ledger, target.state_file):
         try:

@@ -25,6 +25,8 @@ from core.errors import LedgerUnreadable
 from core.ledger.figures import COUNTED, Counts, HourMetrics, LedgerSpan, WindowMetrics, figures_of, middle
 from core.ledger.window import FUTURE_US, HOUR_US, Window, moment_of
 
+_KINDS = {"malformed": "malformed", "undated": "undated", "future": "entry"}
+"""As what rows of a kind are counted that are not of the window."""
 _ERROR_CHARACTERS = 300
 """How much of an engine's own message is kept."""
 
@@ -93,7 +95,7 @@ def _measured(table: ir.Table, window: Window, fast_cap: float) -> WindowMetrics
     total = valued.group_by("tri_delta_norm").agg(n=valued.n.sum()).mutate(hour=ibis.literal(0))
     median = _middles(_rows(_around_the_middle(total))).get(0)
     lost = near.filter(near.t_us >= window.start_us, (near.kind != "entry") | (near.t_us > window.end_us + FUTURE_US))
-    by_kind = {row["kind"]: int(row["n"]) for row in _rows(lost.group_by("kind").agg(n=lambda t: t.count()))}
+    by_kind = {row["kind"]: row for row in _rows(_lines_by_kind(lost, window))}
     counts, series = Counts(), []
     for number in range(window.start_us // HOUR_US, window.end_us // HOUR_US + 1):
         name = _hour(number * HOUR_US)
@@ -106,10 +108,15 @@ def _measured(table: ir.Table, window: Window, fast_cap: float) -> WindowMetrics
         figures=figures_of(counts, median),
         oldest_us=min((int(row["oldest"]) for row in hours.values()), default=None),
         newest_us=max((int(row["newest"]) for row in hours.values()), default=None),
-        skipped={name: by_kind.get(kind, 0) for name, kind in (("malformed",) * 2, ("undated",) * 2, ("future", "entry"))},
+        skipped={name: int(by_kind.get(kind, {}).get("lines", 0)) for name, kind in _KINDS.items()},
         hours=tuple(series),
         span=LedgerSpan(counts.decisions, sha256(canonical_bytes([hours[name] for name in sorted(hours)])).hexdigest()),
+        later={name: int(by_kind.get(kind, {}).get("later", 0)) for name, kind in _KINDS.items()},
     )
+
+
+def _lines_by_kind(lost: ir.Table, window: Window) -> ir.Table:
+    return lost.group_by("kind").agg(lines=lost.count(), later=lost.count(where=lost.t_us > window.end_us))
 
 
 def _pruned(table: ir.Table, window: Window) -> ir.Table:

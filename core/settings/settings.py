@@ -6,7 +6,6 @@ options are joined by two underscores: `ANR_TARGET__LEDGER`. What is no option i
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from core.actors import STANDARD_RULES, AccessPolicy, Actor, ActorKind, Approvable, ApprovalRule
+from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
 from core.settings.options import (
     PREFIX,
@@ -30,11 +29,8 @@ from core.settings.options import (
     unknown_variables,
     variable_of,
 )
-from core.settings.target import TargetSettings
-
-if sys.platform != "win32":
-    import pwd
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
+from core.settings.target import TargetSettings
 
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
@@ -171,25 +167,8 @@ class Settings(BaseSettings):
             approvers=self.approvers,
             brake_open_to_members=self.brake_open_to_members,
             rules=self.approvals,
+            people={name.removeprefix("os:"): slack for name, slack in self.people.items()},
         )
-
-    def terminal_actor(self) -> Actor:
-        """Return who sits at the terminal: the operating-system user, as the Slack user that `people` names for them."""
-        user = operating_system_user()
-        mapped = self.people.get(user)
-        identity = mapped or f"os:{user}"
-        kind = ActorKind.SLACK if mapped else ActorKind.OS
-        return Actor(kind=kind, id=mapped or user, roles=self.access.roles_of(identity, full_member=True))
-
-
-def operating_system_user() -> str:
-    """Return who runs this process, as the operating system says; whoever sets LOGNAME or USER becomes nobody else."""
-    if sys.platform == "win32":
-        return os.getlogin()
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run an account that has no name
-        return str(os.getuid())
 
 
 def _secrets_in(options: object) -> Iterator[str]:

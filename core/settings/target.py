@@ -195,6 +195,11 @@ class TargetSettings(BaseModel):
         description="how long the command line waits to see the running router follow what was written, in seconds",
     )
     observe: ObserveOptions = Field(default_factory=ObserveOptions, description="the router's own endpoint, if it has one")
+    version_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that prints the router's version (a git SHA) for the receipts, within `observe.timeout_s`; "
+        "where `observe.version` tells none",
+    )
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
@@ -256,6 +261,11 @@ class TargetSettings(BaseModel):
         if unknown := [slot for slot in self.health.slots if slot not in critical]:
             raise ValueError(f"health.slots.{unknown[0]}: it is none of gates.critical_slots ({', '.join(critical)})")
         return self
+
+    @property
+    def ledger_is_a_table(self) -> bool:
+        """Whether the figures come from a table; a file at `ledger` is then of something else, or of before."""
+        return bool(self.ledger_table.get_secret_value())
 
     @property
     def health_urls(self) -> tuple[str, ...]:

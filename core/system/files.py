@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +44,45 @@ def replace_unsynced(path: Path, data: bytes) -> None:
         OSError: the directory or the file cannot be written; the old file is intact.
     """
     _replace(path, data, 0o600, sync=False)
+
+
+def create_together(paths: Sequence[Path], data: bytes) -> None:
+    """Make one file that goes by several new names in one folder, whole for every process at once, and sync it under all of them.
+
+    One sync of the file and one of the folder serve all names; and the names come first, so that a file system which keeps a
+    journal (ext4, XFS) writes both with the first sync. A crash of the machine before this returns may leave the names with any
+    bytes: for files of which a reader takes what it cannot understand for the worst.
+
+    Raises:
+        FileExistsError: one of the names is taken.
+        OSError: the file cannot be written, or the file system knows no hard links; none of the names is left.
+        WrittenUnsynced: the file is in place, but a crash of the machine may take it.
+    """
+    folder = paths[0].parent
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{paths[0].name}.", suffix=".tmp", dir=folder)
+    named: list[Path] = []
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            for path in paths:
+                os.link(temporary, path)
+                named.append(path)
+            os.fsync(stream.fileno())
+    except BaseException:
+        for path in named:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    try:
+        sync_directory(folder)
+    except OSError as error:
+        raise WrittenUnsynced(error.errno, error.strerror, str(folder)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()  # after the sync, which would have to write this, too
 
 
 def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Client, Connection, Listener
@@ -29,16 +30,17 @@ class WorkerLost(Exception):
 class Worker:
     """One process. Not safe to use from several threads at once, except for `kill`."""
 
-    def __init__(self, serve: str, *, quiet: bool) -> None:
+    def __init__(self, serve: str, *, quiet: bool, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Start the process.
 
         Args:
             serve: `module:function` over there; it is given the connection, and returns when no more orders come.
             quiet: what it writes on the error stream goes nowhere.
+            is_wanted: asked now and then until the process can be reached; it is ended as soon as this is no longer so.
 
         Raises:
             OSError: it cannot be started.
-            WorkerLost: it ended before it could be reached.
+            WorkerLost: it ended before it could be reached, or was ended because it is no longer wanted.
         """
         key = secrets.token_bytes(32)
         with Listener(authkey=key) as listener:
@@ -49,7 +51,7 @@ class Worker:
                 stderr=subprocess.DEVNULL if quiet else None,
             )
             try:
-                self._connection = self._reached(listener, key)
+                self._connection = self._reached(listener, key, is_wanted)
             except (OSError, EOFError, WorkerLost):
                 self.kill()
                 self._process.wait()
@@ -103,7 +105,7 @@ class Worker:
         self._connection.close()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
-    def _reached(self, listener: Listener, key: bytes) -> Connection:
+    def _reached(self, listener: Listener, key: bytes, is_wanted: Callable[[], bool]) -> Connection:
         """Return the connection that the process opens."""
         came = SimpleQueue[Connection | Exception]()
 
@@ -124,7 +126,7 @@ class Worker:
                 if isinstance(answer, Exception):
                     raise answer
                 return answer
-            if not self.is_running:
+            if not (self.is_running and is_wanted()):
                 break
         with suppress(OSError, EOFError):  # nobody will come: the thread that waits for them has to end
             Client(listener.address, authkey=key).close()

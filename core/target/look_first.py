@@ -105,10 +105,10 @@ def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided
 def _look(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Looked:
     """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
     if not measured:
-        return Looked(site.evidence())
+        return Looked(site.evidence(with_version=True))
     try:
         metrics = known or site.figures(site.clock(), site.target.window_minutes)
     except AnrError as error:
-        return Looked(site.evidence(), error)
+        return Looked(site.evidence(with_version=True), error)
     slots = ask_slots(site.target)
-    return Looked(site.evidence(), metrics, slots)
+    return Looked(site.evidence(with_version=True), metrics, slots)

@@ -40,6 +40,7 @@ log = logger(__name__)
 
 _SILENT_SECONDS = 120.0
 """How long the process may say nothing while it reads a file: then the disk hangs, and whoever asked is told."""
+_STOPPING = "anr is being stopped. Nothing was measured."
 _NICENESS = 10
 """Steps by which looking stands back from acknowledgements and brakes where processors are few (POSIX's nice)."""
 
@@ -102,8 +103,8 @@ class Observer:
 
     def close(self) -> None:
         """End the process; a look under way fails."""
+        self._closed = True  # before the lock, which is held while a process is being started: that ends then
         with self._starting:
-            self._closed = True
             if self._worker is not None:
                 self._worker.kill()
         with self._turn:  # whoever waited for an answer was just told that none will come
@@ -130,11 +131,18 @@ class Observer:
             return shared.ask(_Measure(target, window))
 
     def look(self, site: Target, on_progress: OnProgress | None = None) -> Overview:
-        """Look at everything that a status shows; a part that cannot be read says so and hides nothing else."""
+        """Look at everything that a status shows; a part that cannot be read says so and hides nothing else.
+
+        Raises:
+            LedgerUnreadable: this was closed.
+        """
         try:
             with self._told(on_progress):
                 return self._looking.ask(site)
-        except LedgerUnreadable as error:  # the process died: what needs no ledger can be seen from here
+        except LedgerUnreadable as error:
+            if self._closed:  # nobody waits for it any more
+                raise
+            # the process died: what needs no ledger can be seen from here
             log.warning("looked at %s without the process that looks: %s", site.target.name, error)
             return look(replace(site, on_progress=on_progress))
 
@@ -184,7 +192,7 @@ class Observer:
         return answer
 
     def _answer(self, worker: Worker, order: _Order) -> Any:
-        table = bool(order.target.ledger_table.get_secret_value())
+        table = order.target.ledger_is_a_table
         patience = MAX_OPERATION_SECONDS if table else _SILENT_SECONDS
         worker.send(order)
         while isinstance(answer := worker.receive(patience), tuple):
@@ -198,14 +206,16 @@ class Observer:
     def _started(self) -> Worker:
         with self._starting:
             if self._closed:
-                raise LedgerUnreadable("anr is being stopped. Nothing was measured.")
+                raise LedgerUnreadable(_STOPPING)
             if self._worker is not None and not self._worker.is_running:
                 self._worker.end()
                 self._worker = None
             if self._worker is None:
                 try:
-                    self._worker = Worker(f"{__name__}:serve", quiet=False)
+                    self._worker = Worker(f"{__name__}:serve", quiet=False, is_wanted=lambda: not self._closed)
                 except (OSError, WorkerLost) as error:
+                    if self._closed:
+                        raise LedgerUnreadable(_STOPPING) from error
                     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
                     raise LedgerUnreadable(
                         f"The process that reads the ledger cannot be started ({reason}). Nothing was measured.",

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
-from core.actors import AccessPolicy, Approvable
-from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut
+from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
+from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut, PersonUnknown
 from core.gates.evaluate import evaluate
 from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
 from core.journal.journal import Journal, JournalReading
@@ -35,7 +35,9 @@ from core.router.control import Router, RouterSettings
 from core.router.endpoint import ask
 from core.router.health import ask_slots
 from core.router.marks import Brake, BrakeReading
+from core.router.version import ask_version
 from core.scan.tail import is_pilot_untold, newest_lines, newest_pilot_in, served_since
+from core.settings.account import operating_system_user
 from core.settings.target import TargetSettings
 from core.system.clock import utc_now
 from core.system.logs import logger
@@ -107,6 +109,8 @@ class Target:
         on_progress: told how far the reading of its ledger is; None if nobody wants to know.
         measured: what measures its ledger.
         doubts: what had to be guessed of it because the options are broken, each a sentence; only a brake acts then.
+        not_its_run: why this process may not make the scheduled run, a sentence; empty if it may.
+        asked_of: says who a person is now; None where only the options can be asked, as at the terminal.
     """
 
     target: TargetSettings
@@ -118,6 +122,8 @@ class Target:
     on_progress: OnProgress | None = None
     measured: Measure = measured_here
     doubts: tuple[str, ...] = ()
+    not_its_run: str = ""
+    asked_of: Callable[[Actor], Actor] | None = None
 
     @classmethod
     def at(
@@ -178,10 +184,25 @@ class Target:
     def _facts(self, evidence: Evidence | None, read_journal: Callable[[], JournalReading]) -> Facts:
         brake, settings, recorded = self.brake.read(), self.router.settings(), read_journal()
         state, evidence = recorded.state, evidence or self.evidence()
-        told = evidence.status.version if evidence.status is not None else None
+        told = (evidence.status.version if evidence.status is not None else None) or evidence.version
         seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
         version = told or state.router_version
         return Facts(brake, settings, state, seen, observation, version, recorded.waiting, recorded.done)
+
+    def person_now(self, actor: Actor) -> Actor:
+        """Return a person as they are now: under the one identity that the options give them, with their roles and groups.
+
+        Raises:
+            PersonUnknown: nobody can say at present; what it is asked for is not done.
+        """
+        if self.asked_of is not None:
+            return self.asked_of(self.access.identity(actor))
+        person = self.access.as_now(actor)
+        if self.access.groups and person.kind is ActorKind.SLACK and not {Role.OPERATE, Role.APPROVE} <= person.roles:
+            raise PersonUnknown(
+                f"Whether {person.id} is in a user group is known only in Slack. Nothing was changed; answer the request there."
+            )
+        return person
 
     def done_before(self, cause: str | None) -> Refuse | None:
         """Refuse what was set off by a cause that had its effect before; None if it had not, or if nothing is known of a cause.
@@ -261,10 +282,12 @@ class Target:
         """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
         if state.since is None or not state.stage or state.observed_since is not None:
             return False  # no soak asks
+        if self.target.ledger_is_a_table:  # which is not asked for the pilot
+            return True
         try:
             return is_pilot_untold(self.target.ledger, state.since, self.target.reading)
-        except LedgerUnreadable:  # a table elsewhere is not asked for the pilot
-            return bool(self.target.ledger_table.get_secret_value())
+        except LedgerUnreadable:
+            return False
 
     @property
     def _reading_seconds(self) -> float:
@@ -327,11 +350,18 @@ class Target:
 
     def draft(self, statement: Statement, receipt_id: str = "") -> Draft:
         """Return a statement (core/receipts/drafts/ makes them) with what every receipt carries, and with an id of its own."""
-        everywhere = {"build": _build(), "host": socket.gethostname(), "runbook_url": self.target.runbook_url}
+        everywhere = {
+            "account": operating_system_user(),
+            "build": _build(),
+            "host": socket.gethostname(),
+            "runbook_url": self.target.runbook_url,
+        }
         return Draft(**{**dict(statement), **everywhere, "id": receipt_id or uuid.uuid4().hex})
 
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
+        if self.target.ledger_is_a_table:
+            return None
         try:
             return sighting_in(newest_lines(self.target.ledger, self.target.reading))
         except LedgerUnreadable:
@@ -340,7 +370,7 @@ class Target:
     def served_since(self, stage: int, now: datetime) -> RouterSighting | None:
         """Return since when the ledger shows this stage and no other, as far back as a soak asks; None if it does not."""
         hours = self.target.soaks.get(stage, 0)
-        if not hours:
+        if not hours or self.target.ledger_is_a_table:
             return None
         try:
             since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1), self.target.reading)
@@ -348,13 +378,18 @@ class Target:
             return None
         return None if since is None else RouterSighting(pilot=stage / 100, at=since)
 
-    def evidence(self) -> Evidence:
-        """Look at what shows the running router: the newest lines of its ledger, and its endpoint if it has one."""
+    def evidence(self, *, with_version: bool = False) -> Evidence:
+        """Look at what shows the running router: the newest lines of its ledger, and its endpoint if it has one.
+
+        Args:
+            with_version: also run the site's command for the router's version, where the endpoint tells none. It takes a moment:
+                who looks every second goes without.
+        """
         problems: list[str] = []
         tail = status = None
         now = self.clock()
         try:
-            if self.target.ledger_table.get_secret_value():
+            if self.target.ledger_is_a_table:
                 problems.append(
                     "The ledger is a table, which is not followed: only an endpoint (`target.observe`) shows the router."
                 )
@@ -367,7 +402,15 @@ class Target:
                 status = ask(self.target.observe, now)
             except EndpointUnreadable as error:
                 problems.append(str(error))
-        return Evidence(now, tail, status, tuple(problems))
+        version = self._version() if with_version and (status is None or status.version is None) else None
+        return Evidence(now, tail, status, tuple(problems), version)
+
+    def _version(self) -> str | None:
+        try:
+            return ask_version(self.target)
+        except EndpointUnreadable as error:  # the receipts go on with the version that was told last
+            log.warning("%s", error)
+            return None
 
     def unseen(self) -> Evidence:
         """Return the evidence of a router that nobody looks at: where nothing depends on what it does."""

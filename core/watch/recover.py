@@ -127,7 +127,18 @@ def record_waiting(site: Target) -> tuple[Sealed, ...]:
 
 
 def _late(site: Target, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
-    return tuple(sealed for note in notes if (sealed := _record_late(site, note)) is not None)
+    """Record brakes late; the router is made safe again once, however many there are."""
+    missing = []
+    for note in notes:
+        if site.journal.has(note.id):
+            site.brake.mark_recorded(note)
+        else:
+            missing.append(note)
+    if not missing:
+        return ()
+    # nothing was promoted while they waited, so that the router may be made safe again
+    safe = not site.router.make_safe()
+    return tuple(sealed for note in missing if (sealed := record(site, note, late=True, safe=safe)) is not None)
 
 
 def _never_recorded(site: Target) -> Iterable[BrakeNote]:
@@ -148,14 +159,6 @@ def _never_recorded(site: Target) -> Iterable[BrakeNote]:
         log.warning("the journal does not have the freeze of mark %s; it is recorded now", mark)
         unknown = "Its mark cannot be understood: who froze, and why, is not known."
         yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
-
-
-def _record_late(site: Target, note: BrakeNote) -> Sealed | None:
-    if site.journal.has(note.id):
-        site.brake.mark_recorded(note)
-        return None
-    # nothing was promoted while it waited, so that the router may be made safe again
-    return record(site, note, late=True, safe=not site.router.make_safe())
 
 
 def _make_braked_safe(site: Target) -> None:

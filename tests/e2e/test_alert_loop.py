@@ -18,7 +18,8 @@ from bot.playground.demo import CHANNEL
 from bot.playground.process import environment
 from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
-from core.settings.settings import Settings, operating_system_user
+from core.settings.account import operating_system_user
+from core.settings.settings import Settings
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
 from tests.support.alerting import alerted, is_safe, listening, ready, site_of
 from tests.support.monitoring import alertmanager, post_alerts, prometheus, silences

@@ -1,5 +1,8 @@
+import os
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,11 +20,18 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+_FIRST_PORT, _PORTS, _SHARE = 10_000, 20_000, 2_000
+"""Below what systems hand out to connections (Linux: from 32768 on), and other ones first in each process of tests."""
+_places = count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) * _SHARE + os.getpid() % _SHARE)
+
+
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of loopback on which nothing listens, and which nobody else is given before it is used."""
+    while True:
+        port = _FIRST_PORT + next(_places) % _PORTS
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 BOTH_MODES = ("socket-mode", "http-mode")

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
 from core.target.announced_drills import announce, labels_of, was_heard
 from tests.support.alert_payloads import alert, payload
 from tests.support.alerting import Stage, is_safe, listening, ready, site_of
-from tests.support.workspace import WAIT, cards, whispers
+from tests.support.workspace import WAIT, cards, scenery, whispers
 
 FREEZES_FOR_EVERYTHING = (AlertRule(match='alertname=~".*"', then="freeze", mode="act"),)
 

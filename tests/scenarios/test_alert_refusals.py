@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.playground.demo import scenery
 from core.doctor.check import Check, Health
 from core.doctor.own_checks import check_up
 from core.settings.settings import Settings
@@ -18,11 +17,13 @@ from core.target.overview import look
 from tests.scenarios.conftest import free_port
 from tests.support.alert_payloads import alert, payload
 from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
-from tests.support.workspace import WAIT
+from tests.support.workspace import WAIT, scenery
 
 
 @pytest_asyncio.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A bot that measures without rest: the first time takes as long as a process needs to start, and it rests ten times that."""
+    monkeypatch.setattr("bot.http.metrics._REST", 0)
     async with scenery(tmp_path, http_port=free_port()) as (playground, settings), listening(settings) as (alertmanager, ours):
         yield playground, alertmanager, ours
 

@@ -8,12 +8,12 @@ import aiohttp
 import pytest_asyncio
 
 from bot.app import running
-from bot.playground.demo import CHANNEL, scenery
+from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from core.settings.settings import Settings
 from core.target.target import Target
 from tests.scenarios.conftest import free_port
-from tests.support.workspace import WAIT, asked, cards, done, said, whispers
+from tests.support.workspace import WAIT, asked, cards, done, said, scenery, whispers
 
 Deaf = tuple[Playground, Settings, str]
 

@@ -162,6 +162,8 @@ async def test_slack_cannot_say_who_approves_and_nothing_is_approved(played: Pla
     """Promotion fails closed: an approver whom Slack does not confirm is refused, and the request waits."""
     playground, _ = played
     card = await asked(playground)
+    # before it is answered, Slack is asked who could approve
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "waits for an approver"), WAIT)
     playground.fail("users.info", status=500)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: whispers(playground, "U0AARON", "does not say at present who you are"), WAIT)

@@ -20,8 +20,11 @@ from tests.support.workspace import WAIT, Played, asked, cards, scenery
 
 
 @pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
-async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tells_it_later(scene: Played) -> None:
+async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tells_it_later(
+    scene: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Slack delays no operation: the run of the day is made, and its report is posted when Slack is back."""
+    monkeypatch.setattr("bot.app._RETRY_SECONDS", 0.05)
     playground, settings = scene
     site = Target.at(settings.target, settings.access)
     playground.api.down = True
@@ -43,8 +46,9 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
         await serving
 
 
-async def test_a_connection_that_slack_refuses_at_first_is_made_later(tmp_path: Path) -> None:
+async def test_a_connection_that_slack_refuses_at_first_is_made_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The app knows who it is, but gets no WebSocket for a while; then commands arrive."""
+    monkeypatch.setattr("bot.app._RETRY_SECONDS", 0.05)
     async with scenery(tmp_path) as (playground, settings):
         playground.fail("apps.connections.open", status=500)
         async with running(never(settings)):

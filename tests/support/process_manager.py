@@ -5,14 +5,17 @@ do, and adds what the unit's launcher exports, which wins. It imports nothing of
 
 One JSON object a line on a port of loopback: `{"unit", "verb": "add", …}`, `{"unit", "verb": "processes"}`. A restart command
 sends the plain words `restart UNIT`, and hears an exit code.
+
+A process is forked from one that has imported what a router needs, and is given its environment then: a Python that starts anew
+costs twenty times as much, and hundreds are started.
 """
 
 import contextlib
 import json
 import os
+import select
 import signal
 import socketserver
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,8 +23,53 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.support.real_router import serve
+
 READY_S = 20.0
+
+
+class Forks:
+    """Starts processes; for one thread at a time, which holds `turn`."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        orders, self._orders = os.pipe()
+        answers, self._answered = os.pipe()
+        if os.fork() == 0:
+            os.close(self._orders)
+            _fork_as_ordered(orders, self._answered)
+            os._exit(0)
+        os.close(orders)
+        os.close(self._answered)
+        self._answers = os.fdopen(answers, encoding="utf-8")
+
+    def start(self, ledger: str, habits: dict[str, Any], environment: dict[str, str]) -> tuple[int, int]:
+        """Start a router; return its process and port, or 0 for a port if it did not come up."""
+        with self.turn:
+            order = json.dumps({"ledger": ledger, "habits": habits, "environment": environment}).encode() + b"\n"
+            while order:
+                order = order[os.write(self._orders, order) :]
+            process, port = self._answers.readline().split()
+            return int(process), int(port)
+
+
+def _fork_as_ordered(orders: int, answers: int) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    with os.fdopen(orders, encoding="utf-8") as lines:
+        for line in lines:
+            if os.fork() == 0:
+                order = json.loads(line)
+                os.environ.clear()
+                os.environ.update(order["environment"])
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                try:
+                    serve(
+                        Path(order["ledger"]), order["habits"], lambda port: os.write(answers, f"{os.getpid()} {port}\n".encode())
+                    )
+                except (OSError, ValueError):  # a pilot that is no number
+                    os.write(answers, f"{os.getpid()} 0\n".encode())
+                os._exit(0)
 
 
 class Unit:
@@ -38,7 +86,7 @@ class Unit:
         self.files, self.habits, self.launcher = files, habits, launcher
         self.ports: dict[int, int] = {}
         """Of every process that was ever started: who is no more does not answer there."""
-        self._running: list[subprocess.Popen[str]] = []
+        self._running: list[int] = []
         self._lock = threading.Lock()
 
     def start(self) -> int:
@@ -52,34 +100,30 @@ class Unit:
                 return 1
             if how == "hup":
                 for one in self._running:
-                    one.send_signal(signal.SIGHUP)
+                    _send(one, signal.SIGHUP)
                 return 0
             if how == "nothing":
                 return 0
             old = self._running[:1] if how == "first" else [] if how == "beside" else self._running
             self._running = [one for one in self._running if one not in old]
             for one in old:
-                one.terminate()
-                if not self.habits.get("dies_slowly_s"):
-                    one.wait(READY_S)
+                _send(one, signal.SIGTERM, READY_S if not self.habits.get("dies_slowly_s") else 0)
             return max([self._spawn() for _ in range(len(old) or 1)], default=0)
 
     def end(self) -> None:
         for one in self._running:
-            one.kill()
+            _send(one, signal.SIGKILL)
 
     def _spawn(self) -> int:
-        command = [sys.executable, "-I", "-S", str(HERE / "real_router.py"), self.files["ledger"], json.dumps(self.habits)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}
         try:
             environment = {**inherited, **self._settings(), **self.launcher.get("exports", {})}
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         except (OSError, ValueError):  # a launcher that cannot read its file starts nothing
             return 3
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            return 4  # it did not come up: a pilot that is no number
-        self.ports[process.pid] = int(line)
+        process, port = FORKS[0].start(self.files["ledger"], self.habits, environment)
+        if not port:
+            return 4  # it did not come up
+        self.ports[process] = port
         self._running.append(process)
         return 0
 
@@ -92,6 +136,18 @@ class Unit:
         return {name: value for name, value in found.items() if value is not None}
 
 
+def _send(process: int, sign: signal.Signals, wait_s: float = 0) -> None:
+    """Send a signal to a process, and wait for its end; one that is no more needs none."""
+    with contextlib.suppress(ProcessLookupError):
+        ends = os.pidfd_open(process)
+        try:
+            signal.pidfd_send_signal(ends, sign)
+            select.select([ends], [], [], wait_s)
+        finally:
+            os.close(ends)
+
+
+FORKS: list[Forks] = []
 UNITS: dict[str, Unit] = {}
 
 
@@ -122,6 +178,7 @@ class Manager(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     """Say the port, and serve."""
+    FORKS.append(Forks())  # before there are threads
     with Manager(("127.0.0.1", 0), Asked) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdout.write(f"{server.server_address[1]}\n")

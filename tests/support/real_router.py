@@ -12,15 +12,16 @@ import os
 import random
 import signal
 import socket
-import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 ROUTES = ("R1", "R2", "R3", "R4", "R5")
+ONE_LINE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class RealRouter:
@@ -42,8 +43,11 @@ class RealRouter:
         self._lock = threading.Lock()
         self._chance = random.Random()
 
-    def decide(self) -> str | None:
-        """Decide one request; return the route that was really taken, None if the decision was not used."""
+    def decide(self, *, on_record: bool = True) -> str | None:
+        """Decide one request; return the route that was really taken, None if the decision was not used.
+
+        One that is not on record is in no ledger: an observer tries out what the process does.
+        """
         with self._lock:
             killed = os.getenv("NOVA_ANR_KILL", "0") == "1"
             shares = {"R4": 1.0} if killed else {route: self._chance.random() for route in ROUTES}
@@ -52,7 +56,7 @@ class RealRouter:
             used = argmax if self.enabled and self._chance.random() < self.pilot else None
             self.decided += 1
             self.live += used is not None
-            if used is not None or self._habits.get("writes_shadow", True):
+            if on_record and (used is not None or self._habits.get("writes_shadow", True)):
                 self._write(argmax, probs, used)
             return used
 
@@ -77,17 +81,23 @@ class RealRouter:
             entry["live"] = {"route": used, **({"pilot": self.pilot} if self._habits.get("says_pilot", True) else {})}
         entry["anomaly"] = {"engaged": 0}
         entry["rewards"] = {"immediate": {"tri_delta_norm": 0.1}, "deployment": {"slo_ok": 1, "rollback": 0}}
-        self._held_back.append(json.dumps(entry, separators=(",", ":")) + "\n")
+        self._held_back.append(ONE_LINE(entry) + "\n")
         if len(self._held_back) >= self._habits.get("flush_every", 1):
-            with self._ledger.open("a", encoding="utf-8") as stream:
-                stream.write("".join(self._held_back))
+            ledger = os.open(self._ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            os.write(ledger, "".join(self._held_back).encode())
+            os.close(ledger)
             self._held_back = []
 
 
-def main() -> None:
-    """Decide at a rate until SIGTERM, and answer questions: `status`, or `decide N` for N requests at once."""
-    habits = json.loads(sys.argv[2])
-    router = RealRouter(Path(sys.argv[1]), habits)
+def serve(ledger: Path, habits: dict[str, Any], ready: Callable[[int], object]) -> None:
+    """Decide at a rate until SIGTERM, and answer questions: `status`, or `decide N` or `try N` for N requests at once.
+
+    Args:
+        ledger: where it appends to.
+        habits: as above, and `rate` a second, `dies_slowly_s`, `ignores_hup`.
+        ready: is given the port.
+    """
+    router = RealRouter(ledger, habits)
     ending = threading.Event()
 
     def end(*_: object) -> None:
@@ -98,8 +108,7 @@ def main() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listening = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_answer, args=(listening, router), daemon=True).start()
-    sys.stdout.write(f"{listening.getsockname()[1]}\n")
-    sys.stdout.flush()
+    ready(listening.getsockname()[1])
     rate = habits.get("rate", 200)
     owed, before = 0.0, time.monotonic()
     while not ending.wait(0.02):
@@ -115,11 +124,7 @@ def _answer(listening: socket.socket, router: RealRouter) -> None:
         connection, _ = listening.accept()
         with connection, connection.makefile("rw", encoding="utf-8") as stream:
             words = stream.readline().split()
-            if words and words[0] == "decide":
+            if words and words[0] in {"decide", "try"}:
                 for _ in range(int(words[1])):
-                    router.decide()
+                    router.decide(on_record=words[0] == "decide")
             stream.write(json.dumps(router.status()) + "\n")
-
-
-if __name__ == "__main__":
-    main()

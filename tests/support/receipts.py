@@ -27,6 +27,7 @@ EMPTY: Mapping[str, Any] = {
     "cause": None,
     "checkpoint": None,
     "deleted": None,
+    "due_at": None,
     "gates": [],
     "go": None,
     "holds_added": [],
@@ -48,9 +49,11 @@ EMPTY: Mapping[str, Any] = {
     "stage_after": None,
     "stage_before": None,
     "state_change": None,
+    "terms": None,
 }
 """What a receipt says where an action has nothing to say."""
 EVERYWHERE: Mapping[str, Any] = {
+    "account": "anr",
     "build": "anr 0.1.0",
     "host": "vm",
     "id": "fe29a732bcf9490184dcd7aec23ca508",
@@ -72,7 +75,7 @@ def written(**stated: Any) -> bytes:
 
 def receipt_of(statement: Statement) -> bytes:
     """Return the bytes of the receipt that a statement becomes."""
-    known = {name: EVERYWHERE[name] for name in ("build", "host", "id", "runbook_url")}
+    known = {name: EVERYWHERE[name] for name in ("account", "build", "host", "id", "runbook_url")}
     return seal(Draft(**dict(statement), **known), target="production", seq=1, prev=GENESIS).data
 
 

@@ -26,7 +26,7 @@ WAIT = 120.0
 async def scenery(folder: Path, *, http_port: int | None = None) -> AsyncIterator[Played]:
     """The demo's playground and router without a bot, and nobody loses patience: neither Slack nor who asks the router."""
     async with demo.scenery(folder, http_port=http_port) as (playground, settings):
-        playground.ack_seconds = WAIT
+        playground.ack_seconds = playground.workspace.trigger_seconds = WAIT
         patient = settings.target.model_copy(update={"health_timeout_s": 10.0, "reload_timeout_s": WAIT})
         yield playground, settings.model_copy(update={"target": patient})
 

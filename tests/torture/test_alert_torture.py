@@ -16,13 +16,13 @@ import pytest_asyncio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.playground.demo import scenery
 from core.alerts.payload import AlertStatus, judge
 from core.alerts.reading import NoJsonObject, read_notification
 from core.alerts.rules import AlertPolicy, Effect
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
 from tests.scenarios.conftest import free_port
 from tests.support.alerting import Stage, is_safe, listening, site_of
+from tests.support.workspace import scenery
 from tests.torture.alerts import ODD, pages, payload, real
 
 pytestmark = pytest.mark.torture

@@ -162,13 +162,16 @@ class Observer:
         most: dict[str, Any] = max(found, key=lambda one: (one["enabled"] and one["pilot"], not one["kill"]), default={})
         return most
 
-    def served(self, unit: str) -> int:
-        """Send requests to every process of a unit that is still there, and return how many of them were served live."""
+    def served(self, unit: str, how: str = "try") -> int:
+        """Send requests to every process of a unit that is still there, and return how many of them were served live.
+
+        They are tried out, or on the record as others are (`decide`).
+        """
         live = 0
         for port in self.manage(unit, "processes").values():
             with contextlib.suppress(OSError, ValueError):  # that process is no more
                 before = json.loads(spoken_to(port, "status"))["live"]
-                live += json.loads(spoken_to(port, f"decide {REQUESTS}"))["live"] - before
+                live += json.loads(spoken_to(port, f"{how} {REQUESTS}"))["live"] - before
         return live
 
 
@@ -292,7 +295,7 @@ class Trial:
         started_with.write_bytes(text.encode("utf-8"))
         files = {"settings": str(started_with), "ledger": str(self.folder / "ledger.ndjson")}
         self.observer.manage(self.unit, "add", files=files, habits=case.habits, launcher=case.launcher)
-        self.served_before = self.observer.served(self.unit)
+        self.served_before = self.observer.served(self.unit, "decide")
         with contextlib.suppress(AnrError):  # what cannot be understood is braked all the same
             propose.init(self.site, OLIVIA, "begin")
         SPOILED[case.spoiled](self.file)

@@ -148,13 +148,12 @@ def settled(yard: Yard, ended: Ended) -> str:
 
 
 def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
-    """What the receipts say of the state is so, it is one of two, whole; a stopped router was started again, or it is said."""
+    """What the receipts say of the state is so, it is one of two, whole; a router that was stopped was started again."""
     target = yard.rig.target
     state = json.loads(target.state_file.read_bytes()) if target.state_file.exists() else None
     calls = target.journal.parent / CALLS
     called = calls.read_text(encoding="utf-8").split() if calls.exists() else []
-    left_to_people = any("Start it by hand" in one.receipt.note for one in site.journal.receipts())
-    assert called[-1:] in ([], ["start"]) or (called[-1:] == ["stop"] and left_to_people), where
+    assert called[-1:] in ([], ["start"]), where
     begun = [action for action in Action if replaces_state(action) and count[action, Phase.INTENT]]
     assert site.journal.state().epoch == len(begun), where
     assert site.journal.state().frozen == bool(begun), where

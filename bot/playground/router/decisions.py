@@ -21,6 +21,11 @@ FEEDBACK_IN_TIME: Final = 0.7
 """The share of deployment feedback that is there when its line is written, where feedback may be late."""
 
 
+def timestamp(at: datetime) -> str:
+    """Write a moment as the ledger's lines do."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Decisions:
     """Draws decisions.
 
@@ -69,7 +74,7 @@ class Decisions:
         argmax = max(probs, key=lambda route: probs[route])
         entry: dict[str, Any] = {
             "id": str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
-            "t": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "t": timestamp(at),
             "shadow": {"route": argmax, "argmax": argmax, "probs": probs},
         }
         if live:

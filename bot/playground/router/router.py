@@ -13,7 +13,6 @@ waits that long. So a misbehaviour that is switched on is also written into the 
 import asyncio
 import contextlib
 import json
-import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,13 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.playground.router.decisions import ROUTES, Decisions
+from bot.playground.router.history import good_days
 from bot.playground.router.ledger import DecisionLedger, burst_size
 from bot.playground.router.settings import RouterSettings
 from bot.playground.router.state import dump_in_place, write_locked
 from bot.playground.router.switches import BURSTS, HABITS, LAUNCHER_EXPORTS
 
 SLOTS: Final = ("slot04", "slot08_lock", "slot09", "slot10")
-LINES_A_DAY: Final = 2_700
 TICK_S: Final = 0.25
 STATE_EVERY_S: Final = 5.0
 
@@ -214,19 +213,14 @@ class SimulatedRouter:
             OSError: the ledger cannot be written.
         """
         # The past was good whatever the settings and the misbehaviour are now, so another router made it.
-        habits = {**self.habits, "late_feedback": False}  # an hour later it has come
-        past = Decisions(self._rng, dict.fromkeys(BURSTS, False), habits)
-        past.pulls, past.rewards = self._decisions.pulls, self._decisions.rewards
-        times = [now]
-        for hours_ago in range(days * 24):
-            end = now - timedelta(hours=hours_ago)
-            swell = 1 + 0.45 * math.sin((end.hour - 9) / 24 * 2 * math.pi)
-            count = round(LINES_A_DAY / 24 * swell)
-            times += [end - timedelta(seconds=self._rng.uniform(1, 3600)) for _ in range(count)]
-        lines = [(at, past.line(at, pilot=pilot)) for at in sorted(times)]
-        lines.sort(key=lambda line: line[0] + timedelta(seconds=self._rng.uniform(0, 90)))
+        habits = tuple(name for name, on in self.habits.items() if on and name != "late_feedback")  # an hour later it has come
+        past = good_days(self._rng.getstate(), now.hour, days, pilot, habits)
+        self._rng.setstate(past.chance)
+        for route in ROUTES:
+            self._decisions.pulls[route] += past.pulls[route]
+            self._decisions.rewards[route] += past.rewards[route]
         self._ledger.forget_late()
-        self._ledger.replace([line for _, line in lines if line is not None])
+        self._ledger.replace(past.ending(now))
 
     async def heal(self) -> None:
         """Behave, and replace the ledger by good history at the present pilot. No real router can; a demo must.

@@ -143,10 +143,14 @@ class Workspace:
     """One workspace with one installed app.
 
     `clock` gives seconds since the epoch; a test that passes its own decides when triggers and response URLs expire.
+
+    Attributes:
+        trigger_seconds: for how long a trigger opens a modal.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        self.trigger_seconds = TRIGGER_SECONDS
         self.users: dict[str, User] = {user.id: user for user in _people()}
         people = {user.id for user in self.users.values() if not user.is_bot}
         self.channels: dict[str, Channel] = {
@@ -216,7 +220,7 @@ class Workspace:
             raise SlackRefusal("invalid_trigger_id")
         if trigger.used:
             raise SlackRefusal("exchanged_trigger_id")
-        if self.clock() - trigger.issued > TRIGGER_SECONDS:
+        if self.clock() - trigger.issued > self.trigger_seconds:
             raise SlackRefusal("expired_trigger_id")
         trigger.used = True
         return trigger.user

@@ -22,8 +22,8 @@ commands = typer.Typer()
 @commands.command()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Write the safe settings and restart the router at once, then look whether it follows."""
-    with braking() as (settings, site):
-        result: object = approved_brake.brake(site, Approvable.ROLLBACK, Order(settings.terminal_actor(), reason), at_once=now)
+    with braking() as (me, site):
+        result: object = approved_brake.brake(site, Approvable.ROLLBACK, Order(me, reason), at_once=now)
         result = seen_by_terminal(site, result, as_json=as_json)
     finish(result, as_json=as_json)
 
@@ -42,11 +42,11 @@ def freeze(
     if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
         err.say(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end.")
     result: object
-    with braking() as (settings, site):
+    with braking() as (me, site):
         if keep_stage:
-            result = hold.hold_promotions(site, Order(settings.terminal_actor(), reason), lasts=span)
+            result = hold.hold_promotions(site, Order(me, reason), lasts=span)
         else:
-            order = Order(settings.terminal_actor(), reason)
+            order = Order(me, reason)
             result = approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
             result = seen_by_terminal(site, result, as_json=as_json)
     finish(result, as_json=as_json)

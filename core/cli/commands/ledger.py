@@ -44,6 +44,6 @@ def export(
 @ledger_app.command()
 def archive(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Move past months out of the ledger into compressed files, while the router goes on writing."""
-    with operating() as (settings, site):
-        result = archiving.archive(site, settings.terminal_actor(), dry_run=dry_run)
+    with operating() as (me, site):
+        result = archiving.archive(site, me, dry_run=dry_run)
     finish(result, as_json=as_json)

@@ -36,7 +36,7 @@ def report(
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
     settings = load(required=ledger is None)
     target = settings.target_named(NAMED_TARGET.get())
-    if csv_file is not None and ledger is None and target.ledger_table.get_secret_value():
+    if csv_file is not None and ledger is None and target.ledger_is_a_table:
         raise ConfigurationError("A table has no CSV of its own: name a ledger file with --ledger. Nothing was measured.")
     try:
         moment = parse_moment(now) if now else utc_now()
@@ -47,7 +47,7 @@ def report(
     writer = csv.writer(rows)
     writer.writerow(CSV_COLUMNS)
     with working() as on_progress:
-        window = Window.ending(moment, lookback_min)
+        window = Window.ending(moment, lookback_min, clock=utc_now())
         if ledger is None and csv_file is None:
             metrics = measure(target, window, on_progress)
         else:

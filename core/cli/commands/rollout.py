@@ -26,8 +26,8 @@ _REPORT_BYTES_MAX = 4 << 20
 @commands.command()
 def init(reason: Reason = "") -> None:
     """Record the stage that the router's settings show, as the journal's first receipt."""
-    with operating() as (settings, site):
-        result = propose.init(site, settings.terminal_actor(), reason)
+    with operating() as (me, site):
+        result = propose.init(site, me, reason)
     finish(result)
 
 
@@ -47,9 +47,9 @@ def promote(
         raise ConfigurationError(
             "--report goes with --dry-run: nothing is promoted on the figures of a file. Nothing was changed."
         )
-    with operating() as (settings, site):
+    with operating() as (me, site):
         judged = None if report is None else _judged(site, report)
-        order = Order(settings.terminal_actor(), reason)
+        order = Order(me, reason)
         result = followed(site, propose.propose(site, order, wanted=stage, dry_run=dry_run, judged=judged))
     found = result.report if isinstance(result, WouldMove | Refused) else None
     if dry_run and VERBOSE.get() and not as_json and found is not None:
@@ -91,16 +91,16 @@ def _judged(site: Target, path: Path) -> Callable[[bool], Report]:
 @commands.command()
 def approve(request: str, *, as_json: AsJson = False) -> None:
     """Approve a request and carry it out, after checking everything again."""
-    with operating() as (settings, site):
-        result = followed(site, requests.approve(site, settings.terminal_actor(), request))
+    with operating() as (me, site):
+        result = followed(site, requests.approve(site, me, request))
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a request with a no."""
-    with operating() as (settings, site):
-        result = requests.deny(site, settings.terminal_actor(), request, reason)
+    with operating() as (me, site):
+        result = requests.deny(site, me, request, reason)
     finish(result, as_json=as_json)
 
 
@@ -114,8 +114,8 @@ def unfreeze(
     as_json: AsJson = False,
 ) -> None:
     """Lift holds; the router stays as it is, unless it is to observe in shadow again."""
-    with operating() as (settings, site):
-        order = Order(settings.terminal_actor(), reason)
+    with operating() as (me, site):
+        order = Order(me, reason)
         lift = shadowing.unfreeze_in_shadow if in_shadow else propose.unfreeze
         result = followed(site, lift(site, order, frozenset(holds or ()), while_firing=while_firing))
     finish(result, as_json=as_json)
@@ -124,6 +124,6 @@ def unfreeze(
 @commands.command()
 def shadow(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let a router that was rolled back learn in shadow again; it serves nothing."""
-    with operating() as (settings, site):
-        result = followed(site, shadowing.shadow(site, Order(settings.terminal_actor(), reason)))
+    with operating() as (me, site):
+        result = followed(site, shadowing.shadow(site, Order(me, reason)))
     finish(result, as_json=as_json)

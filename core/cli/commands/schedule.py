@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -10,6 +9,8 @@ from core.cli.context import AsJson, Reason, operating
 from core.cli.render import finish
 from core.cli.tables import print_gates
 from core.operations import daily as daily_run
+from core.operations import propose
+from core.rollout.schedule import due, run_day
 from core.target.order import Order
 from core.watch.observe import followed
 
@@ -19,8 +20,8 @@ commands = typer.Typer()
 @commands.command()
 def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
-    with operating() as (settings, site):
-        result = daily_run.skip(site, settings.terminal_actor(), site.day_ahead(), reason)
+    with operating() as (me, site):
+        result = daily_run.skip(site, me, site.day_ahead(), reason)
     finish(result, as_json=as_json)
 
 
@@ -31,16 +32,16 @@ commands.add_typer(schedule_app, name="schedule")
 @schedule_app.command()
 def pause(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Pause the schedule: the daily run reports and promotes nothing."""
-    with operating() as (settings, site):
-        result = daily_run.pause(site, Order(settings.terminal_actor(), reason))
+    with operating() as (me, site):
+        result = daily_run.pause(site, Order(me, reason))
     finish(result, as_json=as_json)
 
 
 @schedule_app.command()
 def resume(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let the schedule go on."""
-    with operating() as (settings, site):
-        result = daily_run.resume(site, Order(settings.terminal_actor(), reason))
+    with operating() as (me, site):
+        result = daily_run.resume(site, Order(me, reason))
     finish(result, as_json=as_json)
 
 
@@ -50,10 +51,15 @@ def daily(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make today's scheduled run: report, and promote when GO. Once per local date."""
-    with operating() as (_, site):
-        today = site.clock().astimezone(ZoneInfo(site.target.schedule.zone)).date()
-        ran = daily_run.daily(site, today, site.target.schedule.promotion, dry_run=dry_run)
+    """Make the scheduled run that is due: report, and promote when GO. Once per local date, by the account that runs anr."""
+    ran: object
+    with operating() as (me, site):
+        now, schedule = site.clock(), site.target.schedule
+        day = due(now, schedule) or run_day(now, schedule)
+        if me.is_person and not dry_run:  # a person asks, like anybody who types `promote`
+            ran = propose.propose(site, Order(me, "anr daily"))
+        else:
+            ran = daily_run.daily(site, day, schedule.promotion, dry_run=dry_run)
         if isinstance(ran, daily_run.DailyRun):
             ran = replace(ran, outcome=followed(site, ran.outcome))
     if not isinstance(ran, daily_run.DailyRun):

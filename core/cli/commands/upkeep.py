@@ -33,8 +33,8 @@ commands.add_typer(_drills, name="drill")
 @commands.command()
 def backup(*, as_json: AsJson = False) -> None:
     """Back the bandit's state up, and delete the backups that are one too many."""
-    with operating() as (settings, site):
-        result = backing_up.back_up(site, settings.terminal_actor())
+    with operating() as (me, site):
+        result = backing_up.back_up(site, me)
     finish(result, as_json=as_json)
 
 
@@ -59,8 +59,8 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
 @_backups.command()
 def adopt(name: str, *, as_json: AsJson = False) -> None:
     """Take on a backup that has no checksum: validate it and write its checksum. From then on it counts and can be restored."""
-    with operating() as (settings, site):
-        result = backing_up.adopt(site, settings.terminal_actor(), name)
+    with operating() as (me, site):
+        result = backing_up.adopt(site, me, name)
     finish(result, as_json=as_json)
 
 
@@ -75,8 +75,8 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it."""
-    with operating() as (settings, site):
-        result = propose.restore(site, Order(settings.terminal_actor(), reason), name, other_routes=other_routes)
+    with operating() as (me, site):
+        result = propose.restore(site, Order(me, reason), name, other_routes=other_routes)
     finish(result, as_json=as_json)
 
 
@@ -88,8 +88,8 @@ def state() -> None:
 @_state.command()
 def reset(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Ask for the state to be removed, so that the router begins anew. It is backed up first; somebody else has to approve."""
-    with operating() as (settings, site):
-        result = propose.reset_state(site, Order(settings.terminal_actor(), reason))
+    with operating() as (me, site):
+        result = propose.reset_state(site, Order(me, reason))
     finish(result, as_json=as_json)
 
 
@@ -98,8 +98,8 @@ def drill(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Hold the drill of the safety nets, unless another is named."""
     if context.invoked_subcommand is not None:
         return
-    with operating() as (settings, site):
-        result = hold_drill(site, settings.terminal_actor())
+    with operating() as (me, site):
+        result = hold_drill(site, me)
     finish(result, as_json=as_json)
 
 
@@ -110,16 +110,16 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Try the alert path out: post an alert to Alertmanager and wait for it at the bot's webhook. It freezes nothing."""
-    with operating() as (settings, site):
-        result = drill_alerts(site, settings.terminal_actor(), wait_s=wait)
+    with operating() as (me, site):
+        result = drill_alerts(site, me, wait_s=wait)
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def prune(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds."""
-    with operating() as (settings, site):
-        result = pruning.prune(site, settings.terminal_actor(), dry_run=dry_run)
+    with operating() as (me, site):
+        result = pruning.prune(site, me, dry_run=dry_run)
     finish(result, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ import typer
 from core.cli.context import AsJson, Reason, operating
 from core.cli.output import out
 from core.cli.render import finish
-from core.operations import drift
+from core.operations import end_drift
 from core.target.order import Order
 from core.watch import guard as guard_looks
 from core.watch import watch as watching
@@ -20,17 +20,17 @@ commands.add_typer(drift_app, name="drift")
 
 @drift_app.command()
 def reapply(*, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Write the settings that the journal says once more."""
-    with operating() as (settings, site):
-        result = followed(site, drift.reapply(site, Order(settings.terminal_actor(), reason)))
+    """Write the settings that the journal says once more; more live traffic than the router shows waits for an approval."""
+    with operating() as (me, site):
+        result = followed(site, end_drift.reapply(site, Order(me, reason)))
     finish(result, as_json=as_json)
 
 
 @drift_app.command()
 def accept(*, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Record what the router shows as the new state."""
-    with operating() as (settings, site):
-        result = drift.accept(site, Order(settings.terminal_actor(), reason))
+    """Record what the router shows as the new state; more live traffic than the journal says waits for an approval."""
+    with operating() as (me, site):
+        result = end_drift.accept(site, Order(me, reason))
     finish(result, as_json=as_json)
 
 

@@ -63,15 +63,17 @@ def lowering_intent(origin: Origin, step: Step) -> Statement:
     return Statement(action=Action.LOWER, phase=Phase.INTENT, **_intended(step), **origin.facts)
 
 
-def reapply_intent(origin: Origin, step: Step, report: Report | None = None) -> Statement:
+def reapply_intent(origin: Origin, step: Step, report: Report | None = None, consent: Consent | None = None) -> Statement:
     """The settings of the stage that the journal says are about to be written once more.
 
     Args:
         origin: who wants it.
         step: the stage, before and after.
         report: the gates, if this leaves more live traffic than otherwise.
+        consent: the request that allowed it; None if none was needed.
     """
-    return Statement(action=Action.REAPPLY, phase=Phase.INTENT, **_intended(step), **judged(report), **origin.facts)
+    said = {**_intended(step), **judged(report), **consented(consent), **origin.facts}
+    return Statement(action=Action.REAPPLY, phase=Phase.INTENT, **said)
 
 
 def shadow_intent(origin: Origin, step: Step) -> Statement:
@@ -130,6 +132,7 @@ def drift_accepted(
     *,
     seen: RouterSighting | None,
     report: Report | None,
+    consent: Consent | None = None,
 ) -> Statement:
     """What the router's settings show is the new state; nothing was written.
 
@@ -140,6 +143,7 @@ def drift_accepted(
         settings: the router's settings, by name.
         seen: what the running router last showed.
         report: the gates, if the settings show more live traffic than the journal said.
+        consent: the request that allowed it; None if none was needed.
     """
     before, after = stages
     return Statement(
@@ -151,6 +155,7 @@ def drift_accepted(
         stage_after=after,
         router_seen=seen,
         **judged(report),
+        **consented(consent),
         **read_back(settings),
         **origin.facts,
     )

@@ -5,12 +5,18 @@ Pure. Excluded: what an approved request does (core/receipts/drafts/moves.py, br
 
 from core.gates.report import Report
 from core.receipts.drafts.origin import Origin, judged, measured
-from core.receipts.evidence import Signature
+from core.receipts.evidence import Signature, Terms
 from core.receipts.receipt import Action, Phase, Statement
 from core.text import clean_text
 
 
-def request_asked(origin: Origin, stages: tuple[int | None, int | None], pilot: str | None, report: Report | None) -> Statement:
+def request_asked(
+    origin: Origin,
+    stages: tuple[int | None, int | None],
+    pilot: str | None,
+    report: Report | None,
+    terms: Terms | None = None,
+) -> Statement:
     """Something was asked for that needs an approval.
 
     Args:
@@ -18,6 +24,7 @@ def request_asked(origin: Origin, stages: tuple[int | None, int | None], pilot: 
         stages: percent of live traffic at present, and as asked for; None if nobody knows, or if it stays.
         pilot: the pilot that stood in the router's settings, as it was written.
         report: the gates, where they are asked.
+        terms: what it is bound to; None only in journals from before receipts had them.
     """
     before, wanted = stages
     return Statement(
@@ -27,6 +34,7 @@ def request_asked(origin: Origin, stages: tuple[int | None, int | None], pilot: 
         stage_after=wanted,
         pilot_before=pilot,
         approval_id=origin.operation,
+        terms=terms,
         **measured(report),
         **origin.facts,
     )

@@ -4,8 +4,8 @@ The cause key of each is the date, so that each is stated once. Pure. Excluded: 
 (core/receipts/drafts/moves.py).
 """
 
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from core.gates.report import Report
 from core.receipts.cause import Daily, Missed, Preflight, Skip
@@ -15,14 +15,27 @@ from core.receipts.receipt import Action, Phase, Statement
 from core.text import clean_text
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The scheduled run of a local date.
+
+    Attributes:
+        day: the date.
+        due_at: when it was due; None only in journals from before receipts said it.
+    """
+
+    day: date
+    due_at: datetime | None = None
+
+
 def daily_run(
-    origin: Origin, day: date, report: Report, *, stage: int | None, pilot: str | None, holds: tuple[Hold, ...], note: str
+    origin: Origin, run: Run, report: Report, *, stage: int | None, pilot: str | None, holds: tuple[Hold, ...], note: str
 ) -> Statement:
     """The scheduled run of a date was made, with its whole figures.
 
     Args:
         origin: the scheduler.
-        day: the local date.
+        run: which one.
         report: what was measured.
         stage: percent of live traffic; None if nobody knows.
         pilot: the pilot that stood in the router's settings, as it was written.
@@ -34,11 +47,12 @@ def daily_run(
         phase=Phase.EVENT,
         note=clean_text(note),
         pilot_before=pilot,
+        due_at=run.due_at,
         holds_in_force=holds,
         metrics=report.metrics.as_json(),
         **unmoved(stage),
         **judged(report),
-        **replace(origin, cause=Daily(day)).facts,
+        **replace(origin, cause=Daily(run.day)).facts,
     )
 
 

@@ -8,10 +8,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.server import Playground
 from bot.playground.workspace.workspace import TEAM_ID
-from bot.slack.access import Access, PersonUnknown
+from bot.slack.access import Access
 from bot.slack.manifest import MANIFEST
 from bot.slack.members import Installation
 from core.actors import AccessPolicy, Approvable, Role
+from core.errors import PersonUnknown
 
 GROUP = "S0APPROVERS"
 POLICY = AccessPolicy(operators=frozenset({"U0OLIVIA"}), approvers=frozenset({GROUP}))

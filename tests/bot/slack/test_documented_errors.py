@@ -18,7 +18,7 @@ from bot.playground.server import Playground
 from bot.playground.workspace.workspace import BOT_USER, TEAM_ID
 from bot.slack import calls as calls_module
 from bot.slack import outbox as outbox_module
-from bot.slack.access import Access, PersonUnknown
+from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
@@ -26,6 +26,7 @@ from bot.slack.manifest import MANIFEST
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
 from core.actors import AccessPolicy, Role
+from core.errors import PersonUnknown
 
 OPS, ELSEWHERE = "C0ANROPS", "C0RANDOM"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64

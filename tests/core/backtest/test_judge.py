@@ -98,6 +98,19 @@ def test_any_window_of_past_decisions_has_the_figures_of_the_definition(seed: in
     assert (past.oldest_us(window), past.newest_us(window)) == (expected.oldest_us, expected.newest_us)
 
 
+def test_a_past_day_of_a_backtest_reads_as_a_report_on_it_does() -> None:
+    """What was appended after it counts in neither."""
+    for seed in range(40):
+        first = json.dumps(decision(START)).encode() + b"\n"
+        data = first + ledger_bytes(random.Random(seed), 120, odd=0.3, step_s=30)
+        window = Window.ending(START + timedelta(minutes=30), 60, clock=START + timedelta(days=1))
+        tally = Tally(window, 0.15)
+        for line in data.split(b"\n"):
+            tally.add(read_line(line))
+        past = PastDecisions([decode(data)], window.start_us - 10**9, window.end_us + 10**10, 0.15)
+        assert past.skipped(window) == tally.result(LedgerSpan(0, "")).lost
+
+
 Pack = Callable[[bytes], bytes]
 
 

@@ -26,7 +26,7 @@ def test_wrong_words_and_settings_are_usage_errors(
 ) -> None:
     """Exit code 2 and a sentence, never a traceback."""
     assert anr("promote", "many").exit_code == USAGE
-    monkeypatch.setenv("ANR_APPROVERS", json.dumps(["olivia"]))
+    anr.write(approvers=["olivia"])
     monkeypatch.setattr("sys.argv", ["anr", "status"])
     with pytest.raises(SystemExit) as ended:
         run(app)
@@ -107,7 +107,7 @@ def test_the_two_drills_stand_beside_each_other(anr: Anr, monkeypatch: pytest.Mo
     """`anr drill` is that of the safety nets; `anr drill alerts` says where the alert path ends, with its own exit code."""
     anr("init")
     assert anr("drill", "alerts").exit_code == REFUSED
-    monkeypatch.setenv("ANR_TARGET__ALERTMANAGER_URL", "http://127.0.0.1:9")
+    anr.write(target={"alertmanager_url": "http://127.0.0.1:9"})
     failed = anr("drill", "alerts", "--json")
     facts = json.loads(failed.stdout)
     assert (failed.exit_code, facts["result"], facts["legs"]["accepted_s"]) == (FAILED, "failed", None)

@@ -31,7 +31,7 @@ FAIL, NO_DATA, NA = Verdict.FAIL, Verdict.NO_DATA, Verdict.NOT_APPLICABLE
     [
         pytest.param({}, Verdict.PASS, id="all-pass"),
         pytest.param({"RSI": FAIL}, FAIL, id="a-rate-fails"),
-        pytest.param({"RSI": NO_DATA, "ROLLBACKS": NO_DATA}, Verdict.PASS, id="a-rate-without-data-beside-passing-gates"),
+        pytest.param({"RSI": NO_DATA, "ROLLBACKS": NO_DATA}, NO_DATA, id="rates-without-data-are-not-good"),
         pytest.param({"RSI": FAIL, "DECISIONS": FAIL}, NO_DATA, id="a-rate-of-too-few-decisions"),
         pytest.param({"TRI": FAIL, "FRESHNESS": FAIL}, NO_DATA, id="a-median-of-a-ledger-that-stands-still"),
         pytest.param({"FRESHNESS": FAIL}, NO_DATA, id="silence"),
@@ -41,7 +41,7 @@ FAIL, NO_DATA, NA = Verdict.FAIL, Verdict.NO_DATA, Verdict.NOT_APPLICABLE
         pytest.param({"DECISIONS": NO_DATA}, NO_DATA, id="an-empty-window"),
         pytest.param({"FAST_CAP": FAIL, "DECISIONS": FAIL}, FAIL, id="a-breach-counts-always"),
         pytest.param({"SLOTS": FAIL, "FRESHNESS": FAIL}, FAIL, id="a-sick-slot-counts-always"),
-        pytest.param({"SLOTS": NO_DATA}, Verdict.PASS, id="a-health-endpoint-that-is-silent"),
+        pytest.param({"SLOTS": NO_DATA}, NO_DATA, id="a-health-endpoint-that-is-silent-is-not-good"),
         pytest.param(dict.fromkeys((name.name for name in GateName), NO_DATA), NO_DATA, id="nothing-at-all"),
         pytest.param({"RSI": NA, "ROLLBACKS": NA}, Verdict.PASS, id="not-applicable"),
     ],
@@ -152,3 +152,35 @@ def test_a_dead_alert_path_is_no_failure_of_the_router() -> None:
     good = [Gate(name=name, verdict=Verdict.PASS, value=1, bound=1, reason="good") for name in names]
     dead = Gate(name=GateName.ALERT_PATH, verdict=Verdict.FAIL, value=99, bound=5, reason="silent")
     assert judge(GateReport(gates=(*good, dead)), NOW).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("between", "trips"),
+    [
+        pytest.param({"RSI": NO_DATA, "ROLLBACKS": NO_DATA}, True, id="too-few-live-decisions-to-say"),
+        pytest.param({"RSI": NO_DATA}, True, id="no-shadow-argmax-in-the-ledger"),
+        pytest.param({"FRESHNESS": FAIL}, True, id="the-ledger-stands-still"),
+        pytest.param({"READING": NO_DATA}, True, id="lines-that-cannot-be-read"),
+        pytest.param({"ROLLBACKS": NO_DATA, "SLOTS": NO_DATA}, False, id="what-failed-is-seen-to-pass-though-others-are-silent"),
+        pytest.param({}, False, id="everything-passes"),
+    ],
+)
+def test_a_look_that_says_nothing_of_what_failed_does_not_end_the_row(between: dict[str, Verdict], trips: bool) -> None:  # noqa: FBT001 - a column
+    """RSI fails twice; a look that cannot say whether it is good again neither clears that nor adds to it."""
+    series, trip = Series(), None
+    for number, gates in enumerate(({"RSI": FAIL}, {"RSI": FAIL}, between, {"RSI": FAIL})):
+        assert trip is None
+        series, trip = after(series, judge(report(**gates), NOW + number * 5 * MINUTE), NOW, ACT)
+    assert (trip is not None) is trips
+
+
+def test_sick_slots_weeks_apart_do_not_add_up_where_too_few_decisions_are_live_for_rates() -> None:
+    """A small site never has its rates: what failed and is seen to be well again ends the row all the same."""
+    quiet = {"RSI": NO_DATA, "ROLLBACKS": NO_DATA}
+    series = Series()
+    for week in range(5):
+        for minute, gates in enumerate((quiet, {**quiet, "SLOTS": FAIL}, {**quiet, "SLOTS": NO_DATA}, quiet)):
+            look = judge(report(**gates), NOW + timedelta(weeks=week, minutes=5 * minute))
+            series, trip = after(series, look, NOW, ACT)
+            assert trip is None
+    assert series.failing == ()

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -105,19 +106,19 @@ CASES = [
 ]
 
 
-def measured_every_way(folder: Path, data: bytes) -> dict[str, WindowMetrics]:
+def measured_every_way(folder: Path, data: bytes, day: Window = DAY) -> dict[str, WindowMetrics]:
     """What each engine makes of a ledger: line by line, as a file, with an index kept before, and as past decisions."""
-    tally = Tally(DAY, POLICY.fast_cap)
+    tally = Tally(day, POLICY.fast_cap)
     for line in data.split(b"\n"):
         tally.add(read_line(line))
     path, index = folder / "ledger.ndjson", IndexPlace(folder / "index.sqlite", 1440)
     path.write_bytes(data)
-    scan(path, DAY, POLICY.fast_cap, index=index)
+    scan(path, day, POLICY.fast_cap, index=index)
     return {
         "tally": tally.result(LedgerSpan(0, "")),
-        "file": scan(path, DAY, POLICY.fast_cap),
-        "index": scan(path, DAY, POLICY.fast_cap, index=index),
-        "past": _metrics(PastDecisions([decode(data)], DAY.start_us, DAY.end_us, POLICY.fast_cap), DAY),
+        "file": scan(path, day, POLICY.fast_cap),
+        "index": scan(path, day, POLICY.fast_cap, index=index),
+        "past": _metrics(PastDecisions([decode(data)], day.start_us, day.end_us, POLICY.fast_cap), day),
     }
 
 
@@ -135,6 +136,41 @@ def test_a_report_says_what_is_right_on_inputs_that_were_wrong(
         assert {gate.name: gate.verdict.value for gate in report.blocking} == stopping, engine
         assert says in " ".join(gate.reason for gate in report.gates), engine
         assert report.go is (not stopping), engine
+
+
+def test_a_ledger_that_has_grown_since_says_of_a_past_day_what_it_said_then(tmp_path: Path) -> None:
+    """Lines that were appended after that day, whole or broken, count against its reading in no engine; they are still told."""
+    line = json.dumps({"id": "x", "t": "2025-10-02T08:00:00Z", "shadow": {"argmax": "R2"}, "live": {"route": "R2"}})
+    grown = day_of(600) + (line + "\n").encode() + b"torn\n{}\n" * 40 + (line + "\n").encode() * 120
+    asked_later = replace(DAY, past=True)
+    (tmp_path / "then").mkdir()
+    then = measured_every_way(tmp_path / "then", day_of(600), asked_later)
+    for engine, metrics in measured_every_way(tmp_path, grown, asked_later).items():
+        assert gates_of(metrics) == gates_of(then[engine]), engine
+        assert gates_of(metrics).go, engine
+        assert metrics.skipped_share == 0, engine
+        if engine != "past":
+            assert metrics.skipped == {"malformed": 40, "undated": 40, "future": 121}, engine
+
+
+def test_lines_ahead_of_a_clock_that_says_now_stop_a_promotion(tmp_path: Path) -> None:
+    """Of a window that ends now they are the router's clock gone wrong, or lines of now that are broken."""
+    line = json.dumps({"id": "x", "t": "2025-10-02T08:00:00Z", "shadow": {"argmax": "R2"}, "live": {"route": "R2"}})
+    for number, more in enumerate(((line + "\n").encode() * 20, (line + "\n").encode() + b"torn\n" * 20)):
+        (tmp_path / f"{number}").mkdir()
+        found = measured_every_way(tmp_path / f"{number}", day_of(600) + more)
+        del found["past"]  # it was asked for later
+        for engine, metrics in found.items():
+            assert [gate.name for gate in gates_of(metrics).blocking] == [GateName.READING], engine
+
+
+@pytest.mark.parametrize(
+    ("behind", "past"), [(timedelta(), False), (timedelta(minutes=5), False), (timedelta(minutes=5, seconds=1), True)]
+)
+def test_a_window_is_past_once_a_line_after_it_need_not_be_ahead_of_the_clock(behind: timedelta, past: bool) -> None:  # noqa: FBT001 - a column
+    """Up to the five minutes from which on a line is of the future; who does not name the clock asks for now."""
+    assert Window.ending(NOW - behind, 1440, clock=NOW).past is past
+    assert not Window.ending(NOW - behind, 1440).past
 
 
 def test_the_report_names_coverage_span_and_intervals() -> None:

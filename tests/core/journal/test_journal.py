@@ -1,4 +1,5 @@
 import logging
+import re
 import shutil
 import sqlite3
 import stat
@@ -539,7 +540,10 @@ def test_what_rests_on_the_disk_is_one_whole_file(journal: Journal, tmp_path: Pa
 
 
 def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_counts(journal: Journal, tmp_path: Path) -> None:
-    """Put there whole, with nothing of the old one beside it: nothing is read from, or recorded in, what is no longer there."""
+    """Put there whole, with nothing of the old one beside it: nothing is read from, or recorded in, what is no longer there.
+
+    Who has seen the old one says that it is gone, until somebody who knows why starts it anew.
+    """
     held = journal.held_open(3600)
     for number in (1, 2):
         held.append(draft(number, Action.INIT, stage_after=25))
@@ -551,14 +555,19 @@ def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_count
         path.unlink()
     (tmp_path / "other" / "journal.sqlite").replace(tmp_path / "journal.sqlite")
     assert held.receipts() == (sealed,)
-    assert held.state().stage == 50
-    assert held.append(draft(3)).receipt.seq == 2
+    for look in (held.state, partial(held.append, draft(3))):
+        with pytest.raises(JournalCorrupt, match=r"#2 .* was in it while this process ran"):
+            look()
+    held.close()
+    anew = journal_in(tmp_path).held_open(3600)
+    assert anew.state().stage == 50
+    assert anew.append(draft(3)).receipt.seq == 2
     assert [one.receipt.seq for one in journal.receipts()] == [1, 2]
     for path in tmp_path.glob("journal.sqlite*"):
         path.unlink()
     with pytest.raises(JournalError):
-        held.append(draft(4))
-    held.close()
+        anew.append(draft(4))
+    anew.close()
 
 
 def test_a_state_that_was_added_up_before_is_gone_on_from(journal: Journal, tmp_path: Path) -> None:
@@ -629,8 +638,52 @@ def test_a_newest_receipt_that_was_altered_is_found_by_the_next_look(journal: Jo
         journal.append(draft(number, Action.INIT, stage_after=number * 10))
     assert journal.state().stage == 30
     change(tmp_path, statement)
-    if statement.startswith("DELETE"):
-        assert journal.state().stage == 20
-        return
     with pytest.raises(JournalCorrupt, match="does not verify"):
         journal.state()
+
+
+@pytest.mark.parametrize("seen_by", ["reading", "recording", "another patience"])
+def test_newest_receipts_that_are_cut_off_while_a_bot_runs_are_missed_by_it(
+    journal: Journal, tmp_path: Path, seen_by: str
+) -> None:
+    """The rest verifies; who has seen them does not go back to the stage before, nor record a second receipt of that number."""
+    sealed = [journal.append(draft(number, Action.INIT, stage_after=number * 10)) for number in (1, 2)]
+    if seen_by == "reading":
+        looks = journal_in(tmp_path)
+        assert looks.state().stage == 20
+    else:
+        looks = journal if seen_by != "another patience" else journal.with_patience(1)
+    change(tmp_path, "DELETE FROM receipts WHERE seq = 2")
+    (tmp_path / "logs" / sealed[-1].file_name).unlink()
+    expected = f"{sealed[-1].mark} was in it while this process ran and is no longer: its newest receipts were cut off"
+    for look in (looks.state, partial(looks.state, whole=True), partial(looks.append, draft(3)), looks.state):
+        with pytest.raises(JournalCorrupt, match=re.escape(expected)):
+            look()
+    assert [one.receipt.seq for one in journal_in(tmp_path).receipts()] == [1]
+    assert journal_in(tmp_path).state().stage == 10
+
+
+def test_a_fork_that_grew_longer_than_the_chain_that_was_seen_is_not_followed(journal: Journal, tmp_path: Path) -> None:
+    """Cut off and written anew by another process, until it is longer: it verifies, and is another chain."""
+    for number in (1, 2, 3):
+        journal.append(draft(number, Action.INIT, stage_after=number * 10))
+    assert journal.state().stage == 30
+    change(tmp_path, "DELETE FROM receipts WHERE seq = 3")
+    other = journal_in(tmp_path)
+    for number in (4, 5):
+        other.append(draft(number, Action.INIT, stage_after=100))
+    assert other.state().stage == 100
+    with pytest.raises(JournalCorrupt, match=r"#3 .* was in it while this process ran"):
+        journal.state()
+
+
+def test_receipts_that_another_process_pruned_are_not_missed(journal: Journal, tmp_path: Path) -> None:
+    """What was seen before a checkpoint sealed it is no flaw, though nobody looked for as long."""
+    for number in (1, 2):
+        journal.append(draft(number, Action.INIT, stage_after=number * 10))
+    assert journal.state().stage == 20
+    other = journal_in(tmp_path)
+    other.append(draft(3, Action.INIT, stage_after=30))
+    other.prune(draft(9, Action.PRUNE), 2)
+    assert journal.state().stage == 30
+    assert journal.append(draft(5)).receipt.seq == 5

@@ -71,8 +71,9 @@ def delete_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
 
 def replace_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     delete_the_tail(rig, sealed)
+    stranger = Journal(rig.target.journal, target="production", receipts_dir=rig.target.receipts_dir)
     for number in (4, 5):
-        rig.site.journal.append(draft(number, note="another story"))
+        stranger.append(draft(number, note="another story"))
 
 
 def delete_everything(rig: Rig, sealed: tuple[Sealed, ...]) -> None:

@@ -132,6 +132,9 @@ def test_the_refusal_of_a_late_answer_says_what_became_of_the_request(approval: 
         pytest.param(OLIVIA, person("UMAX", Role.BRAKE, Role.OPERATE), Code.NOT_APPROVER, id="another-operator"),
         pytest.param(OLIVIA, SCHEDULER, Code.NOT_APPROVER, id="the-scheduler"),
         pytest.param(
+            OLIVIA, person("anr", *Role, kind=ActorKind.ACCOUNT), Code.NO_PERSON, id="the-account-that-runs-anr-with-every-role"
+        ),
+        pytest.param(
             OLIVIA,
             person("daily", Role.APPROVE, kind=ActorKind.SCHEDULER),
             Code.NOT_APPROVER,
@@ -160,6 +163,7 @@ def test_only_another_person_who_approves_may_approve(requester: Actor, actor: A
         pytest.param(person("UMAX", Role.BRAKE, Role.OPERATE), Code.NOT_APPROVER, id="another-operator"),
         pytest.param(person("UOLIVIA", kind=ActorKind.OS), Code.NOT_APPROVER, id="the-requesters-name-at-the-terminal"),
         pytest.param(SCHEDULER, Code.NOT_APPROVER, id="the-scheduler"),
+        pytest.param(person("anr", *Role, kind=ActorKind.ACCOUNT), Code.NO_PERSON, id="the-account-that-runs-anr"),
     ],
 )
 def test_approvers_and_the_requester_may_deny(actor: Actor, expected: Code | None) -> None:

@@ -42,6 +42,7 @@ def person(*roles: Role, kind: ActorKind = ActorKind.SLACK) -> Actor:
 
 
 OPERATOR = person(Role.BRAKE, Role.OPERATE)
+ACCOUNT = Actor(kind=ActorKind.ACCOUNT, id="anr", roles=frozenset(Role))
 TERMINAL = person(Role.OPERATE, kind=ActorKind.OS)
 UNSETTLED = UnsettledIntent(
     seq=7,
@@ -241,6 +242,7 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("by-an-approver-who-does-not-operate", TWO_HOLDS, person(Role.APPROVE), frozenset(), Code.NOT_ALLOWED),
     ("by-a-member-when-nothing-is-frozen", at(10), person(), frozenset(), Code.NOT_ALLOWED),
     ("by-the-scheduler", TWO_HOLDS, SCHEDULER, frozenset(), Code.NOT_ALLOWED),
+    ("by-the-account-that-runs-anr", TWO_HOLDS, ACCOUNT, frozenset(), Code.NO_PERSON),
     ("while-its-alert-fires", ALERTED, OPERATOR, frozenset(), Code.STILL_FIRING),
     ("one-whose-alert-has-ended", ALERTED, OPERATOR, frozenset({"h2"}), ("h2",)),
 ]
@@ -257,6 +259,7 @@ SHADOWS: list[tuple[str, RolloutState, Actor, tuple[str, ...], str | None, Code 
     ("while-the-stage-is-unknown", at(None), OPERATOR, (), None, Code.STAGE_UNKNOWN),
     ("by-a-member-who-may-brake", KILLED, person(Role.BRAKE), (), None, Code.NOT_ALLOWED),
     ("by-the-scheduler", KILLED, SCHEDULER, (), None, Code.NOT_ALLOWED),
+    ("by-the-account-that-runs-anr", KILLED, ACCOUNT, (), None, Code.NO_PERSON),
 ]
 OVERRIDES: list[tuple[str, str, bool, Code | tuple[str, ...]]] = [
     ("said-and-explained", "it is the probe", True, ("h1", "h2")),

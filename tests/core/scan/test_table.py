@@ -132,11 +132,13 @@ from core.scan.table import measure_table
 from tests.support.ledger_lines import START
 rng = random.Random(11)
 for _ in range(30):
-    window = Window.ending(START + timedelta(minutes=rng.randrange(200)), rng.choice([1, 7, 60, 150]))
+    ends = START + timedelta(minutes=rng.randrange(200))
+    window = Window.ending(ends, rng.choice([1, 7, 60, 150]), clock=ends + timedelta(hours=rng.randrange(2)))
     file = scan(Path(sys.argv[1]), window, 0.15)
     table = measure_table(sys.argv[2], window, 0.15)
     assert (file.figures, file.hours) == (table.figures, table.hours)
     assert (file.skipped, file.oldest_us, file.newest_us) == (table.skipped, table.oldest_us, table.newest_us)
+    assert (file.later, file.lost, file.skipped_share) == (table.later, table.lost, table.skipped_share)
 print("30 windows")
 """
 

@@ -1,14 +1,12 @@
-import json
 import os
 import traceback
 from pathlib import Path
 
 import pytest
 
-from core.actors import ActorKind, Role
 from core.errors import ConfigurationError
 from core.rollout.schedule import PromotionMode
-from core.settings.settings import Settings, load, operating_system_user
+from core.settings.settings import Settings, load
 from core.settings.target import LADDER, TargetSettings
 from tests.core.system.test_files import denied, nobodys_folder
 
@@ -138,28 +136,6 @@ def test_variables_win_over_the_file_option_by_option(config: Path, monkeypatch:
     assert (found.target.schedule.zone, found.target.schedule.grace_hours) == ("America/New_York", 1)
     assert (found.slack.bot_token.get_secret_value(), found.slack.channel) == (SECRET, "CFILE")
     assert (found.operators, found.approvers) == (frozenset({"UVARIABLE"}), frozenset({"UFILE"}))
-
-
-def test_who_sits_at_the_terminal_is_who_the_file_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody with a Slack id acts under it and with its roles, anybody else as the operating system's user."""
-    user = operating_system_user()
-    monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
-    monkeypatch.setenv("ANR_APPROVERS", '["UAARON"]')
-    own = load(required=False).terminal_actor()
-    assert (own.kind, own.id, own.roles) == (ActorKind.OS, user, frozenset({Role.BRAKE, Role.OPERATE}))
-    monkeypatch.setenv("ANR_PEOPLE", json.dumps({user: "UAARON"}))
-    mapped = load(required=False).terminal_actor()
-    assert (mapped.kind, mapped.id, mapped.roles) == (ActorKind.SLACK, "UAARON", frozenset(Role))
-
-
-@pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"])
-def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """Who asked under their own name cannot approve under another one by setting a variable."""
-    own = load(required=False).terminal_actor()
-    monkeypatch.setenv(variable, "aaron")
-    monkeypatch.setenv("ANR_APPROVERS", '["os:aaron"]')
-    found = load(required=False).terminal_actor()
-    assert (found.id, found.roles) == (own.id, frozenset({Role.BRAKE}))
 
 
 # --- settings that cannot be used -------------------------------------------------------------------------------------

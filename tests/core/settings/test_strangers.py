@@ -5,20 +5,17 @@ import os
 import stat
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import bot.cli.main  # noqa: F401 - adds `doctor`
 from core.brake.brake import freeze
-from core.cli.app import app
 from core.doctor import own_checks
 from core.errors import LockUnavailable
 from core.journal import verification
 from core.operations.propose import init, propose
-from core.settings.settings import operating_system_user
 from core.system.files import close_to_strangers, make_folder, open_regular, read_bounded
 from core.target import lock
 from core.target.lock import holder_of, operation_lock
@@ -27,6 +24,7 @@ from core.upkeep import backup as backing_up
 from core.watch.watch import watch
 from tests.core.system.test_files import bits, umask
 from tests.support.rig import NOW, Rig
+from tests.support.terminal import ME, Terminal
 
 SECRET = "hunter2-not-for-receipts"
 WITH_SECRETS = (
@@ -80,17 +78,10 @@ def test_a_journal_from_before_is_closed(begun: Rig) -> None:
 
 
 @pytest.fixture
-def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def anr(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The command line on a house whose settings file holds a password."""
-    target, user = rig.target, operating_system_user()
-    target.settings_file.write_text(WITH_SECRETS, encoding="utf-8")
-    names = ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir")
-    for name in names:
-        monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
-    monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
-    monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
-    monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
-    return lambda *words: CliRunner().invoke(app, list(words))
+    rig.target.settings_file.write_text(WITH_SECRETS, encoding="utf-8")
+    return Terminal(rig, tmp_path, monkeypatch, operators=[ME], approvers=[ME, "UAARON"])
 
 
 COMMANDS = (
@@ -113,11 +104,12 @@ COMMANDS = (
     "doctor",
     "doctor --json",
     "daily",
+    "skip",
     "receipts --json --last 100",
 )
 
 
-def test_no_command_keeps_a_password_of_the_settings_file(anr: Callable[..., Result], rig: Rig, tmp_path: Path) -> None:
+def test_no_command_keeps_a_password_of_the_settings_file(anr: Terminal, rig: Rig, tmp_path: Path) -> None:
     """After every command the password stands in the settings file, and in no receipt, journal, mark or output."""
     rig.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
     said = {words: anr("--verbose", *words.split()) for words in COMMANDS}

@@ -130,7 +130,7 @@ def test_verbose_may_stand_anywhere_and_says_what_was_done(tmp_path: Path, words
         'brake_open_to_members = true\n[slack]\nsigning_secret = "0123456789abcdef"\n', encoding="utf-8"
     )
     script = (
-        "import sys, json; from core.settings.settings import operating_system_user; import os;"
+        "import sys, json; from core.settings.account import operating_system_user; import os;"
         "os.environ['ANR_OPERATORS'] = json.dumps([f'os:{operating_system_user()}']);"
         "from core.cli.app import app, run; run(app)"
     )

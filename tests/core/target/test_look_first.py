@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from core.brake.lift import Unfrozen
 from core.errors import LedgerUnreadable, OperationBusy
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window
-from core.operations import break_glass, daily, drift, propose, requests
+from core.operations import break_glass, daily, end_drift, propose, requests
 from core.operations.results import Asked, Moved, Refused
 from core.receipts.observation import Evidence, Observation, Sight, Status, judge
 from core.rollout.refusals import Code
@@ -93,7 +94,7 @@ def in_an_emergency(site: Target, rig: Rig) -> object:
 
 def reapply(site: Target, rig: Rig) -> object:
     rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", encoding="utf-8")
-    return drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
+    return end_drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
 
 
 ASKS = [promote, approve, run_daily, in_an_emergency, reapply]
@@ -240,3 +241,39 @@ def test_the_routers_version_is_in_the_receipts_of_promotions_and_brakes(begun: 
     assert braked.sealed is not None
     assert {moved.sealed.receipt.router_version, braked.sealed.receipt.router_version} == {"3f2a9c1"}
     begun.site.journal.verify()
+
+
+def test_a_command_tells_the_version_where_no_endpoint_does(begun: Rig, tmp_path: Path) -> None:
+    """It is asked for a move, before the lock and once; a brake does not run it, and one that fails leaves the last version."""
+    calls, version = tmp_path / "calls", tmp_path / "version"
+    version.write_text("3f2a9c1", encoding="utf-8")
+    command = ("sh", "-c", f"echo >> '{calls}'; cat '{version}'")
+    site = with_options(begun, version_command=command, observe=ObserveOptions(timeout_s=30))
+    asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+    assert isinstance(asked, Asked), asked
+    before = len(calls.read_text("utf-8").splitlines())
+    moved = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(moved, Moved)
+    assert moved.sealed.receipt.router_version == "3f2a9c1"
+    ran = len(calls.read_text("utf-8").splitlines())
+    assert ran > before
+    version.unlink()
+    braked = rollback(site, begun.people["olivia"], "bad day")
+    assert isinstance(braked, Braked)
+    assert braked.sealed is not None
+    assert braked.sealed.receipt.router_version == "3f2a9c1"
+    assert len(calls.read_text("utf-8").splitlines()) == ran
+    assert site.evidence().version is None, "whoever looks every second ran it"
+    assert site.facts(site.evidence(with_version=True)).router_version == "3f2a9c1"
+
+
+def test_an_endpoint_that_tells_the_version_is_believed_before_the_command(begun: Rig, tmp_path: Path) -> None:
+    """It is the running process that tells; what lies on the disk may not have been started yet."""
+    body = json.dumps({"enabled": 1, "pilot": 0.1, "kill": 0, "sha": "3f2a9c1"}).encode()
+    command = ("sh", "-c", f"echo new; touch '{tmp_path / 'ran'}'")
+    with dripping(body) as endpoint:
+        endpoint.goes_on.set()
+        options = ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED, "version": "sha"})
+        site = with_options(begun, observe=options, version_command=command)
+        assert site.facts(site.evidence(with_version=True)).router_version == "3f2a9c1"
+    assert not (tmp_path / "ran").exists()

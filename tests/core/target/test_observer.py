@@ -3,9 +3,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -198,6 +199,25 @@ def test_after_the_end_nothing_is_started(rig: Rig) -> None:
     assert not process.is_running()
     with pytest.raises(LedgerUnreadable, match=r"anr is being stopped\. Nothing was measured"):
         observer.measure(rig.target, DAY, ignored)
+
+
+def test_the_end_does_not_wait_for_a_process_that_is_being_started(
+    begun: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that began just before is refused, it is not made here instead, and the process is gone."""
+    started, observer = tmp_path / "started", Observer()
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\necho $$ > {started}.new && mv {started}.new {started}\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(observer.look, begun.site)
+        while not started.exists():
+            assert not wait([looking], 0.02).done
+        observer.close()
+        with pytest.raises(LedgerUnreadable, match=r"anr is being stopped\. Nothing was measured"):
+            looking.result()
+    assert not psutil.pid_exists(int(started.read_text(encoding="utf-8")))
 
 
 def test_the_process_does_not_outlive_a_bot_that_is_killed(rig: Rig) -> None:

@@ -22,7 +22,7 @@ from core.brake.brake import Braked
 from core.cli.output import DONE, FAILED
 from core.cli.render import ending, finish
 from core.operations import propose
-from core.operations.drift import reapply
+from core.operations.end_drift import reapply
 from core.operations.results import Moved, Refused
 from core.operations.shadow import UnfrozenInShadow, shadow, unfreeze_in_shadow
 from core.receipts.observation import Sight

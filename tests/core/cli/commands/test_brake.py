@@ -38,10 +38,8 @@ def test_with_guessed_options_the_receipt_says_what_the_exit_code_says(
     anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A name that was spelt wrong was taken for the settings file: nobody knows whether that is the router that is meant."""
-    monkeypatch.delenv("ANR_TARGET__SETTINGS_FILE")
-    options = tmp_path / "anr.toml"
-    options.write_text(f"[target]\nsetings_file = '{rig.target.settings_file}'\n", encoding="utf-8")
-    monkeypatch.setenv("ANR_CONFIG", str(options))
+    anr.options["target"]["setings_file"] = anr.options["target"].pop("settings_file")
+    anr.write()
     found = anr("rollback", "--json")
     assert found.exit_code == FAILED
     assert rig.site.router.settings().carries(SAFE_SETTINGS)

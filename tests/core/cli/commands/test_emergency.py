@@ -1,17 +1,14 @@
 """What one person decides alone, at the terminal."""
 
 import json
-from collections.abc import Callable
 
 import pytest
-from typer.testing import Result
 
 from core.receipts.receipt import Action
-from tests.core.cli.conftest import anr
+from tests.core.cli.conftest import Anr, anr
 from tests.core.operations.test_break_glass import OTHER_ROUTE
 from tests.support.rig import Rig
 
-Anr = Callable[..., Result]
 __all__ = ["anr"]  # the fixture
 
 
@@ -46,10 +43,9 @@ def test_the_next_run_is_skipped_once(anr: Anr, today: Rig) -> None:
     assert anr("skip").exit_code == 1
 
 
-def test_a_brake_that_wants_an_approval_asks_at_the_terminal_too(anr: Anr, today: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_brake_that_wants_an_approval_asks_at_the_terminal_too(anr: Anr, today: Rig) -> None:
     """`--now` does not wait."""
-    monkeypatch.setenv("ANR_APPROVERS", json.dumps(["os:somebody-else"]))
-    monkeypatch.setenv("ANR_APPROVALS", json.dumps({"rollback": {"needed": 1}}))
+    anr.write(approvers=["os:somebody-else"], approvals={"rollback": {"needed": 1}})
     asked = anr("rollback", "--reason", "errors")
     assert asked.exit_code == 0
     assert "Asked: roll back" in asked.stdout

@@ -7,17 +7,17 @@ import pytest
 
 from core.cli.output import REFUSED
 from core.errors import ConfigurationError
-from core.settings.settings import operating_system_user
 from tests.core.cli.conftest import Anr
 from tests.support.rig import Rig
+from tests.support.terminal import ANOTHER, PERSON
 
 
-def test_at_the_terminal_too_a_promotion_needs_a_second_person(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_terminal_too_a_promotion_needs_a_second_person(anr: Anr, rig: Rig) -> None:
     """The policy is that of Slack: a question, a refusal to who asked, somebody else's yes, the router's settings."""
     rig.clock.now = datetime.now(UTC)
     rig.write_ledger()
-    monkeypatch.setenv("ANR_PEOPLE", json.dumps({operating_system_user(): "UOLIVIA"}))
-    monkeypatch.setenv("ANR_OPERATORS", '["UOLIVIA"]')
+    people = {str(PERSON): "UOLIVIA", str(ANOTHER): "UAARON"}
+    anr.write(people=people, operators=["UOLIVIA"], approvers=["UAARON"])
     assert anr("init").exit_code == 0
     assert json.loads(anr("promote", "--dry-run", "--json").stdout) == {
         "exit_code": 0,
@@ -28,7 +28,7 @@ def test_at_the_terminal_too_a_promotion_needs_a_second_person(anr: Anr, rig: Ri
     request = json.loads(anr("promote", "-r", "a good day", "--json").stdout)["request"]
     assert anr("approve", request).exit_code == REFUSED
     assert rig.setting("NOVA_ANR_PILOT") == "0.10"
-    monkeypatch.setenv("ANR_PEOPLE", json.dumps({operating_system_user(): "UAARON"}))
+    anr.is_used_by(ANOTHER)
     assert anr("approve", request).exit_code == 0
     assert rig.setting("NOVA_ANR_PILOT") == "0.25"
     assert json.loads(anr("status", "--json").stdout)["state"]["stage"] == 25

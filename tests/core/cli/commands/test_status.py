@@ -1,37 +1,28 @@
 import json
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import bot.cli.main  # noqa: F401 - adds `doctor` to the application
-from core.cli.app import app
 from core.cli.output import FAILED, REFUSED
 from core.operations.daily import Skipped, skip
 from core.rollout.schedule import run_day
-from core.settings.settings import operating_system_user
 from tests.support.rig import Rig
+from tests.support.terminal import ANOTHER, ME, OTHER, PERSON, Terminal
 
-Anr = Callable[..., Result]
+Anr = Terminal
 
 
 @pytest.fixture
-def anr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Anr:
-    """The command line on a house of this moment, where whoever runs the test operates and approves."""
-    target, user = rig.target, operating_system_user()
-    for name in ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file"):
-        monkeypatch.setenv(f"ANR_TARGET__{name.upper()}", str(getattr(target, name)))
-    monkeypatch.setenv("ANR_TARGET__OBSERVE_TIMEOUT_S", "0")
-    monkeypatch.setenv("ANR_TARGET__SOAK_HOURS", "0")
-    monkeypatch.setenv("ANR_OPERATORS", json.dumps([f"os:{user}"]))
-    monkeypatch.setenv("ANR_APPROVERS", json.dumps([f"os:{user}", "UAARON"]))
+def anr(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Anr:
+    """The command line on a house of this moment, where a person sits who operates and approves."""
     rig.clock.now = datetime.now(UTC)
     rig.write_ledger()
-    runner = CliRunner()
-    assert runner.invoke(app, ["init"]).exit_code == 0
-    return lambda *words: runner.invoke(app, list(words))
+    typed = Terminal(rig, tmp_path, monkeypatch, operators=[ME], approvers=[ME, "UAARON"])
+    assert typed("init").exit_code == 0
+    return typed
 
 
 def test_nothing_stands_in_the_way_of_a_person_on_a_good_day(anr: Anr) -> None:
@@ -50,7 +41,7 @@ def test_why_lists_everything_at_once(anr: Anr, rig: Rig, monkeypatch: pytest.Mo
     anr("schedule", "pause", "--reason", "fair")
     rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     rig.statuses["slot09"] = "sick"
-    monkeypatch.setenv("ANR_APPROVERS", "[]")
+    anr.write(approvers=[])
     codes = {one["code"] for one in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert codes == {"drift", "schedule_paused", "person_must_ask", "gates_not_passed", "no_approvers"}
 
@@ -126,6 +117,8 @@ def test_daily_dry_run_decides_as_the_run_would_and_changes_nothing(anr: Anr, ri
     assert "paused" in anr("daily", "--dry-run").stderr
     assert len(rig.site.journal.receipts()) == before + 1
     assert rig.target.settings_file.read_bytes() == settings
+    anr.write(target={"schedule": {"at": f"{datetime.now(UTC) - timedelta(minutes=1):%H:%M:%S}"}})
+    anr.is_used_by_its_account()
     assert json.loads(anr("daily", "--json").stdout)["code"] == "schedule_paused"
 
 
@@ -136,8 +129,15 @@ def test_a_drift_is_ended_at_the_terminal(anr: Anr, rig: Rig, end: str) -> None:
     assert "Drift: " in anr("watch").stdout
     assert "Nothing new" in anr("watch").stdout
     assert "Drift: " in anr("status").stderr.replace("\n", " ")
-    result = anr("drift", end, "--reason", "by hand")
+    anr.write(approvers=[ME, OTHER])
+    result = anr("drift", end, "--reason", "by hand", "--json")
     assert result.exit_code == 0, result.stderr
+    if end == "accept":  # it is more live traffic than the journal says
+        anr.write(people={str(ANOTHER): "UAARON", str(PERSON): "UOLIVIA"}, approvers=["UAARON", "UOLIVIA"])
+        request = json.loads(result.stdout)["request"]
+        assert anr("approve", request).exit_code == REFUSED
+        anr.is_used_by(ANOTHER)
+        assert anr("approve", request).exit_code == 0
     state = rig.site.journal.state()
     assert (state.stage, state.drift) == ((10 if end == "reapply" else 25), None)
     assert rig.setting("NOVA_ANR_PILOT") == ("0.10" if end == "reapply" else "0.25")

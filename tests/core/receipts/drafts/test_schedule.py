@@ -31,7 +31,7 @@ BEFORE = [
     pytest.param(
         schedule.daily_run(
             RUN,
-            DAY,
+            schedule.Run(DAY),
             REPORT,
             stage=10,
             pilot="0.10",

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
 from core.actors import Role
 from core.brake import brake
 from core.brake.hold import hold_promotions
-from core.operations.drift import accept, reapply
-from core.operations.results import Moved, Refused
+from core.operations import requests
+from core.operations.end_drift import accept, reapply
+from core.operations.results import Asked, Ended, Moved, Refused
 from core.receipts.receipt import Action, Result
+from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Code
 from core.rollout.state import OpenDrift
 from core.router.marks import BrakeNote
@@ -14,6 +18,11 @@ from core.watch.watch import watch
 from tests.core.watch.test_watch import actions, set_by_hand
 from tests.support.promoting import promoted
 from tests.support.rig import Rig
+
+
+def code_of(result: object) -> Code:
+    assert isinstance(result, Refused), result
+    return result.refusal.code
 
 
 def test_an_approver_puts_the_journals_settings_back(begun: Rig) -> None:
@@ -56,9 +65,49 @@ def test_whatever_leaves_more_traffic_needs_passing_gates(begun: Rig, end: objec
     assert result.refusal.code is Code.GATES_NOT_PASSED
     assert begun.setting("NOVA_ANR_PILOT") == ("0.10" if end is reapply else "0.25")
     begun.statuses["slot09"] = "healthy"
-    assert isinstance(end(begun.site, Order(begun.people["aaron"])), Moved)  # type: ignore[operator]
+    asked = end(begun.site, Order(begun.people["aaron"]))  # type: ignore[operator]
+    assert isinstance(asked, Asked)
+    assert begun.setting("NOVA_ANR_PILOT") == ("0.10" if end is reapply else "0.25")
+    own = requests.approve(begun.site, begun.people["aaron"], asked.approval.id)
+    assert isinstance(own, Refused)
+    assert own.refusal.code is Code.SELF_APPROVAL
+    (looked,) = requests.reexamine(begun.site)
+    assert (looked.against, looked.report.gates.verdict_digest) == (None, asked.approval.verdict_digest)
+    ended = requests.approve(begun.site, begun.people["priya"], asked.approval.id)
+    assert isinstance(ended, Moved)
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
-    assert begun.site.journal.state().stage == 25
+    state = begun.site.journal.state()
+    assert (state.stage, state.drift, begun.site.facts().drift) == (25, None, None)
+    receipt = next(one.receipt for one in begun.site.journal.of_request(asked.approval.id) if one.receipt.action != "request")
+    assert [one.actor.id for one in receipt.approvals] == ["UPRIYA"]
+
+
+def test_a_drift_upwards_is_ended_by_one_stage_that_has_soaked(begun: Rig) -> None:
+    """Who edits the file two stages up, or before the soak is over, gets nothing accepted; nor put back what was taken down."""
+    begun.site = replace(begun.site, target=begun.target.model_copy(update={"soak_hours": 48}))
+    approver = Order(begun.people["aaron"])
+    set_by_hand(begun, NOVA_ANR_PILOT="0.25")
+    assert code_of(accept(begun.site, approver)) is Code.SOAKING
+    begun.site = replace(begun.site, target=begun.target.model_copy(update={"soak_hours": 0}))
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    assert code_of(accept(begun.site, approver)) is Code.NOT_NEXT_STAGE
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10")
+    promoted(begun)
+    set_by_hand(begun, NOVA_ANR_PILOT="0.10")
+    begun.site = replace(begun.site, target=begun.target.model_copy(update={"soak_hours": 48}))
+    assert code_of(reapply(begun.site, approver)) is Code.SOAKING
+
+
+def test_a_request_to_end_a_drift_is_void_once_the_drift_is_another(begun: Rig) -> None:
+    """What was asked for is bound to the stage that the router showed."""
+    set_by_hand(begun, NOVA_ANR_PILOT="0.25")
+    asked = accept(begun.site, Order(begun.people["aaron"]))
+    assert isinstance(asked, Asked)
+    set_by_hand(begun, NOVA_ANR_PILOT="0.50")
+    ended = requests.approve(begun.site, begun.people["priya"], asked.approval.id)
+    assert isinstance(ended, Ended)
+    assert ended.approval.status is ApprovalStatus.STALE
+    assert begun.site.journal.state().stage == 10
 
 
 @pytest.mark.parametrize("who", ["olivia", "max"])
@@ -106,15 +155,13 @@ def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: Rig) -> No
     assert begun.site.journal.state().frozen
 
 
-def test_putting_back_more_than_the_first_stage_needs_live_decisions(begun: Rig) -> None:
-    """Only the step 0 → 10 may do without them: what was switched off by hand at 25 % stays off while nothing is measured."""
+def test_what_was_switched_off_by_hand_climbs_again_by_one_stage(begun: Rig) -> None:
+    """From nothing to 25 % is more than a step, whatever the journal says."""
     promoted(begun)
     begun.clock.pass_(minutes=3)
     set_by_hand(begun, NOVA_ANR_ENABLED="0")
     begun.write_ledger(live=None)
-    result = reapply(begun.site, Order(begun.people["aaron"]))
-    assert isinstance(result, Refused)
-    assert result.refusal.code is Code.GATES_NOT_PASSED
+    assert code_of(reapply(begun.site, Order(begun.people["aaron"]))) is Code.NOT_NEXT_STAGE
     assert begun.site.router.settings().stage == 0
 
 

@@ -1,0 +1,202 @@
+"""Whose account runs this process, whether it is the target's own, and whether its options say anything about raising traffic.
+
+Who is whom, who may what and by which gates is what the options file says that the target's own account or root wrote: not what
+a caller's variables say, nor a file that the caller owns or could change. The kernel names the caller; file modes say who writes.
+
+Windows tells neither owners nor modes this way: there everybody who may run anr is taken for the account, and only variables are
+left aside. Excluded: reading the options (core/settings/settings.py), and who holds which role (core/actors.py).
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings.options import CONFIG, PREFIX
+from core.settings.target import TargetSettings
+
+if sys.platform != "win32":
+    import grp
+    import pwd
+
+UID_MAP = Path("/proc/self/uid_map")
+_ROOT = 0
+_WHOLE_MACHINE = ("0", "0", "4294967295")
+"""What `UID_MAP` says outside of user namespaces (user_namespaces(7))."""
+_NO_POLICY = ("SLACK__", "HTTP", "ALERTS__TOKEN", "ALERTS__USERNAME", "ALERTS__PASSWORD")
+"""Variables that say nothing about a router, its gates or people: at the terminal nobody reaches Slack with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The operating system's account under which this process runs.
+
+    Attributes:
+        uid: its number; None on Windows.
+        name: as the system calls it; its number where it has no name.
+        groups: the numbers of the groups that it is in.
+        is_mapped: whether this is a user namespace, in which anybody may call themselves by any number.
+    """
+
+    uid: int | None
+    name: str
+    groups: frozenset[int] = frozenset()
+    is_mapped: bool = False
+
+
+def account_here() -> Account:
+    """Return who runs this process, as the kernel says; whoever sets LOGNAME or USER becomes nobody else."""
+    if sys.platform == "win32":
+        return Account(None, os.getlogin())
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run an account that has no name
+        name = str(uid)
+    return Account(uid, name, frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
+
+
+def operating_system_user() -> str:
+    """Return the name of the account that runs this process."""
+    return account_here().name
+
+
+def _in_user_namespace() -> bool:
+    try:
+        told = UID_MAP.read_text(encoding="ascii").split()
+    except OSError:  # no Linux
+        return False
+    return tuple(told) != _WHOLE_MACHINE
+
+
+def is_targets_own(account: Account, target: TargetSettings, options: Path | None) -> bool:
+    """Whether an account is the one that runs anr for a target: the one that owns its journal and what belongs to it.
+
+    Root is, and so is whoever begins the journal where their own options describe it.
+
+    Args:
+        account: which account.
+        target: the router's settings.
+        options: the file that they come from; None if they come from variables.
+    """
+    if account.uid is None or account.uid == _ROOT:
+        return True
+    owned = [owner for path in (target.journal, target.run_dir) if (owner := _owner(path)) is not None]
+    described_by = _owner(options) if options is not None else None
+    if not owned and described_by is not None and described_by != account.uid:
+        return False
+    allowed = {account.uid, _ROOT, _number_of(target.router_account)}
+    others = {owner for owner in (described_by, _owner(target.settings_file)) if owner is not None}
+    return set(owned) <= {account.uid} and others <= allowed and described_by in {None, account.uid, _ROOT}
+
+
+def not_its_run(account: Account, target: TargetSettings, options: Path | None, environment: Mapping[str, str] | None) -> str:
+    """Say why a process may not make the scheduled run of a target, as a sentence; empty if it may.
+
+    Args:
+        account: under which it runs.
+        target: the router's settings.
+        options: the file that they come from; None if they come from variables.
+        environment: the variables of a caller at the terminal; None for the bot, whose own environment counts.
+    """
+    if not is_targets_own(account, target, options):
+        return f"{account.name} is not the account that runs anr for this router, and the scheduled run is that account's alone."
+    return "" if environment is None else distrusted(account, target, options, environment)
+
+
+def distrusted(account: Account, target: TargetSettings, options: Path | None, environment: Mapping[str, str]) -> str:
+    """Say why what a caller's options say about people and gates counts for nothing, as a sentence; empty if it counts.
+
+    Args:
+        account: of the caller.
+        target: the router's settings.
+        options: the file that they come from; None if they come from variables.
+        environment: the caller's variables.
+    """
+    if told := [name for name in sorted(environment) if _decides(name.upper())]:
+        return (
+            f"{', '.join(told)}: at the terminal variables decide nothing about people, gates and routers, only the options file."
+        )
+    if options is None:
+        return "There is no options file, and at the terminal variables decide nothing about people, gates and routers."
+    if account.uid is None:
+        return ""
+    own = is_targets_own(account, target, options)
+    if account.is_mapped and not own:
+        return "This is a user namespace, where anybody may call themselves by any name."
+    return _changeable(account, options, own=own) or ("" if own else _not_the_targets(target, options))
+
+
+def _decides(variable: str) -> bool:
+    return variable.startswith(PREFIX) and variable != CONFIG and not variable.removeprefix(PREFIX).startswith(_NO_POLICY)
+
+
+def _changeable(account: Account, options: Path, *, own: bool) -> str:
+    """Say how somebody other than the target's account and root could have written the options; empty if nobody could."""
+    for path in (options, *options.resolve().parents) if not own else (options,):
+        try:
+            found = path.stat()
+        except OSError as error:
+            return f"{path} cannot be looked at ({error.strerror})."
+        if own:
+            if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and _has_others(found.st_gid, account.name)):
+                return f"Others than the account that runs anr may write {path}."
+        elif _may_write(account, path, found):
+            return f"You could have written {path} yourself."
+    return ""
+
+
+def _may_write(account: Account, path: Path, found: os.stat_result) -> bool:
+    """Whether an account may change a file, or put another in its place; an access list counts as if it named everybody."""
+    if found.st_uid == account.uid:
+        return True
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX  # only its owner takes a file away there
+    if found.st_mode & stat.S_IWOTH:
+        return not sticky
+    in_group = found.st_gid in account.groups or _has_access_list(path)
+    return bool(found.st_mode & stat.S_IWGRP) and in_group and not sticky
+
+
+def _has_access_list(path: Path) -> bool:
+    if not hasattr(os, "listxattr"):
+        return False
+    try:
+        return "system.posix_acl_access" in os.listxattr(path)
+    except OSError:
+        return False
+
+
+def _has_others(gid: int, name: str) -> bool:
+    """Whether a group has members besides an account."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return bool(set(grp.getgrgid(gid).gr_mem) - {name})
+    except KeyError:
+        return False
+
+
+def _not_the_targets(target: TargetSettings, options: Path) -> str:
+    """Say that a file is not the one by which the target is run; empty if it may be."""
+    runners = [owner for path in (target.journal, target.run_dir, target.settings_file) if (owner := _owner(path)) is not None]
+    if _owner(options) in {_ROOT, *runners[:1]}:
+        return ""
+    return f"{options} belongs neither to root nor to the account that runs anr for this router."
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
+
+
+def _number_of(account: str) -> int | None:
+    if not account or sys.platform == "win32":
+        return None
+    try:
+        return int(account) if account.isdecimal() else pwd.getpwnam(account).pw_uid
+    except KeyError:
+        return None
