@@ -36,7 +36,7 @@ from rich.table import Table
 
 from bot.app import running
 from bot.playground.demo import CHANNEL, OPERATOR, scenery
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
 from core.operations.approved_brake import brake
 from core.settings.settings import Settings
@@ -174,8 +174,8 @@ def _traced() -> Iterator[None]:
         return submit(pool, copy_context().run, fn, *args, **kwargs)
 
     ThreadPoolExecutor.submit = with_context  # type: ignore[method-assign, assignment]
-    tell, touched = Telling.tell, Telling.touched
-    Telling.tell, Telling.touched = _composing(tell), _composing(touched)  # type: ignore[method-assign]
+    tell, touched = StoryComposer.tell, StoryComposer.touched
+    StoryComposer.tell, StoryComposer.touched = _composing(tell), _composing(touched)  # type: ignore[method-assign]
     threading.setprofile(_trace)
     sys.setprofile(_trace)
     try:
@@ -184,7 +184,7 @@ def _traced() -> Iterator[None]:
         sys.setprofile(None)
         threading.setprofile(None)
         ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
-        Telling.tell, Telling.touched = tell, touched  # type: ignore[method-assign]
+        StoryComposer.tell, StoryComposer.touched = tell, touched  # type: ignore[method-assign]
 
 
 def _composing(call: Callable[..., Any]) -> Callable[..., Any]:

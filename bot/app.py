@@ -34,7 +34,7 @@ from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.home import Home
 from bot.surfaces.listeners import listeners
@@ -190,8 +190,8 @@ async def _target_channel(
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
     deliveries = Deliveries.at(target)
-    telling = Telling(site, lambda: following.seen)
-    stories = Stories(site, telling, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
+    composer = StoryComposer(site, lambda: following.seen)
+    stories = Stories(site, composer, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
     jobs = Jobs(site, stories.wake, stories.looked)
 
     following = Following(site, stories.wake, stories.refresh)

@@ -27,7 +27,7 @@ _HOLDS_FOLLOWED = 20
 """Stories of how many holds in force are shown anew when something is seen of the running router."""
 
 
-class Telling:
+class StoryComposer:
     """Tells the stories of one site; `seen` is what was seen of its running router a second ago."""
 
     def __init__(self, site: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:

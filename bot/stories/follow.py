@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bot.slack.deliveries import Deliveries, Parked, Waiting
 from bot.slack.errors import SLACK_FAILED, AskedToWait, is_outage, said
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from core.errors import AnrError, WitnessUnreadable
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
@@ -65,9 +65,9 @@ class _Pause:
 class Stories:
     """Shows every story of one site."""
 
-    def __init__(self, site: Target, telling: Telling, outbox: Outbox, deliveries: Deliveries) -> None:
+    def __init__(self, site: Target, composer: StoryComposer, outbox: Outbox, deliveries: Deliveries) -> None:
         self._site = site
-        self._telling = telling
+        self._composer = composer
         self._outbox = outbox
         self._deliveries = deliveries
         self._woken = asyncio.Event()
@@ -87,12 +87,12 @@ class Stories:
 
     def looked(self, found: Reexamined) -> None:
         """Show what the gates say at present about a request that waits."""
-        self._telling.looked(found)
+        self._composer.looked(found)
         self.refresh(found.approval.id)
 
     def open(self, operation: str) -> None:
         """Add the details of a story to its thread."""
-        self._telling.open(operation)
+        self._composer.open(operation)
         self.refresh(operation)
 
     def unshown(self) -> int:
@@ -153,7 +153,7 @@ class Stories:
     async def _queue_news(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
-        stories = await asyncio.to_thread(self._telling.touched, news) if news else ()
+        stories = await asyncio.to_thread(self._composer.touched, news) if news else ()
         changed = tuple(self._changed)
         if news or changed:
             upto = news[-1].receipt.seq if news else None
@@ -189,7 +189,7 @@ class Stories:
 
     async def _show(self, operation: str) -> None:
         told = await asyncio.to_thread(self._site.journal.of_operation, operation)
-        post = await asyncio.to_thread(self._telling.tell, operation)
+        post = await asyncio.to_thread(self._composer.tell, operation)
         if post is not None:
             await self._outbox.show(operation, post)
         await asyncio.to_thread(self._deliveries.done, operation)

@@ -37,8 +37,8 @@ from core.rollout.decisions import (
 from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, due, last_missable, too_soon
 from core.rollout.state import RolloutState
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.upkeep.backup import keep_state
@@ -78,14 +78,14 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
         return Refused(Refuse(Code.NOT_THE_ACCOUNT, f"{site.not_its_run} Nothing was done; a person asks with `promote`."))
     if not dry_run and (refusal := _not_now(site, day, site.clock(), site.journal.state())):
         return Refused(refusal)  # before anything is measured
-    return look_first(site, "daily", lambda looked: _daily(site, day, mode, looked, dry_run=dry_run), measured=True)
+    return decide_locked(site, "daily", lambda gathered: _daily(site, day, mode, gathered, dry_run=dry_run), measured=True)
 
 
-def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
-    now, facts = looked.now, site.facts_and_requests(looked.evidence)
+def _daily(site: Target, day: date, mode: PromotionMode, gathered: Gathered, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
+    now, facts = gathered.now, site.facts_and_requests(gathered.evidence)
     if not dry_run and (refusal := _not_now(site, day, now, facts.state)):
         return Refused(refusal)
-    report = looked.report(site, leaving_zero=False)
+    report = gathered.report(site, leaving_zero=False)
     plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
     if dry_run:
         return _would_run(plan, report, mode)

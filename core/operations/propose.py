@@ -26,8 +26,8 @@ from core.rollout.decisions import (
     may_restore,
 )
 from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target, already_done, observed
 from core.text import clean_text
@@ -85,10 +85,10 @@ def propose(
     """
     if judged is not None and not dry_run:
         raise AssertionError("nothing is promoted on other figures than the ledger's")
-    return look_first(
+    return decide_locked(
         site,
         "promote",
-        lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run, judged=judged),
+        lambda gathered: _propose(site, order, gathered, wanted, dry_run=dry_run, judged=judged),
         measured=judged is None and _asks_gates(site, wanted),
     )
 
@@ -105,14 +105,14 @@ def _asks_gates(site: Target, wanted: int | None) -> bool:
 def _propose(
     site: Target,
     order: Order,
-    looked: Looked,
+    gathered: Gathered,
     wanted: int | None,
     *,
     dry_run: bool,
     judged: Callable[[bool], Report] | None,
 ) -> Asked | Moved | WouldMove | Refused:
-    now, actor = looked.now, order.actor
-    facts = site.facts_and_requests(looked.evidence, order.cause)
+    now, actor = gathered.now, order.actor
+    facts = site.facts_and_requests(gathered.evidence, order.cause)
     if facts.done is not None:
         return Refused(already_done(facts.done))
     move = decide_move(site.preconditions(facts, now), actor, wanted)
@@ -121,7 +121,7 @@ def _propose(
     if isinstance(move, Lower):
         return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
     leaving_zero = move.from_stage == 0
-    report = judged(leaving_zero) if judged else looked.report(site, leaving_zero=leaving_zero)
+    report = judged(leaving_zero) if judged else gathered.report(site, leaving_zero=leaving_zero)
     decision = decide_on_gates(move, actor, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)

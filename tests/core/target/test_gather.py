@@ -23,7 +23,7 @@ from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
 from core.settings.target import ObserveOptions, TargetSettings
 from core.system.progress import OnProgress
-from core.target import look_first
+from core.target import gather
 from core.target.lock import holder_of
 from core.target.order import Order
 from core.target.target import Target
@@ -171,29 +171,29 @@ def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_agai
     decided: list[bool] = []
     ages = iter([60.0])
 
-    def decide(looked: look_first.Looked) -> str:
-        decided.append(looked.is_fresh)
+    def decide(gathered: gather.Gathered) -> str:
+        decided.append(gathered.is_fresh)
         begun.statuses["slot09"] = "degraded"
-        return looked.report(begun.site, leaving_zero=False).gates.blocking[0].name
+        return gathered.report(begun.site, leaving_zero=False).gates.blocking[0].name
 
-    real = look_first._look
+    real = gather._gather
 
-    def look(*args: Any, **options: Any) -> look_first.Looked:
-        looked = real(*args, **options)
+    def look(*args: Any, **options: Any) -> gather.Gathered:
+        gathered = real(*args, **options)
         begun.statuses["slot09"] = "degraded"
-        return look_first.Looked(looked.evidence, looked.metrics, looked.slots, looked.ended_s - next(ages, 0.0))
+        return gather.Gathered(gathered.evidence, gathered.metrics, gathered.slots, gathered.ended_s - next(ages, 0.0))
 
-    monkeypatch.setattr(look_first, "_look", look)
-    assert look_first.look_first(begun.site, "test", decide, measured=True) == "slots"
+    monkeypatch.setattr(gather, "_gather", look)
+    assert gather.decide_locked(begun.site, "test", decide, measured=True) == "slots"
     assert decided == [True]
 
 
 def test_a_ledger_that_cannot_be_measured_says_so_only_where_the_gates_are_asked(begun: Rig) -> None:
     """It is measured before it is decided; what is decided without gates goes on, and the gates are never taken for asked."""
     begun.target.ledger.unlink()
-    assert look_first.look_first(begun.site, "test", lambda looked: looked.now, measured=True) == NOW
+    assert gather.decide_locked(begun.site, "test", lambda gathered: gathered.now, measured=True) == NOW
     with pytest.raises(LedgerUnreadable):
-        look_first.look_first(begun.site, "test", lambda looked: looked.report(begun.site, leaving_zero=False), measured=True)
+        gather.decide_locked(begun.site, "test", lambda gathered: gathered.report(begun.site, leaving_zero=False), measured=True)
 
 
 def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
@@ -211,9 +211,9 @@ def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
 
 def test_answers_that_are_always_too_old_end_in_a_refusal(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the lock is never had in time nothing is decided, and whoever asked is told to try again."""
-    monkeypatch.setattr(look_first, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(gather, "FRESH_SECONDS", -1.0)
     with pytest.raises(OperationBusy, match="try again"):
-        look_first.look_first(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
+        gather.decide_locked(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
 
 
 def test_an_endpoint_that_was_asked_before_the_settings_were_written_says_nothing_about_them() -> None:

@@ -34,7 +34,7 @@ class Unmeasured(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Gathered:
     """What an operation was answered before it took the lock.
 
     Attributes:
@@ -63,7 +63,7 @@ class Looked:
         """Hold the figures against the gates. Whoever asks must not have changed anything yet.
 
         Raises:
-            Unmeasured: there are none; `look_first` measures, and decides again.
+            Unmeasured: there are none; `decide_locked` measures, and decides again.
             LedgerUnreadable, OperationTimedOut: they cannot be measured; nothing was changed.
         """
         if isinstance(self.metrics, AnrError):
@@ -73,8 +73,8 @@ class Looked:
         return Report(self.metrics, site.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
 
 
-def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided], *, measured: bool = False) -> _Decided:
-    """Look, then take the lock and decide.
+def decide_locked(site: Target, operation: str, decide: Callable[[Gathered], _Decided], *, measured: bool = False) -> _Decided:
+    """Gather, then take the lock and decide.
 
     Args:
         site: the target.
@@ -88,27 +88,27 @@ def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided
         OperationBusy: the lock is held, or whenever it was had the answers were too old.
         LedgerUnreadable, OperationTimedOut: the gates cannot be measured; nothing was changed.
     """
-    looked = _look(site, measured=measured)
+    gathered = _gather(site, measured=measured)
     for _ in range(_LOOKS):
         try:
-            with operation_lock(site.target.run_dir, operation, looked.now):
-                if looked.is_fresh:
-                    return decide(looked)
+            with operation_lock(site.target.run_dir, operation, gathered.now):
+                if gathered.is_fresh:
+                    return decide(gathered)
         except Unmeasured:
             measured = True
-        looked = _look(site, measured=measured, known=looked.metrics)
+        gathered = _gather(site, measured=measured, known=gathered.metrics)
     raise OperationBusy(
         "Other operations came in between whenever the router and its ledger had been looked at. Nothing was changed; try again."
     )
 
 
-def _look(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Looked:
+def _gather(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Gathered:
     """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
     if not measured:
-        return Looked(site.evidence(with_version=True))
+        return Gathered(site.evidence(with_version=True))
     try:
         metrics = known or site.figures(site.clock(), site.target.window_minutes)
     except AnrError as error:
-        return Looked(site.evidence(with_version=True), error)
+        return Gathered(site.evidence(with_version=True), error)
     slots = ask_slots(site.target)
-    return Looked(site.evidence(with_version=True), metrics, slots)
+    return Gathered(site.evidence(with_version=True), metrics, slots)
