@@ -6,7 +6,7 @@ BIN    := .venv/bin
 FURTHER := torture or e2e or warehouse or postgresql
 PYTEST  := $(BIN)/python -m pytest -n auto --dist worksteal -p no:cacheprovider
 
-.PHONY: demo install test test-all test-further test-busy lint check bench lock picture clean
+.PHONY: demo install test test-all test-further test-busy test-fresh lint check bench lock picture clean
 
 demo: .venv/run.stamp
 	@$(BIN)/anr demo
@@ -32,6 +32,10 @@ test-further: .venv/dev.stamp
 test-busy:
 	tests/beside_load.sh
 
+# the first tier with Python, make and git alone
+test-fresh:
+	tests/fresh_machine.sh
+
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,8 +51,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 lock: .venv/dev.stamp
-	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
-	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra warehouse -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build --extra signing -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra warehouse --extra signing -o requirements-dev.lock
 
 # the README's picture: a real run in Chromium
 picture: .venv/dev.stamp

@@ -19,8 +19,9 @@ from core.receipts.drafts.origin import Origin
 from core.target.target import Target
 
 _ID, _OPERATION, _CAUSE = "1" * 32, "2" * 36, "a-cause-of-the-benchmark"
-_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-_STEP = timedelta(seconds=60)
+_BEGAN = datetime.now(UTC) - timedelta(days=30)
+_STEP = timedelta(seconds=20)
+"""Apart enough that the whole lies in the last month, which no pruning takes away."""
 
 
 def grow(site: Target, receipts: int) -> None:

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -26,6 +27,8 @@ from core.router import control, marks
 
 LAG_SECONDS = 0.005
 """How often it is asked how late the event loop is."""
+STANDSTILL_SECONDS = 0.04
+"""How long the event loop must not have come round for its thread to be looked at."""
 JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED = (
     "judged on a thread",
     "waited for the alerts' thread",
@@ -35,7 +38,16 @@ JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED = (
     "of which synced",
     "of which computed",
 )
-LEGS = (JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED)
+QUEUED = "of which waited for a processor"
+LEGS = (JUDGED, WAITED, RECALLED, MARKED, SETTINGS, DISK, COMPUTED, QUEUED)
+
+
+def _queued() -> float:
+    """Milliseconds for which this thread was ready to run and did not (Linux: `Documentation/scheduler/sched-stats.rst`)."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e6
+    except OSError:
+        return 0.0
 
 
 class _Tracer:
@@ -45,6 +57,8 @@ class _Tracer:
         self.requests: list[dict[str, float]] = []
         self.garbage: list[tuple[float, int]] = []
         self.lags: list[float] = []
+        self.stood: list[str] = []
+        self._beat = 0.0
         self._under_way: dict[float, dict[str, float]] = {}
         self._judged: dict[float, float] = {}
         self._here = threading.local()
@@ -80,7 +94,9 @@ class _Tracer:
 
     async def _receiving(self, call: Callable[..., Any], webhook: Any, request: Any, received: float) -> Any:
         if not hasattr(self, "lag"):
+            self.garbage.clear()
             self.lag = asyncio.create_task(self._follow_lag())
+            threading.Thread(target=self._look_at_standstill, args=(threading.get_ident(),), daemon=True).start()
         found = self._under_way[received] = {}
         try:
             return await call(webhook, request, received)
@@ -93,6 +109,7 @@ class _Tracer:
         return await call(webhook, judged, received)
 
     def _acting(self, call: Callable[..., Any], lane: Any, heard: Any) -> Any:
+        queued = _queued()
         begun, computed = time.monotonic(), time.thread_time()
         legs: dict[str, float] = {}
         self._here.legs = legs
@@ -102,6 +119,7 @@ class _Tracer:
             self._here.legs = None
             legs[COMPUTED] = 1000 * (time.thread_time() - computed)
             ended = time.monotonic()
+            legs[QUEUED] = _queued() - queued
             for one in heard:
                 waited = 1000 * (begun - self._judged.pop(one.received, begun))
                 self._under_way.pop(one.received, {}).update(
@@ -124,11 +142,22 @@ class _Tracer:
         while True:
             due = time.perf_counter() + LAG_SECONDS
             await asyncio.sleep(LAG_SECONDS)
-            self.lags.append(1000 * (time.perf_counter() - due))
+            self._beat = time.perf_counter()
+            self.lags.append(1000 * (self._beat - due))
+
+    def _look_at_standstill(self, loop: int) -> None:
+        """Keep what the event loop's thread does whenever it has not come round for a while."""
+        while True:
+            time.sleep(LAG_SECONDS)
+            stood = time.perf_counter() - self._beat
+            if self._beat and stood > STANDSTILL_SECONDS:
+                frame = sys._current_frames().get(loop)  # noqa: SLF001 - the documented way to another thread's stack
+                self.stood.append(f"{1000 * stood:.0f} ms: {''.join(traceback.format_stack(frame, limit=6) if frame else [])}")
 
     async def _draining(self, call: Callable[..., Any], webhook: Any) -> Any:
         if hasattr(self, "lag"):
             self.lag.cancel()
+            self._beat = 0.0
         return await call(webhook)
 
 
@@ -140,7 +169,7 @@ def main() -> None:
     try:
         command.main()
     finally:
-        measured = {"requests": tracer.requests, "garbage": tracer.garbage, "lags": tracer.lags}
+        measured = {"requests": tracer.requests, "garbage": tracer.garbage, "lags": tracer.lags, "stood": tracer.stood}
         into.write_text(json.dumps(measured), encoding="utf-8")
 
 

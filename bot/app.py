@@ -29,6 +29,7 @@ from bot.jobs import Jobs
 from bot.observing import Following
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
+from bot.slack.channel_marks import channel_marks
 from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
@@ -191,8 +192,10 @@ async def _target_channel(
     channel = target.channel or settings.slack.channel
     deliveries = Deliveries.at(target)
     composer = StoryComposer(site, lambda: following.seen)
-    stories = Stories(site, composer, Outbox(calls, deliveries, channel, settings.slack.fallback_channel), deliveries)
-    jobs = Jobs(site, stories.wake, stories.looked)
+    outbox = Outbox(calls, deliveries, channel, settings.slack.fallback_channel, site.journal)
+    stories = Stories(site, composer, outbox, deliveries)
+    marks = partial(channel_marks, settings.slack, channel, target.name)
+    jobs = Jobs(site, stories.wake, stories.looked, marks)
 
     following = Following(site, stories.wake, stories.refresh)
 
@@ -208,7 +211,7 @@ async def _target_channel(
         async with _following(stories.run()), _following(following.run()):
             jobs.start()
             try:
-                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine, lambda: following.seen)
+                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine, lambda: following.seen, marks)
             finally:
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):

@@ -9,10 +9,11 @@
     ├── JournalError                base of what goes wrong with the journal
     │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
     │   ├── JournalCorrupt          rows or receipts that do not verify
+    │   ├── OutcomeUnrecorded       the router was changed, and how that ended is not recorded
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
     ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
     │   └── StateFileMissing        the router never wrote a state
-    ├── ArchiveError                the ledger cannot be archived, or not without the risk of losing a line
+    ├── ArchiveError                the ledger cannot be archived; no line was lost
     ├── WitnessUnreadable           nobody can say which mark was shown last
     ├── PersonUnknown               nobody can say at present who somebody is, or what they may do
     ├── BrakeUnreadable             nobody can say whether the brake is on: promotion must not go on
@@ -61,6 +62,16 @@ class JournalCorrupt(JournalError):
     """The journal can be read, but what it says does not hold together."""
 
 
+class OutcomeUnrecorded(JournalError):
+    """The router's settings were changed, and what came of it could not be recorded."""
+
+    def __init__(self, served: str, reason: JournalError) -> None:
+        super().__init__(
+            f"{served} That could not be recorded ({reason}), so that nothing further is promoted: `rollback` takes live traffic "
+            "away; once the journal can be written `anr recover` settles it, and puts back what was not seen at the router.",
+        )
+
+
 class CauseAlreadyRecorded(JournalError):
     """A receipt with this cause key exists: the cause has had its one effect.
 
@@ -83,7 +94,7 @@ class StateFileMissing(StateFileError):
 
 
 class ArchiveError(AnrError):
-    """The ledger cannot be archived, or nobody can prove that no line would be lost."""
+    """The ledger cannot be archived: renamed, compressed, moved or deleted once it is too old. No line was lost."""
 
 
 class WitnessUnreadable(AnrError):

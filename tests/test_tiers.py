@@ -78,6 +78,7 @@ def test_what_is_missing_is_said_with_the_one_command_that_installs_it(
     """On a machine without any of it each package is named once, and `make test-all` goes no further."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tiers, "_POSTGRESQL", tmp_path)
+    monkeypatch.setattr(tiers, "_ROOTS", tmp_path)
     assert tiers.main([]) > 0
     said = capsys.readouterr().out
     (command,) = [line.strip() for line in said.splitlines() if "apt-get install" in line]
@@ -91,12 +92,14 @@ def test_what_is_missing_is_said_with_the_one_command_that_installs_it(
 def test_where_everything_is_here_nothing_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """PostgreSQL's programs are found beside the path, where Debian puts them."""
+    """PostgreSQL's programs and root's are found beside the path, where Debian puts them."""
+    beside = {"initdb": tmp_path / "15" / "bin", "logrotate": tmp_path / "sbin"}
     for program in tiers.PROGRAMS:
-        folder = tmp_path / "15" / "bin" if program == "initdb" else tmp_path
+        folder = beside.get(program, tmp_path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / program).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tiers, "_POSTGRESQL", tmp_path)
+    monkeypatch.setattr(tiers, "_ROOTS", tmp_path / "sbin")
     assert tiers.main([]) == 0
     assert capsys.readouterr().out == ""

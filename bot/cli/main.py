@@ -1,10 +1,11 @@
-"""Adds the bot's commands to core's: `anr bot`, `anr doctor`, `anr demo` and `anr manifest`."""
+"""Adds the bot's commands to core's: `anr bot`, `anr doctor`, `anr demo`, `anr manifest`, and `anr verify --slack`."""
 
 import gc
 
 from core.cli.app import COMMANDS, Listed, app, run
 
 COMMANDS |= {
+    "verify": Listed("bot.cli.verify", COMMANDS["verify"].summary),
     "bot": Listed("bot.cli.serving", "Run the Slack bot until it is stopped."),
     "doctor": Listed("bot.cli.doctor", "Examine everything that operating the router depends on, and say what to do next."),
     "demo": Listed("bot.cli.serving", "Start a local Slack workspace, a simulated router and the bot, and print where to look."),

@@ -12,6 +12,7 @@ from bot.blockkit.post import Block
 from bot.views.modals import About, Form, View, Wrong
 from core.actors import Actor, Role
 from core.doctor.check import Check
+from core.journal.marks import Marks
 from core.operations.results import Moved
 from core.target.order import Order
 from core.target.overview import Overview
@@ -59,6 +60,7 @@ class Call:
         overview: looks at what is so now.
         examine: looks at everything that operating the router depends on.
         add_details: adds the details of a story to its thread.
+        channel_marks: reads the marks that the channel's messages carry.
     """
 
     site: Target
@@ -67,6 +69,7 @@ class Call:
     overview: Callable[[], Overview]
     examine: Callable[[], tuple[Check, ...]]
     add_details: Callable[[str], None]
+    channel_marks: Callable[[], Marks]
 
     def followed(self, result: R) -> R:
         """Wait a few seconds to see what came of a move, so that its answer says it. A brake is answered at once."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.commands.command import Addressed, Call, Misunderstood
 from bot.commands.phrases import named_person, plain, without
 from core.doctor.check import Check
-from core.journal.verification import Verification
+from core.journal.verification import Verification, given
 from core.journal.verification import verify as verify_journal
 from core.receipts.chain import Sealed
 from core.rollout.outlook import Insight, insight_into
@@ -99,7 +99,7 @@ def receipts(call: Call, command: Receipts) -> tuple[Sealed, ...]:
 
 def verify(call: Call, command: Verify) -> Verification:
     """Check every receipt."""
-    return verify_journal(call.site.journal, call.site.witness, command.mark)
+    return verify_journal(call.site.journal, (*call.site.witnesses.marks(), *given(command.mark), call.channel_marks()))
 
 
 def doctor(call: Call, _command: Doctor) -> tuple[Check, ...]:

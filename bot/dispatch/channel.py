@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.stories.follow import Stories
 from core.doctor.check import Check
+from core.journal.marks import Marks
 from core.receipts.observation import Observation
 from core.system.progress import OnProgress
 from core.target.overview import Overview
@@ -22,6 +23,7 @@ class TargetChannel:
         look: returns what is so now, and tells how far it is meanwhile.
         examine: looks at everything that operating it depends on; asks Slack too.
         seen: returns what was seen of the running router a second ago; None if nothing is expected of it.
+        marks: reads the marks that the channel's messages carry.
     """
 
     site: Target
@@ -30,3 +32,4 @@ class TargetChannel:
     channel: str
     examine: Callable[[], tuple[Check, ...]] = tuple
     seen: Callable[[], Observation | None] = lambda: None
+    marks: Callable[[], Marks] = lambda: Marks("the channel")

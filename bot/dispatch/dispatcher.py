@@ -36,6 +36,9 @@ from core.target.target import Target
 log = logger(__name__)
 T = TypeVar("T")
 
+_APART_SECONDS = 0.003
+"""How far apart answers are put together and sent: those that waited for the same look would hold up the event loop together."""
+
 
 class RouterUnclear(AnrError):
     """Nobody can tell which of several routers is meant."""
@@ -62,6 +65,7 @@ class Dispatcher:
         self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
         self._answers = ThreadPoolExecutor(4, thread_name_prefix="anr-answer")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Lock()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Start work and keep hold of it."""
@@ -119,9 +123,13 @@ class Dispatcher:
                 return answers.NOT_A_MEMBER
             site = replace(channel.site, on_progress=progress.note, asked_of=who_now)
             look = partial(channel.look, progress.note)
-            return row.handle(Call(site, actor, request.cause, look, channel.examine, channel.stories.open), command)
+            call = Call(site, actor, request.cause, look, channel.examine, channel.stories.open, channel.marks)
+            return row.handle(call, command)
 
         result = await self.consult(row, command, request, handle)
+        if not row.brakes:
+            async with self._turns:
+                await asyncio.sleep(_APART_SECONDS)
         blocks = answers.answer(result) if isinstance(result, Refuse) else row.view(result)
         if row.may_ask and (approval := _waiting(result, request.user)) is not None:
             # it was asked; that nobody can tell who may answer must not sound like a failure

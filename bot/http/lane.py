@@ -15,8 +15,8 @@ from bot.http.metrics import Counters
 from bot.http.together import Together
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.alerts.rules import Effect
-from core.brake import brake
 from core.brake.respond import AlertResponder, BrakeResult, RecordResult
+from core.brake.second_look import stay_safe
 from core.system.logs import logger
 from core.target.alert_path import WatchdogUnwritable, heard
 from core.target.announced_drills import DrillUnwritable, announced, keep_heard
@@ -184,9 +184,7 @@ class Lane:
     def _look_again(self) -> None:
         """One look after several brakes in a row: none of them waits for it."""
         self._look = None
-        self._keep(
-            asyncio.get_running_loop().run_in_executor(self._to_note.thread, brake.stay_safe, self._site, self._site.clock())
-        )
+        self._keep(asyncio.get_running_loop().run_in_executor(self._to_note.thread, stay_safe, self._site, self._site.clock()))
 
     def _keep(self, work: "asyncio.Future[Any]") -> None:
         self._kept.add(work)

@@ -31,8 +31,9 @@ log = logger(__name__)
 
 _FREEZE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _APPROVAL_BUCKETS = (30, 60, 300, 900, 1800, 3600, 7200, 14400, 86400)
-_REST = 10
-"""Measuring takes at most one part in ten of the time, however large a ledger is."""
+_REST, _LONGEST_REST_SECONDS = 10, 120.0
+"""Measuring takes at most one part in ten of the time, as long as its figures do not grow old meanwhile: after five minutes
+`AnrNotMeasured` pages, after ten they are left out (bot/http/samples.py)."""
 _STILL_SERVING = "1 while the running router is seen to serve more live traffic than was written, else 0."
 _SIGHT = "1 for what was last seen of the running router, 0 for the others."
 _ENDS = {Action.DENY: "denied", Action.EXPIRE: "expired", Action.STALE: "stale"}
@@ -66,6 +67,11 @@ class Counters:
             buckets=_APPROVAL_BUCKETS,
             registry=registry,
         )
+
+
+def rest_after(took_s: float, every_s: float) -> float:
+    """Return how long nothing is measured after all routers were, in seconds."""
+    return max(every_s, min(_REST * took_s, _LONGEST_REST_SECONDS))
 
 
 class SlackErrors(AsyncRetryHandler):
@@ -123,7 +129,7 @@ class Metrics(Collector):
                     await loop.run_in_executor(self._thread, self._measure, target_channel)
                 except Exception:  # the top of a job: what was measured last stands, and its age shows
                     log.exception("the figures could not be measured", target=target_channel.site.target.name)
-            await asyncio.sleep(max(self._every_s, _REST * (time.monotonic() - begun)))
+            await asyncio.sleep(rest_after(time.monotonic() - begun, self._every_s))
 
     def close(self) -> None:
         """Let the thread go."""

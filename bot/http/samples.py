@@ -21,6 +21,9 @@ from core.target.alert_path import alert_path
 from core.target.overview import Overview
 from core.target.refusals import refusals, unmatched
 
+STALE_SECONDS = 600.0
+"""Figures older than this are of another moment: they are left out, so that no alert and no dashboard takes them for now."""
+
 Sample = tuple[str, str, dict[str, str], float]
 """Name, help, labels beside the target, value."""
 
@@ -43,7 +46,6 @@ class Measured:
         unmatched: alerts about ANR of the last day that no rule matched; None if nobody can say.
         state_age: seconds since the router wrote its state; None if there is none that can be seen.
         ready: the router can be written and the journal be read.
-        still_serving: after a brake the running router was seen to serve live traffic; None if nobody looked.
     """
 
     at: datetime
@@ -60,16 +62,19 @@ class Measured:
     unmatched: int | None
     state_age: float | None
     ready: bool
-    still_serving: bool | None = None
 
     def samples(self, now: float) -> Iterator[Sample]:
-        """Yield what can be told; what cannot is missing, never zero.
+        """Yield what can be told; what cannot is missing, never zero. Of a look that is too old only its age is told.
 
         Args:
             now: seconds since 1970, for ages.
         """
-        yield "anr_measured_timestamp_seconds", "When the figures of this router were measured.", {}, self.at.timestamp()
+        at = self.at.timestamp()
+        yield "anr_measured_timestamp_seconds", "When the figures of this router were measured.", {}, at
+        yield "anr_measured_age_seconds", "How old the figures of this router are; over 600 they are left out.", {}, now - at
         yield "anr_measure_duration_seconds", "How long measuring took.", {}, self.seconds
+        if now - at > STALE_SECONDS:
+            return
         yield "anr_problems", "What is wrong or cannot be told.", {}, len(self.overview.problems)
         yield "anr_daily_due_timestamp_seconds", "When the newest daily run was due.", {}, self.due.timestamp()
         yield from _optional("anr_pilot_ratio", "Share of live traffic that the running router showed last.", self.pilot)
@@ -82,8 +87,6 @@ class Measured:
         unmatched = "Alerts about ANR of the last day that no rule matched."
         yield from _optional("anr_unmatched_alerts", unmatched, self.unmatched)
         yield from _optional("anr_state_age_seconds", "Since when the router has not written its state.", self.state_age)
-        serving = "1 while the running router serves live traffic after a brake."
-        yield from _optional("anr_router_still_serving", serving, self.still_serving)
         for gate, bound in self.bounds.items():
             yield "anr_gate_bound", "What a gate holds its figure against, in the gate's own unit.", {"gate": gate.value}, bound
         yield from self._rollout()

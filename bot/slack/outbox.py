@@ -32,12 +32,15 @@ from bot.slack.errors import (
     was_not_done,
 )
 from core.canonical import canonical_bytes
+from core.errors import JournalError
+from core.journal.journal import Journal
 from core.system.logs import logger
 from core.system.retries import async_caller
 
 log = logger(__name__)
 
-_EVENT = "anr_story"
+EVENT = "anr_story"
+"""What the metadata of the messages of a story is called."""
 _SKEW_SECONDS = 600.0
 """How far Slack's clock and ours may be apart when an unconfirmed message is looked for."""
 _PROCESSING_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 0.5, 4.0
@@ -54,8 +57,11 @@ _STUB = "Slack refuses to show this message; `anr doctor` says why. What it show
 class Outbox:
     """The messages of one router in one channel."""
 
-    def __init__(self, calls: SlackCalls, deliveries: Deliveries, channel: str, fallback: str = "") -> None:
+    def __init__(
+        self, calls: SlackCalls, deliveries: Deliveries, channel: str, fallback: str = "", journal: Journal | None = None
+    ) -> None:
         self._calls = calls
+        self._journal = journal
         self._deliveries = deliveries
         self._channel = channel
         self._fallback = fallback if fallback != channel else ""
@@ -100,7 +106,8 @@ class Outbox:
             delivery = replace(delivery, ts=await self._find(operation, "", delivery))
         try:
             if delivery.ts:
-                await self._patiently("chat.update", channel=delivery.channel, ts=delivery.ts, **content)
+                metadata = await self._metadata(operation, "")
+                await self._patiently("chat.update", channel=delivery.channel, ts=delivery.ts, metadata=metadata, **content)
                 await asyncio.to_thread(self._deliveries.save, operation, "", delivery)
                 return delivery
             return await self._post(operation, "", delivery, content)
@@ -125,7 +132,7 @@ class Outbox:
         channel = delivery.channel or self._channel
         delivery = replace(delivery, channel=channel, tried_at=delivery.tried_at or time.time())
         await asyncio.to_thread(self._deliveries.save, operation, part, delivery)
-        metadata = {"event_type": _EVENT, "event_payload": {"operation": operation, "part": part}}
+        metadata = await self._metadata(operation, part)
         place = {"channel": channel, "metadata": metadata, **({"thread_ts": thread} if thread else {})}
         try:
             posted = await self._patiently("chat.postMessage", **place, **content)
@@ -141,6 +148,18 @@ class Outbox:
         delivery = replace(delivery, ts=str(posted["ts"]))
         await asyncio.to_thread(self._deliveries.save, operation, part, delivery)
         return delivery
+
+    async def _metadata(self, operation: str, part: str) -> dict[str, Any]:
+        """Return what tells a message among others, with the mark of the newest receipt: the channel then witnesses the chain."""
+        payload = {"operation": operation, "part": part}
+        if self._journal is not None:
+            try:
+                mark = await asyncio.to_thread(self._journal.head)
+            except JournalError as error:
+                log.warning("a message carries no mark of the journal: %s", error)
+            else:
+                payload |= {"target": self._journal.target, "mark": f"{mark.seq}:{mark.digest}"} if mark is not None else {}
+        return {"event_type": EVENT, "event_payload": payload}
 
     async def _show_reply(self, operation: str, reply: Reply, at: Delivery) -> None:
         """Add one reply to the thread, once."""
@@ -227,7 +246,7 @@ class Outbox:
         """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel."""
         method = "conversations.replies" if thread else "conversations.history"
         place: dict[str, Any] = {"channel": delivery.channel, **({"ts": thread} if thread else {})}
-        payload, cursor = {"operation": operation, "part": part}, ""
+        cursor = ""
         while True:
             oldest = f"{delivery.tried_at - _SKEW_SECONDS:.6f}"
             page: dict[str, Any] = {"oldest": oldest, "include_all_metadata": True, "limit": 200, "cursor": cursor or None}
@@ -240,7 +259,8 @@ class Outbox:
                 return ""
             for message in found.get("messages") or ():
                 metadata = message.get("metadata") or {}
-                if metadata.get("event_type") == _EVENT and metadata.get("event_payload") == payload:
+                payload = metadata.get("event_payload") or {}
+                if metadata.get("event_type") == EVENT and (payload.get("operation"), payload.get("part")) == (operation, part):
                     return str(message["ts"])
             cursor = (found.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:

@@ -303,7 +303,10 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
         case Action.ROLLBACK | Action.FREEZE, Result.NOT_APPLIED | Result.UNKNOWN:
             return "make the router safe by hand now, then look at `/anr status`."
         case Action.ROLLBACK, _:
-            return "find out why. Then somebody asks for a promotion with `/anr promote`; the daily run does not."
+            return (
+                "find out why. Then `/anr shadow` lets the router learn again; stage 0 soaks from then on, as `/anr next` says, "
+                "before somebody asks for live traffic with `/anr promote`. The daily run does not."
+            )
         case Action.FREEZE, _:
             return f"find out why. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case Action.HOLD, _:
@@ -315,7 +318,10 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
                 "nothing is promoted by itself: `/anr shadow` lets the router learn again, `/anr promote` asks for live traffic."
             )
         case Action.SHADOW, Result.APPLIED:
-            return "it serves nothing. What it learns counts from now on; somebody asks for live traffic with `/anr promote`."
+            return (
+                "it serves nothing. What it learns counts from now on; stage 0 soaks first, as `/anr next` says. Then somebody "
+                "asks for live traffic with `/anr promote`."
+            )
         case ((Action.RESTORE | Action.RESET), _):
             return f"look whether the router learns as it should. {_how_to_lift(put)} Then somebody asks with `/anr promote`."
         case ((Action.PROMOTE | Action.LOWER), Result.APPLIED):

@@ -17,7 +17,8 @@ from bot.slack.deliveries import Deliveries, Parked, Waiting
 from bot.slack.errors import SLACK_FAILED, AskedToWait, is_outage, said
 from bot.slack.outbox import Outbox
 from bot.stories.compose import StoryComposer
-from core.errors import AnrError, WitnessUnreadable
+from core.errors import AnrError
+from core.journal.marks import Mark
 from core.operations.requests import Reexamined
 from core.receipts.chain import Sealed
 from core.system.logs import logger
@@ -198,6 +199,6 @@ class Stories:
 
     def _witness(self, sealed: Sealed) -> None:
         try:
-            self._site.witness.saw(sealed)
-        except (OSError, WitnessUnreadable):
+            self._site.witness.saw(Mark.of(sealed), chain=self._site.journal.digests())
+        except (OSError, AnrError):
             log.exception("that %s was shown could not be remembered; the channel itself still witnesses it", sealed.mark)

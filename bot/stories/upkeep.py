@@ -29,9 +29,9 @@ _BACKUPS_LISTED, _ARCHIVES_LISTED = 12, 24
 def upkeep_title(receipt: Receipt) -> str:
     """Return the title of a story of upkeep that nobody had to approve."""
     done, failed = _TITLES.get(receipt.action, ("State restored", "State not restored"))
-    if receipt.action in _DRILLS:
+    if receipt.action in _DRILLS or receipt.action is Action.ARCHIVE:
         return done if receipt.result is Result.APPLIED else failed
-    return done if receipt.backup or receipt.checkpoint or receipt.archived else failed
+    return done if receipt.backup or receipt.checkpoint else failed
 
 
 def upkeep_outcome(receipt: Receipt) -> str:
@@ -57,9 +57,10 @@ def upkeep_outcome(receipt: Receipt) -> str:
         case Action.PRUNE if receipt.checkpoint:
             gone = f"{receipt.checkpoint.pruned:,} receipts up to #{receipt.checkpoint.last}"
             return f":wastebasket: {gone} are gone; this checkpoint seals them, so that `verify` still holds.{note}"
-        case Action.ARCHIVE if receipt.archived:
-            months = "\n".join(f"• `{escape(one.name)}`: {one.lines:,} lines" for one in receipt.archived[:_ARCHIVES_LISTED])
-            return f":card_file_box: Moved out of the ledger, each verified:\n{months}{deleted}{note}"
+        case Action.ARCHIVE if receipt.result is Result.APPLIED:
+            packed = "".join(f"\n• `{escape(one.name)}`: {one.lines:,} lines" for one in receipt.archived[:_ARCHIVES_LISTED])
+            said = f" Compressed, each verified:{packed}" if packed else ""
+            return f":card_file_box:{note}{said}{deleted}"
         case _:
             return f":x: Not done.{deleted}{note}"
 

@@ -234,11 +234,15 @@ def receipts(sealed: Sequence[Sealed]) -> list[Block]:
 def verification(found: Verification) -> list[Block]:
     """Return whether the receipts hold."""
     count, flaws, head = len(found.sealed), found.flaws, found.head
+    compared = [context(escape(" · ".join(map(str, found.compared))))] if found.compared else []
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
-        return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}")]
-    newest = f" The newest is `{head.mark}`." if head else ""
-    return [section(f":white_check_mark: All {count} receipts verify.{newest}")]
+        return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}"), *compared]
+    if head is None or found.unproven:
+        held = f"{count} receipts hold by themselves. " if count else ""
+        return [section(f":warning: *Not proven.* {held}{escape(found.unproven or '')}"), *compared]
+    seen = f" {found.unseen}" if found.unseen else " Marks outside of the journal confirm it."
+    return [section(f":white_check_mark: All {count} receipts verify. The newest is `{head.mark}`.{seen}"), *compared]
 
 
 def _frozen(state: RolloutState) -> str:

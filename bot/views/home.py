@@ -33,6 +33,7 @@ from bot.stories.card import answer_buttons, what
 from bot.views import answers
 from core.receipts.chain import Sealed
 from core.rollout.schedule import PromotionMode, Schedule
+from core.rollout.state import learning_of, not_counted
 from core.rollout.timeline import Stretch
 from core.target.overview import Overview
 
@@ -81,6 +82,8 @@ def closed(blocks: Sequence[Block]) -> dict[str, Any]:
 def _router(glance: Glance) -> list[Block]:
     seen = glance.seen
     blocks = [header(f"Router {seen.target}"), section("\n".join(_state_lines(glance)))]
+    if seen.state is not None and (does_not_count := not_counted(learning_of(seen.state), seen.now)):
+        blocks.append(section(f":information_source: {prose(does_not_count)}"))
     blocks.extend(section(f":warning: {prose(problem)}") for problem in seen.problems[:5])
     blocks.extend(_undelivered(glance))
     blocks.append(

@@ -69,14 +69,14 @@ class Notification:
         digest: of the beginning of its bytes: tells payloads apart that cannot be read.
         truncated: how many alerts Alertmanager cut off; None if that cannot be read.
         group_labels: labels that every alert of the group has, also those that were cut off. The labels that a payload calls
-            common are those of the alerts that it shows (`notify/webhook` cuts first), so that they say nothing of the others.
+            common, and its status, are those of the alerts that it shows (`notify/webhook` cuts first), so that they say nothing
+            of the others.
         unread: what could not be read and may matter, each a sentence.
         lost: alerts may stand in what could not be read.
     """
 
     digest: str
     alerts: tuple[Alert, ...] = ()
-    status: AlertStatus = AlertStatus.FIRING
     group_key: str = ""
     group_labels: Mapping[str, str] = field(default_factory=dict)
     truncated: int | None = 0
@@ -262,7 +262,7 @@ def _unseen(notification: Notification, group: str, policy: AlertPolicy, rest: t
     known, effects, status = notification.group_labels, {one.effect for one in rest}, AlertStatus.RESOLVED
     if notification.truncated != 0:
         effects.add(policy.judge(KnownLabels(known, whole=False))[0])
-        status = notification.status
+        status = AlertStatus.FIRING  # whatever the payload says of itself: that is said of the alerts that it shows
     if any(one.alert.status is AlertStatus.FIRING for one in rest):
         status = AlertStatus.FIRING
     # nobody can see whether what was cut off holds the alert that always fires

@@ -118,7 +118,6 @@ class _Found:
         return Notification(
             digest=digest,
             alerts=tuple(self.alerts),
-            status=_STATUSES.get(self.texts.get("status", "")) or AlertStatus.FIRING,
             group_key=self.texts.get("groupKey", ""),
             group_labels=self.group_labels.values,
             truncated=truncated,

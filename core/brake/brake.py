@@ -4,41 +4,37 @@ The brake acts on the router first and records afterwards (rule 1): it waits for
 Slack, and its answer waits for nobody either. What cannot be recorded waits in the brake's notes until the next chance
 (core/watch/recover.py).
 
-Excluded: steps down to a stage above 0, which are ordinary operations (core/operations/propose.py).
+Excluded: the look after it (core/brake/second_look.py); steps down to a stage above 0, which are ordinary operations
+(core/operations/propose.py).
 """
 
-import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from core.actors import Actor, Role
-from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, LockUnavailable, OperationBusy
+from core.brake.second_look import stay_safe
+from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
 from core.receipts.drafts.origin import Origin
 from core.receipts.evidence import Hold
 from core.receipts.observation import Observation
-from core.receipts.receipt import Action, Draft, Phase
+from core.receipts.receipt import Action, Draft
 from core.rollout.refusals import Refuse, not_allowed
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote, in_files
 from core.system.logs import logger
-from core.target.lock import operation_lock
 from core.target.order import Order
 from core.target.target import Target, already_done, observed
 from core.text import clean_text
 
 log = logger(__name__)
 
-_CONFIRM_SECONDS = 2.0
-"""How long a brake that has answered waits for an operation under way, to look at the settings once more."""
 LOOK_SECONDS = 0.2
 """How long a brake looks for an earlier effect of the same cause before it acts regardless."""
-_RECENT = 20
-"""How many receipts back a move may be that died beside a brake."""
 _RECORD_SECONDS = 0.5
 """How long the answer waits for another process's transaction; then the brake is recorded late."""
 
@@ -121,12 +117,15 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
     unmarked, went_wrong = stop(site, (note,))
     expected = site.written(0, safe=True)
     sealed, unrecorded = _recorded(site, note, expected, safe=not went_wrong)
-    stay_safe(site, now)
+    remarks: tuple[str, ...] = ()
+    if (again := stay_safe(site, now, failed=bool(went_wrong))) is not None and not again.problems:
+        expected, sealed = site.written(0, safe=True), again.sealed or sealed
+        remarks, went_wrong = tuple(f"The second try put it right. {problem}" for problem in went_wrong), ()
     problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *site.doubts)
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
     safe = not went_wrong and not site.doubts  # no router is called safe that may be another than the one that is meant
-    return Braked(note, sealed, safe, problems, expected, site.router.remarks)
+    return Braked(note, sealed, safe, problems, expected, (*remarks, *site.router.remarks))
 
 
 def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
@@ -165,6 +164,8 @@ def _recorded(site: Target, note: BrakeNote, expected: Observation, *, safe: boo
             return record(replace(site, journal=journal), note, late=False, safe=safe, expected=expected), None
         except JournalError as error:
             return None, error
+        except (OSError, ImportError) as error:  # what records is imported late, and that may be what a dying disk refuses
+            return None, JournalUnavailable(f"What records cannot be loaded ({error}).")
 
 
 def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
@@ -180,48 +181,6 @@ def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalErro
         f"nothing forbids the next promotion. Make room, then give the command again. {unrecorded}"
     )
     return (shout,)
-
-
-def stay_safe(site: Target, now: datetime) -> None:
-    """Look at the settings again once nobody can be writing them, and make them safe again if need be.
-
-    A promotion that had looked at the marks before this brake, and was killed after its write, could not put the router
-    back itself; its death freed the lock. Who still holds the lock after the wait looks at the marks after its write. The
-    answer does not wait for that: while somebody holds the lock, a thread does.
-    """
-    try:
-        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=0):
-            _look_again(site)
-    except OperationBusy:
-        threading.Thread(target=_wait_and_look, args=(site, now), name="anr-after-brake").start()
-    except LockUnavailable:
-        log.warning("the operation lock cannot be taken, so that nobody can hold it either")
-        _look_again(site)
-
-
-def _wait_and_look(site: Target, now: datetime) -> None:
-    try:
-        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=_CONFIRM_SECONDS):
-            _look_again(site, half_way=_left_half_way(site))
-    except (OperationBusy, LockUnavailable):
-        log.warning("the operation lock is held; whoever holds it looks at the brake's marks")
-
-
-def _look_again(site: Target, *, half_way: bool = False) -> None:
-    settings, _ = observed(site)
-    if half_way or (settings is not None and not settings.carries(SAFE_SETTINGS)):
-        log.error("a promotion died beside the brake, or the settings were raised after it; they are made safe again")
-        site.router.make_safe()
-
-
-def _left_half_way(site: Target) -> bool:
-    """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
-    try:
-        receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
-    except JournalError:
-        return True
-    begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}
-    return bool(begun - {receipt.operation for receipt in receipts if receipt.phase is Phase.OUTCOME})
 
 
 def record(
@@ -347,5 +306,5 @@ def _earlier_effect(site: Target, cause: str) -> int | None:
     with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
         try:
             return journal.find_cause(cause)
-        except JournalError:
+        except (JournalError, OSError, ImportError):
             return None  # a brake that comes twice is safe, a brake that waits is not

@@ -42,8 +42,11 @@ IDLE_SECONDS = 0.25
 TRUST_SECONDS = 2.0
 """How long a router counts as safe for new alerts without being made so again: a reload that another process began before the
 brake's may take effect after it."""
-_RESTS_SECONDS = 1.0
-"""For how long a journal that did not answer is not asked again: a storm of alerts would wait for it one by one."""
+_GLANCE_SECONDS = 0.05
+"""How long the brake waits for the journal to say what was done about an alert before: no writer keeps readers out for long."""
+_RESTS_SECONDS = 10.0
+"""For how long a journal that did not answer is not asked again, unless something was recorded in it meanwhile: a storm of
+alerts would wait for it one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,11 @@ class BrakeResult:
     safe: bool = True
     problems: tuple[str, ...] = ()
     unmarked: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def heard(self) -> tuple[AlertFacts, ...]:
+        """The alerts of which something is to be recorded."""
+        return (*(note.alert for note in self.notes if note.alert is not None), *(facts for _, facts in self.shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,10 @@ class AlertResponder:
         self._recording = threading.Lock()
         self._newest: Sealed | None = None
         self._unkept: dict[str, BrakeNote] = {}
+        self._unnoted: dict[str, AlertFacts] = {}  # the last word on each cause, until another thread has noted it
+        self._unnoted_lock = threading.Lock()
         self._journal_rests_until = 0.0
-        self._glance = site.journal.with_patience(brake.LOOK_SECONDS)
+        self._glance = site.journal.with_patience(_GLANCE_SECONDS)
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -157,6 +167,8 @@ class AlertResponder:
         fresh = self._story_of_group(heard)
         notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
         shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
+        with self._unnoted_lock:
+            self._unnoted |= {facts.cause: facts for facts, step in steps if step.freeze or step.show}
         return _Plan(notes, sum(step.keep for _, step in steps), shown)
 
     def _result(
@@ -177,7 +189,13 @@ class AlertResponder:
     def note_down_all(self, acted: Sequence[BrakeResult]) -> tuple[RecordResult, ...]:
         """Record what the brake did about several payloads, in their order; what cannot be recorded waits in the marks."""
         with self._recording:
-            return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+            try:
+                return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+            finally:
+                with self._unnoted_lock:
+                    for facts in (facts for one in acted for facts in one.heard):
+                        if self._unnoted.get(facts.cause) == facts:  # and nothing newer was heard meanwhile
+                            del self._unnoted[facts.cause]
 
     def _note_down_run(self, acted: Sequence[BrakeResult]) -> Iterator[RecordResult]:
         """Record freezes together, and then what the last of these payloads only shows."""
@@ -193,6 +211,7 @@ class AlertResponder:
             except JournalError as error:
                 wrong = error
                 continue
+            self._journal_rests_until = 0.0
             self._newest = sealed[-1] if sealed else self._newest
             frozen.update(note.id for note in notes)
             for note in notes:
@@ -273,7 +292,8 @@ class AlertResponder:
 
     def _step(self, facts: AlertFacts, newest: Mapping[str, AlertFacts]) -> Step:
         instance = self._memory.find(facts.cause)
-        noted = instance.noted.status if instance and instance.noted else None
+        told = self._unnoted.get(facts.cause) or (instance.noted if instance else None)  # the first is not in the journal yet
+        noted = told.status if told else None
         step = next_step(facts.effect, facts.status, self._standing(facts.cause, instance), noted)
         if noted is not None and facts.status is AlertStatus.FIRING and newest[facts.fingerprint].is_after(facts):
             return Step(keep=step.keep)  # a late word on an instance that is known to be over

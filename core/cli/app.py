@@ -15,9 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from core.cli.context import NAMED_TARGET, VERBOSE
-from core.cli.output import FAILED, USAGE, err
+from core.cli.output import FAILED, USAGE, err, out
 from core.errors import AnrError, ConfigurationError
-from core.system import logs
+from core.system import logs, streams
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -64,9 +64,10 @@ COMMANDS: dict[str, Listed] = {
         "core.cli.commands.rollout", "Lift holds; the router stays as it is, unless it is to observe in shadow again."
     ),
     "shadow": Listed("core.cli.commands.rollout", "Let a router that was rolled back learn in shadow again; it serves nothing."),
-    "receipts": Listed("core.cli.commands.records", "Print the last receipts."),
+    "receipts": Listed("core.cli.commands.records", "Print the last receipts, or export them all."),
     "verify": Listed(
-        "core.cli.commands.records", "Check that no receipt was altered, removed or swapped, in the journal and in the files."
+        "core.cli.commands.records",
+        "Check everything that is believed of the receipts: rows, requests, files, the chain, and the marks outside of it.",
     ),
     "recover": Listed(
         "core.cli.commands.records", "Settle what died half-way: late records, an intent without an outcome, missing files."
@@ -171,8 +172,14 @@ def run(application: typer.Typer) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
+    out.lost, err.lost = streams.open_missing()
     try:
         application()
+    except SystemExit as ended:
+        if not ended.code and out.lost:  # a brake says by its exit code what it did; everything else was asked for its words
+            err.say("What was to be said could not be written to the output.")
+            sys.exit(FAILED)
+        raise
     except ConfigurationError as error:
         err.say(str(error))
         sys.exit(USAGE)

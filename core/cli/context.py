@@ -4,7 +4,7 @@ Excluded: the commands (core/cli/commands).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Annotated
@@ -15,6 +15,7 @@ from core.actors import Actor
 from core.cli.output import err, working
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
+from core.settings.target import TargetSettings
 from core.settings.terminal import at_terminal
 from core.system import logs
 from core.target.target import Target
@@ -41,21 +42,27 @@ def operating() -> Iterator[tuple[Actor, Target]]:
 
 
 @contextmanager
-def braking() -> Iterator[tuple[Actor, Target]]:
-    """Yield who brakes and the site, with broken options, too; the site knows what had to be guessed."""
-    settings, wrong, doubts = load_for_brake(NAMED_TARGET.get())
-    if wrong:
-        err.say(f"{wrong.removesuffix(' Nothing was started.')} The brake runs on what can be understood; correct the rest.")
-        NAMED_TARGET.set(None)  # only the one that is meant was understood
-    with examining(settings) as (_, site):
-        yield at_terminal(settings, site.target).actor, replace(site, doubts=doubts)
+def braking() -> Iterator[tuple[tuple[tuple[Actor, Target], ...], tuple[str, ...]]]:
+    """Yield who brakes, and the site, of every router that is meant: the one that is named, else all; and what is unclear.
+
+    A brake runs with broken options, too; a site knows what had to be guessed of it.
+    """
+    found = load_for_brake(NAMED_TARGET.get())
+    if found.wrong:
+        err.say(f"{found.wrong} The brake runs on what can be understood; correct the rest.")
+    with ExitStack() as sites:
+        meant = []
+        for one in found.meant:
+            _, site = sites.enter_context(examining(one.settings, one.settings.target))
+            meant.append((at_terminal(one.settings, site.target).actor, replace(site, doubts=one.doubts)))
+        yield tuple(meant), found.unclear
 
 
 @contextmanager
-def examining(settings: Settings) -> Iterator[tuple[Settings, Target]]:
-    """Yield settings and the site that they describe, whoever sits there."""
+def examining(settings: Settings, target: TargetSettings | None = None) -> Iterator[tuple[Settings, Target]]:
+    """Yield settings and the site that they describe, whoever sits there: that of a target, else of the one that is named."""
     logs.hide(settings.secrets)
-    target = settings.target_named(NAMED_TARGET.get())
+    target = target or settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
         site = Target.at(target, settings.access, on_progress=on_progress)
         try:

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from core.system import streams
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -18,10 +20,15 @@ DONE, REFUSED, USAGE, FAILED = 0, 1, 2, 3
 
 
 class Output:
-    """The output or the error stream."""
+    """The output or the error stream. What cannot be written there stops nothing.
+
+    Attributes:
+        lost: something could not be written: the stream is closed or full, or its reader is gone.
+    """
 
     def __init__(self, *, errors: bool = False) -> None:
         self._errors = errors
+        self.lost = False
 
     @cached_property
     def console(self) -> "Console":
@@ -32,11 +39,22 @@ class Output:
 
     def print(self, what: "RenderableType") -> None:
         """Print a table, or a text with rich's markup."""
-        self.console.print(what)
+        self._written(lambda: self.console.print(what))
 
     def say(self, sentence: str) -> None:
         """Print a text as it is, whatever it holds."""
-        self.console.print(sentence, markup=False)
+        self._written(lambda: self.console.print(sentence, markup=False))
+
+    def write(self, text: str) -> None:
+        """Write a text that is laid out already."""
+        self._written(lambda: self._stream.write(text))
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self._errors else sys.stdout
+
+    def _written(self, write: Callable[[], object]) -> None:
+        self.lost = not streams.written(self._stream, write) or self.lost
 
 
 out, err = Output(), Output(errors=True)
@@ -59,4 +77,4 @@ def working() -> Iterator[Callable[[int, int], None]]:
 
 def print_json(value: Any) -> None:
     """Print one line of JSON whose bytes depend on the value alone."""
-    sys.stdout.write(json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    out.write(json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")

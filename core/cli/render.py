@@ -1,5 +1,6 @@
 """What a result means at a terminal: sentences, facts for scripts, and the exit code."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from core.brake import brake, lift
 from core.brake import hold as holding
 from core.cli.context import DISTRUST
 from core.cli.output import DONE, FAILED, REFUSED, err, out, print_json
+from core.errors import AnrError
 from core.operations import break_glass, daily, restore, results
 from core.operations import shadow as shadowing
 from core.receipts.chain import Sealed
@@ -51,17 +53,48 @@ def finish(result: object, *, as_json: bool = False) -> None:
     if as_json:
         print_json({**ended.facts, "exit_code": ended.code})
     else:
-        for sentence in ended.said:
-            out.say(sentence)
-        for sentence in ended.complaints:
-            err.say(sentence)
+        _say(ended)
     if ended.code:
         raise typer.Exit(ended.code)
+
+
+def finish_all(ended: Mapping[str, Ending], unclear: Sequence[str] = (), *, as_json: bool = False) -> None:
+    """Say how it ended for each of several routers, by their names, and end with the worst exit code.
+
+    Args:
+        ended: how, by the routers' names.
+        unclear: what could not be done at all for want of options that can be understood, each a sentence.
+        as_json: as one object.
+
+    Raises:
+        typer.Exit: one of them was refused or failed.
+    """
+    worst = max((FAILED if unclear else DONE), *(one.code for one in ended.values()))
+    if as_json:
+        facts = {name: {**one.facts, "exit_code": one.code} for name, one in ended.items()}
+        print_json({"targets": facts, "unclear": list(unclear), "exit_code": worst})
+    else:
+        for name, one in ended.items():
+            out.say(f"{name}:")
+            _say(one)
+        for sentence in unclear:
+            err.say(sentence)
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _say(ended: Ending) -> None:
+    for sentence in ended.said:
+        out.say(sentence)
+    for sentence in (*(ended.said if out.lost else ()), *ended.complaints):
+        err.say(sentence)
 
 
 def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
     """Return what a result means at a terminal. Pure."""
     match result:
+        case AnrError():
+            return Ending(FAILED, complaints=(str(result),), facts={"result": "failed", "reason": str(result)})
         case results.Refused(refusal=refusal):
             return ending(refusal)
         case Refuse(code=code, text=text, blockers=blockers):

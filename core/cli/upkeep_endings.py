@@ -57,12 +57,23 @@ def upkeep_ending(result: object) -> Ending:
             ended = "pruned" if pruned else "would_prune" if count else "nothing_to_do"
             facts = {"result": ended, "count": count, "through": through, **recorded(pruned)}
             return Ending(DONE, (line, *([held_back_by] if held_back_by else ())), facts={**facts, "held_back_by": held_back_by})
-        case archive.Archived(archives=archives, expired=expired, sealed=written):
-            names = [one.name for one in archives]
-            lines = [f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives]
-            verb = "archived" if written else "would be archived" if archives or expired else "nothing to archive"
-            said = (f"{verb}. {written.mark if written else ''}".strip().capitalize(), *lines)
-            facts = {"result": verb.replace(" ", "_"), "archives": names, "expired": list(expired), **recorded(written)}
-            return Ending(DONE, (*said, *(f"{name}: deleted, too old" for name in expired)), facts=facts)
+        case archive.Archived(archives=archives, expired=expired, sealed=written, renamed=renamed, waiting=waiting):
+            verb = "archived" if written else "would be archived" if archives or expired or renamed else "nothing to archive"
+            said = (
+                f"{verb}. {written.mark if written else ''}".strip().capitalize(),
+                *(f"{name}: what was the ledger until now" for name in renamed),
+                *(f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives),
+                *(f"{name}: deleted, too old" for name in expired),
+                *(f"{name}: compressed once nobody writes to it any more" for name in waiting),
+            )
+            facts = {
+                "result": verb.replace(" ", "_"),
+                "archives": [one.name for one in archives],
+                "expired": list(expired),
+                "renamed": list(renamed),
+                "waiting": list(waiting),
+                **recorded(written),
+            }
+            return Ending(DONE, said, facts=facts)
         case _:
             raise TypeError(f"nothing says how to end with {type(result).__name__}")

@@ -20,6 +20,7 @@ from core.doctor import check, router_checks
 from core.doctor.check import Check, Examine, Health, examine
 from core.errors import SettingsFileError
 from core.gates.guard import GuardMode
+from core.journal.verification import verify
 from core.receipts.cause import Daily
 from core.receipts.state_content import listed, problem_in, routes_in
 from core.rollout.blockers import codes
@@ -190,7 +191,8 @@ def _journal(site: Target, _now: datetime) -> Iterator[Check]:
     if damage := journal.damage():
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
-    sealed, flaws = journal.verify()
+    verified = verify(journal, site.witnesses.marks())
+    sealed, flaws = verified.sealed, verified.flaws
     missing = [flaw for flaw in flaws if flaw.missing_file]
     if grave := [flaw for flaw in flaws if flaw not in missing]:
         yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(sealed)} receipts, the first: {grave[0].problem}.", remedy)
@@ -207,7 +209,9 @@ def _journal(site: Target, _now: datetime) -> Iterator[Check]:
     elif not sealed:
         yield Check(name, Health.WARN, "It has not begun; promotion is blocked.", "Run `anr init` once.")
     else:
-        yield Check(name, Health.OK, f"All {len(sealed)} receipts verify, their files too. The newest is {sealed[-1].mark}.")
+        proven = f"Marks outside prove #1 to #{verified.proven}." if verified.proven else "No mark outside was compared."
+        text = f"All {len(sealed)} receipts verify, their files too. The newest is {sealed[-1].mark}. {proven}"
+        yield Check(name, Health.OK, text)
 
 
 def _places(site: Target) -> dict[Path, str]:

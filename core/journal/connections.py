@@ -4,8 +4,14 @@ A connection is closed with the operation that opened it, or stays open for the 
 either way what rests on the disk is one whole file. Excluded: tables and queries (core/journal/tables.py).
 """
 
+import os
+import shutil
+import sqlite3
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +63,67 @@ def connecting(path: Path, busy_seconds: float, idle_seconds: float) -> Engine:
             idle.begins()
 
     return engine
+
+
+@contextmanager
+def looking_at(path: Path, busy_seconds: float) -> Iterator[Engine]:
+    """Yield what only reads a database that this account cannot write: on a read-only medium, of another account, a seized copy.
+
+    SQLite reads one with a write-ahead log there only if both of the log's files are there, or can be made, or if it is told
+    that nobody writes (https://sqlite.org/wal.html#readonly). Where a log was left without its index, a copy is read: to say
+    that nobody writes would read past the log, and the newest receipts would seem to be gone.
+
+    Args:
+        path: the file; it has to exist.
+        busy_seconds: how long another process's lock is waited for.
+
+    Raises:
+        OSError: a file that belongs to it cannot be read.
+    """
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    with ExitStack() as parts:
+        has_log = log.exists() and log.stat().st_size > 0
+        if has_log and not index.exists():
+            folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="anr-journal-")))
+            for file in (path, log):
+                shutil.copyfile(file, folder / file.name)
+            path = folder / path.name
+        how = "mode=ro" if has_log else "mode=ro&immutable=1"
+        address = f"{path.resolve().as_uri()}?{how}"
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(
+                address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            ),
+            poolclass=NullPool,
+        )
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN")  # what is read is one state, whoever writes meanwhile
+
+        yield engine
+
+
+def is_ours_to_write(path: Path) -> bool:
+    """Whether this account may write a database and beside it, where SQLite keeps its log."""
+    return _may_write(path) and _may_write(path.parent)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def is_only_missing(path: Path) -> bool:
+    """Whether there is no database, and nothing stands in the way of making one: then there are no receipts."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        above = next((one for one in path.parents if one.exists()), path.parent)
+        return above.is_dir() and _may_write(above)
+    except OSError:
+        return False
+    return False
 
 
 class _Idle:

@@ -7,10 +7,11 @@ Excluded: tables and queries (core/journal/tables.py), and what receipts mean (c
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,28 +20,21 @@ from pydantic import ValidationError
 
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
-from core.journal.verified_chain import UNSEEN, ChainBroken, Seen, VerifiedChain, gone_back
+from core.journal.inspection import inspect
+from core.journal.marks import Mark, contradiction, newest_of
+from core.journal.verified_chain import UNSEEN, ChainBroken, Row, Seen, VerifiedChain, gone_back
 from core.receipts.cause import Cause
-from core.receipts.chain import (
-    GENESIS,
-    MAX_RECEIPT_BYTES,
-    Flaw,
-    Sealed,
-    flaws_in_chain,
-    newest_checkpoint,
-    number_in_name,
-    seal,
-    unseal,
-)
+from core.receipts.chain import GENESIS, Flaw, Sealed, newest_checkpoint, number_in_name, seal, unseal
 from core.receipts.evidence import Checkpoint, Deleted
 from core.receipts.receipt import Draft
 from core.rollout.approvals import Approval, ApprovalStatus
 from core.rollout.state import RolloutState, fold
-from core.system.files import make_folder, read_bounded, sync_directory, write_durably
+from core.system.files import make_folder, sync_directory, write_durably
 from core.system.logs import logger
 
 if TYPE_CHECKING:
     from core.journal.tables import Database, Rows
+    from core.journal.witness import Witnesses
 
 log = logger(__name__)
 
@@ -80,14 +74,27 @@ class Journal:
     """Receipts and approvals of one target."""
 
     def __init__(
-        self, path: Path, *, target: str, receipts_dir: Path, busy_seconds: float = BUSY_SECONDS, idle_seconds: float = 0.0
+        self,
+        path: Path,
+        *,
+        target: str,
+        receipts_dir: Path,
+        busy_seconds: float = BUSY_SECONDS,
+        idle_seconds: float = 0.0,
+        witnesses: "Witnesses | None" = None,
     ) -> None:
         self._path = path
+        self._witnesses = witnesses
         self._target = target
         self._receipts_dir = receipts_dir
         self._busy_seconds = busy_seconds
         self._idle_seconds = idle_seconds
         self._shared = _Shared(VerifiedChain(target))
+
+    @property
+    def target(self) -> str:
+        """Name of the target whose receipts these are."""
+        return self._target
 
     @cached_property
     def _database(self) -> "Database":
@@ -118,6 +125,7 @@ class Journal:
             receipts_dir=self._receipts_dir,
             busy_seconds=busy_seconds,
             idle_seconds=idle_seconds,
+            witnesses=self._witnesses,
         )
         again._shared = self._shared
         return again
@@ -137,10 +145,13 @@ class Journal:
             number, digest = self._head(rows)
             if seen[0] >= number and (flaw := gone_back(seen, [(number, b"", digest)])):
                 raise JournalCorrupt(f"The journal {self._path} does not verify: {flaw.problem}. Nothing was recorded.")
+            request = None if approval is None else canonical_bytes(approval.model_dump(mode="json"))
+            if request is not None:
+                draft = draft.model_copy(update={"request_digest": sha256(request).hexdigest()})
             sealed = seal(draft, target=self._target, seq=number + 1, prev=digest)
             rows.insert(sealed)
-            if approval is not None:
-                rows.put_request(approval.id, approval.status, canonical_bytes(approval.model_dump(mode="json")))
+            if approval is not None and request is not None:
+                rows.put_request(approval.id, approval.status, request)
         self._recorded(sealed)
         return sealed
 
@@ -182,6 +193,8 @@ class Journal:
             stage=receipt.stage_after,
         )
         self._write_file(sealed)
+        if self._witnesses is not None:
+            self._witnesses.tell(sealed)
 
     def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
         """Return receipts in order of number: those after a number, or only the `last` few.
@@ -238,7 +251,8 @@ class Journal:
         since the last one.
 
         Args:
-            whole: also ask whether every receipt is still, to the byte, what was verified. Whatever may raise traffic does.
+            whole: also ask whether every receipt is still, to the byte, what was verified, and whether any mark that was shown
+                elsewhere and can be seen from here contradicts them. Whatever may raise traffic does.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
@@ -301,7 +315,44 @@ class Journal:
             ) from error
         self._shared.chain = chain
         self._shared.seen = max(self._shared.seen, (chain.seq, chain.digest))
+        if whole:
+            self._refuse_contradicted(found)
         return chain.state
+
+    def _refuse_contradicted(self, rows: Sequence[Row]) -> None:
+        """Refuse an older copy that was put back, or another chain: it holds by itself, and not against what was shown.
+
+        Raises:
+            JournalCorrupt: a mark outside is not in the chain.
+        """
+        chain = _with_predecessor({seq: digest for seq, _, digest in rows}, rows[0][1] if rows else b"")
+        for place in self._witnesses.marks() if self._witnesses is not None else ():
+            for mark in place.marks:
+                if problem := contradiction(mark, chain):
+                    raise JournalCorrupt(
+                        f"The journal {self._path} is not the one that was shown before: {problem} ({place.source}). Nothing was "
+                        "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
+                        "`target.name`. `rollback` and `freeze` still work."
+                    )
+
+    def digests(self) -> dict[int, str]:
+        """Return the digest of each receipt by its number, and of the one on which the first of them follows.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            return _with_predecessor(*rows.digests())
+
+    def head(self) -> Mark | None:
+        """Return the mark of the newest receipt, or None if there is none.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        with self._rows() as rows:
+            newest = rows.head()
+        return None if newest is None else Mark(seq=newest[0], digest=newest[1])
 
     def prune(self, draft: Draft, through: int) -> Sealed:
         """Delete the receipts up to number `through`, and seal them in a checkpoint: the draft becomes its receipt.
@@ -334,7 +385,7 @@ class Journal:
         except JournalError:
             self.recreate_files()
             raise
-        self._write_file(kept)
+        self._recorded(kept)
         return kept
 
     def _delete_files(self, sealed: Sequence[Sealed]) -> None:
@@ -412,7 +463,7 @@ class Journal:
         """
         with self._rows() as rows:
             found = rows.requests(request_id=approval_id)
-        return self._request(found[0]) if found else None
+            return self._request(found[0]) if found else None
 
     def pending(self) -> tuple[Approval, ...]:
         """Return the requests that wait for an answer, the oldest first.
@@ -428,25 +479,13 @@ class Journal:
         return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
 
     def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
-        """Check the chain, and each row against its file. Return the receipts that can be read, and the flaws.
+        """Hold every row, request and file against the chain. Return the receipts that can be read, and the flaws.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
         with self._rows() as rows:
-            found = rows.receipts()
-        flaws = flaws_in_chain(found, target=self._target)
-        sealed = []
-        for _, data, _ in found:
-            try:
-                sealed.append(unseal(data))
-            except ValueError:
-                continue  # flaws_in_chain has named it
-        expected = {one.file_name: one for one in sealed}
-        for name, one in expected.items():
-            flaws.extend(self._flaws_in_file(name, one))
-        flaws.extend(self._flaws_in_strays(expected, {row[0] for row in found} - {one.receipt.seq for one in sealed}, sealed))
-        return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
+            return inspect(rows, self._target, self._receipts_dir)
 
     def damage(self) -> str | None:
         """Say what SQLite's own check of the database finds wrong, or None.
@@ -483,6 +522,13 @@ class Journal:
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
                 "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
             )
+        for place in self._witnesses.marks() if self._witnesses is not None else ():
+            if (shown := newest_of(place.marks)) is not None:
+                raise JournalCorrupt(
+                    f"The journal {self._path} is empty, but {shown} was shown before ({place.source}): the journal was lost or "
+                    "moved. Nothing was changed; restore it from a backup, or give a new rollout a new name (`target.name`). "
+                    "`rollback` and `freeze` still work."
+                )
         return 0, GENESIS
 
     def _request(self, data: bytes) -> Approval:
@@ -500,30 +546,6 @@ class Journal:
             raise JournalCorrupt(f"Receipt #{seq} was altered. Run `anr verify`.")
         return sealed
 
-    def _flaws_in_file(self, name: str, sealed: Sealed) -> Iterator[Flaw]:
-        seq = sealed.receipt.seq
-        try:
-            if read_bounded(self._receipts_dir / name, MAX_RECEIPT_BYTES) != sealed.data:
-                yield Flaw(seq, f"the file {name} differs from the journal")
-        except FileNotFoundError:
-            yield Flaw(seq, f"the file {name} is missing; `anr recover` writes it again", missing_file=True)
-        except OSError as error:
-            yield Flaw(seq, f"the file {name} cannot be read ({error.strerror or error})")
-
-    def _flaws_in_strays(self, expected: Collection[str], unreadable: set[int], sealed: Sequence[Sealed]) -> Iterator[Flaw]:
-        """Name the files that no receipt in the journal accounts for."""
-        checkpoint = newest_checkpoint(one.receipt for one in sealed)
-        for path in sorted(self._receipts_dir.glob("anr_*.json")):
-            number = number_in_name(path.name)
-            if path.name in expected or number is None or number in unreadable:
-                continue
-            if checkpoint is not None and number <= checkpoint.last:
-                yield Flaw(number, f"the file {path.name} is there, although its receipt was pruned")
-            elif number in {one.receipt.seq for one in sealed}:
-                yield Flaw(number, f"the file {path.name} is a second #{number}: the chain was forked")
-            else:
-                yield Flaw(number, f"the file {path.name} has no receipt in the journal: its tail was cut off")
-
     def _write_file(self, sealed: Sealed) -> None:
         try:
             make_folder(self._receipts_dir)
@@ -531,3 +553,12 @@ class Journal:
         except OSError:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
+
+
+def _with_predecessor(chain: dict[int, str], first: bytes) -> dict[int, str]:
+    """Add the digest on which the first receipt follows: that of the last one that was pruned."""
+    with suppress(ValueError):
+        before = unseal(first).receipt.prev
+        if before != GENESIS:
+            chain.setdefault(min(chain) - 1, before)
+    return chain

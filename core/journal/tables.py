@@ -10,29 +10,34 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
     bindparam,
+    create_engine,
     delete,
     insert,
+    inspect,
     literal_column,
     select,
     update,
 )
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
-from core.errors import JournalUnavailable
-from core.journal.connections import connecting
+from core.errors import JournalCorrupt, JournalUnavailable
+from core.journal.connections import connecting, is_only_missing, is_ours_to_write, looking_at
 from core.receipts.chain import Sealed
 from core.system.files import close_to_strangers, make_folder
 
@@ -67,12 +72,16 @@ _OPERATIONS_OF = select(_receipts.c.cause, _receipts.c.operation).where(
 """Put together once: a brake asks this before it acts, and building the query took longer than answering it."""
 
 
+_KEEPS_UNIQUE = (UniqueConstraint, PrimaryKeyConstraint)
+
+
 class Database:
     """The database of one journal."""
 
     def __init__(self, path: Path, target: str, busy_seconds: float, idle_seconds: float) -> None:
         self._path = path
         self._target = target
+        self._busy_seconds = busy_seconds
         self.engine = connecting(path, busy_seconds, idle_seconds)
         self._ready = False
 
@@ -84,19 +93,57 @@ class Database:
             JournalUnavailable: the journal cannot be read or written at present; nothing was changed.
         """
         try:
-            if not self._ready:
-                make_folder(self._path.parent)
-                close_to_strangers(self._path)
-                _TABLES.create_all(self.engine)
-                self._ready = True
-            with self.engine.connect().execution_options(anr_write=write) as connection, connection.begin():
-                yield Rows(connection, self._target)
+            with self._open(write=write) as engine, engine.connect() as opened:
+                connection = opened.execution_options(anr_write=write)
+                with connection.begin():
+                    yield Rows(connection, self._target)
         except (SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
             raise JournalUnavailable(
                 f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
                 "Nothing was recorded; see whether the disk is full, the file is locked or its permissions are wrong.",
             ) from error
+
+    @contextmanager
+    def _open(self, *, write: bool) -> Iterator[Engine]:
+        """Yield what connects to the database; whoever only looks makes no file, and takes no lock that a writer waits for."""
+        if not write and is_only_missing(self._path):
+            engine = _empty()
+            try:
+                yield engine
+            finally:
+                engine.dispose()
+        elif not write and self._path.is_file() and not is_ours_to_write(self._path):
+            with looking_at(self._path, self._busy_seconds) as engine:
+                yield engine
+        else:
+            if not self._ready:
+                make_folder(self._path.parent)
+                close_to_strangers(self._path)
+                with self.engine.connect() as opened:
+                    connection = opened.execution_options(anr_write=write)  # tables that are there are not made again
+                    with connection.begin():
+                        _TABLES.create_all(connection)
+                self._ready = True
+            yield self.engine
+
+
+def _empty() -> Engine:
+    """Return a database without rows, in place of one that was never made: whoever only looks makes none."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    _TABLES.create_all(engine)
+    return engine
+
+
+class ReceiptRow(NamedTuple):
+    """A receipt's row as it stands, whatever somebody made of it."""
+
+    seq: int
+    id: object
+    cause: object
+    operation: object
+    data: bytes
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +172,48 @@ class Rows:
             query = query.where(_receipts.c.cause == cause)
         query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
         return sorted(_row(row) for row in self._connection.execute(query))
+
+    def everything(self) -> list[ReceiptRow | None]:
+        """Return every column of every receipt, in order of number; None for a row whose number is none."""
+        columns = [_receipts.c[name] for name in ReceiptRow._fields]
+        found = [_whole_row(row) for row in self._connection.execute(self._of_receipts(*columns))]
+        return sorted(found, key=lambda row: row.seq if row is not None else 0)
+
+    def digests(self) -> tuple[dict[int, str], bytes]:
+        """Return the digest of every receipt by its number, and the bytes of the first; empty if there is none."""
+        query = self._of_receipts(_receipts.c.seq, _receipts.c.digest).order_by(_receipts.c.seq)
+        found = {row.seq: str(row.digest) for row in self._connection.execute(query)}
+        first = self._of_receipts(_receipts.c.data).order_by(_receipts.c.seq).limit(1)
+        return found, _bytes(self._connection.execute(first).scalar() or b"")
+
+    def all_requests(self) -> list[tuple[object, object, bytes]]:
+        """Return id, status and bytes of every request."""
+        columns = (_approvals.c.id, _approvals.c.status, _approvals.c.data)
+        query = select(*columns).where(_approvals.c.target == self._target).order_by(_approvals.c.id)
+        return [(row.id, row.status, _bytes(row.data)) for row in self._connection.execute(query)]
+
+    def filed_elsewhere(self) -> list[str]:
+        """Return the targets under which receipts of this one are filed, so that nobody finds them."""
+        ours = f'"target":"{self._target}"'.encode()
+        query = select(_receipts.c.target, _receipts.c.data).where(_receipts.c.target != self._target)
+        return sorted({str(row.target) for row in self._connection.execute(query) if ours in _bytes(row.data)})
+
+    def strange_in_schema(self) -> list[str]:
+        """Say what in the database is not as anr makes it: what acts by itself at a write, and keys that keep nothing unique."""
+        query = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY name"
+        problems = [
+            f"the database has a {kind} {name!r}, which anr never makes" for kind, name in self._connection.exec_driver_sql(query)
+        ]
+        looks = inspect(self._connection)
+        for table in _TABLES.sorted_tables:
+            if not looks.has_table(table.name):
+                problems.append(f"the database has no table {table.name!r}")
+                continue
+            kept = {tuple(one["column_names"]) for one in looks.get_unique_constraints(table.name)}
+            kept.add(tuple(looks.get_pk_constraint(table.name)["constrained_columns"]))
+            wanted = {tuple(column.name for column in one.columns) for one in table.constraints if isinstance(one, _KEEPS_UNIQUE)}
+            problems += [f"the table {table.name!r} no longer keeps {', '.join(one)} unique" for one in sorted(wanted - kept)]
+        return problems
 
     def head(self) -> tuple[int, str] | None:
         """Return number and digest of the newest receipt, or None if there is none."""
@@ -203,6 +292,23 @@ class Rows:
 
 
 def _row(row: Any) -> Row:
-    """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked."""
+    """Return number, bytes and digest; a tampered row may hold text where bytes belong, and must still be checked.
+
+    Raises:
+        JournalCorrupt: its number is none.
+    """
     seq, data, digest = row
-    return int(seq), data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass"), str(digest)
+    if not isinstance(seq, int):
+        raise JournalCorrupt("A receipt's row has a number that is none. Run `anr verify`.")
+    return seq, _bytes(data), str(digest)
+
+
+def _whole_row(row: Any) -> ReceiptRow | None:
+    if not isinstance(row.seq, int):
+        return None
+    found = ReceiptRow(*row)
+    return found._replace(data=_bytes(found.data), digest=str(found.digest))
+
+
+def _bytes(data: Any) -> bytes:
+    return data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")

@@ -1,70 +1,138 @@
-"""Whether the receipts hold: the chain by itself, each against its file, and all against the marks that were shown elsewhere.
+"""Whether the receipts hold: the chain by itself, each against its row and file, and all against the marks outside.
 
-Excluded: the chain's own rules (core/receipts/receipt.py) and reading it (core/journal/journal.py).
+A chain that holds by itself proves nothing against whoever may write it: they can cut its end off, or write another. What
+proves it is a mark in other hands.
+
+Excluded: the chain's own rules (core/receipts/chain.py), reading it (core/journal/journal.py), and where marks are kept.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.canonical import MARK_DIGITS
-from core.errors import WitnessUnreadable
 from core.journal.journal import Journal
-from core.journal.witness import Witness
-from core.receipts.chain import Flaw, Sealed, newest_checkpoint
+from core.journal.marks import Mark, Marks, contradiction, newest_of
+from core.receipts.chain import GENESIS, Flaw, Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one place outside had to say.
+
+    Attributes:
+        source: which place.
+        marks: how many marks of this journal it holds.
+        newest: the newest of them that is in the chain; None if none is.
+        outside: whether it is in other hands than the journal.
+    """
+
+    source: str
+    marks: int
+    newest: Mark | None
+    outside: bool
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        held = f"{self.marks} mark(s), the newest in the chain {self.newest}" if self.newest else "no mark that is in the chain"
+        return f"{self.source}: {held}{'' if self.outside else ' (in the same hands as the journal: proves nothing)'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The receipts that can be read, and everything that does not hold.
+    """The receipts that can be read, everything that does not hold, and what they were compared with.
 
     Attributes:
         sealed: the receipts that can be read, in order of number.
         flaws: what does not hold; empty if all is well.
+        compared: each place that holds marks, or should.
+        proven: number of the newest receipt that a mark outside confirms, and with it all before it; 0 if none does.
     """
 
     sealed: tuple[Sealed, ...]
     flaws: tuple[Flaw, ...]
+    compared: tuple[Compared, ...] = ()
+    proven: int = 0
 
     @property
     def head(self) -> Sealed | None:
         """The newest receipt."""
         return self.sealed[-1] if self.sealed else None
 
+    @property
+    def unproven(self) -> str | None:
+        """Say why this proves nothing although there may be no flaw; None if a mark outside confirms it."""
+        if not self.sealed:
+            return "There are no receipts, so that nothing was verified."
+        if not self.proven:
+            return (
+                "No mark outside was compared: whoever may write the journal could have cut its end off, or written another. "
+                "Compare with a message (`--expect`), with the channel (`--slack`), or set a witness; `--alone` asks for no mark."
+            )
+        checkpoint = next((one for one in reversed(self.sealed) if one.receipt.checkpoint is not None), None)
+        if checkpoint is not None and self.proven < checkpoint.receipt.seq:
+            return (
+                f"#{checkpoint.receipt.seq} is a checkpoint that no mark outside confirms: what it says of what was "
+                f"pruned is not proven. The newest mark that is in the chain is that of #{self.proven}."
+            )
+        return None
 
-def verify(journal: Journal, witness: Witness, expect: str = "") -> Verification:
+    @property
+    def unseen(self) -> str | None:
+        """Say which receipts are newer than every mark outside, or None if none is."""
+        newest = self.head.receipt.seq if self.head else 0
+        if not self.proven or self.proven >= newest:
+            return None
+        return f"Marks outside prove #1 to #{self.proven}; what came after it, up to #{newest}, was not seen outside yet."
+
+    def holds(self, *, alone: bool = False) -> bool:
+        """Whether nothing is wrong and there is something; unless it is taken alone, also whether a mark outside confirms it."""
+        return not self.flaws and bool(self.sealed) and (alone or self.unproven is None)
+
+
+def verify(journal: Journal, marks: Sequence[Marks] = ()) -> Verification:
     """Check that no receipt was altered, removed, swapped or forked off.
 
     Args:
         journal: the receipts.
-        witness: the newest mark that was shown elsewhere.
-        expect: a mark from a message, as `#12 0c6082f58fd0` or `12:0c6082f58fd0`; it has to be in the chain.
+        marks: what every place outside holds, or why it cannot be read.
 
     Raises:
         JournalUnavailable: the journal cannot be read.
     """
     sealed, flaws = journal.verify()
-    found = list(flaws)
-    if expect and (problem := not_confirmed(sealed, expect)):
-        found.append(Flaw(0, problem))
-    try:
-        shown = witness.newest()
-    except WitnessUnreadable as error:
-        found.append(Flaw(0, str(error)))
-    else:
-        if shown is not None and (problem := not_confirmed(sealed, f"#{shown.seq} {shown.digest[:MARK_DIGITS]}")):
-            found.append(Flaw(shown.seq, f"The newest mark that was posted: {problem}"))
-    return Verification(sealed, tuple(found))
+    chain = chain_of(sealed)
+    found = [*flaws, *_contradictions(marks, chain)]
+    compared = tuple(_compared(one, chain) for one in marks)
+    proven = max((one.newest.seq for one in compared if one.newest is not None and one.outside), default=0)
+    return Verification(sealed, tuple(found), compared, proven)
 
 
-def not_confirmed(sealed: tuple[Sealed, ...], mark: str) -> str | None:
-    """Say why a mark cannot be confirmed, or None if its receipt is in the chain, or is the last one that was pruned."""
-    seq, _, digest = mark.strip().removeprefix("#").replace(":", " ").partition(" ")
-    marks = {str(one.receipt.seq): one.digest for one in sealed}
-    checkpoint = newest_checkpoint(one.receipt for one in sealed)
-    if checkpoint is not None:
-        marks[str(checkpoint.last)] = checkpoint.digest
-    if len(digest) >= MARK_DIGITS and marks.get(seq, "").startswith(digest):
-        return None
-    if checkpoint is not None and seq.isdecimal() and int(seq) < checkpoint.last:
-        last = f"#{checkpoint.last}"
-        return f"{mark} cannot be confirmed: #1 to {last} were pruned, and of them only the mark of {last} is kept"
-    return f"{mark} is not in the chain: receipts were cut off or replaced"
+def given(text: str) -> tuple[Marks, ...]:
+    """Return the mark that somebody read in a message, as one more place; nothing if they named none."""
+    if not text:
+        return ()
+    source, mark = "the mark that was given", Mark.typed(text)
+    if mark is None:
+        return (Marks(source, problem=f"{text!r} is no mark; messages show them as #12 0c6082f58fd0"),)
+    return (Marks(source, (mark,)),)
+
+
+def chain_of(sealed: Sequence[Sealed]) -> Mapping[int, str]:
+    """Return the digest of each receipt by its number, and of the one on which the first of them follows."""
+    chain = {one.receipt.seq: one.digest for one in sealed}
+    if sealed and sealed[0].receipt.prev != GENESIS:
+        chain.setdefault(sealed[0].receipt.seq - 1, sealed[0].receipt.prev)
+    return chain
+
+
+def _contradictions(places: Sequence[Marks], chain: Mapping[int, str]) -> Iterator[Flaw]:
+    for place in places:
+        if place.problem:
+            yield Flaw(0, f"{place.source}: {place.problem}")
+        for mark in sorted(place.marks, key=lambda one: one.seq):
+            if problem := contradiction(mark, chain):
+                yield Flaw(mark.seq, f"{place.source}: {problem}")
+
+
+def _compared(place: Marks, chain: Mapping[int, str]) -> Compared:
+    confirmed = [mark for mark in place.marks if chain.get(mark.seq, "").startswith(mark.digest)]
+    return Compared(place.source, len(place.marks), newest_of(confirmed), place.outside)

@@ -3,8 +3,9 @@
 Excluded: deciding (core/operations/propose.py) and settling what died in between (core/watch/recover.py).
 """
 
-from core.errors import BrakeUnreadable, ReloadFailed, SettingsFileError
+from core.errors import BrakeUnreadable, JournalError, JournalUnavailable, OutcomeUnrecorded, ReloadFailed, SettingsFileError
 from core.gates.report import Report
+from core.journal.witness import unreadable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.moves import lowering_intent, move_outcome, promotion_intent, reapply_intent, shadow_intent
 from core.receipts.drafts.origin import Ending, Step
@@ -12,7 +13,7 @@ from core.receipts.evidence import StateBackup
 from core.receipts.receipt import Result, Statement
 from core.rollout.approvals import Approval
 from core.rollout.decisions import Lower, Raise
-from core.router.control import SAFE_SETTINGS, RouterSettings, settings_for
+from core.router.control import SAFE_SETTINGS, settings_for
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
 
@@ -32,8 +33,11 @@ def climb(
         approval: the request that allowed it; None if none was needed.
 
     Raises:
-        JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
+        JournalError: a witness that is set cannot be read, or the intent could not be recorded (nothing was changed); or the
+            outcome could not (`recover` settles it).
     """
+    if problem := unreadable(site.witnesses.marks()):
+        raise JournalUnavailable(f"Nothing is promoted while a place that should confirm the journal does not: {problem}.")
     wanted = settings_for(move.to_stage, site.target.gates.fast_cap)
     step = Step(move.from_stage, move.to_stage, facts.settings.pilot, wanted, facts.router_version)
     consent = approval.consent if approval else None
@@ -100,7 +104,7 @@ def make_safe_again(site: Target, facts: Facts, order: Order) -> Sealed:
         settings.values if settings else None,
         site.written(0, safe=True),
     )
-    return site.journal.append(site.draft(move_outcome(intent, site.clock(), ending)))
+    return _ended(site, intent, ending)
 
 
 def observe_in_shadow(site: Target, facts: Facts, order: Order) -> Sealed:
@@ -122,26 +126,48 @@ def _carry_out(site: Target, facts: Facts, intent: Statement) -> Sealed:
     afterwards, without the lock (core/watch/observe.py).
     """
     from_stage, to_stage = intent.stage_before or 0, intent.stage_after or 0
-    note, unreadable, expected = "", None, None
+    note, stage, expected = "", None, None
     try:
         written = site.router.serve(to_stage, facts.brake)
-        settings: RouterSettings | None = written.observed
         if written.overtaken:
-            result, stage, note = Result.OVERTAKEN, 0, "A brake was engaged meanwhile; the safe settings were written."
+            result, note = Result.OVERTAKEN, "A brake was engaged meanwhile."
         else:
             result, stage = Result.APPLIED, to_stage
             expected = site.written(to_stage)
     except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
         result, stage, note = Result.NOT_APPLIED, None, f"{error} {_put_back(site, facts, min(from_stage, to_stage))}"
-        settings, unreadable = observed(site)
-    if result is Result.OVERTAKEN:
+    settings, unreadable = observed(site)
+    if result is Result.OVERTAKEN:  # what stands there is said, not what the brake was to write
+        stage, safe = settings.stage if settings else None, settings is not None and settings.carries(SAFE_SETTINGS)
+        note += " The safe settings stand." if safe else " THE SAFE SETTINGS DO NOT STAND: use `rollback`."
         expected = site.written(0, safe=True)
     if result is Result.NOT_APPLIED:
         stage = settings.stage if settings else None
         result = result if settings else Result.UNKNOWN
         expected = site.written(0, safe=True) if settings and settings.carries(SAFE_SETTINGS) else None
     ending = Ending(result, stage, f"{note} {unreadable or ''}", settings.values if settings else None, expected)
-    return site.journal.append(site.draft(move_outcome(intent, site.clock(), ending)))
+    return _ended(site, intent, ending)
+
+
+def _ended(site: Target, intent: Statement, ending: Ending) -> Sealed:
+    """Record how a move ended.
+
+    Raises:
+        OutcomeUnrecorded: it could not be recorded; the message says what the router serves all the same.
+    """
+    try:
+        return site.journal.append(site.draft(move_outcome(intent, site.clock(), ending)))
+    except JournalError as error:
+        raise OutcomeUnrecorded(_served_all_the_same(intent, ending), error) from error
+
+
+def _served_all_the_same(intent: Statement, ending: Ending) -> str:
+    stage = "a stage that cannot be read" if ending.stage is None else f"{ending.stage} %"
+    if ending.result is not Result.APPLIED:
+        return f"The {intent.action} ended as {ending.result}, and the router's settings say {stage}."
+    restarted = ending.expected is not None and ending.expected.restarted
+    how = "the router was restarted with them" if restarted else "nothing restarts the router, which takes them at its next start"
+    return f"THE ROUTER'S SETTINGS SERVE {stage}: the {intent.action} was carried out, and {how}."
 
 
 def _put_back(site: Target, facts: Facts, stage: int) -> str:

@@ -18,7 +18,7 @@ from core.receipts.drafts.moves import drift_accepted
 from core.receipts.drafts.origin import Consent
 from core.receipts.evidence import RouterSighting
 from core.rollout.approvals import Approval
-from core.rollout.decisions import brake_engaged, decide_approved, decide_step_up
+from core.rollout.decisions import brake_engaged, brake_failed, decide_approved, decide_step_up
 from core.rollout.drift import Drift, DriftKind
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code, Refuse, no_person, not_allowed
@@ -50,6 +50,8 @@ def _reapply(site: Target, order: Order, drift_id: str, gathered: Gathered, show
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
+    if drift.kind is DriftKind.BRAKED:
+        return Refused(_braked(drift))
     stage = facts.state.stage or 0
     if stage and (drift.shown is None or stage > drift.shown):
         if refusal := _not_a_step_back(site, facts, drift, shown, gathered.now):
@@ -148,6 +150,10 @@ def against_ending(site: Target, facts: Facts, approval: Approval, shown: Shown,
     drift = facts.difference
     if drift is None or str(drift.shown) != approval.subject[1]:
         return Refuse(Code.NO_DRIFT, "This drift is over: router and journal agree, or differ otherwise. Nothing was changed.")
+    if facts.state.brake_failed:
+        return brake_failed()
+    if drift.kind is DriftKind.BRAKED:
+        return _braked(drift)
     if approval.ends_drift == REAPPLY:
         engaged = brake_engaged(facts.state, (*facts.brake.frozen_by, *facts.brake.waiting))
         return engaged or _not_a_step_back(site, facts, drift, shown, now)
@@ -221,11 +227,18 @@ def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Dri
         return Refuse(Code.UNSETTLED, text)
     if refusal := brake_engaged(facts.state, (*facts.brake.frozen_by, *facts.brake.waiting)):
         return refusal  # its safe settings are what the journal takes for a drift
+    if facts.state.brake_failed:
+        return brake_failed()
     alarmed = facts.state.drift
     drift = facts.difference
     if drift is None or (drift_id and (alarmed is None or alarmed.operation != drift_id)):
         return Refuse(Code.NO_DRIFT, "This drift is over: router and journal agree, or differ otherwise. Nothing was changed.")
     return drift
+
+
+def _braked(drift: Drift) -> Refuse:
+    text = f"{drift.text} Nothing was changed; `rollback` or `anr recover` records it, and only `promote` leads up again."
+    return Refuse(Code.BRAKED, text)
 
 
 def _not_acceptable(site: Target, facts: Facts, drift: Drift) -> Refuse | None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from core.actors import RECOVERY
-from core.errors import JournalError, ReloadFailed, StateFileError
+from core.errors import JournalError, OutcomeUnrecorded, ReloadFailed, StateFileError
 from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Ending, Step
 from core.receipts.drafts.upkeep import state_change_intent, state_change_outcome
@@ -30,6 +30,7 @@ from core.router.backups import Backup
 from core.router.control import SAFE_SETTINGS
 from core.router.marks import BrakeNote
 from core.router.presence import signs_of_life
+from core.scan.family import siblings_of
 from core.system.logs import logger
 from core.target.order import Order
 from core.target.target import Facts, Target, observed
@@ -109,7 +110,8 @@ def router_in_the_way(site: Target) -> Refuse | None:
     target = site.target
     if target.stop_command and target.start_command:
         return None
-    alive = signs_of_life(target)
+    rotated = siblings_of(target.ledger, target.reading.other_ledgers)
+    alive = signs_of_life(target, rotated)
     if alive is None:
         return None
     text = (
@@ -384,19 +386,17 @@ class _Outcome:
 def _record(site: Target, outcome: _Outcome, order: Order, ending: _Ending) -> Sealed:
     settings, unreadable = observed(site)
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
-    return site.journal.append(
-        site.draft(
-            state_change_outcome(
-                replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
-                (outcome.action, outcome.stage_before, outcome.wanted),
-                Ending(
-                    ending.result,
-                    0 if safe else (settings.stage if settings else None),
-                    f"{ending.note} {unreadable or ''}",
-                    settings.values if settings else None,
-                ),
-                kept=ending.kept,
-                change=ending.change,
-            ),
-        ),
+    stage = 0 if safe else (settings.stage if settings else None)
+    statement = state_change_outcome(
+        replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
+        (outcome.action, outcome.stage_before, outcome.wanted),
+        Ending(ending.result, stage, f"{ending.note} {unreadable or ''}", settings.values if settings else None),
+        kept=ending.kept,
+        change=ending.change,
     )
+    try:
+        return site.journal.append(site.draft(statement))
+    except JournalError as error:
+        shown = "a stage that cannot be read" if stage is None else f"{stage} %"
+        said = f"The {outcome.action} ended as {ending.result}, and the router's settings say {shown}. {ending.note}"
+        raise OutcomeUnrecorded(said, error) from error

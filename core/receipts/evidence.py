@@ -152,7 +152,7 @@ class StateCopy(BaseModel):
 
 
 class LedgerArchive(BaseModel):
-    """One month's decisions, moved from the ledger to a compressed file.
+    """What the ledger had until its file got another name, compressed.
 
     Attributes:
         lines: how many.

@@ -30,6 +30,11 @@ FUTURE = timedelta(minutes=5)
 """A line that is dated further ahead of now is not counted (domain: reading rules)."""
 LINGERING = timedelta(seconds=10)
 """A live line that is older than this when the endpoint says otherwise belongs to a process that was still going down."""
+ONE_PROCESS = timedelta(seconds=4)
+"""An endpoint answers for one process, and another worker may have been passed over by the restart. So where live lines stood in
+the ledger just before, its good word waits this long for lines that contradict it. A worker that holds its lines back for longer,
+or serves so little that none falls into these seconds, is noticed when its lines come."""
+_JUST_BEFORE = timedelta(seconds=10)
 GUARDRAIL = "R4"
 """The route that `NOVA_ANR_KILL=1` forces, in shadow too."""
 
@@ -228,6 +233,8 @@ def judge(asked: Observation, evidence: Evidence) -> Observation:
     if status is not None and status.at < asked.since:
         status = None  # who looked before the settings were written has seen the process before
     by_endpoint = _by_endpoint(fresh, status) if status is not None else fresh
+    if by_endpoint.sight.is_seen and by_ledger.sight.is_open and _others_may_serve(fresh, evidence):
+        by_endpoint = fresh.model_copy(update={"why": "Its endpoint says so for one process; the ledger's lines are waited for."})
     found = _newer(by_ledger, by_endpoint, evidence.now)
     why = " ".join(dict.fromkeys(filter(None, (found.why, *evidence.problems))))
     found = found.model_copy(update={"why": why[:400]})
@@ -239,6 +246,14 @@ def judge(asked: Observation, evidence: Evidence) -> Observation:
 def is_turn(before: Observation, after: Observation) -> bool:
     """Whether what was seen has changed so that it has to be told: counts that grow are no news."""
     return after.sight is not before.sight
+
+
+def _others_may_serve(asked: Observation, evidence: Evidence) -> bool:
+    """Whether live lines stood in the ledger until the restart, and too little time has gone by for more of them to show."""
+    if evidence.tail is None or evidence.now - asked.since >= ONE_PROCESS:
+        return False
+    until = _micros(asked.counts_from)
+    return any(line.live and until - _span(_JUST_BEFORE) < line.t_us <= until for line in evidence.tail.lines)
 
 
 def _still_open(asked: Observation, found: Observation, now: datetime) -> Observation:

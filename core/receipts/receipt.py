@@ -124,7 +124,7 @@ class Statement(BaseModel):
         backup: the copy of the bandit's state that was made.
         restored: the copy that was put back, or is meant to be.
         state_change: of a restore or a reset, what became of the state.
-        archived: the months that were moved out of the ledger.
+        archived: what had been the ledger and was compressed.
         deleted: the files that retention removed.
         checkpoint: what stands for the receipts that were pruned.
     """
@@ -192,6 +192,7 @@ class Draft(Statement):
 
     Attributes:
         account: the operating system's account under which it was written, whoever the actor is.
+        request_digest: SHA-256 of the request that is recorded with this receipt, in hex; None if none is.
     """
 
     id: str
@@ -199,6 +200,7 @@ class Draft(Statement):
     build: str = ""
     host: str = ""
     runbook_url: str = ""
+    request_digest: str | None = None
 
 
 class Receipt(Draft):

@@ -137,6 +137,8 @@ _WAYS_OUT: dict[Code, tuple[str, str]] = {
     Code.STAGE_UNKNOWN: ("operators", "`rollback`, then `promote`"),
     Code.UNSETTLED: ("operators", "`anr recover`"),
     Code.DRIFT: ("approvers", "`drift reapply` or `drift accept`; anybody: `rollback`"),
+    Code.BRAKE_FAILED: ("anybody", "`rollback`, or `anr recover`"),
+    Code.BRAKED: ("anybody", "`rollback`, or `anr recover`"),
     Code.BRAKE_ENGAGED: ("operators", "`anr recover`, then `unfreeze`"),
     Code.NO_APPROVERS: ("an administrator", "set `approvers` in the settings"),
     Code.SCHEDULE_PAUSED: ("operators", "`schedule resume`"),

@@ -84,7 +84,10 @@ def decide_move(preconditions: "Preconditions", actor: Actor, wanted: int | None
     if wanted is None or state.stage is None or wanted >= state.stage or state.rolled_back:
         return decide_step_up(preconditions, actor, wanted=wanted)
     # where a hold left the router at its stage, less exposure is still to be had
-    unordered = next((one for one in _out_of_order(state, preconditions.drift) if one.code is not Code.FROZEN), None)
+    unordered = next(
+        (one for one in _out_of_order(state, preconditions.drift, braked=preconditions.braked) if one.code is not Code.FROZEN),
+        None,
+    )
     if unordered is not None:
         return unordered
     return Lower(state.stage, wanted) if Role.BRAKE in actor.roles else not_allowed("move the router down", "operators")
@@ -107,7 +110,9 @@ def _nothing_known(state: RolloutState) -> Refuse:
     )
 
 
-def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
+def _out_of_order(state: RolloutState, drift: str | None, *, braked: bool = False) -> Iterator[Refuse]:
+    if state.brake_failed:
+        yield brake_failed()
     if state.frozen:
         yield Refuse(
             Code.FROZEN,
@@ -121,7 +126,12 @@ def _out_of_order(state: RolloutState, drift: str | None) -> Iterator[Refuse]:
             f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage} %) has no known outcome. "
             "Nothing was changed; `anr recover` settles it.",
         )
-    if state.stage is not None and drift:
+    if state.stage is not None and drift and braked:
+        yield Refuse(
+            Code.BRAKED,
+            f"{drift} Nothing was changed; `rollback` or `anr recover` records it, then a person may ask for the way up again.",
+        )
+    elif state.stage is not None and drift:
         yield Refuse(
             Code.DRIFT,
             f"{drift} Nothing was changed; find out who changed it, then an approver puts the journal's settings back "
@@ -153,6 +163,7 @@ class Preconditions:
         stages: the ladder.
         now: the reference time.
         drift: how the router differs from the journal, or None if it does not.
+        braked: whether that difference is a brake of which the journal has no receipt.
         brake_marks: ids of the brakes whose marks are on disk: freezes, and whatever the journal does not have yet.
         soak_hours: how long each stage has to be served, in hours; a stage that is not named does not soak.
         pilot_untold: whether the running router serves live traffic and its ledger never says how much.
@@ -167,6 +178,7 @@ class Preconditions:
     stages: tuple[int, ...]
     now: datetime
     drift: str | None = None
+    braked: bool = False
     brake_marks: Sequence[str] = ()
     soak_hours: Mapping[int, float] = field(default_factory=dict)
     pilot_untold: bool = False
@@ -212,7 +224,7 @@ def _obstacles(standing: Preconditions, actor: Actor, wanted: int | None = None)
 def _impossible(standing: Preconditions, wanted: int | None = None) -> Iterator[Refuse]:
     """What makes a step up to a stage (None for the next one) impossible, whoever asks for it."""
     state = standing.state
-    yield from _out_of_order(state, standing.drift)
+    yield from _out_of_order(state, standing.drift, braked=standing.braked)
     if refusal := brake_engaged(state, standing.brake_marks):
         yield refusal
     if state.stage is None:
@@ -279,6 +291,15 @@ def decide_approved(preconditions: Preconditions, wanted: int | None) -> Raise |
     return Raise(stage, wanted)
 
 
+def brake_failed() -> Refuse:
+    """Refuse whatever is not the safe settings: a brake was used, and as far as is recorded the router never got them."""
+    text = (
+        "The last brake did not put the router in its safe settings, as far as is recorded. Nothing was changed; `rollback` or "
+        "`anr recover` tries again, and nothing else is written until one of them has."
+    )
+    return Refuse(Code.BRAKE_FAILED, text)
+
+
 def brake_engaged(state: RolloutState, marks: Sequence[str]) -> Refuse | None:
     """Say that a brake is in force of which the journal does not know yet, or None if it knows of every mark on disk."""
     if {hold.id for hold in state.holds}.issuperset(marks):
@@ -299,7 +320,8 @@ def _soaking(standing: Preconditions) -> Iterator[Refuse]:
         return
     asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
     if soak.killed:
-        text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; the soak begins once KILL is lifted."
+        begins = f"the {soak.hours:g} h begin once `anr shadow` has lifted KILL"
+        text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; {begins}."
     elif soak.ends is None:
         text = f"{asked}, and the running router was not seen to serve it yet. Nothing was changed; the soak begins when it is."
     else:

@@ -28,6 +28,8 @@ class DriftKind(StrEnum):
     STAGE = "stage"
     GUARDRAILS = "guardrails"
     RUNNING = "running"
+    BRAKED = "braked"
+    """The safe settings stand, which only a brake writes, and the journal has no receipt of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def find_drift(
     if state.stage is None:
         return None
     if stage != state.stage:
+        if stage == 0 and (state.brake_failed or _is_safe(settings)):
+            return _braked(state)
         shown = "a pilot that cannot be understood" if stage is None else f"{stage} %"
         return Drift(DriftKind.STAGE, f"The router's settings say {shown}, but the journal says {state.stage} %.", stage)
     before = state.settings or settings
@@ -87,6 +91,17 @@ def find_drift(
         "it did not follow its settings."
     )
     return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None)
+
+
+def _braked(state: RolloutState) -> Drift | None:
+    if state.brake_failed:
+        return None  # what the last brake wanted stands now; nothing is to be put back
+    text = f"The router's settings are the safe ones, but the journal says {state.stage} %: it has no receipt of that brake."
+    return Drift(DriftKind.BRAKED, text, 0)
+
+
+def _is_safe(settings: Mapping[str, str]) -> bool:
+    return settings.get("NOVA_ANR_KILL") == "1" and settings.get("NOVA_ANR_ENABLED") == "0"
 
 
 def _running(state: RolloutState, seen: Observation) -> Drift | None:

@@ -18,6 +18,8 @@ class Code(StrEnum):
     UNSETTLED = "unsettled"
     FROZEN = "frozen"
     BRAKE_ENGAGED = "brake_engaged"
+    BRAKE_FAILED = "brake_failed"
+    BRAKED = "braked"
     DRIFT = "drift"
     NOT_AT_ZERO = "not_at_zero"
     NOT_ON_LADDER = "not_on_ladder"

@@ -97,6 +97,9 @@ class RolloutState(BaseModel):
         holds: the causes for which the rollout is frozen; frozen while there is any.
         person_required: after a brake a person has to ask for the next promotion; the scheduler does not.
         unsettled: an intent without an outcome.
+        overtaken: intents that a brake overtook, and of which no outcome was recorded yet: they bind nobody.
+        brake_failed: a brake was used, or a restore begun, and no receipt says since then that the safe settings stand: nothing
+            but those may be written.
         settings: the router's settings as they were last read back, by name; None if they never were.
         observation: what was last seen of the running router, for the settings that were written last; None if nobody looked.
         acted: number of the receipt with which those were written.
@@ -122,6 +125,8 @@ class RolloutState(BaseModel):
     holds: tuple[Hold, ...] = ()
     person_required: bool = True
     unsettled: UnsettledIntent | None = None
+    overtaken: tuple[UnsettledIntent, ...] = ()
+    brake_failed: bool = False
     settings: Mapping[str, str] | None = None
     observation: Observation | None = None
     acted: int = 0
@@ -150,6 +155,11 @@ class RolloutState(BaseModel):
     def rolled_back(self) -> bool:
         """Whether a hold is in force that asks for the safe settings."""
         return any(not hold.keeps_stage for hold in self.holds)
+
+    @property
+    def safe_only(self) -> bool:
+        """Whether the safe settings, and nothing else, may stand at the router."""
+        return self.rolled_back or self.brake_failed
 
     @property
     def firing(self) -> tuple[Hold, ...]:
@@ -192,12 +202,17 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
 
 def _changed(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str, object]:
     change: dict[str, object] = {"revision": receipt.seq}
+    if receipt.phase is Phase.OUTCOME:
+        change["overtaken"] = tuple(one for one in state.overtaken if one.operation != receipt.operation)
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
     restoring = state.unsettled is not None and replaces_state(state.unsettled.action)
     if own_intent or effect.at_once:
         change |= _written(receipt, state, effect)
         if own_intent or not restoring:  # a brake says nothing about the bandit's state
             change["unsettled"] = None
+            if not own_intent and state.unsettled is not None:
+                change["overtaken"] = (*state.overtaken, state.unsettled)
+        change["brake_failed"] = _brake_failed(state, receipt, effect)
         if receipt.stage_after != state.stage or effect.begins_anew:
             observed = _observed_since(receipt, _earliest_sighting(receipt, state))
             change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
@@ -253,6 +268,13 @@ def _noted(state: RolloutState, receipt: Receipt, news: News) -> dict[str, objec
             return {"alert_drills": _alert_drills(state.alert_drills, receipt)}
         case never:
             assert_never(never)
+
+
+def _brake_failed(state: RolloutState, receipt: Receipt, effect: Changes) -> bool:
+    """Whether the safe settings are still owed after a receipt that says how the router's settings are."""
+    if receipt.stage_after == 0:
+        return False
+    return effect.brakes or effect.replaces_state or state.brake_failed
 
 
 def _earliest_sighting(receipt: Receipt, state: RolloutState) -> datetime:
@@ -380,7 +402,8 @@ SPOKEN_OF = timedelta(days=8)
 def not_counted(learning: Learning, now: datetime) -> str:
     """Say what does not count because R4 was forced, as a sentence; empty if that is long over or never was."""
     if learning.killed:
-        return "KILL=1 stands: only R4 learns, and what is learned and served now does not count. `anr shadow` ends it."
+        counts = "only R4 learns, and what is learned and served now does not count"
+        return f"KILL=1 stands: {counts}. `anr shadow` ends it; stage 0 soaks from then on."
     if learning.since is None or now - learning.since > SPOKEN_OF:
         return ""
     return Sentence("What was learned and served before ", learning.since, " does not count: KILL=1 stood.")

@@ -67,10 +67,11 @@ class Access:
         """Make a file as accessible as this, as far as this account may."""
         if sys.platform == "win32":
             return
+        # a user namespace refuses an owner that it does not know as an invalid argument, a network file system as it likes
         for owner, group in (-1, self.group), (self.owner, -1):  # the group first: whoever gave a file away may do no more
-            with contextlib.suppress(PermissionError):
+            with contextlib.suppress(OSError):
                 os.chown(path, owner, group)
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):
             path.chmod(self.mode)
         if sys.platform == "linux":
             inherited = dict(_attributes(path))  # from the folder's default list, or a security label
@@ -138,86 +139,125 @@ def _entries(acl: bytes) -> Iterator[tuple[int, int, int]]:
 # --- rewriting --------------------------------------------------------------------------------------------------------
 
 
-def rewrite(path: Path, data: bytes) -> None:
+def rewrite(path: Path, data: bytes, *, whatever_fails: bool = False) -> None:
     """Give a file that exists other bytes, durably, so that whoever could read it still can.
 
     It is replaced by a rename, so that a crash leaves the old bytes or the new. Where that would lock a reader out or cannot be
     done it is written in place, synced and read back; then a crash of the machine in between may leave a mixture.
+
+    Args:
+        path: the file.
+        data: what it says then.
+        whatever_fails: try every way, whatever the error of the one before, and go on where nothing can be synced: what has to be
+            there now is not left out because a crash of the machine might bring the old bytes back.
 
     Raises:
         FileNotFoundError: there is no such file; none was made.
         OSError: it cannot be written, or only so that somebody could no longer read it; it is as it was.
         WrittenUnsynced: the new bytes are in place, but a crash of the machine may bring the old ones back.
     """
-    before, links = Access.of(path), path.stat().st_nlink
+    try:
+        before, links = Access.of(path), path.stat().st_nlink
+    except FileNotFoundError:
+        raise
+    except OSError:
+        if not whatever_fails:
+            raise
+        _write_in_place(path, data, whatever_fails=True)  # whoever may read it stays as it is, whoever that is
+        return
     refused: OSError | None = None
     with contextlib.ExitStack() as stack:
-        fresh: Path | None = None
+        fresh: _Fresh | None = None
         try:
-            fresh = stack.enter_context(_beside(path, data, before))
-            now = Access.of(fresh)
+            fresh = stack.enter_context(_beside(path, data, before, whatever_fails=whatever_fails))
+            now = Access.of(fresh.path)
             if links == 1 and now == before:  # under its other names a file would keep the old bytes
                 _put(fresh, path)
                 return
         except OSError as error:
-            if isinstance(error, WrittenUnsynced) or error.errno not in _NO_RENAME:
+            if isinstance(error, WrittenUnsynced) or not (whatever_fails or error.errno in _NO_RENAME):
                 raise
             refused = error
         try:
-            _write_in_place(path, data)
+            _write_in_place(path, data, whatever_fails=whatever_fails)
+        except WrittenUnsynced:
+            raise
         except OSError as error:
             if fresh is None or refused is not None or links > 1 or not now.is_as_open_as(before):
                 raise refused or error from error
             _put(fresh, path)  # another owner, and everybody who could read it still can
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A new file, and why it could not be synced; None if it was."""
+
+    path: Path
+    unsynced: OSError | None = None
+
+
 @contextlib.contextmanager
-def _beside(path: Path, data: bytes, access: Access) -> Iterator[Path]:
+def _beside(path: Path, data: bytes, access: Access, *, whatever_fails: bool = False) -> Iterator[_Fresh]:
     """Yield a new file in the same folder, synced and as accessible; it goes with the block unless it was renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            unsynced = _sync(stream.fileno(), whatever_fails=whatever_fails)
         access.give_to(Path(name))
-        yield Path(name)
+        yield _Fresh(Path(name), unsynced)
     finally:
         with contextlib.suppress(OSError):
             Path(name).unlink()
 
 
-def _put(fresh: Path, path: Path) -> None:
-    fresh.replace(path)
+def _sync(descriptor: int, *, whatever_fails: bool) -> OSError | None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not whatever_fails:
+            raise
+        return error
+    return None
+
+
+def _put(fresh: _Fresh, path: Path) -> None:
+    fresh.path.replace(path)
+    unsynced = fresh.unsynced
     try:
         sync_directory(path.parent)
     except OSError as error:
-        raise WrittenUnsynced(error.errno, error.strerror, str(path)) from error
+        unsynced = unsynced or error
+    if unsynced is not None:
+        raise WrittenUnsynced(unsynced.errno, unsynced.strerror, str(path)) from unsynced
 
 
-def _write_in_place(path: Path, data: bytes) -> None:
+def _write_in_place(path: Path, data: bytes, *, whatever_fails: bool = False) -> None:
     with open_regular(path, writable=True, buffering=0) as stream:
         old = stream.read(_MAX_BYTES + 1)
         if len(old) > _MAX_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
         try:
-            _fill(stream.fileno(), data)
+            unsynced = _fill(stream.fileno(), data, whatever_fails=whatever_fails)
         except OSError:
             with contextlib.suppress(OSError):  # what stood there had room
-                _fill(stream.fileno(), old)
+                _fill(stream.fileno(), old, whatever_fails=True)
             raise
         stream.seek(0)
         if stream.read(len(data) + 1) != data:
             raise OSError(errno.EIO, "it does not say what was just written to it", str(path))
+    if unsynced is not None:
+        raise WrittenUnsynced(unsynced.errno, unsynced.strerror, str(path)) from unsynced
 
 
-def _fill(descriptor: int, data: bytes) -> None:
+def _fill(descriptor: int, data: bytes, *, whatever_fails: bool) -> OSError | None:
     os.lseek(descriptor, 0, os.SEEK_SET)
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
     os.ftruncate(descriptor, len(data))
-    os.fsync(descriptor)
+    return _sync(descriptor, whatever_fails=whatever_fails)
 
 
 # --- knowing beforehand -----------------------------------------------------------------------------------------------
@@ -260,8 +300,8 @@ def _not_replaceable(path: Path, before: Access) -> str:
         return "it is mounted by itself, so that it cannot be replaced"
     try:
         with _beside(path, b"# anr tries whether it can write here\n", before) as first, _beside(path, b"", before) as second:
-            kept = Access.of(first)
-            first.replace(second)
+            kept = Access.of(first.path)
+            first.path.replace(second.path)
     except OSError as error:
         return f"its folder {path.parent} cannot be written ({error.strerror or error})"
     return "" if kept == before else f"a new file would not have its {_lost(before, kept)}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 _BACKUP = re.compile(r"anr_state_(\d{8}_\d{6})(?:_([2-9]|[1-9]\d{1,3}))?\.json", re.ASCII)
 MAX_COLLISIONS = 9999
-"""Backups of one second, and archives of one month, that can have names of their own."""
+"""Backups of one second that can have names of their own."""
 
 
 def backup_name(at: datetime, attempt: int = 1) -> str:

@@ -226,12 +226,25 @@ class Router:
         except SettingsFileError as error:
             problems.append(str(error))
         try:
-            self._reload(SAFE_SETTINGS)
+            self._reload_safe()
         except ReloadFailed as error:
             problems.append(str(error))
         if not problems:
             self._left, self._left_at = written, time.monotonic()
         return tuple(problems)
+
+    def _reload_safe(self) -> None:
+        """Reload the router with the safe settings; a command that could not be started is started once more.
+
+        Raises:
+            ReloadFailed: it failed, or could not be started.
+        """
+        try:
+            self._reload(SAFE_SETTINGS)
+        except ReloadFailed as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            self._reload(SAFE_SETTINGS)
 
     def is_left_safe(self, within_s: float | None = None) -> bool:
         """Whether the settings file is still the one that this process wrote and reloaded when it made the router safe last.
@@ -266,7 +279,7 @@ class Router:
             text, encoding = self._understood()
             if encoding != "utf-8":
                 self._keep_aside(encoding)
-            self._write(with_settings(text, SAFE_SETTINGS))
+            self._write_whatever_fails(with_settings(text, SAFE_SETTINGS))
             now, encoding = self._understood()
             why = (misread(now, SAFE_SETTINGS) or "") if encoding == "utf-8" else f"it is {encoding} again"
             if not why:
@@ -393,13 +406,37 @@ class Router:
                 f"({error.strerror or error}): a power cut may bring the old settings back. See to the disk, then try again.",
             ) from error
         except OSError as error:
-            who = f" {self._who_can()}" if isinstance(error, PermissionError) else ""
-            raise SettingsFileError(
-                f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
-                f"it is as it was. Free the disk or repair the permissions, then try again.{who}",
-            ) from error
+            raise self._unwritten(error) from error
         pilot = settings_in(text)[0].get("NOVA_ANR_PILOT")
         log.info("settings written", file=str(self._file), pilot=pilot)
+
+    def _write_whatever_fails(self, text: str) -> None:
+        """Write the safe settings: what cannot be synced stands all the same, and one error is no reason not to try once more.
+
+        Raises:
+            SettingsFileError: the file cannot be written.
+        """
+        for last in (False, True):
+            try:
+                rewrite(self._file, text.encode(), whatever_fails=True)
+            except WrittenUnsynced as error:
+                why = (
+                    f"{self._target.settings_file} could not be synced ({error.strerror or error}): a power cut may bring the old"
+                )
+                self._remarks = (*self._remarks, f"{why} settings back. See to its disk.")
+            except OSError as error:
+                if last:
+                    raise self._unwritten(error) from error
+                continue
+            log.info("settings written", file=str(self._file), pilot=SAFE_SETTINGS["NOVA_ANR_PILOT"])
+            return
+
+    def _unwritten(self, error: OSError) -> SettingsFileError:
+        who = f" {self._who_can()}" if isinstance(error, PermissionError) else ""
+        return SettingsFileError(
+            f"The router's settings file {self._target.settings_file} could not be written ({error.strerror or error}); "
+            f"it is as it was. Free the disk or repair the permissions, then try again.{who}",
+        )
 
     def _keep_aside(self, encoding: str) -> None:
         """Keep the bytes of a file that becomes UTF-8, for the eyes of this account only: beside it, else in the run folder."""

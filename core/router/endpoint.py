@@ -44,7 +44,8 @@ def ask(options: ObserveOptions, now: datetime) -> Status:
         version=clean_text(str(said["version"]), MAX_VERSION) if isinstance(said.get("version"), str | int | float) else None,
         uptime_s=_number(said.get("uptime"), most=1e10),
     )
-    unclear = [name for name in ("enabled", "pilot", "kill") if name in said and getattr(status, name) is None]
+    understood = {"enabled": status.enabled, "pilot": status.pilot, "kill": status.kill, "uptime": status.uptime_s}
+    unclear = [name for name, value in understood.items() if name in said and value is None]
     if unclear and not status.serves:  # what serves is seen, whatever else is unclear
         names = " and ".join(unclear)
         raise EndpointUnreadable(f"The router's endpoint does not say {names} where `target.observe` looks for it.")
@@ -57,7 +58,7 @@ def _search(expression: str, answer: Any) -> Any:
 
     try:
         return jmespath.search(expression, answer)
-    except JMESPathError:
+    except (JMESPathError, RecursionError, ValueError, TypeError, ArithmeticError):  # its functions raise what Python's do
         return None
 
 

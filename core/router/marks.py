@@ -14,7 +14,6 @@ Excluded: the router's settings, and the journal.
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ log = logger(__name__)
 
 _MAX_NOTE_BYTES = 64 << 10
 _PREFIX, _SUFFIX = "note-", ".json"
-_NO_LINKS = frozenset({errno.EEXIST, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""Why a file cannot have these names although it may well be written: they are taken, or the file system knows no hard links."""
 _TOGETHER_BYTES = 32 << 10
 """Longest file that several notes share: each of them is read out of all."""
 
@@ -278,19 +275,23 @@ def _understood(data: bytes) -> BrakeNote:
 
 
 def _leave(directory: Path, notes: Sequence[BrakeNote]) -> None:
-    """Write notes that are new: in one file under all their names, where the file system can."""
+    """Write notes that are new, in one file under all their names where the file system can, and synced where it can be.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     paths = [_path(directory, note.id) for note in notes]
     data = [_bytes_of(note) for note in notes]
     if os.name == "posix":
-        try:
+        with contextlib.suppress(OSError):  # no links, or no sync: each for itself may do
             create_together(paths, b"".join(data))
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-        else:
             return
     for path, own in zip(paths, data, strict=True):
-        write_durably(path, own)
+        try:
+            write_durably(path, own)
+        except OSError as error:
+            log.warning("the brake's mark %s cannot be synced (%s): a power cut may take it", path, error.strerror or error)
+            replace_unsynced(path, own)
 
 
 def _bytes_of(note: BrakeNote) -> bytes:

@@ -107,10 +107,22 @@ class _Piece:
 def siblings_of(path: Path, others: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Return what rotation may have left beside a ledger, by its name, without the ledger itself.
 
+    Where the ledger is a link, that is also what stands beside the file behind it and is called after that.
+
     Args:
         path: the ledger.
         others: ledgers of other routers; neither they nor what is called after them belong to this one.
     """
+    real = Path(os.path.realpath(path))
+    beside = _beside(path, others)
+    return (
+        beside
+        if real.name == path.name and real.parent == path.parent
+        else tuple(dict.fromkeys((*beside, *_beside(real, others))))
+    )
+
+
+def _beside(path: Path, others: Sequence[Path]) -> tuple[Path, ...]:
     foreign = [_named_after(other) for other in others if other.parent == path.parent and len(other.stem) > len(path.stem)]
     taken, own = {path.name, *(other.name for other in others)}, _named_after(path)
     try:

@@ -1,8 +1,9 @@
 """A ledger as Parquet files by hour, for engines that read tables (core/scan/table.py): incremental and resumable.
 
-`hour=2025093009/part-<head>-<batch>.parquet`, the hour in UTC. A batch is a fixed stretch of the ledger, and its files are
-written whole and then renamed, so that doing it again, or after a kill, writes the same files and never a line twice. Lines that
-are no entries are rows too, at the time of their neighbour, so that what was skipped can be counted there as well.
+`hour=2025093009/part-<part>-<batch>.parquet`, the hour in UTC. A batch is a fixed stretch of the ledger with its rotated siblings
+(core/scan/family.py), and its files are written whole and then renamed, so that doing it again, or after a kill, writes the same
+files and never a line twice. Lines that are no entries are rows too, at the time of their neighbour, so that what was skipped can
+be counted there as well.
 
 Needs pyarrow (`pip install anr[warehouse]`). Excluded: the meaning of a line (core/ledger/entry.py).
 """
@@ -22,8 +23,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import ConfigurationError
 from core.ledger.entry import Entry, Skip, read_line
 from core.ledger.window import HOUR_US
+from core.scan.family import LedgerFamily
 from core.scan.segments import LedgerFile
-from core.system.files import read_bounded, write_durably
+from core.settings.target import LedgerOptions
+from core.system.files import make_folder, read_bounded, write_durably
 from core.system.progress import OnProgress
 
 SCHEMA = pa.schema(
@@ -61,6 +64,7 @@ class _State(BaseModel):
     Attributes:
         form: the `_FORM` of the files; the first one had no number.
         head: digest of the ledger's first bytes, which tells one ledger from the next.
+        part: what the names of files begin with; a stretch that begins elsewhere has another one, and replaces none of theirs.
         begin: where in this ledger it began; what stands before it was exported from the ledger before.
         batch: the first batch that is not complete.
         last_t_us: time of the last entry before that batch.
@@ -72,6 +76,7 @@ class _State(BaseModel):
     form: int = 1
     head_bytes: int
     head: str
+    part: str = ""
     begin: int = 0
     batch: int = 0
     last_t_us: int | None = None
@@ -91,24 +96,32 @@ class Exported:
     files: int
 
 
-def export(path: Path, folder: Path, on_progress: OnProgress) -> Exported:
-    """Export what is new in a ledger.
+def export(path: Path, folder: Path, on_progress: OnProgress, options: LedgerOptions | None = None) -> Exported:
+    """Export what is new in a ledger and its rotated siblings.
+
+    Args:
+        path: the ledger.
+        folder: where the files are written.
+        on_progress: told how many bytes of how many were read.
+        options: whose siblings are the ledger's own.
 
     Raises:
-        LedgerUnreadable: the ledger cannot be read.
+        LedgerUnreadable: the ledger cannot be read, or was rotated just now.
         ConfigurationError: the folder cannot be written, or holds the state of something else.
     """
+    options = options or LedgerOptions()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with LedgerFile(path) as ledger:
-            return _export(ledger, folder, on_progress)
+        make_folder(folder)
+        before = _read_state(folder)
+        since = before.last_t_us if before is not None and before.last_t_us is not None else 0
+        with LedgerFamily(path, since, others=options.other_ledgers, rotated=options.rotated) as ledger:
+            return _export(ledger, _state_for(ledger, before), folder, on_progress)
     except OSError as error:
         text = f"{folder} cannot be written ({error.strerror or error}). What was not exported is exported by the next run."
         raise ConfigurationError(text) from error
 
 
-def _export(ledger: LedgerFile, folder: Path, on_progress: OnProgress) -> Exported:
-    state = _state_for(ledger, _read_state(folder))
+def _export(ledger: LedgerFile, state: _State, folder: Path, on_progress: OnProgress) -> Exported:
     rows = files = 0
     for first in range(state.batch * BATCH_SEGMENTS, ledger.segments, BATCH_SEGMENTS):
         numbers = range(first, min(first + BATCH_SEGMENTS, ledger.segments))
@@ -120,22 +133,26 @@ def _export(ledger: LedgerFile, folder: Path, on_progress: OnProgress) -> Export
             batch.add(segment.lines, segment.end, state.begin)
             on_progress(min((number + 1) * ledger.segment_bytes, ledger.size), ledger.size)
         for hour, table in batch.tables():
-            _write(folder / f"hour={hour}", f"part-{state.head[:_HEAD_DIGITS]}-{first // BATCH_SEGMENTS:06d}.parquet", table)
+            _write(
+                folder / f"hour={hour}",
+                f"part-{state.part or state.head[:_HEAD_DIGITS]}-{first // BATCH_SEGMENTS:06d}.parquet",
+                table,
+            )
             rows, files = rows + table.num_rows, files + 1
         if batch.last_line:
             state.last_line = batch.last_line
         if complete:
             state.batch, state.last_t_us = first // BATCH_SEGMENTS + 1, batch.last_t_us
-        write_durably(folder / _STATE, state.model_dump_json().encode(), mode=0o644)
+        write_durably(folder / _STATE, state.model_dump_json().encode(), mode=0o640)
     return Exported(rows, files)
 
 
 def _read_state(folder: Path) -> _State | None:
     path = folder / _STATE
-    if not path.exists():
-        return None
     try:
-        state = _State.model_validate_json(read_bounded(path, _MAX_STATE_BYTES))
+        state = _State.model_validate_json(read_bounded(path, _MAX_STATE_BYTES, follow=False))
+    except FileNotFoundError:
+        return None
     except ValidationError as error:
         text = f"{path} is not the state of an export. Nothing was exported; export into another folder, or remove it."
         raise ConfigurationError(text) from error
@@ -148,15 +165,18 @@ def _read_state(folder: Path) -> _State | None:
 
 
 def _state_for(ledger: LedgerFile, before: _State | None) -> _State:
-    """Go on where it was left, also in a ledger whose beginning was archived; begin anew in another one."""
+    """Go on where it was left, also in a ledger whose beginning is not read any more; begin anew in another one."""
     if before is not None and before.head_bytes <= ledger.size and before.head == _head(ledger, before.head_bytes):
         return before
     head_bytes = min(_HEAD_BYTES, ledger.size)
+    head, begin = _head(ledger, head_bytes), _end_of(ledger, before.last_line if before else "")
     return _State(
         form=_FORM,
         head_bytes=head_bytes,
-        head=_head(ledger, head_bytes),
-        begin=_end_of(ledger, before.last_line if before else ""),
+        head=head,
+        part=sha256(f"{head} {begin}".encode()).hexdigest()[:_HEAD_DIGITS] if begin else head[:_HEAD_DIGITS],
+        begin=begin,
+        last_t_us=before.last_t_us if before and begin else None,
     )
 
 
@@ -225,7 +245,7 @@ def _storable(value: Any) -> Any:
 
 
 def _write(folder: Path, name: str, table: pa.Table) -> None:
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    write_durably(folder / name, sink.getvalue().to_pybytes(), mode=0o644)
+    write_durably(folder / name, sink.getvalue().to_pybytes(), mode=0o640)

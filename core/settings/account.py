@@ -49,7 +49,10 @@ class Account:
 def account_here() -> Account:
     """Return who runs this process, as the kernel says; whoever sets LOGNAME or USER becomes nobody else."""
     if sys.platform == "win32":
-        return Account(None, os.getlogin())
+        try:
+            return Account(None, os.getlogin())
+        except OSError:  # a service has no session
+            return Account(None, "unknown")
     uid = os.getuid()
     try:
         name = pwd.getpwuid(uid).pw_name
@@ -87,9 +90,9 @@ def is_targets_own(account: Account, target: TargetSettings, options: Path | Non
     described_by = _owner(options) if options is not None else None
     if not owned and described_by is not None and described_by != account.uid:
         return False
-    allowed = {account.uid, _ROOT, _number_of(target.router_account)}
-    others = {owner for owner in (described_by, _owner(target.settings_file)) if owner is not None}
-    return set(owned) <= {account.uid} and others <= allowed and described_by in {None, account.uid, _ROOT}
+    # root's settings file is written by whoever root gave the journal to; where there is none yet, nobody can say who that is
+    writers = {account.uid, _number_of(target.router_account), *([_ROOT] if owned else []), None}
+    return set(owned) <= {account.uid} and _owner(target.settings_file) in writers and described_by in {None, account.uid, _ROOT}
 
 
 def not_its_run(account: Account, target: TargetSettings, options: Path | None, environment: Mapping[str, str] | None) -> str:
@@ -102,7 +105,10 @@ def not_its_run(account: Account, target: TargetSettings, options: Path | None, 
         environment: the variables of a caller at the terminal; None for the bot, whose own environment counts.
     """
     if not is_targets_own(account, target, options):
-        return f"{account.name} is not the account that runs anr for this router, and the scheduled run is that account's alone."
+        return (
+            f"{account.name} is not the account that runs anr for this router, to which its journal and `run_dir` belong. The "
+            "scheduled run is that account's alone."
+        )
     return "" if environment is None else distrusted(account, target, options, environment)
 
 

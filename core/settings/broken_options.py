@@ -46,23 +46,49 @@ class Mended:
     doubts: tuple[str, ...]
 
 
-def load_for_brake(named: str | None) -> tuple[Settings, str, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class ForBrake:
+    """The routers that a brake is meant for.
+
+    Attributes:
+        meant: the options of each.
+        wrong: what is wrong with the options, sentences; empty if nothing is.
+        unclear: the routers for which nobody can say which settings file is meant, each a sentence.
+    """
+
+    meant: tuple[Mended, ...]
+    wrong: str = ""
+    unclear: tuple[str, ...] = ()
+
+
+def load_for_brake(named: str | None) -> ForBrake:
     """Read the options of a brake, which runs with wrong ones, too, as far as they can be understood.
 
     Args:
-        named: the target that the command line names.
-
-    Returns:
-        The options, what is wrong with them (empty if nothing is), and what had to be guessed about the router, each a sentence.
+        named: the target that the command line names; where there are several and none is named, all of them are meant.
 
     Raises:
         ConfigurationError: there are none, the file cannot be read, or nobody can say which settings file is meant.
     """
     try:
-        return load(), "", ()
+        settings = load()
     except ConfigurationError as error:
-        found = mended(*as_written(), named)
-        return found.settings, str(error), found.doubts
+        text, file, environment = as_written()
+        several = _lines_that_hold(text)[0].get("targets")
+        names = [named] if named is not None or not isinstance(several, dict) or not several else [*several]
+        found, unclear = [], []
+        for name in names:
+            try:
+                found.append(mended(text, file, environment, name))
+            except ConfigurationError as why:
+                if len(names) == 1:
+                    raise
+                unclear.append(f"{name} IS NOT BRAKED: {why}")
+        if not found:
+            raise
+        return ForBrake(tuple(found), str(error).removesuffix(" Nothing was started."), tuple(unclear))
+    targets = settings.every_target if named is None else (settings.target_named(named),)
+    return ForBrake(tuple(Mended(settings.model_copy(update={"target": target, "targets": {}}), ()) for target in targets))
 
 
 def mended(text: str, file: Path | None, environment: Mapping[str, str], named: str | None) -> Mended:

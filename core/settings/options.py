@@ -158,7 +158,7 @@ def placed(target: Any, folder: Path) -> Any:
     found = dict(target)
     for name, field in TargetSettings.model_fields.items():
         value = found.get(name, field.default if field.annotation is Path else None)
-        if field.annotation is Path and isinstance(value, str | Path) and "://" not in str(value):
+        if field.annotation in {Path, Path | None} and isinstance(value, str | Path) and "://" not in str(value):
             found[name] = str(folder / value)
         elif name.endswith("_command") and isinstance(value, list) and value and isinstance(value[0], str):
             in_a_folder = any(sign in value[0] for sign in (os.sep, os.altsep) if sign)

@@ -64,7 +64,9 @@ class Settings(BaseSettings):
         description="approval per action: `[approvals.unfreeze]` with `needed` people and, if not the general list, `approvers`",
     )
     brake_open_to_members: bool = Field(default=True, description="whether every full member may roll back and freeze")
-    people: dict[str, str] = Field(default_factory=dict, description="Slack user id of each operating-system user")
+    people: dict[str, str] = Field(
+        default_factory=dict, description="Slack user id of each operating-system user, by name or number"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -102,9 +104,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _targets_are_apart(self) -> Self:
         for what in ("ledger", "settings_file", "state_file", "receipts_dir", "run_dir", "backups_dir", "archive_dir"):
-            places = [getattr(one, what) for one in self.every_target]
+            # by a link, too: who wrote the one would change the other's router
+            places = [os.path.realpath(getattr(one, what)) for one in self.every_target]
             if len(set(places)) < len(places):
                 raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
+        told_by = [(one.observe.url, *sorted(one.observe.expressions.items())) for one in self.every_target if one.observe.url]
+        if len(set(told_by)) < len(told_by):
+            raise ValueError("two targets have the same observe.url and expressions; one router would be seen for the other")
         return self
 
     @property

@@ -1,6 +1,6 @@
-"""Which files to delete and which lines to move, given names, ages and policy.
+"""Which files to delete and which to move, given names, ages and policy.
 
-Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/months.py) and receipts (core/rollout/pruning.py).
+Pure. Excluded: the files themselves (core/router/backups.py, core/upkeep/archive.py) and receipts (core/rollout/pruning.py).
 """
 
 import json
@@ -25,7 +25,9 @@ class Retention(BaseModel):
 
     backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
     receipts_days: int = Field(90, ge=7, le=3650, description="how long receipts are kept, in days")
-    ledger_days: int = Field(35, ge=2, le=3650, description="how long decisions stay in the ledger at least, in days")
+    ledger_days: int = Field(
+        35, ge=2, le=3650, description="how long decisions stay beside the ledger at least, where reports find them, in days"
+    )
     archives_months: int = Field(12, ge=1, le=240, description="how many months back archives of the ledger are kept")
 
 
@@ -55,6 +57,17 @@ class LedgerOptions(BaseModel):
     index: bool = Field(default=True, description="whether what was read of the ledger is kept for the next report, in `run_dir`")
     parallel_mb: int = Field(48, ge=1, description="from how many unread megabytes on other processes help to read the ledger")
     processes: int = Field(0, ge=0, le=256, description="how many processes read a ledger at once; 0 for one on each processor")
+
+
+def _said_of_nothing(expression: str) -> Any:
+    """Return what an expression says of an answer with nothing in it: a constant, a default or a comparison says something."""
+    import jmespath  # noqa: PLC0415 - few sites have expressions of their own
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+
+    try:
+        return jmespath.search(expression, {})
+    except (JMESPathError, RecursionError, ValueError, TypeError, ArithmeticError):
+        return None
 
 
 class HealthOptions(BaseModel):
@@ -92,6 +105,16 @@ class HealthOptions(BaseModel):
                 raise ValueError(f"{slot}: a JMESPath expression has at most {_PATH_CHARACTERS_MAX} characters")
         return slots
 
+    @model_validator(mode="after")
+    def _nothing_is_not_healthy(self) -> Self:
+        for slot, path in self.slots.items():
+            said = _said_of_nothing(path)
+            if isinstance(said, str) and said in self.healthy:
+                raise ValueError(
+                    f"{slot}: {path!r} says {said!r} of an answer that has nothing in it, so that any answer would do"
+                )
+        return self
+
 
 class ObserveOptions(BaseModel):
     """The router's own endpoint, where it has one: it tells at once what the running process does."""
@@ -124,6 +147,11 @@ class ObserveOptions(BaseModel):
                 jmespath.compile(expression)
             except JMESPathError as error:
                 raise ValueError(f"observe.{name}: {expression!r} is no JMESPath expression") from error
+            if name in {"enabled", "pilot", "kill"} and (said := _said_of_nothing(expression)) is not None:
+                raise ValueError(
+                    f"observe.{name}: {expression!r} says {json.dumps(said)} of an answer that has nothing in it, so that any "
+                    "answer would do; name the field alone, or ask for it first: `mode && mode == 'live'`"
+                )
         if self.url and not {"enabled", "pilot"} & set(self.expressions):
             raise ValueError("observe: where `url` is set, `enabled` or `pilot` has to say where the answer tells it")
         return self
@@ -138,9 +166,12 @@ class TargetSettings(BaseModel):
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
     ledger_reopened_by_reload: bool = Field(
         default=False,
-        description="whether `reload_command` makes the router open its ledger anew; needed to archive if it keeps it open",
+        description="whether `reload_command` is run when the ledger was renamed, for a router that keeps it open",
     )
-    archive_dir: Path = Field(Path("run/anr_ledger_archive"), description="where past months of the ledger are archived")
+    archive_dir: Path = Field(
+        Path("run/anr_ledger_archive"),
+        description="where archives of the ledger go once they are older than `retention.ledger_days`",
+    )
     state_file: Path = Field(Path("run/anr_state.json"), description="the bandit's state, which the router writes")
     backups_dir: Path = Field(Path("run/anr_state_backups"), description="where backups of the bandit's state are kept")
     ledger_table: SecretStr = Field(
@@ -202,6 +233,26 @@ class TargetSettings(BaseModel):
     )
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
+    witness_command: tuple[str, ...] = Field(
+        (),
+        description="argument list that is given the mark of each receipt as a line of JSON and keeps it in other hands: "
+        '`["systemd-cat", "-t", "anr"]`',
+    )
+    witness_read_command: tuple[str, ...] = Field(
+        (), description='argument list that writes those lines back: `["journalctl", "-t", "anr", "-o", "cat"]`'
+    )
+    signed_heads: Path | None = Field(
+        None, description="file of signed heads (`anr receipts export --sign`) that the journal is compared with"
+    )
+    signing_public_key: str = Field(
+        "", pattern=r"^([A-Za-z0-9+/]{43}=)?$", description="Ed25519 key that the signed heads are checked with, in base64"
+    )
+    signing_command: tuple[str, ...] = Field(
+        (), description="argument list that is given a head's bytes and writes their Ed25519 signature"
+    )
+    signing_key_file: Path | None = Field(
+        None, description="Ed25519 key in PEM that signs instead, of an account that does not write the journal"
+    )
     run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
     soak_hours: float | Mapping[int, float] = Field(

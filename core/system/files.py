@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from core.system.logs import logger
+
+log = logger(__name__)
+
 _FOLDER_MODE = 0o750
 
 
@@ -100,7 +104,7 @@ def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:
         if os.name == "posix":
             if before is not None:
                 _give(temporary, before)
-            Path(temporary).chmod(mode)
+            _permit(temporary, mode)
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -122,7 +126,7 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if os.name == "posix":
-            Path(temporary).chmod(mode)
+            _permit(temporary, mode)
         os.link(temporary, path)  # unlike a rename it fails if the name is taken
     finally:
         with contextlib.suppress(OSError):
@@ -133,8 +137,16 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 def _give(path: str, before: os.stat_result) -> None:
     """Give a file the owner and the group of the one that it replaces: its reader may be another account."""
     for owner, group in (-1, before.st_gid), (before.st_uid, -1):
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):  # a user namespace, or a network file system, refuses it in ways of its own
             os.chown(path, owner, group)
+
+
+def _permit(path: str, mode: int) -> None:
+    """Set the permission bits. Where that is refused the file stays as closed as it was made: to all but this account."""
+    try:
+        Path(path).chmod(mode)
+    except OSError as error:
+        log.warning("the permissions of %s cannot be set (%s); it can be read by this account alone", path, error.strerror)
 
 
 def sync_directory(directory: Path) -> None:

@@ -83,6 +83,45 @@ def run(command: Sequence[str], *, settings: Mapping[str, str], timeout_s: float
     return Ended(code, output.end() if output else "", time.monotonic() - begun)
 
 
+def piped(command: Sequence[str], given: bytes, *, timeout_s: float, limit: int) -> bytes:
+    """Run a command to its end with these bytes as its input, without a shell, and return what it writes to its output.
+
+    Args:
+        command: its argument list.
+        given: its input.
+        timeout_s: how long it may take, in seconds; after that its process group is killed.
+        limit: how many bytes it may write.
+
+    Raises:
+        OSError, ValueError: it cannot be started, failed, took too long, or wrote more than `limit` bytes.
+    """
+    process = subprocess.Popen(
+        list(command),
+        env=environment({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=sys.platform != "win32",
+    )
+    try:
+        written, complaint = process.communicate(given, timeout_s)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{command[0]} took longer than {timeout_s:g} s") from None
+    finally:
+        if process.returncode is None:
+            _kill(process)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+    if process.returncode:
+        said = complaint[-_KEPT_BYTES:].decode("utf-8", "replace").strip()
+        raise OSError(f"{command[0]} ended with {process.returncode}{f': {said}' if said else ''}")
+    if len(written) > limit:
+        raise OSError(f"{command[0]} wrote more than {limit:,} bytes")
+    return written
+
+
 def _started(command: Sequence[str], env: Mapping[str, str], stdout: int) -> "subprocess.Popen[bytes]":
     if sys.platform == "win32":
         return subprocess.Popen(

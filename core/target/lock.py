@@ -25,6 +25,7 @@ from core.system.logs import logger
 log = logger(__name__)
 
 _LOCK, HOLDER = "operation.lock", "operation.holder.json"
+_ARCHIVE_LOCK = "archive.lock"
 WAIT_SECONDS = 10.0
 """How long an operation waits for the one before it."""
 
@@ -66,6 +67,33 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
     finally:
         with contextlib.suppress(OSError):
             holder.unlink(missing_ok=True)
+        try:
+            lock.release()
+        except OSError as error:  # what was done under it is done; the kernel frees it with this process
+            log.error("the operation lock cannot be released (%s)", error.strerror or error)  # noqa: TRY400 - no bug's trace
+
+
+@contextmanager
+def archive_lock(run_dir: Path) -> Iterator[None]:
+    """Keep a second archive of the ledger from beginning while one is under way. No other operation waits for this lock.
+
+    Raises:
+        OperationBusy: one is under way.
+        LockUnavailable: the lock cannot be taken at all.
+    """
+    try:
+        lock = _lock_in(run_dir, _ARCHIVE_LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OperationBusy("The ledger is being archived already. Nothing was changed; see `anr receipts` later.") from None
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(
+            f"The archive's lock in {run_dir} cannot be taken ({getattr(error, 'strerror', None) or error}). Nothing was "
+            "changed; let the account that runs anr write there.",
+        ) from error
+    try:
+        yield
+    finally:
         lock.release()
 
 
@@ -87,10 +115,10 @@ def holder_of(run_dir: Path) -> str | None:
         raise LockUnavailable(f"The operation lock in {run_dir} cannot be looked at ({error}).") from error
 
 
-def _lock_in(run_dir: Path) -> FileLock:
+def _lock_in(run_dir: Path, name: str = _LOCK) -> FileLock:
     make_folder(run_dir)
-    close_to_strangers(run_dir / _LOCK)
-    return FileLock(run_dir / _LOCK)  # it follows no link
+    close_to_strangers(run_dir / name)
+    return FileLock(run_dir / name)  # it follows no link
 
 
 def _described(holder: Path) -> str:

@@ -97,7 +97,7 @@ def look(site: Target) -> Overview:
     standing = None
     if state is not None:
         waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
-        standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=drift, waiting=waiting, report=report)
+        standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=difference, waiting=waiting, report=report)
         veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
         standing = replace(standing, veto=veto)
     approvers = site.access.rule(Approvable.PROMOTE).approvers

@@ -17,7 +17,7 @@ from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnread
 from core.gates.evaluate import evaluate
 from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
 from core.journal.journal import Journal, JournalReading
-from core.journal.witness import Witness
+from core.journal.witness import Witness, Witnesses
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
 from core.receipts.cause import Daily, Skip
@@ -26,7 +26,7 @@ from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, ju
 from core.receipts.receipt import Draft, Statement
 from core.rollout.approvals import Approval
 from core.rollout.decisions import Preconditions, Veto
-from core.rollout.drift import Drift, find_drift
+from core.rollout.drift import Drift, DriftKind, find_drift
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode, due, run_day
 from core.rollout.state import RolloutState, expected_of
@@ -144,13 +144,18 @@ class Target:
             measured: what measures its ledger.
         """
         brake = Brake(target.run_dir / "brake", spare=target.settings_file.with_name(f"{target.settings_file.name}.brake"))
-        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir)
+        journal = Journal(target.journal, target=target.name, receipts_dir=target.receipts_dir, witnesses=Witnesses(target))
         return cls(target, access, journal, Router(target, brake), brake, clock, on_progress, measured)
 
     @property
+    def witnesses(self) -> Witnesses:
+        """Where marks of the journal are kept outside of it."""
+        return Witnesses(self.target)
+
+    @property
     def witness(self) -> Witness:
-        """The newest mark that was shown outside of the journal."""
-        return Witness(self.target.run_dir / "witness.json")
+        """The newest mark that the channel has shown."""
+        return self.witnesses.memory
 
     @property
     def backups(self) -> Backups:
@@ -242,7 +247,7 @@ class Target:
             answers: it answers a request, or passes over those that wait: none of them is in its way.
         """
         waiting = () if answers else tuple(one.id for one in facts.waiting if one.action is Approvable.PROMOTE)
-        return self.standing(facts.state, now, marks=facts.brake, drift=facts.drift, waiting=waiting)
+        return self.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=waiting)
 
     def standing(
         self,
@@ -250,7 +255,7 @@ class Target:
         now: datetime,
         *,
         marks: BrakeReading,
-        drift: str | None,
+        drift: Drift | None,
         waiting: tuple[str, ...],
         report: Report | None = None,
     ) -> Preconditions:
@@ -260,7 +265,7 @@ class Target:
             state: what the journal adds up to.
             now: the operation's one reading of the clock.
             marks: the brake's marks.
-            drift: how the router differs from the journal, as a sentence; None if it does not.
+            drift: how the router differs from the journal; None if it does not.
             waiting: ids of the promotions that wait for an answer.
             report: the gates' verdicts; None if they were not asked.
         """
@@ -268,7 +273,8 @@ class Target:
             state=state,
             stages=self.target.stages,
             now=now,
-            drift=drift,
+            drift=drift.text if drift else None,
+            braked=drift is not None and drift.kind is DriftKind.BRAKED,
             brake_marks=(*marks.frozen_by, *marks.waiting),
             soak_hours=self.target.soaks,
             pilot_untold=self._pilot_untold(state),

@@ -1,17 +1,22 @@
-"""Archiving the ledger: past months leave it, compressed and verified, and the router goes on writing meanwhile.
+"""Archiving the ledger as logrotate does: rename, let the router open its ledger anew, compress what nobody writes to any more.
 
-Two kinds of routers can be archived under: one that opens its ledger anew for each line, and one that keeps it open and opens
-it anew when it is reloaded (`ledger_reopened_by_reload`). Under any other the archive is refused.
+Once a month the ledger's file gets a dated name in its folder, and an empty one takes its place. Every line is read all the
+while: what was the ledger is part of its family (core/scan/family.py), whoever still writes to it. Once nobody has for a day it
+is compressed there; once it is older than reports have to reach it moves to the folder of archives; after twelve months it is
+deleted. What anr did not name itself is never touched.
 
-Excluded: how no line is lost (core/upkeep/cut.py).
+Nothing here is done under the operation lock but the rename, and the reload where the settings want one.
+
+Excluded: the rename (core/upkeep/rotation.py), the compression (core/upkeep/packing.py), names (core/upkeep/archive_names.py).
 """
 
-import contextlib
 import os
 import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from core.actors import Actor, Role
 from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
@@ -19,19 +24,21 @@ from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Origin
 from core.receipts.drafts.upkeep import archive_failed, ledger_archived
 from core.receipts.evidence import Deleted, LedgerArchive
-from core.receipts.receipt import Statement
+from core.receipts.receipt import Action, Result, Statement
 from core.rollout.refusals import Refuse, not_allowed
+from core.system.files import make_folder, sync_directory
 from core.system.logs import logger
-from core.target.lock import operation_lock
+from core.target.lock import archive_lock, operation_lock
 from core.target.target import Target
-from core.upkeep.archive_names import archives_to_delete, first_month_to_stay
-from core.upkeep.cut import DRAIN_SECONDS, Cut, LedgerCut
-from core.upkeep.months import Archives
+from core.upkeep.archive_names import archives_to_delete, is_packed, rotated_at, rotated_name
+from core.upkeep.packing import Packed, described, is_let_go, pack
+from core.upkeep.rotation import begins_before, go_on, rotate
 
 log = logger(__name__)
 
-SHORT_SECONDS = 2.0
-"""How long a router that opens its ledger for each line is given to close the old file."""
+_DAY = timedelta(days=1)
+_BEYOND_THE_WINDOW = timedelta(hours=1)
+"""How long after it left the window a file is compressed, so that no report of the usual length has to unpack it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,49 +46,72 @@ class Archived:
     """What was archived, or would be.
 
     Attributes:
-        archives: the months that leave the ledger, in order.
+        archives: what was compressed, in order.
         expired: names of archives that are too old.
         sealed: the receipt; None if nothing was changed.
+        renamed: names that the ledger's file got, which no receipt told before.
+        waiting: names of what was the ledger and is not compressed yet, because it may still be written to.
     """
 
     archives: tuple[LedgerArchive, ...]
     expired: tuple[str, ...]
     sealed: Sealed | None = None
+    renamed: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class _Run:
     """One archive run: who asked for it, and what it looks at."""
 
-    site: Target
-    actor: Actor
-    cause: str | None
-    now: datetime
+    def __init__(self, site: Target, actor: Actor, cause: str | None) -> None:
+        self.site, self.now = site, site.clock()
+        self.origin = Origin(uuid.uuid4().hex, self.now, actor, cause=cause)
+        # a link is followed: the rename would move it, and not the file behind it
+        self.ledger = Path(os.path.realpath(site.target.ledger))
 
     @property
-    def ledger(self) -> Path:
-        # a link is followed: the rename would replace it, and the router would go on writing to the file behind it
-        return Path(os.path.realpath(self.site.target.ledger))
+    def month_began(self) -> datetime:
+        """The beginning of the month in which the scheduled run is due once."""
+        local = self.now.astimezone(ZoneInfo(self.site.target.schedule.zone))
+        return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
     @property
-    def archives(self) -> Archives:
-        return Archives(self.ledger, self.site.target.archive_dir)
+    def quiet(self) -> timedelta:
+        """How long nobody has to have written to a file before it is compressed."""
+        return max(_DAY, timedelta(minutes=self.site.target.window_minutes) + _BEYOND_THE_WINDOW)
 
-    @property
-    def until(self) -> datetime:
-        return first_month_to_stay(self.now, self.site.target.retention.ledger_days).begins
+    def ours(self) -> list[Path]:
+        """Return the files beside the ledger that were the ledger, packed or not, in the order of their names."""
+        return [path for path in _files_in(self.ledger.parent) if rotated_at(path.name, self.ledger.name) is not None]
 
-    @property
-    def origin(self) -> Origin:
-        """Where its receipt comes from: a story of its own."""
-        return Origin(uuid.uuid4().hex, self.now, self.actor, cause=self.cause)
+    def plain(self) -> list[Path]:
+        return [path for path in self.ours() if not is_packed(path.name)]
+
+    def let_go(self) -> list[Path]:
+        ours = self.ours()
+        later = {path: [*(one for one in ours if one.name > path.name), self.ledger] for path in self.plain()}
+        return [path for path in later if is_let_go(path, later[path], self.now, self.quiet)]
+
+    def expired(self) -> list[Path]:
+        """Return the archives that are too old, beside the ledger and in their folder."""
+        keep_months = self.site.target.retention.archives_months
+        found = [*_files_in(self.site.target.archive_dir), *(path for path in self.ours() if not _plain_of(path).exists())]
+        names = set(archives_to_delete((path.name for path in found), self.ledger.name, self.now, keep_months))
+        return sorted((path for path in found if path.name in names), key=lambda path: path.name)
+
+    def new_name(self) -> str | None:
+        """Return the name that the ledger's file gets now: once a month, if it has lines from before this month."""
+        moments = [rotated_at(path.name, self.ledger.name) for path in self.ours()]
+        if not self.ledger.exists() or any(at is not None and at >= self.month_began for at in moments):
+            return None
+        return rotated_name(self.ledger.name, self.now) if begins_before(self.ledger, self.month_began) else None
 
     def record(self, statement: Statement) -> Sealed:
         return self.site.journal.append(self.site.draft(statement))
 
 
 def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
-    """Move whole past months that are older than the settings keep them out of the ledger, and delete archives that are too old.
+    """Rename the ledger's file if it has lines of past months, compress what was the ledger, delete archives that are too old.
 
     Args:
         site: the target.
@@ -95,126 +125,136 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("archive the ledger", "operators")
-    with operation_lock(site.target.run_dir, "archive", site.clock()):
-        run = _Run(site, actor, cause, site.clock())
+    with archive_lock(site.target.run_dir):
+        run = _Run(site, actor, cause)
         if not dry_run and (done := site.done_before(cause)):
             return done
         try:
-            expired = tuple(archives_to_delete(run.archives.names(), run.now, site.target.retention.archives_months))
-            if dry_run:
-                return Archived(run.archives.count(run.until, site.watch()).archives if run.ledger.exists() else (), expired)
-            finish_archive(site)
-            if run.ledger.exists() and run.archives.begins_before(run.until):
-                return _cut(run, expired)
-            sealed = run.record(ledger_archived(run.origin, (), Deleted.of(expired))) if expired else None
-            run.archives.delete(expired)
-            return Archived((), expired, sealed)
+            return _planned(run) if dry_run else _archive(run)
         except ArchiveError as error:
             if actor.is_person or dry_run:
                 raise
             return Archived((), (), run.record(archive_failed(run.origin, str(error))))
 
 
-def _cut(run: _Run, expired: tuple[str, ...]) -> Archived:
-    site, cutter = run.site, LedgerCut(run.ledger)
-    cutter.can_prove()
-    reopens = not cutter.is_kept_open()
-    if not reopens:
-        _refuse_to_lose_lines(site)
-    late_seconds = SHORT_SECONDS if reopens else site.target.reload_timeout_s
-    found = run.archives.write(run.until, cutter.fresh, late_seconds=late_seconds, watch=site.watch())
-    inode, new_inode = cutter.inodes()
-    cut = Cut(
-        receipt_id=uuid.uuid4().hex,
-        operation=uuid.uuid4().hex,
-        actor=run.actor,
-        cause=run.cause,
-        at=run.now,
-        archives=found.archives,
-        expired=expired,
-        inode=inode,
-        copied=found.copied,
-        new_inode=new_inode,
-        room_at=found.stays,
-        room=found.room,
-    )
-    cutter.swap(cut)
-    if not reopens:
-        _reload(site)
-    if cutter.finish(cut, lambda: _seal(site, cut), wait_s=SHORT_SECONDS if reopens else DRAIN_SECONDS):
-        run.archives.delete(expired)
-        return Archived(cut.archives, expired, _receipt_of(site, cut))
-    if cutter.take_back(cut):
-        raise ArchiveError(
-            "The router went on writing to the ledger's old file, so it got its name back: the ledger is as it was, and no line "
-            "was lost. Only the archives are there already. See whether the reload makes the router open its ledger anew.",
-        )
-    raise ArchiveError(_still_written(site))
-
-
-def _receipt_of(site: Target, cut: Cut) -> Sealed:
-    return next(one for one in site.journal.of_operation(cut.operation) if one.receipt.id == cut.receipt_id)
-
-
 def finish_archive(site: Target) -> None:
-    """Finish an archive that died half-way, or that the router kept from its end. The caller holds the operation lock.
+    """Put an empty ledger in its place where an archive died between the rename and that.
 
     Raises:
-        ArchiveError: it still cannot be finished; no line was lost.
-        JournalError: it is finished but for its receipt.
+        ArchiveError: it could not be made.
     """
-    ledger = Path(os.path.realpath(site.target.ledger))
-    cutter = LedgerCut(ledger)
-    cut = cutter.pending()
-    if cut is None:
-        return
-    finished = cutter.finish(cut, lambda: _seal(site, cut), wait_s=SHORT_SECONDS)
-    if not finished and site.target.ledger_reopened_by_reload:
-        _reload(site)
-        finished = cutter.finish(cut, lambda: _seal(site, cut))
-    if finished:
-        Archives(ledger, site.target.archive_dir).delete(cut.expired)
-    elif not cutter.take_back(cut):
-        raise ArchiveError(_still_written(site))
+    go_on(Path(os.path.realpath(site.target.ledger)))
 
 
-def _still_written(site: Target) -> str:
-    return (
-        f"The router still writes to the old file of the ledger {site.target.ledger}, and somebody to the new one. No line was "
-        "lost, but those in the old file are not counted; restart the router, then run `anr recover`."
-    )
+def _planned(run: _Run) -> Archived:
+    name, let_go = run.new_name(), run.let_go()
+    archives = tuple(described(plain, run.site.watch()) for plain in let_go)
+    waiting = tuple(plain.name for plain in run.plain() if plain not in let_go)
+    return Archived(archives, _names(run.expired()), None, (name,) if name else (), waiting)
 
 
-def _refuse_to_lose_lines(site: Target) -> None:
-    if not site.target.ledger_reopened_by_reload or not site.target.reload_command:
+def _archive(run: _Run) -> Archived:
+    site = run.site
+    finish_archive(site)
+    if (name := run.new_name()) is not None:
+        _rename(run, name)
+    receipts = (one.receipt for one in site.journal.receipts())
+    told = [one for one in receipts if one.action is Action.ARCHIVE and one.result is Result.APPLIED]
+    packed, expired = [pack(plain, site.watch()) for plain in run.let_go()], run.expired()
+    archives = tuple(one.archive for one in packed if not any(one.archive in receipt.archived for receipt in told))
+    renamed = tuple(path.name for path in run.plain() if not any(path.name in receipt.note for receipt in told))
+    listed = {name for receipt in told if receipt.deleted for name in receipt.deleted.names}
+    deleted = tuple(name for name in _names(expired) if name not in listed)
+    sealed = None
+    if archives or renamed or deleted:  # an archive that died after its receipt is not told again
+        note = f"The ledger goes on in a new file; until now it was {', '.join(renamed)}." if renamed else ""
+        sealed = run.record(ledger_archived(run.origin, archives, Deleted.of(deleted), note))
+    waiting = _cleared(run, packed, expired)
+    return Archived(archives, deleted, sealed, renamed, waiting)
+
+
+def _rename(run: _Run, name: str) -> None:
+    site = run.site
+    if not site.target.reading.rotated:
         raise ArchiveError(
-            "The router keeps its ledger open, and nothing says that a reload makes it open it anew, so lines would go to the "
-            "archived file. Nothing was changed; set `ledger_reopened_by_reload` if `reload_command` does that.",
+            "Rotated ledgers are not read here, so that reports would miss what the ledger had. Nothing was changed; set "
+            "`target.reading.rotated` to true, or archive by other means.",
         )
-    if drift := site.facts().drift:
-        raise ArchiveError(f"Archiving has to reload the router, which would change it: {drift} Nothing was changed.")
+    with operation_lock(site.target.run_dir, "archive", site.clock()):
+        rotate(run.ledger, run.ledger.with_name(name))
+        if site.target.ledger_reopened_by_reload and site.target.reload_command:
+            _reload(site)
 
 
 def _reload(site: Target) -> None:
     """Make the router open its ledger anew, without changing its settings; a brake that came meanwhile wins (rule 2)."""
+    if drift := site.facts().drift:
+        log.warning("the router was not reloaded after its ledger was renamed, which would change it: %s", drift)
+        return
     try:
         site.router.reload_as_it_is(site.brake.read())
     except (ReloadFailed, BrakeUnreadable, SettingsFileError):
-        log.exception("the router could not be reloaded; whether it let go of the ledger is looked at anyway")
+        log.exception("the router could not be reloaded; until it is restarted it writes to the renamed file, which is read")
 
 
-def _seal(site: Target, cut: Cut) -> None:
-    """Record a cut whose lines are all in place; once, however often it is finished."""
-    _forget_index(site)
-    if not site.journal.has(cut.receipt_id):
-        origin = Origin(cut.operation, cut.at, cut.actor, cause=cut.cause)
-        statement = ledger_archived(origin, cut.archives, Deleted.of(cut.expired))
-        site.journal.append(site.draft(statement, cut.receipt_id))
+def _cleared(run: _Run, packed: Sequence[Packed], expired: Sequence[Path]) -> tuple[str, ...]:
+    """Remove what is compressed and what is too old, and move what reports no longer look at; return what has to wait."""
+    for one in packed:
+        one.remove_plain()
+    try:
+        for path in expired:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in expired}:
+            sync_directory(folder)
+        _move_old(run)
+    except OSError as error:
+        raise ArchiveError(
+            f"What was compressed is complete, but old archives could not be deleted or moved to {run.site.target.archive_dir} "
+            f"({error.strerror or error}). Repair the permissions; the next archive does it.",
+        ) from error
+    return tuple(path.name for path in run.plain())
 
 
-def _forget_index(site: Target) -> None:
-    """What was read of the ledger before its late lines came is not kept: they stand before what came later."""
-    index = site.target.ledger_index
-    for path in index.parent.glob(f"{index.name}*"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def _move_old(run: _Run) -> None:
+    """Move to the folder of archives what is older than decisions have to stay in the ledger; on another disk it stays."""
+    folder, before = run.site.target.archive_dir, run.now - timedelta(days=run.site.target.retention.ledger_days)
+    old = [
+        path
+        for path in run.ours()
+        if is_packed(path.name) and path.stat().st_mtime < before.timestamp() and not _plain_of(path).exists()
+    ]
+    if not old:
+        return
+    make_folder(folder)
+    if folder.stat().st_dev != run.ledger.parent.stat().st_dev:
+        log.info("archives stay beside the ledger: %s is on another file system", folder)
+        return
+    for path in old:
+        if (folder / path.name).exists():
+            raise FileExistsError(f"there is a {path.name} already")
+        path.rename(folder / path.name)
+    sync_directory(folder)
+    sync_directory(run.ledger.parent)
+
+
+def _plain_of(packed: Path) -> Path:
+    return packed.with_suffix("")
+
+
+def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(path.name for path in paths)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the regular files of a folder, and nothing that only points to one.
+
+    Raises:
+        ArchiveError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ArchiveError(f"The archives in {folder} cannot be listed ({error.strerror or error}).") from error

@@ -1,14 +1,23 @@
-"""The names of the ledger's archives, the month of each, and which are too old.
+"""The names that archiving gives to what was the ledger, the moment of each, and which are too old.
 
-Pure. Excluded: the files themselves (core/upkeep/archive.py, core/upkeep/months.py).
+`anr_ledger-20251001T070500Z.ndjson` was the ledger `anr_ledger.ndjson` until that second (UTC); packed it ends in `.gz`. Such a
+name belongs to the ledger's family (core/scan/family.py), and neither logrotate nor the operators' scripts give one like it, so
+that what they left is never taken for ours.
+
+Pure. Excluded: the files themselves (core/upkeep/rotation.py, core/upkeep/packing.py).
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import PurePath
 
-_ARCHIVE = re.compile(r"anr_ledger_(\d{4})(0[1-9]|1[0-2])(?:_([2-9]|[1-9]\d{1,3}))?\.ndjson\.gz", re.ASCII)
+PACKED = ".gz"
+_BY_MONTH = re.compile(r"anr_ledger_(\d{4})(0[1-9]|1[0-2])(?:_(?:[2-9]|[1-9]\d{1,3}))?\.ndjson\.gz", re.ASCII)
+"""What anr called its archives when it moved whole months; they are kept and deleted as the others."""
+_STAMP = r"(\d{8}T\d{6}Z)"
+_STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,38 +38,51 @@ class Month:
         at = moment.astimezone(UTC)
         return cls(at.year, at.month)
 
-    def __str__(self) -> str:
-        return f"{self.year:04}{self.number:02}"
-
-    @property
-    def begins(self) -> datetime:
-        """Its first moment."""
-        return datetime(self.year, self.number, 1, tzinfo=UTC)
-
     def before(self, months: int) -> "Month":
         """Return the month that lies `months` earlier."""
         year, number = divmod(self.year * 12 + self.number - 1 - months, 12)
         return Month(year, number + 1)
 
 
-def archive_name(month: Month, attempt: int = 1) -> str:
-    """Return the name of a month's archive; a second one of the same month ends in `_2`."""
-    suffix = "" if attempt == 1 else f"_{attempt}"
-    return f"anr_ledger_{month}{suffix}.ndjson.gz"
+def rotated_name(ledger: str, at: datetime) -> str:
+    """Return the name that the ledger's file gets at a moment."""
+    path = PurePath(ledger)
+    return f"{path.stem}-{at.astimezone(UTC):{_STAMP_FORMAT}}{path.suffix}"
 
 
-def archived_month(name: str) -> Month | None:
-    """Return the month of an archive, by its name; None if it is not the name of one."""
-    found = _ARCHIVE.fullmatch(name)
-    return None if found is None or found[1] == "0000" else Month(int(found[1]), int(found[2]))
+def rotated_at(name: str, ledger: str) -> datetime | None:
+    """Return when a file of this name was the ledger last, packed or not; None if archiving never called it so."""
+    path = PurePath(ledger)
+    found = re.fullmatch(f"{re.escape(path.stem)}-{_STAMP}{re.escape(path.suffix)}(?:{re.escape(PACKED)})?", name, re.ASCII)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], _STAMP_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
-def first_month_to_stay(now: datetime, kept_days: int) -> Month:
-    """Return the first month that stays in the ledger: only whole months that ended `kept_days` ago or earlier leave it."""
-    return Month.of(now - timedelta(days=kept_days))
+def is_packed(name: str) -> bool:
+    """Whether a name of ours is that of a packed file."""
+    return name.endswith(PACKED)
 
 
-def archives_to_delete(names: Iterable[str], now: datetime, keep_months: int) -> list[str]:
-    """Return the names of archives of months that lie more than `keep_months` before the present one, in order of name."""
+def archived_month(name: str, ledger: str) -> Month | None:
+    """Return the month of an archive, by its name: the last one that it has lines of. None if it is not the name of one."""
+    if (by_month := _BY_MONTH.fullmatch(name)) is not None:
+        return None if by_month[1] == "0000" else Month(int(by_month[1]), int(by_month[2]))
+    at = rotated_at(name, ledger) if is_packed(name) else None
+    return None if at is None else Month.of(at)
+
+
+def archives_to_delete(names: Iterable[str], ledger: str, now: datetime, keep_months: int) -> list[str]:
+    """Return the names of archives that are too old, in order.
+
+    Args:
+        names: of any files.
+        ledger: the ledger's own name.
+        now: the present.
+        keep_months: archives of months that lie more months than this before the present one are too old.
+    """
     oldest = Month.of(now).before(keep_months)
-    return sorted(name for name in names if (month := archived_month(name)) is not None and month < oldest)
+    return sorted(name for name in names if (month := archived_month(name, ledger)) is not None and month < oldest)

@@ -6,6 +6,8 @@ journal is verified, and a copy of it, as whoever backs it up would have it. Bes
 Excluded: when a drill is due (the bot's jobs) and a real restore (core/operations/restore.py).
 """
 
+import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -28,6 +30,7 @@ from core.receipts.receipt import Action
 from core.receipts.state_content import problem_in
 from core.rollout.refusals import Refuse, not_allowed
 from core.router.backups import Backup, Backups
+from core.settings.target import TargetSettings
 from core.target.lock import operation_lock
 from core.target.target import Target
 from core.text import spoken
@@ -101,7 +104,7 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
 def _nets(site: Target, now: datetime) -> Iterator[SafetyNet]:
     newest = site.backups.newest_valid()
     yield _net("newest valid backup", newest.made_at if newest else None, now)
-    yield _net("newest archive of the ledger", _newest_archive(site.target.archive_dir), now)
+    yield _net("newest archive of the ledger", _newest_archive(site.target), now)
     try:
         receipts = [one.receipt for one in site.journal.receipts()]
     except JournalError:
@@ -116,13 +119,13 @@ def _net(name: str, at: datetime | None, now: datetime) -> SafetyNet:
     return SafetyNet(name, round(max(0.0, (now - at).total_seconds()) / 3600, 2), f"{spoken(now - at)} old")
 
 
-def _newest_archive(folder: Path) -> datetime | None:
-    try:
-        ours = [path for path in folder.iterdir() if archived_month(path.name) is not None and path.is_file()]
-        newest = max((path.stat().st_mtime for path in ours), default=None)
-    except OSError:
-        return None
-    return None if newest is None else datetime.fromtimestamp(newest).astimezone()
+def _newest_archive(target: TargetSettings) -> datetime | None:
+    ledger, times = Path(os.path.realpath(target.ledger)), list[float]()
+    for folder in (ledger.parent, target.archive_dir):
+        with contextlib.suppress(OSError):
+            ours = [path for path in folder.iterdir() if archived_month(path.name, ledger.name) is not None and path.is_file()]
+            times.extend(path.stat().st_mtime for path in ours)
+    return datetime.fromtimestamp(max(times)).astimezone() if times else None
 
 
 def _backed_up(site: Target, now: datetime, problems: list[str]) -> tuple[StateBackup, Backup | None]:

@@ -171,11 +171,12 @@ def followed(site: Target, result: Result, sleep: Callable[[float], None] = time
     if isinstance(result, Braked | Moved):
         expected = result.observation if isinstance(result, Braked) else result.seen
         if expected is not None:
-            return replace(result, observation=_followed(site, expected, sleep))
+            return replace(result, observation=follow(site, expected, sleep))
     return result
 
 
-def _followed(site: Target, expected: Observation, sleep: Callable[[float], None]) -> Observation:
+def follow(site: Target, expected: Observation, sleep: Callable[[float], None] = time.sleep) -> Observation:
+    """Wait up to `observe_timeout_s` until the running router is seen to do what is expected, and return what was seen."""
     observer = Observer(site, expected)
     ends = time.monotonic() + site.target.observe_timeout_s
     try:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from core.actors import RECOVERY
 from core.brake.brake import record
+from core.brake.second_look import MadeSafe, make_safe_and_record, settle_overtaken
 from core.errors import ArchiveError, BrakeUnreadable, ReloadFailed, SettingsFileError
 from core.operations.restore import settle_restore
 from core.receipts.chain import Sealed
@@ -17,9 +18,10 @@ from core.receipts.drafts.moves import settled_outcome
 from core.receipts.drafts.origin import Ending, Origin
 from core.receipts.effect import replaces_state
 from core.receipts.evidence import RouterSighting
+from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Result
 from core.rollout.state import UnsettledIntent
-from core.router.control import RouterSettings
+from core.router.control import SAFE_SETTINGS, RouterSettings
 from core.router.marks import BrakeNote
 from core.system.logs import logger
 from core.target.lock import operation_lock
@@ -40,13 +42,25 @@ class Recovered:
         late: brakes that were recorded late.
         settled: outcome of the intent that had none.
         files: how many receipt files were written again.
-        unfinished: why an archive of the ledger still is not at its end, a sentence; None if none is under way.
+        made_safe: receipt of the safe settings, where a brake had not brought them to the router or they had not stayed.
+        overtaken: outcomes of moves that died under a brake.
+        problems: what could not be put right, each a sentence.
+        unfinished: why there is no ledger where an archive died half-way, a sentence; None if there is one.
     """
 
     late: tuple[Sealed, ...]
     settled: Sealed | None
     files: int
     unfinished: str | None = None
+    made_safe: Sealed | None = None
+    overtaken: tuple[Sealed, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> Observation | None:
+        """What the running router is expected to do since, by the newest receipt that wrote its settings; None if none did."""
+        written = [one.receipt.observation for one in (*self.late, self.made_safe, self.settled) if one is not None]
+        return max((one for one in written if one is not None), key=lambda one: one.since, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +68,12 @@ class Settlement:
     """How an intent without an outcome ended, given what is observed.
 
     Attributes:
-        put_back: the settings have to go back to the stage before.
+        serve: the stage whose settings are written once more, and the router restarted with them; None if nothing is written.
     """
 
     result: Result
     stage: int | None
-    put_back: bool
+    serve: int | None
     why: str
 
 
@@ -76,17 +90,26 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
         braked: whether a brake's mark is there.
     """
     if braked:
-        return Settlement(Result.OVERTAKEN, settings.stage, put_back=False, why="A brake was engaged meanwhile.")
+        return Settlement(Result.OVERTAKEN, settings.stage, None, "A brake was engaged meanwhile.")
+    confirmed = seen is not None and seen.at >= intent.since and seen.shows(intent.to_stage)
+    if intent.from_stage == intent.to_stage != 0:  # settings that were put back: from where, nobody can tell any more
+        if confirmed:
+            return Settlement(Result.APPLIED, intent.to_stage, None, "The router was seen to follow.")
+        why = "The router was not seen to follow; nobody knows what it served before, and it was made safe. Ask again."
+        return Settlement(Result.NOT_APPLIED, 0, 0, why)
     if settings.stage == intent.from_stage:
-        return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=False, why="The settings were never changed.")
+        why = "The settings say the stage before."
+        return Settlement(Result.NOT_APPLIED, intent.from_stage, None, why)
     if settings.stage != intent.to_stage:
         why = "The settings say neither the stage before nor the one that was wanted."
-        return Settlement(Result.UNKNOWN, None, put_back=False, why=why)
-    confirmed = seen is not None and seen.at >= intent.since and seen.shows(intent.to_stage)
-    if confirmed or intent.to_stage < intent.from_stage:
-        return Settlement(Result.APPLIED, intent.to_stage, put_back=False, why="The settings say the wanted stage.")
+        return Settlement(Result.UNKNOWN, None, None, why)
+    if intent.to_stage < intent.from_stage:  # it may have died before the restart
+        why = "The settings say the wanted stage; the router was restarted with them."
+        return Settlement(Result.APPLIED, intent.to_stage, intent.to_stage, why)
+    if confirmed:
+        return Settlement(Result.APPLIED, intent.to_stage, None, "The settings say the wanted stage, and the router serves it.")
     why = "The settings were changed, but the router was never seen to follow; they were put back. Ask again."
-    return Settlement(Result.NOT_APPLIED, intent.from_stage, put_back=True, why=why)
+    return Settlement(Result.NOT_APPLIED, intent.from_stage, intent.from_stage, why)
 
 
 def recover(site: Target) -> Recovered:
@@ -97,17 +120,19 @@ def recover(site: Target) -> Recovered:
     """
     with operation_lock(site.target.run_dir, "recover", site.clock()):
         late = _late(site, (*site.brake.unrecorded(), *_never_recorded(site)))
-        _make_braked_safe(site)
+        safe = _make_braked_safe(site)
         settled = _settle(site)
+        overtaken = settle_overtaken(site)
         _align_marks(site)
-        return Recovered(late, settled, site.journal.recreate_files(), _finish_archive(site))
+        files = site.journal.recreate_files()
+        return Recovered(late, settled, files, _finish_archive(site), safe.sealed, overtaken, safe.problems)
 
 
 def _finish_archive(site: Target) -> str | None:
     try:
         finish_archive(site)
     except ArchiveError as error:
-        log.error("an archive of the ledger cannot be finished yet: %s", error)  # noqa: TRY400 - no bug's trace
+        log.error("an archive of the ledger cannot be finished: %s", error)  # noqa: TRY400 - no bug's trace
         return str(error)
     return None
 
@@ -161,15 +186,16 @@ def _never_recorded(site: Target) -> Iterable[BrakeNote]:
         yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
 
 
-def _make_braked_safe(site: Target) -> None:
-    """A promotion that was killed between its write and its look at the marks may have undone a brake."""
+def _make_braked_safe(site: Target) -> MadeSafe:
+    """A promotion that was killed between its write and its look at the marks may have undone a brake; or the brake failed."""
     frozen = bool(site.brake.read().frozen_by)
     state = site.journal.state()
-    if (frozen or state.rolled_back or state.stage == 0) and state.unsettled is None and site.router.settings().stage != 0:
-        log.warning("the router's settings serve live traffic although the brake was used; they are made safe")
-        site.router.make_safe()
-    elif frozen:
-        site.router.make_safe()
+    settings = site.router.settings()
+    if state.unsettled is None and (state.safe_only or (state.stage == 0 and settings.stage != 0)):
+        return make_safe_and_record(site, "The safe settings were written once more: a brake asked for them.")
+    if state.unsettled is None and state.stage and settings.carries(SAFE_SETTINGS):
+        return make_safe_and_record(site, "The safe settings stand, and of the brake that wrote them there was no receipt.")
+    return MadeSafe(site.router.make_safe()) if frozen else MadeSafe(())
 
 
 def _settle(site: Target) -> Sealed | None:
@@ -182,15 +208,15 @@ def _settle(site: Target) -> Sealed | None:
     settings = site.router.settings()
     decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
     result, stage, note = decided.result, decided.stage, decided.why
-    if decided.put_back:
+    expected = None
+    if decided.serve is not None:
         try:
-            overtaken = site.router.serve(intent.from_stage, reading).overtaken if intent.from_stage else False
-            if not intent.from_stage:
-                overtaken = bool(site.router.make_safe())
-            result = Result.OVERTAKEN if overtaken and intent.from_stage else result
+            overtaken = site.router.serve(decided.serve, reading).overtaken if decided.serve else bool(site.router.make_safe())
+            result = Result.OVERTAKEN if overtaken and decided.serve else result
             stage = site.router.settings().stage
+            expected = site.written(stage or 0, safe=not decided.serve or overtaken)
         except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
-            result, stage, note = Result.UNKNOWN, None, f"{note} Putting them back failed: {error}"
+            result, stage, note = Result.UNKNOWN, None, f"{note} That failed: {error}"
     now_shown = site.router.settings()
     return site.journal.append(
         site.draft(
@@ -198,7 +224,7 @@ def _settle(site: Target) -> Sealed | None:
                 Origin(intent.operation, site.clock(), RECOVERY),
                 intent.action,
                 intent.from_stage,
-                Ending(result, stage, note, now_shown.values),
+                Ending(result, stage, note, now_shown.values, expected),
             ),
         ),
     )

@@ -11,6 +11,7 @@ from contextlib import closing
 from core.actors import SCHEDULER
 from core.brake.brake import Braked
 from core.brake.lift import Unfrozen, lift_expired
+from core.brake.second_look import make_safe_and_record
 from core.errors import CauseAlreadyRecorded, OperationBusy
 from core.receipts.cause import Observed
 from core.receipts.chain import Sealed
@@ -21,7 +22,7 @@ from core.receipts.receipt import Action, Draft
 from core.rollout.drift import DriftKind
 from core.rollout.state import RolloutState
 from core.target.lock import operation_lock
-from core.target.target import Facts, Target
+from core.target.target import Facts, Target, observed
 from core.text import clean_text
 from core.watch.observe import Observer
 
@@ -36,6 +37,8 @@ def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
         AnrError: something cannot be read or recorded; the next look tries again.
     """
     news: list[Sealed | Unfrozen] = []
+    if safe := _kept_safe(site):
+        news.append(safe)
     with closing(Observer(site)) as observer:
         if turned := observer.look():
             news.append(turned)
@@ -51,6 +54,23 @@ def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
                         with contextlib.suppress(CauseAlreadyRecorded):
                             news.append(site.journal.append(draft))
     return tuple(news)
+
+
+def _kept_safe(site: Target) -> Sealed | None:
+    """Make a router safe again whose safe settings a brake asked for, and that has others: whoever sees it does so (rule 2)."""
+    state = site.journal.state()
+    if not state.safe_only or state.unsettled is not None or (not state.brake_failed and _stands_safe(site)):
+        return None
+    with contextlib.suppress(OperationBusy), operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=0):
+        state = site.journal.state()
+        if state.safe_only and state.unsettled is None and (state.brake_failed or not _stands_safe(site)):
+            return make_safe_and_record(site, "The safe settings were written once more: a brake asked for them.").sealed
+    return None
+
+
+def _stands_safe(site: Target) -> bool:
+    settings, _ = observed(site)
+    return settings is not None and settings.stage == 0
 
 
 def _drafts(site: Target, facts: Facts) -> list[Draft]:
@@ -100,6 +120,7 @@ def told(news: Sealed | Unfrozen | Braked) -> str:
         Action.OBSERVED: receipt.note,
         Action.DRIFT: f"Drift: {receipt.note} Promotion is blocked.",
         Action.AGREED: "The drift is over: router and journal agree.",
+        Action.ROLLBACK: "The safe settings were written once more: a brake had asked for them, and they did not stand.",
         Action.GUARD: f"The guard would have frozen: {receipt.note}",
     }
     return words[receipt.action]

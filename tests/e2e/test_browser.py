@@ -42,7 +42,7 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
     await page.screenshot(path=ARTIFACTS / "promoted.png")
     assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
     verify = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "verify", env=environment(settings, os.environ), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bot", "verify", "--slack", env=environment(settings, os.environ), stdout=asyncio.subprocess.PIPE
     )
     said, _ = await verify.communicate()
     assert (verify.returncode, "receipts verify" in said.decode()) == (0, True)

@@ -1,7 +1,7 @@
-"""Routers that append to a ledger as fast as they can: one opens it for each line, one keeps it open until it is reloaded.
+"""Routers that append to a ledger as fast as they can: one opens it for each line, one keeps it open, one never lets go.
 
 Each line goes out in two writes, so that whatever gets in between them would be seen. Every second line is of a past month, so
-that each archive has something to move. Both say at the end how many lines they wrote.
+that each archive has something to rotate. They say at the end how many lines they wrote.
 """
 
 import gzip
@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from core.scan.family import LedgerFamily
 
 _COMMON = """
 import os, signal, sys, time
@@ -29,7 +31,7 @@ print("writing", flush=True)
 while not os.path.exists(stop):
     number += 1
     data = line(number)
-    ledger = os.open(path, os.O_WRONLY | os.O_APPEND)
+    ledger = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     os.write(ledger, data[:20])
     os.write(ledger, data[20:])
     os.close(ledger)
@@ -43,13 +45,13 @@ KEEPS_OPEN = (
     + """
 reload = []
 signal.signal(signal.SIGHUP, lambda *_: reload.append(1))
-ledger = os.open(path, os.O_WRONLY | os.O_APPEND)
+ledger = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 print("writing", flush=True)
 while not os.path.exists(stop):
     if reload:
         reload.clear()
         os.close(ledger)
-        ledger = os.open(path, os.O_WRONLY | os.O_APPEND)
+        ledger = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     number += 1
     data = line(number)
     os.write(ledger, data[:20])
@@ -106,9 +108,15 @@ def ids_in(data: bytes) -> Counter[str]:
     return Counter(json.loads(line)["id"] for line in data.split(b"\n") if line.strip())
 
 
+def family_ids(ledger: Path) -> Counter[str]:
+    """How often each id stands in a ledger and its siblings, as reports read them."""
+    with LedgerFamily(ledger, 0) as family:
+        return ids_in(family.bytes_at(0, family.size))
+
+
 def archived_ids(archive_dir: Path) -> Counter[str]:
     """How often each id stands in all archives together."""
     found: Counter[str] = Counter()
-    for path in archive_dir.glob("anr_ledger_*.ndjson.gz"):
+    for path in archive_dir.glob("*.ndjson.gz"):
         found += ids_in(gzip.decompress(path.read_bytes()))
     return found

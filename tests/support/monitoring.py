@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,16 +32,28 @@ async def running(folder: Path, *command: str, port: int) -> AsyncIterator[None]
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, bot_port: int, *, routed: bool = True) -> AsyncIterator[str]:
-    """Yield the address of an Alertmanager that has our routes to a bot, or none of them."""
+async def alertmanager(
+    folder: Path, bot_port: int, *, routed: bool = True, group_by: Sequence[str] = (), max_alerts: int | None = None
+) -> AsyncIterator[str]:
+    """Yield the address of an Alertmanager that has our routes to a bot, or none of them.
+
+    Args:
+        folder: for its files.
+        bot_port: of the bot.
+        routed: whether it has the routes.
+        group_by: other labels to group by than ours.
+        max_alerts: another bound than ours.
+    """
     token = folder / "webhook-token"
     token.write_text(TOKEN, encoding="utf-8")
     config = yaml.safe_load((OPS / "alertmanager.yml").read_text(encoding="utf-8"))
     bot = next(one for one in config["receivers"] if one["name"] == "anr-bot")["webhook_configs"][0]
     bot["url"] = f"http://127.0.0.1:{bot_port}/alertmanager/webhook"
     bot["http_config"]["authorization"]["credentials_file"] = str(token)
+    bot["max_alerts"] = bot["max_alerts"] if max_alerts is None else max_alerts
     ours = [route for route in config["routes"] if route["receiver"] == "anr-bot"]
     routes = [{**route, "group_interval": "1s", "repeat_interval": "1s"} for route in ours if routed]
+    routes = [{**route, "group_by": list(group_by)} if group_by else route for route in routes]
     receivers = [{"name": "elsewhere"}, *(one for one in config["receivers"] if one["name"] == "anr-bot")]
     merged = {"route": {"receiver": "elsewhere", "routes": routes}, "receivers": receivers}
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(merged), encoding="utf-8")

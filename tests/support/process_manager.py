@@ -11,11 +11,13 @@ costs twenty times as much, and hundreds are started.
 """
 
 import contextlib
+import io
 import json
 import os
 import select
 import signal
 import socketserver
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -79,7 +81,9 @@ class Unit:
         files: `settings` and `ledger`.
         habits: of its processes (tests/support/real_router.py).
         launcher: `reader` (who reads the settings file: `dotenv` or `docker`), `exports`, `workers`,
-            `restart` (what a restart does: `all`, `first` worker only, `beside` the old ones, `hup`, `nothing`, `fails`).
+            `restart` (what a restart does: `all`, `first` worker only, `beside` the old ones, `hup`, `nothing`, `fails`),
+            `account` (who reads the settings file, by number; itself if left out), `without` (whether it starts the router
+            without a file that it may not read).
     """
 
     def __init__(self, files: dict[str, str], habits: dict[str, Any], launcher: dict[str, Any]) -> None:
@@ -128,12 +132,27 @@ class Unit:
         return 0
 
     def _settings(self) -> dict[str, str]:
-        text = Path(self.files["settings"]).read_bytes().decode("utf-8")
+        text = self._text()
         if self.launcher.get("reader", "dotenv") == "docker":
             lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip() and not line.startswith("#")]
             return dict(line.split("=", 1) for line in lines if "=" in line)
-        found = dotenv_values(self.files["settings"], interpolate=False)
+        found = dotenv_values(stream=io.StringIO(text), interpolate=False)
         return {name: value for name, value in found.items() if value is not None}
+
+    def _text(self) -> str:
+        """Read the settings file, as the account that starts the router.
+
+        Raises:
+            OSError, ValueError: it may not, or it is no text.
+        """
+        account = self.launcher.get("account")
+        if account is None:
+            return Path(self.files["settings"]).read_bytes().decode("utf-8")
+        reads = ["cat", "--", self.files["settings"]]
+        done = subprocess.run(reads, user=account, group=account, extra_groups=[], capture_output=True, check=False)
+        if done.returncode and not self.launcher.get("without"):
+            raise PermissionError(done.stderr)
+        return done.stdout.decode("utf-8")
 
 
 def _send(process: int, sign: signal.Signals, wait_s: float = 0) -> None:

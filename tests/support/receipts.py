@@ -58,6 +58,7 @@ EVERYWHERE: Mapping[str, Any] = {
     "host": "vm",
     "id": "fe29a732bcf9490184dcd7aec23ca508",
     "prev": GENESIS,
+    "request_digest": None,
     "runbook_url": "https://runbook.example/anr",
     "seq": 1,
     "target": "production",

@@ -35,6 +35,11 @@ class StateRouter:
         return self.state.with_name("router.pid")
 
     @property
+    def began_with(self) -> int:
+        """How much the process that was started last had learned already, by the state that it loaded."""
+        return int(self.state.with_name("router.began").read_text(encoding="utf-8"))
+
+    @property
     def stop_command(self) -> tuple[str, ...]:
         return self._command("stop")
 
@@ -118,6 +123,7 @@ def _serve(path: Path, writer: str, per_second: int) -> None:
         state = json.loads(path.read_bytes())
     except (OSError, ValueError):
         state = fresh()
+    path.with_name("router.began").write_text(str(state["count"]), encoding="utf-8")
     held.truncate(0)
     held.write(str(os.getpid()))
     held.flush()

@@ -23,17 +23,21 @@ PROGRAMS: Mapping[str, str] = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "initdb": "postgresql",
+    "logrotate": "logrotate",
+    "strace": "strace",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})
 """What only the further tiers import: it drives such a program, or stands for a whole warehouse."""
 _POSTGRESQL = Path("/usr/lib/postgresql")
 """Where Debian keeps the server's programs, beside the path."""
+_ROOTS = Path("/usr/sbin")
+"""Where Debian keeps what only root's path leads to."""
 
 
 def is_here(program: str) -> bool:
-    """Whether a program is on the path, or where Debian keeps PostgreSQL's."""
-    return shutil.which(program) is not None or any(_POSTGRESQL.glob(f"*/bin/{program}"))
+    """Whether a program is on the path, or where Debian keeps PostgreSQL's or root's."""
+    return shutil.which(program) is not None or (_ROOTS / program).exists() or any(_POSTGRESQL.glob(f"*/bin/{program}"))
 
 
 def missing() -> dict[str, str]:

@@ -38,9 +38,17 @@ from typing import IO, Any
 from tests.torture.faults_sqlite import WRITES, patch_sqlite
 
 _TIME_LIMIT_SECONDS = 600.0
-_server = multiprocessing.get_context("forkserver")
-_CORE = ["core.cli.render", "core.journal.tables", "core.scan.scan", "core.watch.recover", "core.watch.watch"]
-_server.set_forkserver_preload([*_CORE, "hypothesis", "pytest", "tests.support.rig", "tests.torture.faults"])
+SERVER = multiprocessing.get_context("forkserver")
+"""What forks of a clean process come from."""
+_CORE = [
+    "core.cli.render",
+    "core.journal.tables",
+    "core.scan.scan",
+    "core.watch.recover",
+    "core.watch.watch",
+    "sqlalchemy.dialects.sqlite",
+]
+SERVER.set_forkserver_preload([*_CORE, "hypothesis", "pytest", "tests.support.rig", "tests.torture.faults"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         trace, result = Path(folder, "trace"), Path(folder, "result")
-        ready, started = _server.Pipe(duplex=False)
-        process = _server.Process(target=_work, args=(work, arguments, fault, trace, result, started))
+        ready, started = SERVER.Pipe(duplex=False)
+        process = SERVER.Process(target=_work, args=(work, arguments, fault, trace, result, started))
         process.start()
         started.close()
         try:

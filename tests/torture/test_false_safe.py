@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,18 @@ class Case:
     launcher: dict[str, Any] = field(default_factory=dict)
     habits: dict[str, Any] = field(default_factory=dict)
     endpoint: str = ""
+    closed: str = ""
+    account: str = ""
 
+
+CLOSED: dict[str, Callable[[Path], object]] = {
+    "": lambda _: None,
+    "file": lambda path: path.chmod(0o600),
+    "file for a group": lambda path: path.chmod(0o640),
+    "folder": lambda path: path.parent.chmod(0o700),
+}
+"""How the settings file was closed, after the router was started with it, to the account that starts the router."""
+NOBODY = 65534
 
 BOTH = (True, False)
 
@@ -113,7 +124,7 @@ def drawn(number: int) -> Case:
     # A process that was left out of a restart and holds its lines back for seconds cannot be told from one that is gone by the
     # ledger alone: only an endpoint of the router tells. That combination is left out.
     late = 500 if restart not in {"first", "beside"} else 40
-    return Case(
+    case = Case(
         number=number,
         pilot=chance.choice(["0.10", "0.25", "0.50", "1.00"]),
         content=often("plain", *SETTINGS, share=0.4),
@@ -139,6 +150,12 @@ def drawn(number: int) -> Case:
         },
         endpoint=often("", "truthful", "another process", "dripping", share=0.6),
     )
+    closed = often("", *CLOSED, share=0.6)
+    account = often("", str(NOBODY), "nobody-here", share=0.4)
+    without = often(*BOTH, share=0.3)
+    if case.rights or os.geteuid() != 0:  # only root reads as somebody else
+        return case
+    return replace(case, closed=closed, account=account, launcher={**case.launcher, "account": NOBODY, "without": without})
 
 
 class Observer:
@@ -254,7 +271,12 @@ class Trial:
 
     def __init__(self, case: Case, folder: Path, observer: Observer) -> None:
         self.case, self.folder, self.observer, self.unit = case, folder, observer, f"u{case.number}"
+        self._beside: contextlib.ExitStack = contextlib.ExitStack()
         self.file = folder / "anr.env"
+        if "account" in case.launcher:
+            self.file = self._beside.enter_context(nobodys_folder()) / "anr.env"  # where an account may look
+            os.chown(self.file.parent, 0, 0)
+            self.file.parent.chmod(0o755)
         commands = {
             "restart": ("bash", "-c", RESTART, str(observer.port), self.unit),
             "true": ("true",),
@@ -266,6 +288,7 @@ class Trial:
         self.target = TargetSettings(
             ledger=folder / ("ledger.ndjson" if case.right_ledger else "other.ndjson"),
             settings_file=self.file,
+            router_account=case.account,
             reload_command=commands[case.command],
             reload_timeout_s=0.3 if case.command == "too slow" else 20,
             observe_timeout_s=2.5,
@@ -291,7 +314,7 @@ class Trial:
         case = self.case
         text = SETTINGS[case.content].format(case.pilot)
         self.file.write_bytes(text.encode("utf-8"))
-        started_with = self.file if case.right_file else self.folder / "the launcher's own.env"
+        started_with = self.file if case.right_file else self.file.with_name("the launcher's own.env")
         started_with.write_bytes(text.encode("utf-8"))
         files = {"settings": str(started_with), "ledger": str(self.folder / "ledger.ndjson")}
         self.observer.manage(self.unit, "add", files=files, habits=case.habits, launcher=case.launcher)
@@ -299,6 +322,8 @@ class Trial:
         with contextlib.suppress(AnrError):  # what cannot be understood is braked all the same
             propose.init(self.site, OLIVIA, "begin")
         SPOILED[case.spoiled](self.file)
+        if self.file.is_file():
+            CLOSED[case.closed](self.file)
 
     def brake(self) -> None:
         """Roll back, under the case's rights."""
@@ -314,6 +339,7 @@ class Trial:
         self.site.journal.close()
         served = self.observer.served(self.unit)
         self.observer.manage(self.unit, "end")
+        self._beside.close()
         said = " ".join((*told.said, *told.complaints))
         claims = told.facts["result"] in {"safe", "seen_safe"} or re.search(r"(?i)seen safe|in its safe settings", said)
         return Outcome(self.case, said, told.code, bool(claims), self.served_before, served)
@@ -333,6 +359,11 @@ def test_never_safe_of_a_router_that_serves(tmp_path: Path, observer: Observer, 
     false = [asdict(one) for one in outcomes if one.claims and one.served]
     assert false == []
     serving = [one for one in outcomes if one.served]
+    closed = [one for one in outcomes if one.case.closed]
+    if os.geteuid() == 0:
+        assert len(closed) >= 40
+        assert any(one.served for one in closed)
+        assert not any(one.claims and not one.served and one.case.account == str(NOBODY) for one in closed), "it may not be read"
     assert len([one for one in outcomes if one.claims and one.served_before]) >= 30, "hardly any brake is seen: nothing is tested"
     assert len(serving) >= 60
     said = Counter("claimed safe" if one.claims else "not claimed" for one in outcomes)

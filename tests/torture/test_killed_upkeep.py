@@ -1,16 +1,17 @@
 """Backup, restore, prune and archive in a process that is killed at every write, or whose disk fails at every write."""
 
 import errno
+import gzip
 import itertools
 import json
+import os
 import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,11 +27,10 @@ from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import archive as archiving
 from core.upkeep import backup as backing_up
-from core.upkeep import cut, months
 from core.upkeep import prune as pruning
 from core.watch import recover
 from tests.core.doctor.test_own_checks import changed
-from tests.support.ledger_writers import REOPENS, archived_ids, ids_in, writing
+from tests.support.ledger_writers import REOPENS, archived_ids, family_ids, writing
 from tests.support.rig import Rig, decision
 from tests.torture.faults import Ended, Failing, Killed, killed_everywhere, run
 
@@ -40,6 +40,8 @@ ACCESS = AccessPolicy(operators=frozenset({"UOLIVIA"}), approvers=frozenset({"UA
 GOOD, BAD = {"count": 1}, {"count": 666}
 OLD, NOW = "2025-07-15T12:00:00Z", "2025-10-01T09:00:00Z"
 CALLS = "router.calls"
+PLAIN, TO_MOVE = "ledger-20250901T000000Z.ndjson", "ledger-20250701T000000Z.ndjson.gz"
+EXPIRED = "ledger-20240701T000000Z.ndjson.gz"
 RANDOM_DEATHS = 5
 """For each of three operations."""
 
@@ -67,8 +69,6 @@ def prune(target: TargetSettings, now: datetime, _request: str) -> object:
 
 
 def archive(target: TargetSettings, now: datetime, _request: str) -> object:
-    months._HEAD_LINES = 1 << 60  # the router of these tests writes old lines all the time
-    cut.QUIET_SECONDS = 0.02
     return archiving.archive(site_of(target, now), actor("UOLIVIA"))
 
 
@@ -95,11 +95,18 @@ class Yard:
         return self.rig.target, self.now, self.request
 
 
+def lines(rig: Rig, numbers: range) -> bytes:
+    """Decisions of these numbers, every second of July."""
+    entries = ({**decision(rig.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in numbers)
+    return "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+
+
 @pytest.fixture
 def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
     """Old receipts and new ones, a good backup and a bad state, requests to restore and to reset, a ledger with old months.
 
-    The router's stops and starts leave a trace.
+    Beside the ledger stands what it was until September, not compressed yet, and what it was until July, which is to be moved;
+    what it was a year before is to be deleted. The router's stops and starts leave a trace.
     """
     folder = rig.target.journal.parent
     trace = {f"{word}_command": ("sh", "-c", f"echo {word} >> '{folder}/{CALLS}'") for word in ("stop", "start")}
@@ -117,8 +124,15 @@ def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
     asked = propose.restore(site, Order(olivia), found.name)
     assert isinstance(asked, results.Asked)
     assert isinstance(propose.reset_state(site, Order(olivia)), results.Asked)
-    entries = [{**decision(rig.clock.now), "id": str(number), "t": OLD if number % 2 else NOW} for number in range(40)]
-    target.ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    target.ledger.write_bytes(lines(rig, range(40)))
+    target.archive_dir.mkdir()
+    for path, data, day in (
+        (target.ledger.with_name(PLAIN), lines(rig, range(40, 60)), datetime(2025, 9, 1, tzinfo=UTC)),
+        (target.ledger.with_name(TO_MOVE), gzip.compress(lines(rig, range(60, 80))), datetime(2025, 7, 1, tzinfo=UTC)),
+        (target.archive_dir / EXPIRED, gzip.compress(lines(rig, range(80, 90))), datetime(2024, 7, 1, tzinfo=UTC)),
+    ):
+        path.write_bytes(data)
+        os.utime(path, (day.timestamp(), day.timestamp()))
     site.journal.close()
     kept = tmp_path_factory.mktemp("kept") / "files"
     shutil.copytree(target.journal.parent, kept)
@@ -129,6 +143,8 @@ def settled(yard: Yard, ended: Ended) -> str:
     """Recover, and check that everything agrees; return what became of the restore, the receipts and the ledger."""
     target = yard.rig.target
     where = str((ended.boundaries[-1:], ended.raised))
+    if target.ledger.exists():  # else nothing is measured until it is
+        every_line_once(yard, where)
     site = site_of(target, yard.now)
     recovered = recover.recover(site)
     assert recovered.unfinished is None, where
@@ -182,17 +198,30 @@ def pruned_so(site: Target, count: Counter[tuple[Action, Phase]], where: str) ->
     return "pruned" if first > 1 else "nothing pruned"
 
 
-def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) -> str:
-    """Every line is in the ledger or, if the receipt says so, in an archive, once; nothing half-done is left beside it."""
+def every_line_once(yard: Yard, where: str) -> None:
+    """In what reports read, and in the archives that they no longer look at, together."""
     target = yard.rig.target
-    live = ids_in(target.ledger.read_bytes())
-    everything = {str(number): 1 for number in range(40)}
-    assert [path.name for path in target.ledger.parent.glob(f".{target.ledger.name}*") if path.suffix != ".fresh"] == [], where
-    if count[Action.ARCHIVE, Phase.EVENT]:
-        assert live + archived_ids(target.archive_dir) == everything, where
-        return "archived"
-    assert live == everything, where
-    return "nothing archived"
+    found = family_ids(target.ledger) + archived_ids(target.archive_dir)
+    if not (target.archive_dir / EXPIRED).exists():
+        found += Counter(map(str, range(80, 90)))
+    assert found == {str(number): 1 for number in range(90)}, where
+
+
+def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) -> str:
+    """There is a ledger, every line once, and nothing was removed that the receipt, of which there is one, does not tell."""
+    target, told = yard.rig.target, bool(count[Action.ARCHIVE, Phase.EVENT])
+    assert target.ledger.exists(), where
+    every_line_once(yard, where)
+    assert count[Action.ARCHIVE, Phase.EVENT] <= 1, where
+    assert told or (target.ledger.with_name(PLAIN).exists() and (target.archive_dir / EXPIRED).exists()), where
+    return "archived" if told else "nothing archived"
+
+
+def archived_to_the_end(target: TargetSettings) -> None:
+    """Compressed, moved, deleted, and nothing half-done beside it."""
+    assert sorted(path.name for path in target.archive_dir.iterdir()) == [TO_MOVE]
+    beside = sorted(path.name for path in target.ledger.parent.glob("*ledger*nd*"))
+    assert beside == [f"{PLAIN}.gz", "ledger-20251001T090500Z.ndjson", "ledger.ndjson"]
 
 
 def again(yard: Yard, work: Work, where: str) -> None:
@@ -207,6 +236,7 @@ def again(yard: Yard, work: Work, where: str) -> None:
         assert ", pruned" in became, where
     elif work is archive:
         assert ", archived" in became, where
+        archived_to_the_end(yard.rig.target)
 
 
 @pytest.mark.parametrize("work", [restore, reset, prune, archive, backup], ids=lambda work: work.__name__)
@@ -259,26 +289,27 @@ def test_a_disk_that_fails_at_any_write_of_upkeep_loses_nothing(yard: Yard, work
 
 
 def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(rig: Rig, figure: Callable[[str], None]) -> None:
-    """One router writes all the while; archive after archive dies and is settled: every line is there exactly once."""
-    target, now = rig.target, rig.clock.now
+    """One router writes all the while; month after month the archive dies and is settled: every line is there exactly once."""
+    target, deaths = rig.target, 0
     propose.init(rig.site, rig.people["olivia"], "begin")
     target.ledger.write_bytes(b"")
-    deaths = 0
     with writing(REOPENS, target.ledger, old=OLD, now=NOW, pace=1) as router:
-        # at each ninth write of what an archive has at first; the more the router wrote, the more writes it would have:
-        # without a router the test above dies at all of them
-        for number in range(1, 110, 9):
-            ended = run(archive, target, now, "", fault=Killed(at=number))
+        for number in itertools.count(1, 2):
+            ended = run(archive, target, rig.clock.now, "", fault=Killed(at=number))
             deaths += ended.killed
             assert ended.raised is None, ended
             assert recover.recover(rig.site).unfinished is None
+            rig.clock.pass_(days=31)
+            half_a_month_ago = (rig.clock.now - timedelta(days=15)).timestamp()
+            for renamed in target.ledger.parent.glob("ledger-*.ndjson"):
+                os.utime(renamed, (half_a_month_ago, half_a_month_ago))
             if not ended.killed:
                 break
         count = router.ended()
-    archive(target, now, "")
-    everything: Any = ids_in(target.ledger.read_bytes()) + archived_ids(target.archive_dir)
+    archive(target, rig.clock.now, "")
+    everything = family_ids(target.ledger) + archived_ids(target.archive_dir)
     assert set(everything) == {str(number) for number in range(1, count + 1)}
     assert [number for number, times in everything.items() if times != 1] == []
     assert rig.site.journal.verify()[1] == ()
-    assert deaths > 5
+    assert deaths > 20
     figure(f"archive killed {deaths} times while a router wrote {count:,} lines: every line is there exactly once")

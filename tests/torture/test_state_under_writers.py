@@ -114,10 +114,10 @@ def exchanged(rig: Rig, writer: str, *, resets: bool) -> tuple[Result | None, St
         done = requests.approve(site, aaron, asked.approval.id)
         assert isinstance(done, Restored), done
         assert router.is_running
-        # what the running router has learned, and not only its file: it starts from there and writes that
-        now = router.learned(3)
+        # what the running router has loaded, and not only its file: it starts from there and writes that
         begins = 0 if resets else then["count"]
-        assert begins < now["count"] < went_on["count"], (begins, now["count"], went_on["count"])
+        assert router.began_with == begins
+        router.learned(3, since=begins)
         kept = done.sealed.receipt.backup
         assert kept is not None
         assert json.loads((site.target.backups_dir / kept.name).read_bytes())["count"] >= went_on["count"]

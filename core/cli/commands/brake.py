@@ -1,15 +1,17 @@
 """`anr rollback` and `anr freeze`: what has to be fast."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from core.actors import Approvable
+from core.actors import Actor, Approvable
 from core.brake import hold
 from core.brake.brake import Braked
 from core.cli.context import AsJson, Now, Reason, braking
-from core.cli.output import err
-from core.cli.render import finish
+from core.cli.output import err, out
+from core.cli.render import ending, finish, finish_all
+from core.errors import AnrError
 from core.operations import approved_brake
 from core.receipts.observation import acted
 from core.target.order import Order
@@ -22,10 +24,11 @@ commands = typer.Typer()
 @commands.command()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Write the safe settings and restart the router at once, then look whether it follows."""
-    with braking() as (me, site):
-        result: object = approved_brake.brake(site, Approvable.ROLLBACK, Order(me, reason), at_once=now)
-        result = seen_by_terminal(site, result, as_json=as_json)
-    finish(result, as_json=as_json)
+
+    def act(me: Actor, site: Target) -> object:
+        return approved_brake.brake(site, Approvable.ROLLBACK, Order(me, reason), at_once=now)
+
+    _at_every_router(act, as_json=as_json)
 
 
 @commands.command()
@@ -41,15 +44,53 @@ def freeze(
     span = parse_span(lasts)
     if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
         err.say(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end.")
-    result: object
-    with braking() as (me, site):
+
+    def act(me: Actor, site: Target) -> object:
+        order = Order(me, reason)
         if keep_stage:
-            result = hold.hold_promotions(site, Order(me, reason), lasts=span)
-        else:
-            order = Order(me, reason)
-            result = approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
-            result = seen_by_terminal(site, result, as_json=as_json)
-    finish(result, as_json=as_json)
+            return hold.hold_promotions(site, order, lasts=span)
+        return approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
+
+    _at_every_router(act, as_json=as_json)
+
+
+def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -> None:
+    """Brake the router that is meant, or all where several are set and none is named: none waits for another.
+
+    Raises:
+        typer.Exit: one of them was refused or failed.
+    """
+    with braking() as (meant, unclear):
+        if len(meant) == 1 and not unclear:
+            ((me, site),) = meant
+            finish(seen_by_terminal(site, act(me, site), as_json=as_json), as_json=as_json)
+            out.lost = False  # what was done is done, and the exit code says so; that nobody heard of it changes nothing
+            return
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most sites have one router
+
+        with ThreadPoolExecutor(len(meant)) as pool:
+            results = list(pool.map(lambda one: _tried(act, *one), meant))
+            if not as_json:
+                err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
+            seen = pool.map(followed_by, [site for _, site in meant], results)
+            endings = {site.target.name: ending(one) for (_, site), one in zip(meant, seen, strict=True)}
+    finish_all(endings, unclear, as_json=as_json)
+    out.lost = False  # as above
+
+
+def _tried(act: Callable[[Actor, Target], object], me: Actor, site: Target) -> object:
+    """Return what came of a brake, or the error that it met: one router's is no reason to leave another one as it is."""
+    try:
+        return act(me, site)
+    except AnrError as error:
+        return error
+
+
+def followed_by(site: Target, result: object) -> object:
+    """Look whether the running router follows a brake that has acted; the module that looks is imported after it has."""
+    from core.watch.observe import followed  # noqa: PLC0415 - a brake acts before it loads what looks
+
+    return followed(site, result)
 
 
 def seen_by_terminal(site: Target, result: object, *, as_json: bool) -> object:
@@ -58,6 +99,4 @@ def seen_by_terminal(site: Target, result: object, *, as_json: bool) -> object:
         return result
     if result.observation is not None and site.target.observe_timeout_s and not as_json and result.safe:
         err.say(f"{acted(result.observation)} Not yet seen; looking for up to {site.target.observe_timeout_s:g} s …")
-    from core.watch.observe import followed  # noqa: PLC0415 - a brake acts before it loads what looks
-
-    return followed(site, result)
+    return followed_by(site, result)

@@ -34,7 +34,7 @@ def export(
 
     target = load(required=ledger is None).target_named(NAMED_TARGET.get())
     with working() as on_progress:
-        done = export_new(ledger or target.ledger, parquet, on_progress)
+        done = export_new(ledger or target.ledger, parquet, on_progress, target.reading)
     if as_json:
         print_json({"rows": done.rows, "files": done.files})
     else:
@@ -43,7 +43,7 @@ def export(
 
 @ledger_app.command()
 def archive(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Move past months out of the ledger into compressed files, while the router goes on writing."""
+    """Rotate the ledger monthly, compress what nobody writes to any more, and delete what is too old."""
     with operating() as (me, site):
         result = archiving.archive(site, me, dry_run=dry_run)
     finish(result, as_json=as_json)

@@ -93,6 +93,38 @@ def brake_outcome(origin: Origin, asked: BrakeAsked, acted: BrakeActed) -> State
     )
 
 
+def made_safe(
+    origin: Origin,
+    stage_before: int | None,
+    written: Mapping[str, str],
+    settings: Mapping[str, str] | None,
+    expected: Observation,
+    doubts: tuple[str, ...] = (),
+) -> Statement:
+    """The safe settings, which a brake before it had not brought to the router or which did not stay, were written once more.
+
+    Args:
+        origin: who wrote them; the story of the brake, if it is known.
+        stage_before: percent of live traffic as the journal said; None if nobody knows.
+        written: the safe settings, by name.
+        settings: what the settings file said afterwards, by name; None if it could not be read.
+        expected: what is expected of the running router from then on.
+        doubts: what had to be guessed of the target because its options are broken, each a sentence.
+    """
+    return Statement(
+        action=Action.ROLLBACK,
+        phase=Phase.OUTCOME,
+        note=clean_text(" ".join(doubts)),
+        result=Result.UNKNOWN if doubts else Result.APPLIED,
+        stage_before=stage_before,
+        stage_after=0,
+        settings_written=dict(written),
+        observation=expected,
+        **read_back(settings),
+        **origin.facts,
+    )
+
+
 def hold_placed(origin: Origin, hold: Hold, stage: int | None, settings: Mapping[str, str] | None) -> Statement:
     """Promotions are held, and the router was left at its stage.
 

@@ -45,11 +45,19 @@ def receipts_pruned(origin: Origin, held_back_by: str) -> Statement:
     return Statement(action=Action.PRUNE, phase=Phase.EVENT, note=clean_text(held_back_by), **origin.facts)
 
 
-def ledger_archived(origin: Origin, archived: tuple[LedgerArchive, ...], deleted: Deleted | None) -> Statement:
-    """Months were moved out of the ledger, and archives that are too old were deleted."""
+def ledger_archived(origin: Origin, archived: tuple[LedgerArchive, ...], deleted: Deleted | None, note: str = "") -> Statement:
+    """What was the ledger got another name, was compressed, or was too old and deleted.
+
+    Args:
+        origin: who archived.
+        archived: what was compressed.
+        deleted: the archives that were too old; None if there were none.
+        note: which names the ledger's file got, in a sentence.
+    """
     return Statement(
         action=Action.ARCHIVE,
         phase=Phase.EVENT,
+        note=clean_text(note),
         result=Result.APPLIED,
         archived=archived,
         deleted=deleted,

@@ -3,13 +3,14 @@ from typing import Any
 
 import pytest
 
-from bot.http.samples import Measured
+from bot.http.metrics import rest_after
+from bot.http.samples import STALE_SECONDS, Measured
 from core.target.overview import look
 from tests.support.rig import Rig
 
 
-def gauges(rig: Rig) -> dict[str, float]:
-    """What a scrape would tell of the router, by name, with the gate behind it where there is one."""
+def gauges(rig: Rig, age_s: float = 0.0) -> dict[str, float]:
+    """What a scrape would tell of the router so long after a look, by name, with the gate behind it where there is one."""
     measured = Measured(
         at=rig.clock.now,
         seconds=0.1,
@@ -26,7 +27,7 @@ def gauges(rig: Rig) -> dict[str, float]:
         state_age=None,
         ready=True,
     )
-    told = measured.samples(rig.clock.now.timestamp())
+    told = measured.samples(rig.clock.now.timestamp() + age_s)
     return {f"{name}:{labels['gate']}" if set(labels) == {"gate"} else name: value for name, _, labels, value in told}
 
 
@@ -100,3 +101,20 @@ def test_a_failing_gate_keeps_its_figure(begun: Rig) -> None:
     begun.write_ledger(rewards={"immediate": {"tri_delta_norm": -0.5}, "deployment": {"rollback": -1.0}})
     told = gauges(begun)
     assert (told["anr_rollbacks_per_1k"], told["anr_tri_median"]) == (1000.0, -0.5)
+
+
+def test_figures_that_grew_old_are_left_out_and_their_age_is_told(begun: Rig) -> None:
+    """A GO of an hour ago is no GO; what a scrape still tells is how old the look is."""
+    fresh, old = gauges(begun, STALE_SECONDS), gauges(begun, STALE_SECONDS + 1)
+    assert (fresh["anr_go"], fresh["anr_stage_ratio"], fresh["anr_measured_age_seconds"]) == (1.0, 0.1, STALE_SECONDS)
+    assert old == {
+        "anr_measured_timestamp_seconds": begun.clock.now.timestamp(),
+        "anr_measured_age_seconds": STALE_SECONDS + 1,
+        "anr_measure_duration_seconds": 0.1,
+    }
+
+
+@pytest.mark.parametrize(("took_s", "rest_s"), [(0.01, 15.0), (3.0, 30.0), (60.0, 120.0), (1e6, 120.0)])
+def test_measuring_rests_never_so_long_that_its_figures_grow_old(took_s: float, rest_s: float) -> None:
+    """Ten times as long as it took was half an hour on a busy machine; the alert that they are old comes after five minutes."""
+    assert rest_after(took_s, 15.0) == rest_s

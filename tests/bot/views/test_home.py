@@ -1,5 +1,6 @@
 """The home: Slack takes it whatever is in it, and its chart says in letters what happened."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -87,6 +88,16 @@ def test_slack_takes_any_home(words: str, count: int, routers: int) -> None:
     assert check_view(view) == []
     assert check_view(closed(failure(words))) == []
     assert not any(trap in text for text in parsed_texts(view["blocks"]) for trap in TRAPS)
+
+
+def test_the_home_of_a_router_that_was_braked_says_how_it_gets_back_to_observing() -> None:
+    """A soak that has not begun would wait for ever, and somebody would wait with it."""
+    killed = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
+    braked = RolloutState(stage=0, since=NOW, settings=killed)
+    shown = glance("errors")
+    view = home([replace(shown, seen=replace(shown.seen, state=braked))], NOW)
+    assert sum("KILL=1 stands" in str(block) and "`anr shadow`" in str(block) for block in view["blocks"]) == 1
+    assert "KILL=1 stands" not in str(home([shown], NOW))
 
 
 def test_every_router_has_its_buttons_and_its_open_requests() -> None:

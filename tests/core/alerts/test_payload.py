@@ -41,6 +41,12 @@ def test_a_rule_that_may_match_what_was_cut_off_decides(group: dict[str, str], e
     assert "7 more alerts" in unseen.summary
 
 
+def test_what_was_cut_off_fires_although_all_that_is_shown_is_over() -> None:
+    """Alertmanager cuts first, so that "resolved" is said of the alerts that it shows; of the others nobody knows."""
+    shown, unseen = heard(alert(status="resolved", severity="warning"), truncatedAlerts=1, groupLabels={"component": "anr"})
+    assert (shown.status, unseen.status, unseen.effect) == ("resolved", FIRING, Effect.FREEZE)
+
+
 def test_more_alerts_than_are_told_apart_freeze_all_the_same() -> None:
     """A thousand are told apart, those that page first; the others are one cause together, and it freezes."""
     many = [alert(f"{number:x}", severity="warning") for number in range(MAX_ALERTS)]

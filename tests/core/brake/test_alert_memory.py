@@ -13,8 +13,8 @@ from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS
 from tests.support.alert_payloads import alert, heard
 from tests.support.rig import Rig
+from tests.support.sweeps import sweep
 
-PAGES = 20_000
 CAUSES = 40
 """Alerts that page, each in a group of its own: to find the story of its group a repeat walks through all that came after."""
 NEWS_EVERY, NEWS = 100, 15
@@ -39,13 +39,14 @@ def news(number: int) -> tuple[AlertFacts, ...]:
 
 
 @pytest.mark.usefixtures("switching_every_microsecond")
-def test_no_page_is_lost_while_another_thread_records(begun: Rig) -> None:
-    """20,000 deliveries through both public methods, each on a thread of its own: every one is held and safe, each cause once."""
+@sweep(2_000, 20_000)
+def test_no_page_is_lost_while_another_thread_records(begun: Rig, rounds: int) -> None:
+    """2,000 deliveries, and 20,000 with the torture, through both public methods: every one is held and safe, each cause once."""
     responder = AlertResponder(begun.site)
     pages = [page(cause) for cause in range(CAUSES)]
     recorded: list[Future[RecordResult]] = []
     with ThreadPoolExecutor(1) as braking, ThreadPoolExecutor(1) as recording:
-        for number in range(PAGES):
+        for number in range(rounds):
             acted = braking.submit(responder.act, pages[number % CAUSES]).result()
             assert (acted.held, acted.safe, acted.problems) == (True, True, ()), f"page {number}"
             if acted.notes:
@@ -58,7 +59,7 @@ def test_no_page_is_lost_while_another_thread_records(begun: Rig) -> None:
     assert begun.site.router.settings().carries(SAFE_SETTINGS)
     assert {hold.cause for hold in begun.site.journal.state().holds} == {page(cause)[0].cause for cause in range(CAUSES)}
     actions = [one.receipt.action for one in begun.site.journal.receipts()]
-    assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (CAUSES, PAGES // NEWS_EVERY * NEWS)
+    assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (CAUSES, rounds // NEWS_EVERY * NEWS)
     responder.close()
 
 

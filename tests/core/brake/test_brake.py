@@ -6,7 +6,7 @@ from filelock import FileLock
 
 from core.actors import ActorKind
 from core.brake import brake as braking
-from core.brake import lift
+from core.brake import lift, second_look
 from core.operations import propose, requests, results
 from core.receipts.receipt import Action, Result
 from core.rollout.refusals import Code, Refuse
@@ -16,6 +16,7 @@ from core.target.order import Order
 from core.target.target import Target
 from core.watch import recover
 from tests.support.rig import Rig
+from tests.support.sweeps import sweep
 
 
 def is_safe(rig: Rig) -> bool:
@@ -48,12 +49,13 @@ def test_a_brake_between_the_look_and_the_write_wins(begun: Rig) -> None:
     assert is_safe(begun)
 
 
-def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: Rig) -> None:
+@sweep(20, 200)
+def test_races_between_promotion_and_brake_all_end_safe(begun: Rig, rounds: int) -> None:
     """However rollback and promotion interleave in two threads, the end state is the safe one."""
     router, brake = begun.site.router, begun.site.brake
     text = begun.target.settings_file.read_text(encoding="utf-8")
     unsafe, raced = 0, []
-    for _ in range(200):
+    for _ in range(rounds):
         begun.target.settings_file.write_text(text, encoding="utf-8")
         reading = brake.read()
         barrier = threading.Barrier(2)
@@ -69,13 +71,13 @@ def test_two_hundred_races_between_promotion_and_brake_all_end_safe(begun: Rig) 
         racer.join()
         unsafe += not is_safe(begun)
     assert unsafe == 0
-    assert len(raced) == 200
+    assert len(raced) == rounds
     assert all(written.overtaken or written.observed.stage == 25 for written in raced)
 
 
 def test_a_promotion_killed_right_after_its_write_does_not_outlive_the_brake(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It looked before the brake, wrote after it, and died holding the lock: the brake looks once more when the lock is free."""
-    monkeypatch.setattr(braking, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
+    monkeypatch.setattr(second_look, "_CONFIRM_SECONDS", 60.0)  # a slow machine may take its time
     lock = FileLock(begun.target.run_dir / "operation.lock")
     begun.target.run_dir.mkdir(parents=True, exist_ok=True)
     lock.acquire()

@@ -337,6 +337,52 @@ def test_a_storm_of_new_alerts_reloads_the_router_once(begun: Rig, tmp_path: Pat
     responder.close()
 
 
+def test_payloads_that_wait_share_one_file_of_marks_and_each_mark_is_its_own(begun: Rig, responder: AlertResponder) -> None:
+    """Forty groups at once: every cause has its mark and its receipt, lifting one takes that one mark, and the chain holds."""
+    payloads = [heard(alert(f"a{number:02x}"), groupKey=f"group {number}") for number in range(40)]
+    acted = responder.act_on_all(payloads)
+    assert [(one.held, one.safe, len(one.notes)) for one in acted] == [(True, True, 1)] * 40
+    folder = begun.target.run_dir / "brake"
+    shared = {path.stat().st_ino for path in folder.glob("note-*.json")}
+    assert len(shared) < 10  # in as many files as their bound asks for, and not in forty
+    marks = {mark.cause: mark for mark in begun.site.brake.freezes()}
+    assert set(marks) == {facts.cause for (facts,) in payloads}
+    assert all(mark.alert == facts for (facts,) in payloads for mark in [marks[facts.cause]])
+    assert len(begun.site.brake.unrecorded()) == 40
+    gone = marks[payloads[7][0].cause]
+    begun.site.brake.release((gone.id,))
+    assert {mark.id for mark in begun.site.brake.freezes()} == {mark.id for mark in marks.values()} - {gone.id}
+    assert all(noted.kept and len(noted.sealed) == 1 for noted in responder.note_down_all(acted))
+    assert {one.cause for one in receipts(begun)} == set(marks)
+    assert begun.site.brake.unrecorded() == ()
+    assert begun.site.journal.verify()[1] == ()
+
+
+def test_a_file_of_marks_that_cannot_be_read_freezes_under_all_its_names(begun: Rig, responder: AlertResponder) -> None:
+    """What a crash of the machine leaves of it is a hold for every name that it had."""
+    acted = responder.act_on_all([heard(alert(f"a{number}"), groupKey=f"group {number}") for number in range(3)])
+    names = {note.id for one in acted for note in one.notes}
+    for name in names:
+        (begun.target.run_dir / "brake" / f"note-{name}.json").write_bytes(b"\0" * 900)
+    assert set(begun.site.brake.read().frozen_by) == names
+
+
+def test_marks_that_waited_are_recorded_with_one_reload(begun: Rig, tmp_path: Path) -> None:
+    """However many brakes could not be recorded when they acted, the router is not restarted for each."""
+    reloads = tmp_path / "reloads"
+    command = ("python3", "-c", f"open({str(reloads)!r}, 'a').write('x')")
+    target = begun.target.model_copy(update={"reload_command": command})
+    site = Target.at(target, begun.site.access, begun.clock)
+    responder = AlertResponder(site)
+    responder.act_on_all([heard(alert(f"a{number}"), groupKey=f"group {number}") for number in range(5)])
+    responder.close()
+    assert reloads.read_text() == "x"
+    begun.clock.pass_(minutes=1)
+    assert len(recover.record_waiting(site)) == 5
+    assert reloads.read_text() == "xx"
+    assert [one.late for one in receipts(begun)] == [True] * 5
+
+
 def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: Rig) -> None:
     """Durable is either the mark or the receipt; with neither Alertmanager has to come again, and the router is safe already."""
     for brake in begun.site.brake._directories:
@@ -411,25 +457,50 @@ deliveries = st.lists(
 )
 
 
-@settings(max_examples=25)
-@given(order=deliveries, restarts=st.sets(st.integers(0, 12)))
-def test_any_order_of_deliveries_ends_as_the_causes_say(
-    tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, str, str]], restarts: set[int]
-) -> None:
-    """The holds are exactly the causes that ever paged, and each has one; restarts in between change nothing."""
-    site = site_in(tmp_path_factory.mktemp("orders"))
-    responder = AlertResponder(site)
-    for step, (name, status, severity) in enumerate(order):
-        if step in restarts:
+def take_in_turns(site: Target, payloads: list[tuple[AlertFacts, ...]], turns: set[int], restarts: set[int]) -> None:
+    """Act on payloads together until a turn ends, at these places; the process is another one from each of `restarts` on."""
+    responder, waiting = AlertResponder(site), list[tuple[AlertFacts, ...]]()
+    for place, payload in enumerate([*payloads, None]):
+        if place in turns | restarts or payload is None:
+            responder.note_down_all(responder.act_on_all(waiting))
+            waiting.clear()
+        if place in restarts:
             responder.close()
             responder = AlertResponder(site)
+        if payload is not None:
+            waiting.append(payload)
+    responder.close()
+
+
+@settings(max_examples=25)
+@given(
+    order=deliveries,
+    turns=st.sets(st.integers(0, 12)),
+    restarts=st.sets(st.integers(0, 12), max_size=4),
+    groups=st.integers(1, 3),
+)
+def test_any_order_of_deliveries_ends_as_the_causes_say(
+    tmp_path_factory: pytest.TempPathFactory,
+    order: list[tuple[str, str, str]],
+    turns: set[int],
+    restarts: set[int],
+    groups: int,
+) -> None:
+    """The holds are exactly the causes that ever paged, and each has one; turns and restarts change nothing."""
+    site = site_in(tmp_path_factory.mktemp("orders"))
+    payloads = []
+    for name, status, severity in order:
         end = {"end": "2026-11-24T08:30:00Z"} if status == "resolved" else {}
-        take(responder, heard(alert(name, status=status, severity=severity, **end)))
+        group = f"group-{ord(name) % groups}"
+        payloads.append(heard(alert(name, status=status, severity=severity, **end), groupKey=group))
+    take_in_turns(site, payloads, turns, restarts)
     paged = {heard(alert(name))[0].cause for name, status, severity in order if (status, severity) == ("firing", "page")}
     assert {hold.cause for hold in site.journal.state().holds} == paged
     assert len(site.journal.state().holds) == len(paged)
     assert site.router.settings().carries(SAFE_SETTINGS) == bool(paged)
-    responder.close()
+    last = {one.receipt.alert.cause: one.receipt.alert.status for one in site.journal.receipts() if one.receipt.alert}
+    assert last == {heard(alert(name))[0].cause: status for name, status, _ in order}
+    assert site.brake.unrecorded() == ()
     site.journal.close()
 
 
@@ -449,20 +520,21 @@ STATUSES = (["firing"], ["firing", "resolved"], ["firing", "resolved", "firing"]
 
 
 @settings(max_examples=40)
-@given(told=interleaved(), restarts=st.sets(st.integers(0, 20)))
+@given(told=interleaved(), turns=st.sets(st.integers(0, 20)), restarts=st.sets(st.integers(0, 20), max_size=6))
 def test_however_two_replicas_interleave_the_last_word_is_right(
-    tmp_path_factory: pytest.TempPathFactory, told: tuple[list[tuple[int, str]], tuple[int, str]], restarts: set[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    told: tuple[list[tuple[int, str]], tuple[int, str]],
+    turns: set[int],
+    restarts: set[int],
 ) -> None:
     """Exactly the newest instance fires, if its last word says so; every instance that was heard firing has one hold."""
     site = site_in(tmp_path_factory.mktemp("replicas"))
-    responder = AlertResponder(site)
     words, (newest, status) = told
-    for place, (start, said) in enumerate(words):
-        if place in restarts:
-            responder.close()
-            responder = AlertResponder(site)
+    payloads = []
+    for start, said in words:
         end = {"end": f"2026-11-24T0{start}:30:00Z"} if said == "resolved" else {}
-        take(responder, heard(alert(status=said, start=f"2026-11-24T0{start}:00:00Z", **end)))
+        payloads.append(heard(alert(status=said, start=f"2026-11-24T0{start}:00:00Z", **end)))
+    take_in_turns(site, payloads, turns, restarts)
     causes = {start: f"alert:0123456789abcdef:2026-11-24T0{start}:00:00.000000Z" for start, _ in words}
     firing = {hold.cause for hold in site.journal.state().firing}
     assert firing == ({causes[newest]} if status == "firing" else set())
@@ -470,5 +542,4 @@ def test_however_two_replicas_interleave_the_last_word_is_right(
     assert len(site.journal.state().holds) == len({hold.cause for hold in site.journal.state().holds})
     last = {one.receipt.alert.cause: one.receipt.alert for one in site.journal.receipts() if one.receipt.alert}
     assert {cause for cause, facts in last.items() if facts.status == "firing"} == firing
-    responder.close()
     site.journal.close()

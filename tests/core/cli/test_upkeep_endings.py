@@ -44,6 +44,7 @@ def test_a_drill_that_finds_a_problem_fails_and_names_it(begun: Rig) -> None:
 def test_nothing_to_prune_and_nothing_to_archive_are_done(begun: Rig) -> None:
     """Exit code 0: there is nothing to mend, and no receipt was written."""
     before = begun.site.journal.receipts()
+    begun.target.ledger.write_bytes(b"")  # no line of a past month
     pruned, archived = prune.prune(begun.site, UPKEEP), archive.archive(begun.site, UPKEEP, dry_run=True)
     assert ending(pruned).facts["result"] == "nothing_to_do"
     assert ending(archived).facts["result"] == "nothing_to_archive"

@@ -26,6 +26,7 @@ from core.ledger.window import Window
 from core.scan.index import IndexPlace
 from core.scan.scan import scan
 from tests.support.rig import NOW, written
+from tests.support.sweeps import sweep
 
 POLICY = GatePolicy()
 HEALTHY = SlotsHealth(statuses=dict.fromkeys(POLICY.critical_slots, "healthy"))
@@ -293,15 +294,20 @@ def spoiled(rng: random.Random, data: bytes) -> bytes:
     return "".join(json.dumps(one) + "\n" for one in lines).encode()
 
 
-@settings(max_examples=150)
-@given(st.integers(0, 2**32))
-def test_no_engine_says_go_where_the_oracle_does_not(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+@sweep(15, 150)
+def test_no_engine_says_go_where_the_oracle_does_not(tmp_path_factory: pytest.TempPathFactory, rounds: int) -> None:
     """Random days, good ones and spoiled ones: no false GO, and no GO withheld either."""
-    rng = random.Random(seed)
-    data = spoiled(rng, day_of(rng.choice([20, 99, 130, 400]), minutes=rng.choice([1440, 1440, 1440, 1300, 1290, 600])))
-    expected = Oracle(data).go
-    found = measured_every_way(tmp_path_factory.mktemp("day"), data)
-    if found["file"].skipped["future"]:
-        del found["past"]  # a past day had not yet seen what was written after it
-    for engine, metrics in found.items():
-        assert gates_of(metrics).go is expected, engine
+
+    @settings(max_examples=rounds)
+    @given(st.integers(0, 2**32))
+    def law(seed: int) -> None:
+        rng = random.Random(seed)
+        data = spoiled(rng, day_of(rng.choice([20, 99, 130, 400]), minutes=rng.choice([1440, 1440, 1440, 1300, 1290, 600])))
+        expected = Oracle(data).go
+        found = measured_every_way(tmp_path_factory.mktemp("day"), data)
+        if found["file"].skipped["future"]:
+            del found["past"]  # a past day had not yet seen what was written after it
+        for engine, metrics in found.items():
+            assert gates_of(metrics).go is expected, engine
+
+    law()

@@ -69,6 +69,11 @@ def draft(number: int, action: Action = Action.DAILY, **facts: Any) -> Draft:
     return Draft.model_validate({**standing, "action": action, "phase": Phase.EVENT, **facts})
 
 
+def about(number: int, request_id: str, action: Action = Action.REQUEST, **facts: Any) -> Draft:
+    """A receipt about a request."""
+    return draft(number, action, operation=request_id, approval_id=request_id, **facts)
+
+
 def request(name: str, minute: int = 0, **facts: Any) -> Approval:
     moments = {"asked_at": NOW + timedelta(minutes=minute), "expires_at": NOW + timedelta(hours=1, minutes=minute)}
     standing = {"requester": OLIVIA, "reason": "ready ü", "from_stage": 10, "to_stage": 25, "revision": 1}
@@ -150,12 +155,12 @@ def test_a_cause_and_an_id_are_found_again(journal: Journal) -> None:
 def test_requests_are_kept_and_their_answers_replace_them(journal: Journal, tmp_path: Path) -> None:
     """Those that wait come oldest first; one that was answered waits no more, and is there with its answer."""
     late, early = request("late", 5), request("early", 1)
-    journal.append(draft(1, Action.REQUEST), late)
-    journal.append(draft(2, Action.REQUEST), early)
+    journal.append(about(1, "late"), late)
+    journal.append(about(2, "early"), early)
     assert journal.pending() == (early, late)
     assert (journal.approval("late"), journal.approval("other")) == (late, None)
     denied_now = early.ended(ApprovalStatus.DENIED, NOW, by=AARON, note="not today")
-    journal.append(draft(3, Action.DENY), denied_now)
+    journal.append(about(3, "early", Action.DENY), denied_now)
     assert journal.pending() == (late,)
     assert journal_in(tmp_path).approval("early") == denied_now
     assert len(rows(tmp_path, "approvals")) == 2
@@ -176,6 +181,17 @@ def test_the_same_cause_is_recorded_once(journal: Journal, tmp_path: Path) -> No
     assert journal.append(draft(4)).receipt.prev == first.digest
 
 
+def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: Journal, tmp_path: Path) -> None:
+    """In one chain and with their files: a cause or an id that is there, before or among them, is left out and breaks nothing."""
+    before = journal.append(draft(0, cause="known"))
+    told = [draft(1, cause="a"), draft(2, cause="known"), draft(3, cause="a"), draft(0, cause="b"), draft(4), draft(5), draft(4)]
+    added = journal.append_together(told)
+    assert [(one.receipt.seq, one.receipt.id) for one in added] == [(2, "r1"), (3, "r4"), (4, "r5")]
+    assert [one.digest for one in journal.receipts()] == [before.digest, *(one.digest for one in added)]
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {one.file_name for one in (before, *added)}
+    assert journal.verify()[1] == ()
+
+
 def test_no_cause_is_not_a_cause(journal: Journal) -> None:
     """Receipts that nothing in particular set off do not stand in each other's way."""
     assert [journal.append(draft(number)).receipt.seq for number in (1, 2, 3)] == [1, 2, 3]
@@ -184,9 +200,9 @@ def test_no_cause_is_not_a_cause(journal: Journal) -> None:
 def test_a_receipt_that_cannot_be_recorded_takes_its_request_with_it(journal: Journal, tmp_path: Path) -> None:
     """The same id twice records nothing, and the request's status stays what it was: both or neither."""
     asked = request("a1")
-    journal.append(draft(1), asked)
+    journal.append(about(1, "a1"), asked)
     with pytest.raises(JournalUnavailable, match="Nothing was recorded"):
-        journal.append(draft(1), asked.ended(ApprovalStatus.APPROVED, NOW, by=AARON))
+        journal.append(about(1, "a1"), asked.ended(ApprovalStatus.APPROVED, NOW, by=AARON))
     assert journal.approval("a1") == asked
     assert len(rows(tmp_path)) == len(files_in(tmp_path)) == 1
 
@@ -426,7 +442,7 @@ def test_receipts_with_a_gap_are_not_handed_out(journal: Journal, tmp_path: Path
 
 def test_a_request_that_cannot_be_understood_is_an_error_of_the_journal(journal: Journal, tmp_path: Path) -> None:
     """A damaged request is told like a damaged receipt."""
-    journal.append(draft(1), request("a1"))
+    journal.append(about(1, "a1"), request("a1"))
     change(tmp_path, "UPDATE approvals SET data = X'7B7D'")
     for read in (journal.pending, lambda: journal.approval("a1")):
         with pytest.raises(JournalError):
@@ -507,9 +523,9 @@ def test_every_connection_syncs_each_transaction_to_a_write_ahead_log(journal: J
 def test_two_targets_in_one_database_do_not_see_each_other(tmp_path: Path) -> None:
     """Each target has its own chain, causes and requests."""
     one, other = (journal_in(tmp_path, target=name, logs=name) for name in ("production", "staging"))
-    one.append(draft(1, Action.INIT, stage_after=10, cause="slash:1"), request("a1"))
+    one.append(about(1, "a1", Action.INIT, stage_after=10, cause="slash:1"), request("a1"))
     assert (other.receipts(), other.find_cause("slash:1"), other.has("r1"), other.pending()) == ((), None, False, ())
-    first = other.append(draft(1, Action.INIT, stage_after=50, cause="slash:1"), request("a1", 3))
+    first = other.append(about(1, "a1", Action.INIT, stage_after=50, cause="slash:1"), request("a1", 3))
     assert (first.receipt.seq, first.receipt.prev, first.receipt.target) == (1, GENESIS, "staging")
     assert (one.state().stage, other.state().stage) == (10, 50)
     assert one.approval("a1") == request("a1")

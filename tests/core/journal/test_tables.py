@@ -14,7 +14,7 @@ from core.journal.tables import Database, Rows
     [
         pytest.param(lambda rows: rows.receipts(operation="o"), "ix_receipts_operation (operation=?)", id="a-story"),
         pytest.param(
-            lambda rows: rows.newest_operation("ab"), "ix_receipts_operation (operation>? AND", id="a-groups-newest-story"
+            lambda rows: rows.newest_operation("ab"), "ix_receipts_operation (operation>? AND", id="the-newest-of-a-group"
         ),
         pytest.param(lambda rows: rows.operations_of(["a"]), "(target=? AND cause=?)", id="stories-of-causes"),
         pytest.param(lambda rows: rows.operation_of("i"), "(target=? AND id=?)", id="the-story-of-a-receipt"),
@@ -31,7 +31,7 @@ def test_what_a_brake_asks_costs_no_look_at_every_receipt(tmp_path: Path, asked:
         cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
         plans.extend(row[3] for row in cursor.fetchall())
 
-    with database.rows() as rows:
+    with database.rows(write=True) as rows:
         event.listen(database.engine, "before_cursor_execute", plan)
         assert isinstance(rows, Rows)
         asked(rows)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from core.cli.app import app
 from core.cli.output import FAILED
 from core.journal.journal import Journal
+from core.journal.marks import Mark
 from core.journal.verification import verify
 from core.receipts.chain import Sealed, seal
 from core.receipts.receipt import Action
@@ -118,9 +119,9 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
     (delete_a_row_and_its_file, "receipts #3 to #3 are missing"),
     (delete_a_file, "_000003_daily.json is missing"),
     (delete_the_tail_of_rows, "_000004_daily.json has no receipt in the journal: its tail was cut off"),
-    (delete_the_tail, "The newest mark that was posted: #5 "),
-    (replace_the_tail, "The newest mark that was posted: #5 "),
-    (delete_everything, "The newest mark that was posted: #5 "),
+    (delete_the_tail, "what the bot remembers of the channel: #5 "),
+    (replace_the_tail, "what the bot remembers of the channel: #5 "),
+    (delete_everything, "what the bot remembers of the channel: #5 "),
     (swap_two_rows, "#2 calls itself #3: receipts were swapped"),
     (swap_two_files, "differs from the journal"),
     (fork_the_rows, "#5 and #6 follow on the same receipt: the chain was forked"),
@@ -133,7 +134,7 @@ def posted(rig: Rig) -> tuple[Sealed, ...]:
     """Five receipts, the newest of which was shown in a channel."""
     journal: Journal = rig.site.journal
     sealed = tuple(journal.append(draft(number, note=f"note {number}")) for number in range(1, 6))
-    rig.site.witness.saw(sealed[-1])
+    rig.site.witness.saw(Mark.of(sealed[-1]), chain=journal.digests())
     return sealed
 
 
@@ -142,7 +143,7 @@ def anr_verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[
     monkeypatch.setenv("ANR_TARGET", rig.target.model_dump_json())
     monkeypatch.setenv("ANR_CONFIG", "")
     monkeypatch.chdir(rig.target.journal.parent)
-    done = CliRunner().invoke(app, ["verify", "--json", *words])
+    done = CliRunner().invoke(app, ["verify", "--alone", "--json", *words])
     return done.exit_code, json.loads(done.stdout)["flaws"]
 
 
@@ -168,12 +169,12 @@ def test_a_mark_that_was_posted_betrays_a_deleted_tail_without_our_own_memory(
     (rig.target.run_dir / "witness.json").unlink()
     assert anr_verify(rig, monkeypatch) == (0, [])
     code, flaws = anr_verify(rig, monkeypatch, "--expect", mark)
-    assert (code, flaws) == (FAILED, [f"{mark} is not in the chain: receipts were cut off or replaced"])
+    assert (code, flaws) == (FAILED, [f"the mark that was given: {mark} is not in the chain: receipts were cut off or replaced"])
 
 
 def test_an_older_mark_does_not_take_the_place_of_a_newer_one(rig: Rig, posted: tuple[Sealed, ...]) -> None:
     """A story that is shown again says nothing new about the chain."""
-    rig.site.witness.saw(posted[1])
+    rig.site.witness.saw(Mark.of(posted[1]), chain=rig.site.journal.digests())
     newest = rig.site.witness.newest()
     assert newest is not None
     assert (newest.seq, newest.digest) == (5, posted[-1].digest)
@@ -184,8 +185,8 @@ def test_a_witness_that_cannot_be_read_is_a_flaw_and_is_kept(rig: Rig, posted: t
     """Whoever spoils the memory of what was posted does not get an all-clear, and evidence is not written over."""
     path = rig.target.run_dir / "witness.json"
     path.write_bytes(garbage)
-    (flaw,) = verify(rig.site.journal, rig.site.witness).flaws
+    (flaw,) = verify(rig.site.journal, rig.site.witnesses.marks()).flaws
     assert "cannot be read" in flaw.problem
     with pytest.raises(Exception, match="cannot be read"):
-        rig.site.witness.saw(posted[-1])
+        rig.site.witness.saw(Mark.of(posted[-1]), chain=rig.site.journal.digests())
     assert path.read_bytes() == garbage

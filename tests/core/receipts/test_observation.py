@@ -240,3 +240,22 @@ def test_a_process_that_was_not_restarted_confirms_nothing(asked: Observation, s
     assert (old.sight, "it was not restarted" in old.why) == (Sight.NOT_YET_SEEN, True)
     assert look(asked, *BEFORE, status=says(**said, uptime_s=30.0)).sight.is_seen
     assert look(asked, *BEFORE, status=says(enabled=True, kill=False, pilot=0.5, uptime_s=3600.0)).sight.contradicts
+
+
+@pytest.mark.parametrize("asked", [SAFE, SHADOW, AT_25], ids=["safe", "shadow", "at-25"])
+def test_an_endpoint_that_answers_for_one_of_two_workers_waits_for_the_others_lines(asked: Observation) -> None:
+    """The restart passed one worker over, which serves on: what the new one says is not said of the router before that shows."""
+    word = {"safe": OFF, "shadow": {"enabled": True, "pilot": 0.0, "kill": False}, "at-25": {**ON, "pilot": 0.25}}
+    said = word["at-25" if asked.stage else "safe" if asked.safe else "shadow"]
+    busy = tuple(Line(NOW_US - age * SECOND // 10, age % 10 == 0, None, "R2") for age in range(300, 0, -1))
+    early = look(asked, *busy, after_s=1, status=says(1, **said, uptime_s=0.5))
+    assert (early.sight, "for one process" in early.why) == (Sight.NOT_YET_SEEN, True)
+    if not asked.stage:
+        assert look(asked, *busy, *live(2), after_s=2.5, status=says(2.5, **said)).sight is Sight.STILL_SERVING
+    assert look(asked, *busy, after_s=4, status=says(4, **said, uptime_s=3.5)).sight.is_seen
+
+
+@pytest.mark.parametrize("lines", [(), BEFORE[:-20], shadow(*range(-60, 0))], ids=["no-ledger-lines", "quiet-since", "not-live"])
+def test_where_nothing_was_live_just_before_an_endpoint_is_believed_at_once(lines: tuple[Line, ...]) -> None:
+    """There is no line to wait for: a quiet router is seen safe within a second."""
+    assert look(SAFE, *lines, after_s=0.5, status=says(0.5, **OFF)).sight is Sight.SEEN_SAFE

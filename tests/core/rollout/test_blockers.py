@@ -94,6 +94,8 @@ INTENT = UnsettledIntent(seq=7, operation="o", action=Action.PROMOTE, actor=OLIV
         ),
         pytest.param(question(mode=PromotionMode.OFF), Code.PROMOTION_OFF, "an administrator", "schedule.promotion", id="off"),
         pytest.param(question(RolloutState()), Code.NOT_INITIALISED, "operators", "`anr init`", id="not-begun"),
+        pytest.param(question(changed(brake_failed=True)), Code.BRAKE_FAILED, "anybody", "`rollback`", id="brake-failed"),
+        pytest.param(question(drift="It is safe.", braked=True), Code.BRAKED, "anybody", "`rollback`", id="braked"),
         pytest.param(question(brake_marks=("x",)), Code.BRAKE_ENGAGED, "operators", "`anr recover`", id="brake-mark"),
         pytest.param(question(unreadable=("No.",)), Code.UNREADABLE, "whoever runs anr", "`anr doctor`", id="unreadable"),
     ],

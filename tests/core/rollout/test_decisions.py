@@ -99,6 +99,8 @@ def standing(state: RolloutState, **facts: object) -> Preconditions:
     return Preconditions(**{"state": state, "stages": LADDER, "now": NOW, **facts})  # type: ignore[arg-type]
 
 
+FAILED = at(25).model_copy(update={"brake_failed": True})
+
 STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("nothing", standing(at(10), gates=GO), OPERATOR, []),
     ("nothing-for-the-scheduler", standing(at(10), gates=GO), SCHEDULER, []),
@@ -116,6 +118,8 @@ STANDS: list[tuple[str, Preconditions, Actor, list[Code]]] = [
     ("without-pilot-not-yet", standing(WRITTEN, soak_hours=SOAKED, pilot_untold=True), OPERATOR, [Code.SOAKING]),
     ("no-soak-asked", standing(served(None), soak_hours={25: 72.0}), OPERATOR, []),
     ("no-soak-at-the-top", standing(at(100), soak_hours={100: 72.0}), OPERATOR, [Code.TOP_OF_LADDER]),
+    ("a-brake-that-failed", standing(FAILED), OPERATOR, [Code.BRAKE_FAILED]),
+    ("a-brake-nobody-recorded", standing(at(10), drift=DRIFTED, braked=True), OPERATOR, [Code.BRAKED]),
     ("a-brake-without-its-receipt", standing(at(10), brake_marks=("h1",)), OPERATOR, [Code.BRAKE_ENGAGED]),
     ("a-brake-with-its-receipt", standing(at(0, hold("h1")), brake_marks=("h1",)), OPERATOR, [Code.FROZEN]),
     ("a-second-brake", standing(at(0, hold("h1")), brake_marks=("h1", "h2")), OPERATOR, [Code.FROZEN, Code.BRAKE_ENGAGED]),
@@ -247,6 +251,14 @@ LIFTS: list[tuple[str, RolloutState, Actor, frozenset[str], Code | tuple[str, ..
     ("one-whose-alert-has-ended", ALERTED, OPERATOR, frozenset({"h2"}), ("h2",)),
 ]
 KILLED = at(0).model_copy(update={"settings": {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}})
+
+
+def test_a_soak_that_kill_holds_up_says_what_begins_it() -> None:
+    """Hours that nobody began never end: whoever asks is told the command, and how long it is from then."""
+    (refusal,) = obstacles(standing(KILLED, soak_hours={0: 23.0}), OPERATOR)
+    assert refusal.text.endswith("Nothing was changed; the 23 h begin once `anr shadow` has lifted KILL.")
+
+
 SHADOWS: list[tuple[str, RolloutState, Actor, tuple[str, ...], str | None, Code | None]] = [
     ("a-router-that-was-rolled-back", KILLED, OPERATOR, (), None, None),
     ("at-the-terminal", KILLED, TERMINAL, (), None, None),

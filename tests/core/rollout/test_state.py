@@ -11,7 +11,7 @@ from core.receipts.chain import GENESIS
 from core.receipts.evidence import Hold, RouterSighting
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.rollout.ladder import soak_of
-from core.rollout.state import AlertDrills, RolloutState, fold
+from core.rollout.state import AlertDrills, RolloutState, fold, learning_of, not_counted
 from core.settings.target import LADDER
 from tests.support.rig import NOW
 
@@ -451,6 +451,8 @@ def test_what_was_learned_under_kill_does_not_count() -> None:
     soak = soak_of(fold([INIT, braked]), {0: 23})
     assert soak is not None
     assert (soak.begun, soak.killed, soak.is_over(NOW + timedelta(days=9))) == (None, True, False)
+    said = not_counted(learning_of(fold([INIT, braked])), NOW)
+    assert "does not count. `anr shadow` ends it; stage 0 soaks from then on." in said
     accepted = receipt(7, Action.ACCEPT, Phase.EVENT, "a", stage_after=0, settings_observed=OBSERVING)
     lifted = soak_of(fold([INIT, braked, accepted]), {0: 23})
     assert lifted is not None

@@ -19,6 +19,7 @@ EXPRESSIONS = {
     "version": "build.sha",
     "uptime": "uptime",
 }
+OFF_AND_KILLED = b'{"anr":{"enabled":false,"kill":true,"settings":{"pilot":0}},"uptime":9}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -67,7 +68,14 @@ def test_what_the_endpoint_says_is_found_by_its_expressions() -> None:
         pytest.param(b"OK", "does not answer with JSON", id="no-json"),
         pytest.param(b"[" * 100_000, "too long", id="too-much"),
         pytest.param(b"[" * 60_000, "does not answer with JSON", id="too-deep"),
-        pytest.param(b"{}", "does not say enabled and pilot and kill", id="nothing"),
+        pytest.param(b"{}", "does not say enabled and pilot and kill and uptime", id="nothing"),
+        pytest.param(b"null", "does not say enabled and pilot and kill and uptime", id="null"),
+        pytest.param(b"<html><body>Log in</body></html>", "does not answer with JSON", id="a-page-to-log-in"),
+        pytest.param(OFF_AND_KILLED.replace(b'"uptime":9', b'"uptime":"3 days"'), "does not say uptime", id="an-age-in-words"),
+        pytest.param(OFF_AND_KILLED.replace(b',"uptime":9', b""), "does not say uptime", id="no-age"),
+        pytest.param(OFF_AND_KILLED.replace(b"false", b"null"), "does not say enabled", id="a-switch-that-is-null"),
+        pytest.param(OFF_AND_KILLED.replace(b"false", b'"no"'), "does not say enabled", id="a-switch-in-another-word"),
+        pytest.param(OFF_AND_KILLED.replace(b"false", b"[]"), "does not say enabled", id="a-switch-that-is-a-list"),
         pytest.param(b'{"anr":{"enabled":false,"kill":"perhaps","settings":{"pilot":0}}}', "does not say kill", id="a-word"),
         pytest.param(b'{"anr":{"enabled":false,"kill":true,"settings":{"pilot":7}}}', "does not say pilot", id="no-share"),
         pytest.param(b'{"anr":{"enabled":false,"kill":true,"settings":{"pilot":NaN}}}', "does not say pilot", id="nan"),
@@ -117,6 +125,39 @@ def test_an_endpoint_that_does_not_answer_says_nothing(head: bytes, problem: str
     """No error, redirection or other protocol is an answer."""
     with answering(lambda out: out.write(head)) as url, pytest.raises(EndpointUnreadable, match=problem):
         ask(options(url), NOW)
+
+
+def test_words_for_switches_and_shares_are_what_they_say() -> None:
+    """A text that says false is off, and not a text that is there and so is true."""
+    for said in (b"false", b'"false"', b'"0"', b"0", b'"OFF"'):
+        with answering(body(OFF_AND_KILLED.replace(b"false", said))) as url:
+            assert ask(options(url), NOW) == Status(NOW, enabled=False, pilot=0.0, kill=True, uptime_s=9.0)
+
+
+@pytest.mark.parametrize("expression", ["to_number(anr.enabled) > `0`", "sum(anr.enabled)", "abs('x')", "join(anr, `[1]`)"])
+def test_an_expression_that_fails_on_an_answer_says_nothing(expression: str) -> None:
+    """JMESPath's functions refuse what they are given; that is one more answer that is not understood."""
+    with answering(body(b'{"anr":{"enabled":"x"}}')) as url, pytest.raises(EndpointUnreadable, match="does not say"):
+        ask(ObserveOptions.model_validate({"url": url, "enabled": expression, "timeout_s": 5}), NOW)
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        {"enabled": "`0`"},
+        {"enabled": "'false'"},
+        {"enabled": "mode == 'live'"},
+        {"pilot": "anr.pilot || `0`"},
+        {"kill": "!serving"},
+        {"kill": "not_null(anr.kill, `true`)"},
+    ],
+    ids=str,
+)
+def test_an_expression_that_says_safe_of_any_answer_is_refused_with_the_settings(constant: dict[str, Any]) -> None:
+    """A page of another shape, with 200, would be a router that is off: an answer has to say it itself."""
+    with pytest.raises(ValueError, match=r"says .* of an answer that has nothing in it"):
+        ObserveOptions.model_validate({"url": "http://127.0.0.1:1/", **EXPRESSIONS, **constant})
+    ObserveOptions.model_validate({"url": "http://127.0.0.1:1/", "enabled": "mode && mode == 'live'"})
 
 
 def test_where_nobody_listens_nothing_is_said() -> None:

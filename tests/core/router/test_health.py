@@ -351,6 +351,8 @@ def test_a_second_address_cannot_speak_well_of_an_ill_router(raw: bytes) -> None
         pytest.param({"health": {"slots": {"slot04": "a..b"}}}, "no JMESPath expression", id="no JMESPath"),
         pytest.param({"health": {"slots": {"slot04": "a" * 301}}}, "at most 300 characters", id="too long"),
         pytest.param({"health": {"slots": {"slot4": "a"}}}, "none of gates.critical_slots", id="a slot that is not critical"),
+        pytest.param({"health": {"slots": {"slot04": "'healthy'"}}}, "any answer would do", id="a constant"),
+        pytest.param({"health": {"slots": {"slot04": "a || 'healthy'"}}}, "any answer would do", id="healthy where it is silent"),
         pytest.param({"health": {"healthy": []}}, "healthy", id="no healthy word"),
         pytest.param({"health": {"healthy": [""]}}, "healthy", id="an empty word"),
         pytest.param({"health": {"urls": ["file:///etc/passwd"]}}, "urls", id="a file"),

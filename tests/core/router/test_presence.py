@@ -54,6 +54,15 @@ def test_a_router_that_writes_is_not_down(down: TargetSettings, name: str) -> No
     assert "written to within the last minute" in (signs_of_life(down) or "")
 
 
+def test_a_router_that_writes_to_what_was_its_ledger_is_not_down(down: TargetSettings) -> None:
+    """It keeps its ledger open, and nobody writes to the new file; what was compressed a moment ago is no sign."""
+    rotated = down.ledger.with_name("ledger-20251001T090500Z.ndjson")
+    rotated.write_bytes(b"")
+    assert "written to within the last minute" in (signs_of_life(down, (rotated,)) or "")
+    rotated.unlink()
+    assert signs_of_life(down, (rotated,)) is None
+
+
 def test_what_cannot_be_seen_is_not_down(down: TargetSettings, tmp_path: Path) -> None:
     """No ledger, a ledger in a table, a name that nobody knows: no sign of death."""
     assert "there is no ledger" in (signs_of_life(down.model_copy(update={"ledger": tmp_path / "none"})) or "")

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.cli.app import app
+from core.cli.output import FAILED
 from core.errors import ConfigurationError
 from core.settings.broken_options import load_for_brake
 from core.settings.options import find_options
@@ -324,10 +325,21 @@ def test_of_several_routers_the_one_that_is_named_is_braked(home: Path) -> None:
     text = "[targets.a]\nsettings_file = 'a.env'\nwindow_minutes = 0\n[targets.b]\nsettings_file = 'nova.env'\nname = 'b'\n"
     site(home, text)
     (home / "site/a.env").write_bytes(AT_10)
-    assert isinstance(CliRunner().invoke(app, ["rollback"]).exception, ConfigurationError)
     result = CliRunner().invoke(app, ["--target", "b", "rollback"])
     assert result.exit_code == 0, result.output
     assert ((home / "site/nova.env").read_bytes(), (home / "site/a.env").read_bytes()) == (SAFE_BYTES, AT_10)
+    result = CliRunner().invoke(app, ["rollback"])
+    assert result.exit_code == 0, result.output
+    assert ((home / "site/nova.env").read_bytes(), (home / "site/a.env").read_bytes()) == (SAFE_BYTES, SAFE_BYTES)
+
+
+def test_with_broken_options_every_router_is_braked_that_can_be_understood(home: Path) -> None:
+    """One of two names no settings file that can be understood: the other one is braked, and the exit code is a failure."""
+    site(home, "[targets.a]\nsettings_file = 7\n[targets.b]\nsettings_file = 'nova.env'\n")
+    result = CliRunner().invoke(app, ["rollback"])
+    assert result.exit_code == FAILED, result.output
+    assert "a IS NOT BRAKED" in result.output
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
 
 
 def test_broken_variables_do_not_stop_the_brake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,9 +347,10 @@ def test_broken_variables_do_not_stop_the_brake(home: Path, monkeypatch: pytest.
     site(home, "[target]\nsettings_file = 'other.env'\n")
     monkeypatch.setenv("ANR_TARGET__SETTINGS_FILE", "../../nova.env")
     monkeypatch.setenv("ANR_TARGET__WINDOW_MINUTES", "many")
-    settings, wrong, doubts = load_for_brake(None)
+    found = load_for_brake(None)
+    ((settings, doubts),) = ((one.settings, one.doubts) for one in found.meant)
     assert settings.target.settings_file.resolve() == home / "site/nova.env"
-    assert ("ANR_TARGET__WINDOW_MINUTES" in wrong, doubts) == (True, ())
+    assert ("ANR_TARGET__WINDOW_MINUTES" in found.wrong, doubts) == (True, ())
 
 
 def test_an_approval_that_the_brake_would_wait_for_does_not_hold_it_up(home: Path) -> None:

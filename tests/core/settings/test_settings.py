@@ -381,6 +381,28 @@ def test_routers_and_approvals_that_cannot_be_told_apart_or_trusted_are_errors(c
     assert says in str(error.value)
 
 
+def test_two_routers_whose_settings_files_are_one_by_a_link_are_an_error(config: Path) -> None:
+    """Whoever promotes the one would promote the other, and its brake would be undone by the first's next step."""
+    (config.parent / "prod.env").write_text("NOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    (config.parent / "linked").symlink_to(config.parent)
+    for place in ("staging.env", "linked/prod.env"):
+        if place == "staging.env":
+            (config.parent / place).symlink_to("prod.env")
+        config.write_text(SEVERAL.replace("staging.env", place), encoding="utf-8")
+        with pytest.raises(ConfigurationError, match="two targets have the same settings_file"):
+            load()
+
+
+def test_one_endpoint_is_not_taken_for_two_routers(config: Path) -> None:
+    """A copied address would show one for the other; where one answer tells of both, its fields keep them apart."""
+    observed = "[targets.{}.observe]\nurl = 'http://127.0.0.1:8000/status'\nenabled = '{}'\n"
+    config.write_text(SEVERAL + observed.format("production", "anr") + observed.format("staging", "anr"), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="one router would be seen for the other"):
+        load()
+    config.write_text(SEVERAL + observed.format("production", "anr.p") + observed.format("staging", "anr.s"), encoding="utf-8")
+    assert len(load().every_target) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "soaks"),
     [

@@ -15,6 +15,7 @@ from core.brake.brake import freeze
 from core.doctor import own_checks
 from core.errors import LockUnavailable
 from core.journal import verification
+from core.journal.marks import Mark
 from core.operations.propose import init, propose
 from core.system.files import close_to_strangers, make_folder, open_regular, read_bounded
 from core.target import lock
@@ -50,7 +51,7 @@ def test_nothing_that_anr_makes_is_open_to_strangers(rig: Rig, tmp_path: Path, m
         freeze(rig.site, rig.people["max"], "stop")
         watch(rig.site)
         own_checks.check_up(rig.site)
-        rig.site.witness.saw(rig.site.journal.receipts(last=1)[0])
+        rig.site.witness.saw(Mark.of(rig.site.journal.receipts(last=1)[0]), chain={})
         made = [path for path in everything_in(tmp_path) if path not in before]
     assert {path.name for path in made} >= {"journal.sqlite", "logs", "run", "operation.lock", "brake", "backups", "witness.json"}
     open_to_others = {path.relative_to(tmp_path).as_posix(): oct(bits(path)) for path in made if bits(path) & 0o027}
@@ -147,7 +148,7 @@ def test_a_receipt_that_is_no_file_is_a_flaw_and_hangs_nothing(begun: Rig, kind:
     """`verify` and `doctor` name it at once."""
     (receipt,) = begun.target.receipts_dir.iterdir()
     obstruct(receipt, kind)
-    (flaw,) = verification.verify(begun.site.journal, begun.site.witness).flaws
+    (flaw,) = verification.verify(begun.site.journal, begun.site.witnesses.marks()).flaws
     assert flaw.problem == f"the file {receipt.name} cannot be read (it is not a regular file)"
     journal = next(check for check in own_checks.check_up(begun.site) if check.name == "journal")
     assert receipt.name in journal.text

@@ -1,37 +1,49 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.upkeep.archive_names import Month, archive_name, archived_month, archives_to_delete, first_month_to_stay
+from core.upkeep.archive_names import Month, archived_month, archives_to_delete, is_packed, rotated_at, rotated_name
 
 NOW = datetime(2026, 11, 24, 9, 5, tzinfo=UTC)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis adds the zone
+ledgers = st.sampled_from(["anr_ledger.ndjson", "ledger.v2.ndjson", "decisions", "a+b(c).ndjson"])
 
 
-@given(moments, st.integers(1, 400))
-def test_only_whole_months_that_ended_long_enough_ago_leave_the_ledger(now: datetime, days: int) -> None:
-    """Every decision that is younger than the days that are kept stays, and the cut lies at the beginning of a month."""
-    begins = first_month_to_stay(now, days).begins
-    assert begins <= now - timedelta(days=days) < begins + timedelta(days=31)
-    assert (begins.day, begins.hour, begins.minute, begins.second, begins.microsecond) == (1, 0, 0, 0, 0)
+@given(ledgers, moments)
+def test_a_name_says_when_the_file_was_the_ledger(ledger: str, moment: datetime) -> None:
+    """To the second, packed or not; only what is packed is an archive of a month."""
+    name = rotated_name(ledger, moment)
+    assert rotated_at(name, ledger) == rotated_at(f"{name}.gz", ledger) == moment.replace(microsecond=0)
+    assert (is_packed(name), is_packed(f"{name}.gz")) == (False, True)
+    assert archived_month(name, ledger) is None
+    assert archived_month(f"{name}.gz", ledger) == Month.of(moment)
 
 
-@given(st.integers(1, 9998), st.integers(1, 12), st.integers(1, 9999))
-def test_the_name_of_an_archive_says_its_month(year: int, number: int, attempt: int) -> None:
-    """The name reads back as the month."""
-    assert archived_month(archive_name(Month(year, number), attempt)) == Month(year, number)
+@given(ledgers, st.from_regex(r"[a-z_+().]{0,12}[-._]?[0-9]{0,8}[T_-]?[0-9]{0,6}Z?(\.ndjson)?(\.gz)?", fullmatch=True))
+def test_whatever_is_no_name_of_ours_is_none(ledger: str, name: str) -> None:
+    """Only what would be given again."""
+    at = rotated_at(name, ledger)
+    assert at is None or name.removesuffix(".gz") == rotated_name(ledger, at)
 
 
 def test_archives_are_kept_for_twelve_months() -> None:
     """In November the November of the year before stays, its October goes, and what is no archive is not touched."""
     names = [
+        "anr_ledger-20251101T000000Z.ndjson.gz",
+        "anr_ledger-20251031T235959Z.ndjson.gz",
+        "anr_ledger-20251031T235959Z.ndjson",
+        "anr_ledger-20251399T235959Z.ndjson.gz",
+        "anr_ledger-20200101.ndjson.gz",
+        "anr_ledger.ndjson-20200101.gz",
+        "anr_ledger_b-20200101T000000Z.ndjson.gz",
         "anr_ledger_202511.ndjson.gz",
         "anr_ledger_202510.ndjson.gz",
         "anr_ledger_202510_2.ndjson.gz",
         "anr_ledger_199901.txt",
     ]
-    assert archives_to_delete(names, NOW, 12) == ["anr_ledger_202510.ndjson.gz", "anr_ledger_202510_2.ndjson.gz"]
+    gone = ["anr_ledger-20251031T235959Z.ndjson.gz", "anr_ledger_202510.ndjson.gz", "anr_ledger_202510_2.ndjson.gz"]
+    assert archives_to_delete(names, "anr_ledger.ndjson", NOW, 12) == gone
 
 
 @given(st.integers(100, 9000), st.integers(1, 12), st.integers(0, 1000))

@@ -3,6 +3,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from core.actors import UPKEEP
 from core.brake import brake
@@ -160,9 +161,12 @@ def test_a_file_that_comes_back_after_its_receipt_was_pruned_is_named(aged: Rig)
 
 def test_a_prune_whose_transaction_fails_has_deleted_nothing(aged: Rig) -> None:
     """The files are written again: nothing is lost because the disk was full at the wrong moment."""
-    with sqlite3.connect(aged.target.journal) as connection:
-        connection.execute("CREATE TRIGGER full BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    connection.close()
+
+    @event.listens_for(aged.site.journal._database.engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM receipts"):
+            raise OSError(28, "disk full")
+
     before = aged.site.journal.receipts()
     with pytest.raises(JournalUnavailable, match="disk full"):
         prune.prune(aged.site, UPKEEP)

@@ -116,11 +116,12 @@ BEFORE = [
         id="prune",
     ),
     pytest.param(
-        upkeep.ledger_archived(Origin(STORY, NOW, UPKEEP, cause=Archive(2025, 10)), (MONTH,), GONE),
+        upkeep.ledger_archived(Origin(STORY, NOW, UPKEEP, cause=Archive(2025, 10)), (MONTH,), GONE, "It was X."),
         {
             **JOB_SAYS,
             "action": "archive",
             "cause": "archive:2025-10",
+            "note": "It was X.",
             "result": "applied",
             "archived": [MONTH_SAYS],
             "deleted": GONE_SAYS,

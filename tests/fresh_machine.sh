@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Runs the first tier as on a fresh machine: an empty environment, and on the path Python, make, git and what every Debian has.
+#   tests/fresh_machine.sh [make's target]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+path=$(mktemp -d)
+trap 'rm -rf "$path"' EXIT
+for package in bash coreutils dash diffutils findutils grep gzip sed tar util-linux; do # essential ones
+  dpkg -L "$package" | { grep -E '^(/usr)?/s?bin/.' || true; } | while read -r program; do ln -sf "$program" "$path/"; done
+done
+for program in python3 make git; do ln -sf "$(command -v $program)" "$path/"; done
+env -i PATH="$path" HOME="$HOME" LANG=C.UTF-8 PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-}" make "${1:-test}"
