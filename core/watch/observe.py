@@ -78,10 +78,10 @@ class Observer:
     def _read(self) -> bool:
         """Read the journal if it has grown; whether it has."""
         try:
-            head = self._site.journal.newest_digest()
-            if head == self._head and self._state is not None:
+            news = self._site.journal.state_after(self._head)
+            if news is None:
                 return False
-            self._state, self._head = self._site.journal.state(), head
+            self._state, self._head = news
         except JournalError as error:
             if not self._unreadable:  # it is looked every second, and said once
                 log.warning("what is expected of the router cannot be read; what was known last is looked for: %s", error)
@@ -118,7 +118,7 @@ class Observer:
     def _by_marks(self) -> Observation | None:
         """Return what the marks of brakes expect of which the journal does not know yet."""
         try:
-            marks = {note.id: note for note in (*self._site.brake.freezes(), *self._site.brake.unrecorded())}
+            marks = {note.id: note for note in self._site.brake.in_force()}
         except AnrError:
             return None
         known = {hold.id for hold in self._state.holds} if self._state is not None else set()
