@@ -261,14 +261,21 @@ class AlertResponder:
         """Return the newest instance of each alert that was heard of, by fingerprint."""
         newest: dict[str, AlertFacts] = {}
         for facts in heard:
-            for one in (facts, *self._memory.of_alert(facts.fingerprint)):
+            for one in (facts, *self._known_of(facts.fingerprint)):
                 if facts.fingerprint not in newest or one.since > newest[facts.fingerprint].since:
                     newest[facts.fingerprint] = one
         return newest
 
+    def _known_of(self, fingerprint: str) -> tuple[AlertFacts, ...]:
+        """Return the last word on each instance of one alert, whether it is noted yet or not."""
+        words = {one.cause: one for one in self._memory.of_alert(fingerprint)}
+        with self._unnoted_lock:
+            words |= {cause: one for cause, one in self._unnoted.items() if one.fingerprint == fingerprint}
+        return tuple(words.values())
+
     def _outdated(self, heard: Iterable[AlertFacts], newest: Mapping[str, AlertFacts]) -> list[AlertFacts]:
         """Return the end of each instance that was followed by another: Alertmanager tells of the newest one only."""
-        known = [one for fingerprint in newest for one in self._memory.of_alert(fingerprint)]
+        known = [one for fingerprint in newest for one in self._known_of(fingerprint)]
         alerts = [*known, *(facts for facts in heard if self._memory.find(facts.cause) is None)]
         followed = ((one, newest[one.fingerprint]) for one in alerts if one.status is AlertStatus.FIRING)
         return [
