@@ -13,7 +13,7 @@ from core.operations.propose import unfreeze
 from core.operations.results import Asked, Moved, Refused
 from core.rollout.decisions import decide_shadow
 from core.rollout.drift import DriftKind
-from core.target.look_first import Looked, look_first
+from core.target.gather import Gathered, decide_locked
 from core.target.order import Order
 from core.target.target import Target
 
@@ -37,11 +37,11 @@ def shadow(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return look_first(site, "shadow", lambda looked: _shadow(site, order, looked))
+    return decide_locked(site, "shadow", lambda gathered: _shadow(site, order, gathered))
 
 
-def _shadow(site: Target, order: Order, looked: Looked) -> Moved | Refused:
-    facts = looked.facts(site)
+def _shadow(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
+    facts = site.facts(gathered.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
     marks, drift = (*facts.brake.frozen_by, *facts.brake.waiting), facts.difference

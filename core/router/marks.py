@@ -183,6 +183,15 @@ class Brake:
         notes = self._notes(besides)
         return tuple(note for note in notes.values() if note is not None and note.action is Action.FREEZE)
 
+    def in_force(self) -> tuple[BrakeNote, ...]:
+        """Return the notes of freezes, and those that the journal does not have yet, as far as they can be understood.
+
+        Raises:
+            BrakeUnreadable: the directory or a mark in it cannot be read.
+        """
+        notes = (note for note in self._notes().values() if note is not None)
+        return tuple(note for note in notes if note.action is Action.FREEZE or not note.recorded)
+
     def unrecorded(self) -> tuple[BrakeNote, ...]:
         """Return the notes that the journal does not have yet, oldest first.
 
