@@ -424,6 +424,7 @@ class Router:
                     f"{self._target.settings_file} could not be synced ({error.strerror or error}): a power cut may bring the old"
                 )
                 self._remarks = (*self._remarks, f"{why} settings back. See to its disk.")
+                log.warning("%s could not be synced (%s)", self._file, error.strerror or error)
             except OSError as error:
                 if last:
                     raise self._unwritten(error) from error
