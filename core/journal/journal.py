@@ -211,6 +211,17 @@ class Journal:
                 raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
         return sealed
 
+    def oldest(self) -> Sealed | None:
+        """Return the oldest receipt that was not pruned, or None if there is none.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(first=1)
+        return self._unsealed(*found[0]) if found else None
+
     def newest_digest(self) -> str:
         """Return the digest of the newest receipt; where there is none, 64 zeros.
 

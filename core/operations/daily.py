@@ -239,9 +239,9 @@ def note_missed(site: Target) -> Skipped | None:
     if any(site.journal.find_cause(key) is not None for key in (Daily(day), Missed(day))):
         return None
     with operation_lock(site.target.run_dir, "note a missed run", now):
-        receipts = site.journal.receipts()
+        oldest = site.journal.oldest()
         made = site.journal.find_cause(Daily(day)) is not None
-        if made or not receipts or receipts[0].receipt.ts >= begin_of(day, schedule):
+        if made or oldest is None or oldest.receipt.ts >= begin_of(day, schedule):
             return None
         why = f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours."
         draft = site.draft(run_missed(Origin(uuid.uuid4().hex, now, SCHEDULER, why), day))

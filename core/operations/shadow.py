@@ -12,6 +12,7 @@ from core.operations.apply import observe_in_shadow
 from core.operations.propose import unfreeze
 from core.operations.results import Asked, Moved, Refused
 from core.rollout.decisions import decide_shadow
+from core.rollout.drift import DriftKind
 from core.target.gather import Gathered, decide_locked
 from core.target.order import Order
 from core.target.target import Target
@@ -43,7 +44,9 @@ def _shadow(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
     facts = site.facts(gathered.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
-    if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
+    marks, drift = (*facts.brake.frozen_by, *facts.brake.waiting), facts.difference
+    braked = drift is not None and drift.kind is DriftKind.BRAKED
+    if refusal := decide_shadow(facts.state, order.actor, marks, drift.text if drift else None, braked=braked):
         return Refused(refusal)
     return Moved(observe_in_shadow(site, facts, order))
 

@@ -339,7 +339,9 @@ def may_restore(state: RolloutState) -> Refuse | None:
     return _nothing_known(state) if state.stage is None else None
 
 
-def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift: str | None) -> Refuse | None:
+def decide_shadow(
+    state: RolloutState, actor: Actor, marks: Sequence[str], drift: str | None, *, braked: bool = False
+) -> Refuse | None:
     """Say why the router may not go back to observing in shadow, or None if it may: it serves nothing, so no gate is asked.
 
     Args:
@@ -347,10 +349,11 @@ def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift
         actor: who asks.
         marks: ids of the freezes whose marks are on disk.
         drift: how the router differs from the state, or None if it does not.
+        braked: whether that difference is a brake of which the journal has no receipt.
     """
     if refusal := may_operate(actor, "let the router observe"):
         return refusal
-    if refusal := next(_out_of_order(state, drift), None) or brake_engaged(state, marks):
+    if refusal := next(_out_of_order(state, drift, braked=braked), None) or brake_engaged(state, marks):
         return refusal
     if state.stage is None:
         return _nothing_known(state)

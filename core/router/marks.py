@@ -283,8 +283,11 @@ def _leave(directory: Path, notes: Sequence[BrakeNote]) -> None:
     paths = [_path(directory, note.id) for note in notes]
     data = [_bytes_of(note) for note in notes]
     if os.name == "posix":
-        with contextlib.suppress(OSError):  # no links, or no sync: each for itself may do
+        try:
             create_together(paths, b"".join(data))
+        except OSError as error:  # no links, or no sync: each for itself may do
+            log.warning("the brake's marks in %s cannot be written together (%s)", directory, error.strerror or error)
+        else:
             return
     for path, own in zip(paths, data, strict=True):
         try:

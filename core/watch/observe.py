@@ -106,8 +106,9 @@ class Observer:
         What was ordered last counts: a brake that is not in the journal yet has acted all the same.
         """
         recorded = None if self._state is None else expected_of(self._state)
-        orders = [one for one in (recorded, self._expected, self._by_marks()) if one is not None]
-        asked = max(orders, key=lambda one: one.since, default=None)  # of two that are equal the first, which has its turns
+        orders = [order for order in (recorded, self._expected, self._by_marks()) if order is not None]
+        # in the same instant the brake counts; of two that are equal the first, which has its turns
+        asked = max(orders, key=lambda order: (order.since, order.safe), default=None)
         self._is_recorded = asked is recorded
         seen = self.seen
         if asked is None or seen is None or (seen.since, seen.stage, seen.safe) != (asked.since, asked.stage, asked.safe):

@@ -181,6 +181,14 @@ def test_the_same_cause_is_recorded_once(journal: Journal, tmp_path: Path) -> No
     assert journal.append(draft(4)).receipt.prev == first.digest
 
 
+def test_the_oldest_receipt_is_the_first_of_them(journal: Journal) -> None:
+    """None of a journal that has none; whatever was added since."""
+    assert journal.oldest() is None
+    first = journal.append(draft(0))
+    journal.append(draft(1))
+    assert journal.oldest() == first
+
+
 def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: Journal, tmp_path: Path) -> None:
     """In one chain and with their files: a cause or an id that is there, before or among them, is left out and breaks nothing."""
     before = journal.append(draft(0, cause="known"))
