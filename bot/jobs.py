@@ -4,7 +4,7 @@ The daily run is made once per local date, whoever makes it: its cause key is th
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
-drill of the safety nets and one of the alert path, if the settings want them), an archive in each month.
+drill of the safety nets and one of the alert path, if the settings want them), and a look each day at what of the ledger is to archive.
 
 Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/brake/alert_drill.py,
 core/upkeep/archive.py).
@@ -193,9 +193,11 @@ class Jobs:
         )
 
     def _archive(self) -> None:
-        """Once per month of local time."""
+        """Once per local date: the ledger is renamed once a month, and compressed once nobody has written to it for a day."""
         today = self._site.clock().astimezone(ZoneInfo(self._schedule.zone))
-        self._once(str(Archive(today.year, today.month)), lambda cause: archive.archive(self._site, UPKEEP, cause=cause))
+        self._once(
+            str(Archive(today.year, today.month, today.day)), lambda cause: archive.archive(self._site, UPKEEP, cause=cause)
+        )
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""

@@ -105,18 +105,21 @@ class DrillAlerts(_OfWeek):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archiving of the ledger in one month of local time.
+    """The archiving of the ledger at one date of local time.
 
     Attributes:
         year: of the calendar, in four digits.
         month: 1 to 12.
+        day: 1 to 31; None in receipts of the time when it was due once a month.
     """
 
     year: int
     month: int
+    day: int | None = None
 
     def __str__(self) -> str:
-        return f"archive:{self.year:04}-{self.month:02}"
+        day = "" if self.day is None else f"-{self.day:02}"
+        return f"archive:{self.year:04}-{self.month:02}{day}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +262,11 @@ def _day(kind: Callable[[date], OfDay]) -> Callable[[str], Cause | None]:
     return lambda rest: kind(date.fromisoformat(rest))
 
 
-def _month(rest: str) -> Cause | None:
-    found = _MONTH.fullmatch(rest)
-    return None if found is None else Archive(int(found[1]), int(found[2]))
+def _month_or_day(rest: str) -> Cause | None:
+    if (found := _MONTH.fullmatch(rest)) is not None:
+        return Archive(int(found[1]), int(found[2]))
+    day = date.fromisoformat(rest)
+    return Archive(day.year, day.month, day.day)
 
 
 def _guard(rest: str) -> Cause:
@@ -277,7 +282,7 @@ def _observed(rest: str) -> Cause | None:
 _READERS: Mapping[str, Callable[[str], Cause | None]] = {
     **{kind.word: _day(kind) for kind in (Daily, Preflight, Skip, Missed, Backup)},
     **{kind.word: _week(kind) for kind in (Prune, Drill, DrillAlerts)},
-    "archive": _month,
+    "archive": _month_or_day,
     "guard": _guard,
     "observed": _observed,
     **{kind.word: kind for kind in (Acknowledged, Approved, Slash, Submission, BlockAction)},

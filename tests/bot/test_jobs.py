@@ -1,5 +1,7 @@
 """The daily job against clocks that misbehave. The job is the bot's own; only the clock is moved by hand."""
 
+import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +14,7 @@ from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
 from core.settings.target import TargetSettings
 from core.target.target import Target
-from tests.support.rig import Rig, rig, slots  # noqa: F401 - fixtures of the other folder
+from tests.support.rig import Rig, decision, rig, slots  # noqa: F401 - fixtures of the other folder
 
 STEP = timedelta(minutes=20)
 
@@ -187,6 +189,26 @@ def test_a_drill_of_the_alert_path_is_held_once_a_week_where_the_settings_want_i
     weeks = ["drill-alerts:2025-W40", "drill-alerts:2025-W41", "drill-alerts:2025-W42"] if wanted else []
     assert [receipt.cause for receipt in held] == weeks
     assert all("Alertmanager cannot be reached" in receipt.note for receipt in held)
+
+
+def test_the_ledger_is_renamed_once_a_month_and_compressed_once_it_was_quiet_for_a_day(rig: Rig) -> None:  # noqa: F811
+    """Looked at each day: what was renamed on the first does not wait for the next month."""
+    propose.init(rig.site, rig.people["olivia"], "begin")
+    ledger = rig.target.ledger
+    names, told = [], []
+    for _ in range(4):
+        line = json.dumps({**decision(rig.clock.now - timedelta(days=1)), "id": str(rig.clock.now)}) + "\n"
+        with ledger.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+        os.utime(ledger, (rig.clock.now.timestamp(), rig.clock.now.timestamp()))
+        Jobs(rig.site, lambda: None, lambda _found: None)._archive()
+        Jobs(rig.site, lambda: None, lambda _found: None)._archive()
+        names.append(sorted(path.name for path in ledger.parent.glob("ledger*")))
+        told = [sealed.receipt.cause for sealed in rig.site.journal.receipts() if sealed.receipt.action is Action.ARCHIVE]
+        rig.clock.pass_(days=1)
+    renamed = "ledger-20251001T090500Z.ndjson"
+    assert names == [*[[renamed, "ledger.ndjson"]] * 2, *[[f"{renamed}.gz", "ledger.ndjson"]] * 2]
+    assert told == ["archive:2025-10-01", "archive:2025-10-03"]
 
 
 def test_a_weekly_drill_of_the_alert_path_needs_an_alertmanager() -> None:

@@ -23,7 +23,8 @@ TEXTS = [
     pytest.param(cause.Prune(2025, 1), "prune:2025-W01", id="prune"),
     pytest.param(cause.Drill(2025, 40), "drill:2025-W40", id="drill"),
     pytest.param(cause.DrillAlerts(2025, 40), "drill-alerts:2025-W40", id="drill-alerts"),
-    pytest.param(cause.Archive(2025, 9), "archive:2025-09", id="archive"),
+    pytest.param(cause.Archive(2025, 9), "archive:2025-09", id="archive-of-a-month"),
+    pytest.param(cause.Archive(2025, 9, 1), "archive:2025-09-01", id="archive-of-a-day"),
     pytest.param(cause.Guard("observe", MOMENT), "guard:observe:2025-10-01T09:05:00.000000Z", id="guard"),
     pytest.param(cause.Observed(41, 2), "observed:41:2", id="observed"),
     pytest.param(cause.Acknowledged("e7a2a451"), "acknowledge:e7a2a451", id="acknowledge"),
@@ -139,7 +140,7 @@ def test_weeks_are_those_of_the_iso_calendar() -> None:
             at = date(2026, month, day)
             year, week, _ = at.isocalendar()
             assert str(cause.Prune(year, week)) == at.strftime("prune:%G-W%V")
-            assert str(cause.Archive(at.year, at.month)) == at.strftime("archive:%Y-%m")
+            assert str(cause.Archive(at.year, at.month, at.day)) == at.strftime("archive:%Y-%m-%d")
 
 
 def test_only_keys_of_a_date_name_one() -> None:
