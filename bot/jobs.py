@@ -4,7 +4,8 @@ The daily run is made once per local date, whoever makes it: its cause key is th
 within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
-drill of the safety nets and one of the alert path, if the settings want them), and a look each day at what of the ledger is to archive.
+drill of the safety nets and one of the alert path, if the settings want them), and a look each day at
+what of the ledger is to archive.
 
 Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/brake/alert_drill.py,
 core/upkeep/archive.py).
