@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+import stamina
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -34,7 +35,7 @@ from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.home import Home
 from bot.surfaces.listeners import listeners
@@ -157,21 +158,24 @@ def _refusals(what: str) -> Iterator[None]:
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]], what: str) -> T:
-    """Ask Slack until it answers.
-
-    Not stamina's retries: they are for what ends. This is asked at an even pace for as long as Slack is away, and each time is
-    logged with what else runs meanwhile; at the bot's end the task is cancelled in its pause.
+    """Ask Slack until it answers, at an even pace; at the bot's end the task is cancelled in its pause.
 
     Raises:
         ConfigurationError: the answer is a refusal.
     """
-    while True:
-        try:
-            with _refusals(what):
-                return await ask()
-        except SLACK_FAILED as error:
-            log.warning("Slack cannot be reached, the schedule runs meanwhile; asked again in %.0f s: %s", _RETRY_SECONDS, error)
-        await asyncio.sleep(_RETRY_SECONDS)
+
+    def is_away(error: Exception) -> bool:
+        if not isinstance(error, SLACK_FAILED):
+            return False
+        log.warning("Slack cannot be reached, the schedule runs meanwhile; asked again in %.0f s: %s", _RETRY_SECONDS, error)
+        return True
+
+    async def asked() -> T:
+        with _refusals(what):
+            return await ask()
+
+    pace = {"wait_initial": _RETRY_SECONDS, "wait_max": _RETRY_SECONDS, "wait_jitter": 0.0, "wait_exp_base": 1.0}
+    return await stamina.AsyncRetryingCaller(attempts=None, timeout=None, **pace)(is_away, asked)
 
 
 @asynccontextmanager
@@ -187,9 +191,9 @@ async def _target_channel(
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = target.channel or settings.slack.channel
     deliveries = Deliveries.at(target)
-    telling = Telling(site, lambda: following.seen)
+    composer = StoryComposer(site, lambda: following.seen)
     outbox = Outbox(calls, deliveries, channel, settings.slack.fallback_channel, site.journal)
-    stories = Stories(site, telling, outbox, deliveries)
+    stories = Stories(site, composer, outbox, deliveries)
     marks = partial(channel_marks, settings.slack, channel, target.name)
     jobs = Jobs(site, stories.wake, stories.looked, marks)
 

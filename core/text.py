@@ -1,10 +1,11 @@
-"""Text for people and from people: cleaned and bounded, and lengths of time, read and told.
+"""Text for people and from people: cleaned and bounded, sentences with moments in them, and lengths of time, read and told.
 
 Pure. Excluded: bytes that are hashed (core/canonical.py).
 """
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Self
 
 MAX_REASON = 500
 """Longest free text that is kept, in characters: it stands in receipts, on cards and in logs."""
@@ -17,6 +18,59 @@ _COUNT_AND_UNIT = re.compile(
 )
 _HOURS_AND_MINUTES = re.compile(r"^(\d{1,3})h(\d{1,2})(?![\w.,])", re.IGNORECASE | re.ASCII)
 _MINUTES = {"d": 1440, "h": 60, "m": 1}
+
+
+class Sentence(str):
+    """A text whose moments stand in it as moments, so that each reader's surface writes them in its own way.
+
+    Taken as the string that it is, it reads as on a terminal and in a receipt: in UTC, to the minute. What is put together of it
+    with an f-string is such a string, and no longer knows its moments: give the sentence to another one as a part.
+
+    Attributes:
+        parts: the text in order; what is a moment is a `datetime`.
+    """
+
+    __slots__ = ("parts",)
+    parts: tuple[str | datetime, ...]
+
+    def __new__(cls, *parts: str | datetime) -> Self:
+        """Put a sentence together of text, moments (with an offset) and other sentences."""
+        flat = tuple(piece for part in parts for piece in (part.parts if isinstance(part, Sentence) else (part,)))
+        made = super().__new__(cls, "".join(written(part) if isinstance(part, datetime) else part for part in flat))
+        made.parts = flat
+        return made
+
+    @classmethod
+    def recorded(cls, text: str) -> Self:
+        """Read a sentence as it stands in a receipt, where it is the string that it was: the inverse of writing one."""
+        parts: list[str | datetime] = []
+        rest, place = text, text.find(_UTC)
+        while place >= 0:
+            begins = max(0, place - _MOMENT_LENGTH)
+            moment = _moment(rest[begins:place])
+            if moment is not None:
+                parts.extend((rest[:begins], moment))
+                rest, place = rest[place + len(_UTC) :], -1
+            place = rest.find(_UTC, place + 1)
+        return cls(*parts, rest)
+
+
+_MOMENT, _UTC = "%Y-%m-%d %H:%M", " UTC"
+_MOMENT_LENGTH = len("2025-10-01 09:05")
+
+
+def written(moment: datetime) -> str:
+    """Write a moment (with an offset) in UTC, to the minute: `2025-10-01 09:05 UTC`."""
+    return moment.astimezone(UTC).strftime(_MOMENT + _UTC).rjust(_MOMENT_LENGTH + len(_UTC), "0")
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the moment that a text is, to the letter; None if it only looks like one."""
+    try:
+        found = datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return found if written(found) == text + _UTC else None
 
 
 def clean_text(text: str, limit: int = MAX_REASON) -> str:

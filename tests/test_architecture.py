@@ -14,7 +14,7 @@ READS_ENVIRONMENT = {
     "core/system/processes.py": "the restart command gets what is on a list of it",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }
-CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Dispatcher", "Home", "Jobs", "Stories", "Telling"}
+CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Dispatcher", "Home", "Jobs", "Stories", "StoryComposer"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -3,7 +3,6 @@
 Pure. Limits: Slack's documentation of Block Kit (3,000 characters in a text, 150 in a header, 75 on a button).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,10 +11,12 @@ from bot.blockkit.post import Block
 from core.actors import UPKEEP, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Report, Verdict
+from core.ledger.figures import WindowMetrics
 from core.receipts.chain import Sealed
 from core.receipts.evidence import BreakGlass, Hold
-from core.receipts.observation import Observation, Sight, told
+from core.receipts.observation import Observation, Sight, found
 from core.receipts.receipt import Receipt
+from core.text import Sentence, written
 
 MAX_TEXT = 2900
 MAX_BLOCKS = 48
@@ -69,33 +70,27 @@ def who(actor: Actor) -> str:
 
 def when(moment: datetime) -> str:
     """Write a moment so that each reader sees it in their own zone."""
-    fallback = moment.strftime("%Y-%m-%d %H:%M UTC")
-    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
-
-
-_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b", re.ASCII)
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{written(moment)}>"
 
 
 def prose(text: str) -> str:
-    """Disarm a sentence, and write the moments that core put into it so that each reader sees them in their own zone."""
-    return _MOMENT.sub(_shown, escape(text))
+    """Disarm a text, and write the moments of a sentence so that each reader sees them in their own zone."""
+    parts = text.parts if isinstance(text, Sentence) else (text,)
+    return "".join(when(part) if isinstance(part, datetime) else escape(part) for part in parts)
 
 
-def _shown(found: re.Match[str]) -> str:
-    try:
-        return when(datetime.fromisoformat(f"{found[1]}+00:00"))
-    except ValueError:
-        return found[0]  # somebody's words that only look like a moment
+def noted(note: str) -> str:
+    """Write the note of a receipt or of a request as the sentence that was recorded."""
+    return prose(Sentence.recorded(note))
 
 
 def sight(seen: Observation) -> str:
     """Say what was seen of the running router, with a sign and its evidence; what has to be done about it stands elsewhere."""
-    text = prose(told(seen))
-    headline, colon, rest = text.partition(": ")
+    text, why = escape(found(seen)), escape(seen.why)
     if seen.sight.contradicts:
-        return f":rotating_light: *{headline}{colon}{rest.partition('.')[0]}.*{rest.partition('.')[2]}"
+        return f":rotating_light: *{text}* {why}".rstrip()
     sign = ":white_check_mark:" if seen.sight.is_seen else ":warning:" if seen.sight in _ODD else ":hourglass_flowing_sand:"
-    return f"{sign} {text}"
+    return f"{sign} {text} {why}".rstrip()
 
 
 _ODD = frozenset({Sight.UNSEEN_TIMEOUT, Sight.NOT_SERVING})
@@ -216,16 +211,15 @@ def gate_summary(gates: Iterable[Gate]) -> str:
     return f"{good} of {len(all_of_them)} gates passed{': ' if bad else ''}{', '.join(bad)}"
 
 
-def verdict(found: Report) -> str:
+def verdict(report: Report) -> str:
     """Write GO or NO-GO."""
-    return ":large_green_circle: *GO*" if found.gates.go else ":red_circle: *NO-GO*"
+    return ":large_green_circle: *GO*" if report.gates.go else ":red_circle: *NO-GO*"
 
 
-def evidence(summary: Mapping[str, Any]) -> Block:
+def evidence(metrics: WindowMetrics) -> Block:
     """Return what the gates were measured on: the window's size, and every line that was not counted, by kind."""
-    skipped = ", ".join(f"{count:,} {escape(str(kind))}" for kind, count in summary["skipped"].items() if count)
-    hours = f"{summary['window_minutes'] / 60:g} h"
-    text = f"{summary['decisions']:,} decisions in {hours}, {summary['live']:,} of them live"
-    unordered = not summary.get("ledger", {}).get("in_order", True)
-    note = " · times in the ledger jump, so all of it was read" if unordered else ""
+    skipped = ", ".join(f"{count:,} {escape(kind)}" for kind, count in metrics.skipped.items() if count)
+    hours = f"{metrics.window.minutes / 60:g} h"
+    text = f"{metrics.figures.decisions:,} decisions in {hours}, {metrics.figures.live:,} of them live"
+    note = "" if metrics.span.in_order else " · times in the ledger jump, so all of it was read"
     return context(f"{text} · ledger lines not counted: {skipped or 'none'}{note}")

@@ -15,8 +15,9 @@ from bot.http.metrics import Counters
 from bot.http.together import Together
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.alerts.rules import Effect
-from core.brake.respond import AlertResponder, BrakeResult, RecordResult
+from core.brake.respond import AlertResponder
 from core.brake.second_look import stay_safe
+from core.brake.turns import BrakeResult, RecordResult
 from core.system.logs import logger
 from core.target.alert_path import WatchdogUnwritable, heard
 from core.target.announced_drills import DrillUnwritable, announced, keep_heard

@@ -23,6 +23,7 @@ from bot.blockkit.blocks import (
     hold_line,
     mark,
     mrkdwn,
+    noted,
     passed_over,
     percent,
     prose,
@@ -84,10 +85,10 @@ def story(  # noqa: C901 - one part a line
         blocks.append(section(passed_over(broken)))
     measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
     if look is not None and pending:
-        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics.summary()), _asked_again(look)])
+        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics), _asked_again(look)])
     elif measured is not None and (pending or not all_pass(measured.gates)):
         blocks.extend(gate_table(measured.gates))
-        blocks.extend([evidence(measured.metrics)] if measured.metrics else [])
+        blocks.extend([evidence(figures)] if (figures := measured.figures) else [])
     elif measured is not None:
         blocks.append(context(gate_summary(measured.gates)))
     if first.holds_in_force:
@@ -162,7 +163,7 @@ def ending(approval: Approval) -> str:
     if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
         return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
-    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else prose(approval.note)
+    note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else noted(approval.note)
     return f"{sign} *{word}*{by}{at}. {note}".rstrip()
 
 
@@ -170,7 +171,7 @@ def outcome(receipt: Receipt) -> str:
     """Say how an operation ended, as its last receipt has it."""
     if receipt.action in UPKEEP:
         return upkeep_outcome(receipt)
-    note = f" {prose(receipt.note)}" if receipt.note else ""
+    note = f" {noted(receipt.note)}" if receipt.note else ""
     pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
     if receipt.phase is Phase.INTENT:
         return ":hourglass_flowing_sand: Being carried out…"
@@ -363,7 +364,7 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
             lines.append(f"Running router: {receipt.router_seen.pilot:.2f} of live traffic, seen {when(receipt.router_seen.at)}")
         lines.extend(f"Hold `{hold.short_id}` put" for hold in receipt.holds_added)
         lines.extend(f"Hold `{hold_id[:HOLD_DIGITS]}` lifted" for hold_id in receipt.holds_lifted)
-        found = [*gate_table(receipt.gates), *([evidence(receipt.metrics)] if receipt.metrics else [])]
+        found = [*gate_table(receipt.gates), *([evidence(figures)] if (figures := receipt.figures) else [])]
         blocks = (section("\n".join(lines)), *found)
         if receipt.host:
             made = f"{receipt.build} on {receipt.host}{f' · runbook: {receipt.runbook_url}' if receipt.runbook_url else ''}"

@@ -6,14 +6,16 @@ shape and words too. Excluded: what the figures are (core/ledger/figures.py) and
 (bot/slack/outbox.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from core.ledger.figures import HourMetrics
+from core.ledger.window import moment_of
 from core.rollout.timeline import Stretch
 
 if TYPE_CHECKING:
@@ -48,15 +50,10 @@ class Hour:
     tri_median: float | None
 
     @classmethod
-    def read(cls, figures: Mapping[str, Any]) -> "Hour":
-        """Read an hour as the report's JSON and the receipts have it."""
-        return cls(
-            datetime.fromisoformat(figures["start"]),
-            figures["decisions"],
-            figures["rsi"],
-            figures["rollbacks"],
-            figures["tri_median"],
-        )
+    def of(cls, hour: HourMetrics) -> "Hour":
+        """Return what the picture shows of an hour."""
+        figures = hour.figures
+        return cls(moment_of(hour.start_us), figures.decisions, figures.rsi, figures.rollbacks, figures.tri_median)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ and only here: after a restart it is looked up anew. Excluded: rendering, and br
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 
 from bot.blockkit.post import Post
 from bot.stories import card, notices
@@ -13,6 +13,7 @@ from bot.stories.alerts import alert_story
 from bot.stories.daily import ReportedDay, daily_report
 from bot.stories.preflight import announced, skipped
 from core.errors import JournalCorrupt
+from core.ledger.window import moment_of
 from core.operations.requests import Reexamined
 from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
 from core.receipts.chain import Sealed
@@ -26,7 +27,7 @@ _HOLDS_FOLLOWED = 20
 """Stories of how many holds in force are shown anew when something is seen of the running router."""
 
 
-class Telling:
+class StoryComposer:
     """Tells the stories of one site; `seen` is what was seen of its running router a second ago."""
 
     def __init__(self, site: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:
@@ -119,12 +120,12 @@ class Telling:
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
         run, target = sealed[0].receipt, self._site.target
         history = [one.receipt for one in self._site.journal.receipts()]
-        hours = (run.metrics or {}).get("hours", ())
+        hours = run.figures.hours if run.figures is not None else ()
         later = any(one.action is Action.DAILY and one.seq > run.seq for one in history)
         return ReportedDay(
             sealed=sealed,
             yesterday=_last_daily(history, run.seq),
-            spells=spells(history, datetime.fromisoformat(hours[0]["start"]), run.ts) if hours else (),
+            spells=spells(history, moment_of(hours[0].start_us), run.ts) if hours else (),
             zone=target.schedule.zone,
             next_run=next_run(run.ts, target.schedule),
             runbook_url=target.runbook_url,

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
-from typing import Any
 
 from bot.blockkit.blocks import (
     LABELS,
@@ -21,8 +20,8 @@ from bot.blockkit.blocks import (
     evidence,
     header,
     mark,
+    noted,
     percent,
-    prose,
     section,
     when,
     who,
@@ -32,6 +31,8 @@ from bot.stories.card import last_step, outcome, replies, so_far
 from bot.stories.chart import Chart, Hour, png
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
+from core.ledger.figures import HourMetrics, WindowMetrics, written
+from core.ledger.window import moment_of
 from core.receipts.chain import Sealed
 from core.receipts.evidence import Hold
 from core.receipts.receipt import Action, Phase, Receipt, Result
@@ -99,10 +100,10 @@ def daily_report(day: ReportedDay) -> Post:
     before = {gate.name: gate for gate in day.yesterday.gates} if day.yesterday else {}
     lines = [f"*Next:* {_next(day)}"]
     if run.note:
-        lines.append(f"*Why:* {prose(run.note)}")
+        lines.append(f"*Why:* {noted(run.note)}")
     blocks = [header(title), section("\n".join(lines)), _gate_table(run.gates, before)]
-    if run.metrics:
-        blocks.append(evidence(run.metrics))
+    if (figures := run.figures) is not None:
+        blocks.append(evidence(figures))
     picture = _picture(day, run)
     if picture is not None:
         blocks.append(picture_block(picture.title))
@@ -113,7 +114,7 @@ def daily_report(day: ReportedDay) -> Post:
         blocks.append(section(_alert_drill(day.alert_drill, run.ts)))
     blocks.append(_buttons(day, run))
     blocks.append(context(" · ".join(mark(one) for one in day.sealed[-4:])))
-    details = (_details(run, day.sealed[0].mark),) if day.details and run.metrics else ()
+    details = (_details(run, figures, day.sealed[0].mark),) if day.details and figures is not None else ()
     return Post(_as_text(title, run.gates), tuple(blocks[:MAX_BLOCKS]), (*replies(day.sealed[1:]), *details), picture)
 
 
@@ -140,7 +141,7 @@ def _next(day: ReportedDay) -> str:
         return "The settings are written and read back."
     if last.result is Result.APPLIED:
         return f"{outcome(last)} `/anr rollback` takes it back at once. {then}"
-    note = f" {prose(last.note)}" if last.note else ""
+    note = f" {noted(last.note)}" if last.note else ""
     return f"The router is at {percent(last.stage_after)}.{note} Look at `/anr status`. {then}"
 
 
@@ -222,18 +223,19 @@ def _holds(holds: Sequence[Hold], now: datetime) -> str:
 
 def _drill(drill: Receipt, now: datetime) -> str:
     held = "the safety nets hold" if drill.result is Result.APPLIED else ":rotating_light: not all safety nets hold"
-    return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {prose(drill.note)}"
+    return f"*Drill:* {held}, {spoken(now - drill.ts)} ago (#{drill.seq}). {noted(drill.note)}"
 
 
 def _alert_drill(drill: Receipt, now: datetime) -> str:
     ago, total = f"{spoken(now - drill.ts)} ago", drill.alert_drill.total_s if drill.alert_drill else None
     if drill.result is Result.APPLIED and total is not None:
         return f"*Alert path:* proven {ago} in {total:.1f} s (#{drill.seq})."
-    return f"*Alert path:* :rotating_light: the drill alert of {ago} did not arrive (#{drill.seq}). {prose(drill.note)}"
+    return f"*Alert path:* :rotating_light: the drill alert of {ago} did not arrive (#{drill.seq}). {noted(drill.note)}"
 
 
 def _picture(day: ReportedDay, run: Receipt) -> Attachment | None:
-    hours = tuple(Hour.read(figures) for figures in (run.metrics or {}).get("hours", ()))
+    figures = run.figures
+    hours = () if figures is None else tuple(Hour.of(hour) for hour in figures.hours)
     if not hours:
         return None
     bounds = {gate.name: gate.bound for gate in run.gates}
@@ -275,41 +277,40 @@ def _buttons(day: ReportedDay, run: Receipt) -> Block:
     return actions(*row)
 
 
-def _details(run: Receipt, named: str) -> Reply:
-    metrics: Mapping[str, Any] = run.metrics or {}
-    hours: Sequence[Mapping[str, Any]] = metrics.get("hours", ())
+def _details(run: Receipt, metrics: WindowMetrics, named: str) -> Reply:
+    hours = metrics.hours
     shown = hours[-_MOST_HOURS:]
     heading = ("Hour (UTC)", "Decisions", "Live", "RSI", "Rollbacks", "Median TRI", "Cap breaches")
     left_out = f" The last {len(shown)} of {len(hours)} hours; the file has all." if len(shown) < len(hours) else ""
-    window = f"--lookback-min {metrics['window_minutes']} --now {metrics['generated_at']}"
+    window = f"--lookback-min {metrics.window.minutes} --now {written(metrics.window.end_us)}"
     text = (
         f"*Hour by hour*, as receipt `{named}` has it.{left_out}\n"
         f"Every single decision of the window: `anr report {window} --csv FILE`"
     )
-    rows = [_hour_row(figures) for figures in shown]
+    rows = [_hour_row(hour) for hour in shown]
     name = f"anr-{run.ts:%Y-%m-%d}-hours.csv"
     attached = Attachment(name, f"Hour by hour, {run.ts:%Y-%m-%d}", lambda: hours_csv(hours).encode())
     blocks = (section(text), *([table(heading, rows, right=range(1, 7))] if rows else []))
     return Reply("details", "Hour by hour", blocks, attached)
 
 
-def _hour_row(figures: Mapping[str, Any]) -> tuple[str, ...]:
-    rsi, tri = figures["rsi"], figures["tri_median"]
+def _hour_row(hour: HourMetrics) -> tuple[str, ...]:
+    figures = hour.figures
     return (
-        f"{datetime.fromisoformat(figures['start']):%d %b %H:%M}",
-        f"{figures['decisions']:,}",
-        f"{figures['live']:,}",
-        "no data" if rsi is None else f"{rsi:.1%}",
-        f"{figures['rollbacks']:,}",
-        "no data" if tri is None else f"{tri:+.3f}",
-        f"{figures['fast_cap_breaches']:,}",
+        f"{moment_of(hour.start_us):%d %b %H:%M}",
+        f"{figures.decisions:,}",
+        f"{figures.live:,}",
+        "no data" if figures.rsi is None else f"{figures.rsi:.1%}",
+        f"{figures.rollbacks:,}",
+        "no data" if figures.tri_median is None else f"{figures.tri_median:+.3f}",
+        f"{figures.fast_cap_breaches:,}",
     )
 
 
-def hours_csv(hours: Sequence[Mapping[str, Any]]) -> str:
+def hours_csv(hours: Sequence[HourMetrics]) -> str:
     """Return the hours as CSV, numbers in full; N/A is empty."""
-    written = StringIO()
-    writer = csv.writer(written, lineterminator="\n")
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("start", *_HOUR_COLUMNS))
-    writer.writerows((figures["start"], *(figures[column] for column in _HOUR_COLUMNS)) for figures in hours)
-    return written.getvalue()
+    writer.writerows((written(hour.start_us), *(getattr(hour.figures, column) for column in _HOUR_COLUMNS)) for hour in hours)
+    return file.getvalue()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bot.slack.deliveries import Deliveries, Parked, Waiting
 from bot.slack.errors import SLACK_FAILED, AskedToWait, is_outage, said
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from core.errors import AnrError
 from core.journal.marks import Mark
 from core.operations.requests import Reexamined
@@ -29,6 +29,11 @@ log = logger(__name__)
 POLL_SECONDS = 2.0
 """How often the journal is looked at for what other processes wrote."""
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""How long the follower, and each story that could not be shown, waits at most before the next try; at least half as long.
+
+Not stamina's retries: nothing waits in them. A story that waits lets the others pass, and a receipt, a person or Slack's return
+ends its pause or the follower's.
+"""
 _OUTAGE_AFTER = 2
 """How many stories in a row have to meet an outage before the others are not tried in the same pass."""
 
@@ -61,9 +66,9 @@ class _Pause:
 class Stories:
     """Shows every story of one site."""
 
-    def __init__(self, site: Target, telling: Telling, outbox: Outbox, deliveries: Deliveries) -> None:
+    def __init__(self, site: Target, composer: StoryComposer, outbox: Outbox, deliveries: Deliveries) -> None:
         self._site = site
-        self._telling = telling
+        self._composer = composer
         self._outbox = outbox
         self._deliveries = deliveries
         self._woken = asyncio.Event()
@@ -83,12 +88,12 @@ class Stories:
 
     def looked(self, found: Reexamined) -> None:
         """Show what the gates say at present about a request that waits."""
-        self._telling.looked(found)
+        self._composer.looked(found)
         self.refresh(found.approval.id)
 
     def open(self, operation: str) -> None:
         """Add the details of a story to its thread."""
-        self._telling.open(operation)
+        self._composer.open(operation)
         self.refresh(operation)
 
     def unshown(self) -> int:
@@ -149,7 +154,7 @@ class Stories:
     async def _queue_news(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
         news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
-        stories = await asyncio.to_thread(self._telling.touched, news) if news else ()
+        stories = await asyncio.to_thread(self._composer.touched, news) if news else ()
         changed = tuple(self._changed)
         if news or changed:
             upto = news[-1].receipt.seq if news else None
@@ -185,7 +190,7 @@ class Stories:
 
     async def _show(self, operation: str) -> None:
         told = await asyncio.to_thread(self._site.journal.of_operation, operation)
-        post = await asyncio.to_thread(self._telling.tell, operation)
+        post = await asyncio.to_thread(self._composer.tell, operation)
         if post is not None:
             await self._outbox.show(operation, post)
         await asyncio.to_thread(self._deliveries.done, operation)

@@ -15,8 +15,8 @@ from bot.blockkit.blocks import (
     evidence,
     header,
     mark,
+    noted,
     percent,
-    prose,
     section,
     when,
     who,
@@ -39,9 +39,9 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
     moves = receipt.stage_after != receipt.stage_before
     foreseen = f"{receipt.stage_before} → {percent(receipt.stage_after)} is next" if moves else "nothing will be promoted"
     title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}, {foreseen}"
-    blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {prose(receipt.note)}")]
+    blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {noted(receipt.note)}")]
     blocks.append(section(_gates(receipt.gates)))
-    blocks.extend([evidence(receipt.metrics)] if receipt.metrics else [])
+    blocks.extend([evidence(figures)] if (figures := receipt.figures) else [])
     if run is not None:
         verdict = "GO" if run.receipt.go else "NO-GO"
         blocks.append(section(f":checkered_flag: *Over.* The run was made {when(run.receipt.ts)} and says {verdict}."))

@@ -13,7 +13,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
 from bot.slack.texts import read
 from bot.surfaces import modals
-from core.receipts.cause import Click
+from core.receipts.cause import BlockAction
 from core.text import clean_text
 
 COMMANDS = tuple(BUTTONS)
@@ -44,6 +44,6 @@ async def on_alert_message(dispatcher: Dispatcher, body: dict[str, Any], respond
         return
     attachment = ((body.get("original_message") or {}).get("attachments") or [{}])[0]
     said = clean_text(read(str(attachment.get("title") or attachment.get("fallback") or "")), _LONGEST_TITLE)
-    cause = str(Click.of(f"{body.get('message_ts', '')}:{body.get('action_ts', '')}"))
+    cause = str(BlockAction.of(f"{body.get('message_ts', '')}:{body.get('action_ts', '')}"))
     command = kind(f"from Alertmanager's message: {said}" if said else "from Alertmanager's message")
     await dispatcher.carry_out(command, Request.of(body, cause), respond)

@@ -275,7 +275,7 @@ def status(seen: Overview) -> list[Block]:
     if seen.report is not None:
         blocks.append(section(f"*Gates:* {verdict(seen.report)}"))
         blocks.extend(gate_table(seen.report.gates.gates))
-        blocks.append(evidence(seen.report.metrics.summary()))
+        blocks.append(evidence(seen.report.metrics))
     return blocks
 
 
@@ -287,7 +287,7 @@ def report(seen: Overview) -> list[Block]:
     headline = section(f"{verdict(found)} over the last {found.metrics.window.minutes / 60:g} hours")
     does_not_count = not_counted(learning_of(seen.state), seen.now) if seen.state else ""
     counts = [section(f":information_source: {prose(does_not_count)}")] if does_not_count else []
-    return [headline, *counts, *gate_table(found.gates.gates), evidence(found.metrics.summary())]
+    return [headline, *counts, *gate_table(found.gates.gates), evidence(found.metrics)]
 
 
 def details(_: None) -> list[Block]:

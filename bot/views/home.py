@@ -100,7 +100,7 @@ def _router(glance: Glance) -> list[Block]:
     if seen.report is not None:
         blocks.append(section(f"*Gates now:* {verdict(seen.report)}"))
         blocks.extend(gate_table(seen.report.gates.gates))
-        blocks.append(evidence(seen.report.metrics.summary()))
+        blocks.append(evidence(seen.report.metrics))
     blocks.append(
         section(f"*Stage over the last {DAYS} days*\n```{chart(glance.spells, glance.stages, glance.schedule.zone)}```")
     )

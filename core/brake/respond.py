@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from core.alerts.payload import AlertFacts, AlertStatus, operation_of
 from core.alerts.steps import Handled, Step, next_step
 from core.brake import brake
 from core.brake.alert_memory import AlertMemory, Instance
+from core.brake.turns import BrakeResult, RecordResult, nothing_in_common, until_shown
 from core.errors import BrakeUnreadable, CauseAlreadyRecorded, JournalError
 from core.receipts.chain import Sealed
 from core.receipts.drafts.alerts import alert_noted
@@ -47,49 +48,6 @@ _GLANCE_SECONDS = 0.05
 _RESTS_SECONDS = 10.0
 """For how long a journal that did not answer is not asked again, unless something was recorded in it meanwhile: a storm of
 alerts would wait for it one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrakeResult:
-    """What the brake did about one payload.
-
-    Attributes:
-        notes: the marks of causes that are new.
-        shown: alerts whose story changes without a freeze, with the story.
-        repeated: how many freezing alerts were held already.
-        held: every freezing alert of the payload has its mark, or was lifted by a person.
-        safe: the router is in its safe settings, if any alert of the payload freezes.
-        problems: what went wrong, each a sentence.
-    """
-
-    at: datetime
-    notes: tuple[BrakeNote, ...] = ()
-    shown: tuple[tuple[str, AlertFacts], ...] = ()
-    repeated: int = 0
-    held: bool = True
-    safe: bool = True
-    problems: tuple[str, ...] = ()
-    unmarked: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def heard(self) -> tuple[AlertFacts, ...]:
-        """The alerts of which something is to be recorded."""
-        return (*(note.alert for note in self.notes if note.alert is not None), *(facts for _, facts in self.shown))
-
-
-@dataclass(frozen=True, slots=True)
-class RecordResult:
-    """What was recorded about one payload.
-
-    Attributes:
-        sealed: the receipts.
-        kept: nothing that was heard would be lost if the process died now.
-        problems: what could not be recorded, each a sentence.
-    """
-
-    sealed: tuple[Sealed, ...] = ()
-    kept: bool = True
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +91,7 @@ class AlertResponder:
         """Act on payloads in their order: those that have nothing in common share the brake, so that none waits for another."""
         results: list[BrakeResult] = []
         with self._acting:
-            for together in _nothing_in_common(payloads):
+            for together in nothing_in_common(payloads):
                 results.extend(self._act(together))
         return tuple(results)
 
@@ -190,7 +148,7 @@ class AlertResponder:
         """Record what the brake did about several payloads, in their order; what cannot be recorded waits in the marks."""
         with self._recording:
             try:
-                return tuple(result for run in _until_shown(acted) for result in self._note_down_run(run))
+                return tuple(result for run in until_shown(acted) for result in self._note_down_run(run))
             finally:
                 with self._unnoted_lock:
                     for facts in (facts for one in acted for facts in one.heard):
@@ -303,14 +261,21 @@ class AlertResponder:
         """Return the newest instance of each alert that was heard of, by fingerprint."""
         newest: dict[str, AlertFacts] = {}
         for facts in heard:
-            for one in (facts, *self._memory.of_alert(facts.fingerprint)):
+            for one in (facts, *self._known_of(facts.fingerprint)):
                 if facts.fingerprint not in newest or one.since > newest[facts.fingerprint].since:
                     newest[facts.fingerprint] = one
         return newest
 
+    def _known_of(self, fingerprint: str) -> tuple[AlertFacts, ...]:
+        """Return the last word on each instance of one alert, whether it is noted yet or not."""
+        words = {one.cause: one for one in self._memory.of_alert(fingerprint)}
+        with self._unnoted_lock:
+            words |= {cause: one for cause, one in self._unnoted.items() if one.fingerprint == fingerprint}
+        return tuple(words.values())
+
     def _outdated(self, heard: Iterable[AlertFacts], newest: Mapping[str, AlertFacts]) -> list[AlertFacts]:
         """Return the end of each instance that was followed by another: Alertmanager tells of the newest one only."""
-        known = [one for fingerprint in newest for one in self._memory.of_alert(fingerprint)]
+        known = [one for fingerprint in newest for one in self._known_of(fingerprint)]
         alerts = [*known, *(facts for facts in heard if self._memory.find(facts.cause) is None)]
         followed = ((one, newest[one.fingerprint]) for one in alerts if one.status is AlertStatus.FIRING)
         return [
@@ -395,30 +360,3 @@ class AlertResponder:
             if not heard or heard[-1].status is facts.status:
                 raise
             return self._site.journal.append(draft.model_copy(update={"cause": facts.key_after(changes + 1)}))
-
-
-def _nothing_in_common(payloads: Sequence[tuple[AlertFacts, ...]]) -> Iterator[list[tuple[AlertFacts, ...]]]:
-    """Yield the payloads in their order, in runs of which no two are about the same group or the same alert."""
-    run: list[tuple[AlertFacts, ...]] = []
-    met: set[str] = set()
-    for heard in payloads:
-        about = {facts.group for facts in heard} | {facts.fingerprint for facts in heard}
-        if about & met:
-            yield run
-            run, met = [], set()
-        run.append(heard)
-        met |= about
-    if run:
-        yield run
-
-
-def _until_shown(acted: Sequence[BrakeResult]) -> Iterator[list[BrakeResult]]:
-    """Yield what was done in its order, in runs that end with what is shown, too: no receipt overtakes an earlier one."""
-    run: list[BrakeResult] = []
-    for one in acted:
-        run.append(one)
-        if one.shown:
-            yield run
-            run = []
-    if run:
-        yield run

@@ -300,8 +300,8 @@ def _is_missing(site: Target, now: datetime, day: date) -> bool:
     if site.journal.find_cause(Daily(day)) is not None:
         return False
     while_ago = now - timedelta(minutes=10)
-    was_due, receipts = due(while_ago, site.target.schedule), site.journal.receipts()
-    return was_due == day and bool(receipts) and receipts[0].receipt.ts < while_ago
+    was_due, oldest = due(while_ago, site.target.schedule), site.journal.oldest()
+    return was_due == day and oldest is not None and oldest.receipt.ts < while_ago
 
 
 _FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENGAGED, Code.NO_APPROVERS, Code.STAGE_UNKNOWN})

@@ -11,6 +11,7 @@ from core.doctor.check import Check, Health
 from core.errors import EndpointUnreadable
 from core.ledger.window import moment_of
 from core.receipts.observation import Observation, Sight, to_do, told
+from core.rollout.drift import DriftKind
 from core.router.control import settings_for
 from core.router.health import ask_slots
 from core.router.version import ask_version
@@ -61,11 +62,12 @@ def observed_router(site: Target, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.WARN, text, "Set `target.observe`; until then look at the router yourself after every brake.")
     facts = site.facts(whole=False)
     seen = facts.observation
-    if drift := facts.drift:
+    if (drift := facts.difference) is not None:
         exported = "" if seen is None or not seen.sight.contradicts else f" {_beaten_by_its_launcher(seen)}"
-        yield Check(
-            name, Health.FAIL, drift, f"An approver uses `drift reapply` or `drift accept`; anybody `rollback`.{exported}"
-        )
+        ends = "An approver uses `drift reapply` or `drift accept`; anybody `rollback`."
+        if drift.kind is DriftKind.BRAKED:
+            ends = "Anybody uses `rollback` or `anr recover`, which records it."
+        yield Check(name, Health.FAIL, drift.text, f"{ends}{exported}")
         return
     if facts.state.stage is None:
         yield Check(name, Health.WARN, "The journal has not begun, or does not know the stage.", "Use `anr init`, or `rollback`.")

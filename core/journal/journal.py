@@ -55,6 +55,21 @@ class _Shared:
     seen: Seen = UNSEEN
 
 
+@dataclass(frozen=True, slots=True)
+class JournalReading:
+    """What one transaction found in a journal.
+
+    Attributes:
+        state: what all receipts add up to.
+        waiting: the requests that wait for an answer, the oldest first.
+        done: number of the receipt that recorded the cause that was asked about; None if none did, or none was asked about.
+    """
+
+    state: RolloutState
+    waiting: tuple[Approval, ...] = ()
+    done: int | None = None
+
+
 class Journal:
     """Receipts and approvals of one target."""
 
@@ -196,6 +211,17 @@ class Journal:
                 raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
         return sealed
 
+    def oldest(self) -> Sealed | None:
+        """Return the oldest receipt that was not pruned, or None if there is none.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(first=1)
+        return self._unsealed(*found[0]) if found else None
+
     def newest_digest(self) -> str:
         """Return the digest of the newest receipt; where there is none, 64 zeros.
 
@@ -243,14 +269,46 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
         """
-        known, seen = self._shared.chain, self._shared.seen
+        known = self._shared.chain, self._shared.seen
         with self._rows() as rows:
-            found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
-            if not found:
-                self._head(rows)
+            return self._state(rows, *known, whole=whole)
+
+    def state_after(self, digest: str) -> tuple[RolloutState, str] | None:
+        """Return what all receipts add up to and the digest of the newest, None if that is still the one with this digest.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
+        """
+        known = self._shared.chain, self._shared.seen
+        with self._rows() as rows:
+            newest = self._head(rows)[1]
+            return None if newest == digest else (self._state(rows, *known, whole=False), newest)
+
+    def read(self, cause: Cause | str | None = None) -> JournalReading:
+        """Return what an operation is decided on, as one transaction shows it; every receipt is asked whether it is unchanged.
+
+        Args:
+            cause: what sets the operation off; None if nothing is known of it.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: the chain does not hold, so that nobody can say what the state is.
+        """
+        known = self._shared.chain, self._shared.seen
+        with self._rows() as rows:
+            state = self._state(rows, *known, whole=True)
+            done = None if cause is None else rows.number_of(cause=str(cause))
+            return JournalReading(state, self._waiting(rows), done)
+
+    def _state(self, rows: "Rows", known: VerifiedChain, seen: Seen, *, whole: bool) -> RolloutState:
+        """Return what the receipts of a transaction add up to; `known` and `seen` were taken before it began."""
+        found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
+        if not found:
+            self._head(rows)
         try:
             if known.seq and not whole and not (found and known.ends_with(found[0])):
-                return self.state(whole=True)
+                return self._state(rows, known, seen, whole=True)
             old = [row for row in found if row[0] <= known.seq]
             gone_on = known.seq and (not whole or known.is_made_of(old))
             chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
@@ -425,7 +483,10 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
         """
         with self._rows() as rows:
-            waiting = [self._request(data) for data in rows.requests(status=ApprovalStatus.PENDING)]
+            return self._waiting(rows)
+
+    def _waiting(self, rows: "Rows") -> tuple[Approval, ...]:
+        waiting = [self._request(data) for data in rows.requests(status=ApprovalStatus.PENDING)]
         return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
 
     def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:

@@ -154,12 +154,19 @@ class Rows:
     _target: str
 
     def receipts(
-        self, *, after: int = 0, last: int | None = None, operation: str | None = None, cause: str | None = None
+        self,
+        *,
+        after: int = 0,
+        first: int | None = None,
+        last: int | None = None,
+        operation: str | None = None,
+        cause: str | None = None,
     ) -> list[Row]:
         """Return receipts in order of number: those after a number, of an operation, with a cause, or only the `last` few.
 
         Args:
             after: the number below the first receipt that is wanted.
+            first: at most how many, the oldest; None for all.
             last: at most how many, the newest; None for all.
             operation: only those of this operation; None for those of any.
             cause: only the one with this cause key; None for any.
@@ -170,7 +177,9 @@ class Rows:
             query = query.where(_receipts.c.operation == operation)
         if cause is not None:
             query = query.where(_receipts.c.cause == cause)
-        query = query.order_by(_receipts.c.seq) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
+        query = (
+            query.order_by(_receipts.c.seq).limit(first) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
+        )
         return sorted(_row(row) for row in self._connection.execute(query))
 
     def everything(self) -> list[ReceiptRow | None]:

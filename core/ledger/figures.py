@@ -13,7 +13,8 @@ from core.ledger.intervals import Interval, none_of, wilson
 from core.ledger.window import MINUTE_US, Window, moment_of
 
 
-def _written(t_us: int) -> str:
+def written(t_us: int) -> str:
+    """Return a number of microseconds since 1970 as the report's JSON has it: `2025-10-01T09:05:00Z`."""
     return moment_of(t_us).isoformat().replace("+00:00", "Z")
 
 
@@ -175,17 +176,17 @@ class WindowMetrics:
         """Return the figures as the report's JSON has them, without the hours; numbers are not rounded."""
         return {
             "window_minutes": self.window.minutes,
-            "generated_at": _written(self.window.end_us),
+            "generated_at": written(self.window.end_us),
             **asdict(self.figures),
-            "oldest": None if self.oldest_us is None else _written(self.oldest_us),
-            "newest": None if self.newest_us is None else _written(self.newest_us),
+            "oldest": None if self.oldest_us is None else written(self.oldest_us),
+            "newest": None if self.newest_us is None else written(self.newest_us),
             "skipped": dict(self.skipped),
             "ledger": asdict(self.span),
         }
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures as the report's JSON has them, with one object per hour."""
-        hours = [{"start": _written(hour.start_us), **asdict(hour.figures)} for hour in self.hours]
+        hours = [{"start": written(hour.start_us), **asdict(hour.figures)} for hour in self.hours]
         return {**self.summary(), "hours": hours}
 
 

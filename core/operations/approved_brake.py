@@ -49,7 +49,7 @@ def brake(
     if Role.BRAKE not in order.actor.roles:
         return not_allowed(str(action), "operators")
     try:
-        facts = site.facts(site.unseen())
+        facts = site.facts_and_requests(site.unseen())
         if done := site.done_before(order.cause):
             return done
         minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()

@@ -43,24 +43,21 @@ def ask(
     order: Order,
     now: datetime,
     report: Report | None = None,
-    *,
-    none_waits: bool = False,
 ) -> Asked | Refused:
     """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
 
     Args:
         site: the target.
-        facts: what is so now.
+        facts: what is so now, with the requests that wait (`Target.facts_and_requests`).
         intent: what is asked for.
         order: who asks, why, and what set it off.
         now: the moment of the operation.
         report: what the gates say; None where no gate is asked.
-        none_waits: the caller knows that no other request of this kind waits.
 
     Raises:
         JournalError: nothing was asked.
     """
-    for waiting in () if none_waits else site.journal.pending():
+    for waiting in facts.waiting:
         if waiting.action is intent.action:
             text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
             return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)

@@ -14,8 +14,8 @@ from core.receipts.drafts.requests import break_glass_reviewed
 from core.rollout.break_glass import decide_break_glass, may_break_glass, may_review, passed_over, too_short
 from core.rollout.decisions import decide_step_up
 from core.rollout.refusals import Refuse
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Target
 from core.text import clean_text
@@ -35,21 +35,20 @@ def break_glass(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return look_first(site, "break glass", lambda looked: _break_glass(site, order, looked))
+    return decide_locked(site, "break glass", lambda gathered: _break_glass(site, order, gathered))
 
 
-def _break_glass(site: Target, order: Order, looked: Looked) -> Moved | Refused:
-    now, actor, reason = looked.now, order.actor, clean_text(order.reason)
-    facts = looked.facts(site)
+def _break_glass(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
+    now, actor, reason = gathered.now, order.actor, clean_text(order.reason)
+    facts = site.facts(gathered.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
     if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
         return Refused(refusal)
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=())
-    move = decide_step_up(standing, actor)
+    move = decide_step_up(site.preconditions(facts, now, answers=True), actor)
     if isinstance(move, Refuse):
         return Refused(move)
-    report = looked.report(site, leaving_zero=move.from_stage == 0)
+    report = gathered.report(site, leaving_zero=move.from_stage == 0)
     decision = decide_break_glass(move, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)

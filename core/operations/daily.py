@@ -13,7 +13,6 @@ from core.errors import CauseAlreadyRecorded
 from core.gates.report import Report
 from core.operations.apply import climb
 from core.operations.ask import Proposal, ask
-from core.operations.propose import _standing
 from core.operations.results import Asked, Moved, Refused, WouldMove
 from core.receipts.cause import Daily, Missed
 from core.receipts.chain import Sealed
@@ -38,8 +37,8 @@ from core.rollout.decisions import (
 from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.rollout.schedule import PromotionMode, begin_of, due, last_missable, too_soon
 from core.rollout.state import RolloutState
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.upkeep.backup import keep_state
@@ -79,14 +78,14 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
         return Refused(Refuse(Code.NOT_THE_ACCOUNT, f"{site.not_its_run} Nothing was done; a person asks with `promote`."))
     if not dry_run and (refusal := _not_now(site, day, site.clock(), site.journal.state())):
         return Refused(refusal)  # before anything is measured
-    return look_first(site, "daily", lambda looked: _daily(site, day, mode, looked, dry_run=dry_run), measured=True)
+    return decide_locked(site, "daily", lambda gathered: _daily(site, day, mode, gathered, dry_run=dry_run), measured=True)
 
 
-def _daily(site: Target, day: date, mode: PromotionMode, looked: Looked, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
-    now, facts = looked.now, looked.facts(site)
+def _daily(site: Target, day: date, mode: PromotionMode, gathered: Gathered, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
+    now, facts = gathered.now, site.facts_and_requests(gathered.evidence)
     if not dry_run and (refusal := _not_now(site, day, now, facts.state)):
         return Refused(refusal)
-    report = looked.report(site, leaving_zero=False)
+    report = gathered.report(site, leaving_zero=False)
     plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
     if dry_run:
         return _would_run(plan, report, mode)
@@ -130,8 +129,7 @@ def _not_now(site: Target, day: date, now: datetime, state: RolloutState) -> Ref
 
 
 def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
-    standing = _standing(site, facts, now)
-    standing = replace(standing, schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
+    standing = replace(site.preconditions(facts, now), schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
     decision = decide_step_up(standing, SCHEDULER, report.gates)
     return decision if isinstance(decision, Refuse) else Raise(decision.from_stage, decision.to_stage)
 
@@ -241,9 +239,9 @@ def note_missed(site: Target) -> Skipped | None:
     if any(site.journal.find_cause(key) is not None for key in (Daily(day), Missed(day))):
         return None
     with operation_lock(site.target.run_dir, "note a missed run", now):
-        receipts = site.journal.receipts()
+        oldest = site.journal.oldest()
         made = site.journal.find_cause(Daily(day)) is not None
-        if made or not receipts or receipts[0].receipt.ts >= begin_of(day, schedule):
+        if made or oldest is None or oldest.receipt.ts >= begin_of(day, schedule):
             return None
         why = f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours."
         draft = site.draft(run_missed(Origin(uuid.uuid4().hex, now, SCHEDULER, why), day))

@@ -23,7 +23,7 @@ from core.rollout.drift import Drift, DriftKind
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code, Refuse, no_person, not_allowed
 from core.router.control import SAFE_SETTINGS
-from core.target.look_first import Looked, look_first
+from core.target.gather import Gathered, decide_locked
 from core.target.order import Order
 from core.target.target import Facts, Target
 
@@ -42,11 +42,11 @@ def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Asked | R
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
     shown = shown_since(site)
-    return look_first(site, "drift reapply", lambda looked: _reapply(site, order, drift_id, looked, shown))
+    return decide_locked(site, "drift reapply", lambda gathered: _reapply(site, order, drift_id, gathered, shown))
 
 
-def _reapply(site: Target, order: Order, drift_id: str, looked: Looked, shown: "Shown") -> Moved | Asked | Refused:
-    facts = looked.facts(site)
+def _reapply(site: Target, order: Order, drift_id: str, gathered: Gathered, shown: "Shown") -> Moved | Asked | Refused:
+    facts = site.facts_and_requests(gathered.evidence)
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
@@ -54,9 +54,9 @@ def _reapply(site: Target, order: Order, drift_id: str, looked: Looked, shown: "
         return Refused(_braked(drift))
     stage = facts.state.stage or 0
     if stage and (drift.shown is None or stage > drift.shown):
-        if refusal := _not_a_step_back(site, facts, drift, shown, looked.now):
+        if refusal := _not_a_step_back(site, facts, drift, shown, gathered.now):
             return Refused(refusal)
-        return _ask(site, facts, Proposal(Approvable.PROMOTE, (REAPPLY, str(drift.shown)), stage), order, looked)
+        return _ask(site, facts, Proposal(Approvable.PROMOTE, (REAPPLY, str(drift.shown)), stage), order, gathered)
     again = replace(order, operation=_story(facts, order.operation))
     if stage or not _was_safe(facts):
         return Moved(serve_again(site, facts, stage, again, None))
@@ -76,11 +76,11 @@ def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Asked | Re
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return look_first(site, "drift accept", lambda looked: _accept(site, order, drift_id, looked))
+    return decide_locked(site, "drift accept", lambda gathered: _accept(site, order, drift_id, gathered))
 
 
-def _accept(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved | Asked | Refused:
-    facts = looked.facts(site)
+def _accept(site: Target, order: Order, drift_id: str, gathered: Gathered) -> Moved | Asked | Refused:
+    facts = site.facts_and_requests(gathered.evidence)
     drift = _drift_meant(site, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
@@ -89,20 +89,20 @@ def _accept(site: Target, order: Order, drift_id: str, looked: Looked) -> Moved 
     shown = drift.shown or 0
     if shown > (facts.state.stage or 0):
         # what stands in the way of this promotion is everything but the drift that it ends
-        standing = site.standing(facts.state, looked.now, marks=facts.brake, drift=None, waiting=site.waiting())
+        standing = replace(site.preconditions(facts, gathered.now), drift=None)
         step = decide_step_up(standing, order.actor, wanted=shown)
         if isinstance(step, Refuse):
             return Refused(step)
-        return _ask(site, facts, Proposal(Approvable.PROMOTE, (ACCEPT, str(shown)), shown), order, looked)
-    return Moved(_adopt(site, facts, drift, order, looked.now))
+        return _ask(site, facts, Proposal(Approvable.PROMOTE, (ACCEPT, str(shown)), shown), order, gathered)
+    return Moved(_adopt(site, facts, drift, order, gathered.now))
 
 
-def _ask(site: Target, facts: Facts, proposal: Proposal, order: Order, looked: Looked) -> Asked | Refused:
+def _ask(site: Target, facts: Facts, proposal: Proposal, order: Order, gathered: Gathered) -> Asked | Refused:
     stage = proposal.to_stage or 0
-    report = looked.report(site, leaving_zero=_less(facts, proposal.subject) == 0)
+    report = gathered.report(site, leaving_zero=_less(facts, proposal.subject) == 0)
     if refusal := _gates_refuse(report, stage):
         return Refused(refusal, report)
-    return ask(site, facts, proposal, order, looked.now, report)
+    return ask(site, facts, proposal, order, gathered.now, report)
 
 
 def _less(facts: Facts, subject: tuple[str, ...]) -> int | None:
@@ -159,7 +159,7 @@ def against_ending(site: Target, facts: Facts, approval: Approval, shown: Shown,
         return engaged or _not_a_step_back(site, facts, drift, shown, now)
     if refusal := _not_acceptable(site, facts, drift):
         return refusal
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=None, waiting=())
+    standing = replace(site.preconditions(facts, now, answers=True), drift=None)
     step = decide_approved(standing, approval.to_stage)
     return step if isinstance(step, Refuse) else None
 

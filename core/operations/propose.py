@@ -6,10 +6,10 @@ Excluded: answering a request (core/operations/requests.py), carrying a move out
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime
 
 from core.actors import Actor, ActorKind, Approvable, Role
 from core.brake.lift import Unfrozen, lift
+from core.errors import JournalError
 from core.gates.report import Report
 from core.operations.apply import step_down
 from core.operations.ask import Proposal, ask
@@ -20,17 +20,16 @@ from core.receipts.drafts.origin import Origin
 from core.rollout.approvals import Approval
 from core.rollout.decisions import (
     Lower,
-    Preconditions,
     decide_move,
     decide_on_gates,
     decide_unfreeze,
     may_restore,
 )
 from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
-from core.target.target import Facts, Target, observed
+from core.target.target import Facts, Target, already_done, observed
 from core.text import clean_text
 
 
@@ -86,37 +85,49 @@ def propose(
     """
     if judged is not None and not dry_run:
         raise AssertionError("nothing is promoted on other figures than the ledger's")
-    return look_first(site, "promote", lambda looked: _propose(site, order, looked, wanted, dry_run=dry_run, judged=judged))
+    return decide_locked(
+        site,
+        "promote",
+        lambda gathered: _propose(site, order, gathered, wanted, dry_run=dry_run, judged=judged),
+        measured=judged is None and _asks_gates(site, wanted),
+    )
+
+
+def _asks_gates(site: Target, wanted: int | None) -> bool:
+    """Whether this is a step up, as far as the journal says before the lock: decides only when the gates are measured."""
+    try:
+        state = site.journal.state()
+    except JournalError:
+        return False  # it is said under the lock
+    return state.stage is not None and not state.frozen and (wanted is None or wanted > state.stage)
 
 
 def _propose(
     site: Target,
     order: Order,
-    looked: Looked,
+    gathered: Gathered,
     wanted: int | None,
     *,
     dry_run: bool,
     judged: Callable[[bool], Report] | None,
 ) -> Asked | Moved | WouldMove | Refused:
-    now, actor = looked.now, order.actor
-    facts = looked.facts(site)
-    if done := site.done_before(order.cause):
-        return Refused(done)
-    standing = _standing(site, facts, now)
-    move = decide_move(standing, actor, wanted)
+    now, actor = gathered.now, order.actor
+    facts = site.facts_and_requests(gathered.evidence, order.cause)
+    if facts.done is not None:
+        return Refused(already_done(facts.done))
+    move = decide_move(site.preconditions(facts, now), actor, wanted)
     if isinstance(move, Refuse):
-        return Refused(move, approval=_waiting(site, move))
+        return Refused(move, approval=_waiting(facts, move))
     if isinstance(move, Lower):
         return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
     leaving_zero = move.from_stage == 0
-    report = judged(leaving_zero) if judged else looked.report(site, leaving_zero=leaving_zero)
+    report = judged(leaving_zero) if judged else gathered.report(site, leaving_zero=leaving_zero)
     decision = decide_on_gates(move, actor, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)
     if dry_run:
         return WouldMove(decision, report)
-    intent = Proposal(Approvable.PROMOTE, to_stage=move.to_stage)
-    return ask(site, facts, intent, order, now, report, none_waits=True)  # it would have been in the way
+    return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
 def unfreeze(
@@ -147,7 +158,7 @@ def unfreeze(
         if isinstance(decision, Refuse):
             return Refused(decision)
         if site.access.rule(Approvable.UNFREEZE).needed:
-            return ask(site, site.facts(site.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
+            return ask(site, site.facts_and_requests(site.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
         return lift(site, state, decision, order, now)
 
 
@@ -169,7 +180,7 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
     with operation_lock(site.target.run_dir, "restore", now):
         if done := site.done_before(order.cause):
             return Refused(done)
-        facts = site.facts(site.unseen())
+        facts = site.facts_and_requests(site.unseen())
         if refusal := may_restore(facts.state):
             return Refused(refusal)
         backup = chosen(site, name, other_routes=other_routes)
@@ -194,18 +205,14 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
     with operation_lock(site.target.run_dir, "state reset", now):
         if done := site.done_before(order.cause):
             return Refused(done)
-        facts = site.facts(site.unseen())
+        facts = site.facts_and_requests(site.unseen())
         if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
             return Refused(refusal)
         return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)
 
 
-def _standing(site: Target, facts: Facts, now: datetime) -> Preconditions:
-    return site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=site.waiting())
-
-
-def _waiting(site: Target, refusal: Refuse) -> Approval | None:
+def _waiting(facts: Facts, refusal: Refuse) -> Approval | None:
     """Return the request that has to be answered first, if that is what stands in the way."""
     if refusal.code is not Code.APPROVAL_PENDING:
         return None
-    return next((one for one in site.journal.pending() if one.action is Approvable.PROMOTE), None)
+    return next((one for one in facts.waiting if one.action is Approvable.PROMOTE), None)

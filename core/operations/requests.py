@@ -36,8 +36,8 @@ from core.rollout.decisions import decide_approved
 from core.rollout.refusals import Code, Refuse
 from core.rollout.requested import by_rules_of_now, tampered
 from core.system.logs import logger
+from core.target.gather import Gathered, decide_locked
 from core.target.lock import operation_lock
-from core.target.look_first import Looked, look_first
 from core.target.order import Order
 from core.target.target import Facts, Target
 from core.text import clean_text, parse_span
@@ -61,7 +61,10 @@ def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | 
         return _approve_brake(site, asked, actor)
     people, shown = _People(site, asked), shown_since(site) if asked is not None and asked.ends_drift else Shown()
     operation = f"approve {clean_text(approval_id, 40)}"
-    return look_first(site, operation, lambda looked: _approve(site, actor, approval_id, looked, people, shown))
+    promotes = asked is not None and asked.action is Approvable.PROMOTE and asked.status is ApprovalStatus.PENDING
+    return decide_locked(
+        site, operation, lambda gathered: _approve(site, actor, approval_id, gathered, people, shown), measured=promotes
+    )
 
 
 class _People:
@@ -80,10 +83,10 @@ class _People:
 
 
 def _approve(
-    site: Target, actor: Actor, approval_id: str, looked: Looked, people: _People, shown: Shown
+    site: Target, actor: Actor, approval_id: str, gathered: Gathered, people: _People, shown: Shown
 ) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
     now = site.clock()  # no earlier moment: a request may have expired while the router was looked at
-    facts = looked.facts(site)
+    facts = site.facts(gathered.evidence)
     approval = _answerable(site, actor, approval_id, now, people)
     if not isinstance(approval, Approval):
         return approval
@@ -93,7 +96,7 @@ def _approve(
         case Approvable.PROMOTE:
             if approval.ends_drift and (against := against_ending(site, facts, approval, shown, now)):
                 return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=against.text)
-            return _approve_promotion(site, facts, approval, actor, now, looked)
+            return _approve_promotion(site, facts, approval, actor, now, gathered)
         case Approvable.RESTORE | Approvable.RESET:
             return _approve_restore(site, facts, approval, actor, now)
         case Approvable.UNFREEZE:
@@ -179,13 +182,13 @@ def settle_brake(
 
 
 def _approve_promotion(
-    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, looked: Looked
+    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, gathered: Gathered
 ) -> Moved | Signed | Ended | Refused:
-    standing = site.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=())
+    standing = site.preconditions(facts, now, answers=True)
     move = decide_approved(standing, approval.to_stage) if not approval.ends_drift else None
     if isinstance(move, Refuse):
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
-    report = looked.report(site, leaving_zero=approval.leaves_zero)
+    report = gathered.report(site, leaving_zero=approval.leaves_zero)
     if refusal := decide_approval(approval, report.gates):
         note = " ".join((refusal.text, *refusal.blockers))
         return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)

@@ -12,7 +12,8 @@ from core.operations.apply import observe_in_shadow
 from core.operations.propose import unfreeze
 from core.operations.results import Asked, Moved, Refused
 from core.rollout.decisions import decide_shadow
-from core.target.look_first import Looked, look_first
+from core.rollout.drift import DriftKind
+from core.target.gather import Gathered, decide_locked
 from core.target.order import Order
 from core.target.target import Target
 
@@ -36,14 +37,16 @@ def shadow(site: Target, order: Order) -> Moved | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return look_first(site, "shadow", lambda looked: _shadow(site, order, looked))
+    return decide_locked(site, "shadow", lambda gathered: _shadow(site, order, gathered))
 
 
-def _shadow(site: Target, order: Order, looked: Looked) -> Moved | Refused:
-    facts = looked.facts(site)
+def _shadow(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
+    facts = site.facts(gathered.evidence)
     if done := site.done_before(order.cause):
         return Refused(done)
-    if refusal := decide_shadow(facts.state, order.actor, (*facts.brake.frozen_by, *facts.brake.waiting), facts.drift):
+    marks, drift = (*facts.brake.frozen_by, *facts.brake.waiting), facts.difference
+    braked = drift is not None and drift.kind is DriftKind.BRAKED
+    if refusal := decide_shadow(facts.state, order.actor, marks, drift.text if drift else None, braked=braked):
         return Refused(refusal)
     return Moved(observe_in_shadow(site, facts, order))
 

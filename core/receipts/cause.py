@@ -195,7 +195,7 @@ class Submission(_OfId):
     word = "view"
 
 
-class Click(_OfId):
+class BlockAction(_OfId):
     """A click on a message that is not ours; the id is the message's time and the click's."""
 
     __slots__ = ()
@@ -215,7 +215,7 @@ Cause = (
     | Approved
     | Slash
     | Submission
-    | Click
+    | BlockAction
     | InstanceCause
     | StatusCause
 )
@@ -280,7 +280,7 @@ _READERS: Mapping[str, Callable[[str], Cause | None]] = {
     "archive": _month,
     "guard": _guard,
     "observed": _observed,
-    **{kind.word: kind for kind in (Acknowledged, Approved, Slash, Submission, Click)},
+    **{kind.word: kind for kind in (Acknowledged, Approved, Slash, Submission, BlockAction)},
     "alert": lambda rest: parse_instance(f"alert:{rest}"),
     "firing": lambda rest: parse_status(f"firing:{rest}"),
     "resolved": lambda rest: parse_status(f"resolved:{rest}"),

@@ -426,7 +426,12 @@ def acted(seen: Observation) -> str:
 
 
 def told(seen: Observation) -> str:
-    """Say what was seen of the running router, with counts, source and time, as sentences."""
+    """Say what was seen of the running router, with counts, source and time, and what speaks against it, as sentences."""
+    return f"{found(seen)} {seen.why}".rstrip()
+
+
+def found(seen: Observation) -> str:
+    """Say what was seen of the running router, with counts, source and time, as one sentence."""
     at = f" ({seen.source}, {seen.at:%H:%M:%S} UTC)" if seen.at is not None and seen.source else ""
     least = "at least " if seen.at_least else ""
     since = f"since {seen.since:%H:%M:%S} UTC"
@@ -453,7 +458,7 @@ def told(seen: Observation) -> str:
             text = f"NOT SEEN {since}: nobody knows what the router does."
         case _:
             text = "Not yet seen."
-    return f"{text} {seen.why}".rstrip()
+    return text
 
 
 def to_do(seen: Observation) -> str:

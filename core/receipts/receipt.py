@@ -14,6 +14,8 @@ from core.actors import Actor
 from core.alerts.payload import AlertFacts
 from core.canonical import Moment
 from core.gates.report import Gate
+from core.ledger.figures import WindowMetrics
+from core.ledger.recorded import recorded
 from core.receipts.evidence import (
     AlertDrill,
     BreakGlass,
@@ -107,6 +109,7 @@ class Statement(BaseModel):
         due_at: of a daily run, when it was due, whatever zone said so.
         stage_before: percent of live traffic before, None if unknown.
         stage_after: percent after; of an intent, the one that is wanted.
+        metrics: the figures as the report's JSON has them, kept as they are; `figures` reads them.
         alert: the alert that this is about.
         alert_drill: how far the alert of a drill came.
         settings_written: the router's settings that were written, by name; of a brake those that it saw to.
@@ -166,6 +169,15 @@ class Statement(BaseModel):
     archived: tuple[LedgerArchive, ...] = ()
     deleted: Deleted | None = None
     checkpoint: Checkpoint | None = None
+
+    @property
+    def figures(self) -> WindowMetrics | None:
+        """The figures that were measured; None if none were.
+
+        Raises:
+            ValueError: they cannot be understood.
+        """
+        return None if self.metrics is None else recorded(self.metrics)
 
     @property
     def ended(self) -> str:

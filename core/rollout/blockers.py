@@ -16,7 +16,7 @@ from core.gates.policy import GateName
 from core.rollout.decisions import Preconditions, obstacles
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode
-from core.text import spoken
+from core.text import Sentence, spoken
 
 _ANY_OPERATOR = Actor(kind=ActorKind.OS, id="operator", roles=frozenset({Role.OPERATE}))
 _ONLY_SCHEDULED = frozenset({Code.SKIPPED, Code.PERSON_MUST_ASK, Code.PROMOTION_OFF, Code.SCHEDULE_PAUSED})
@@ -97,9 +97,9 @@ def _blockers_of(refuse: Refuse, standing: Preconditions, approvers: frozenset[s
     match refuse.code:
         case Code.FROZEN:
             for hold in state.holds:
-                ends = f", until {hold.expires_at:%Y-%m-%d %H:%M} UTC" if hold.expires_at else ""
-                text = f"Frozen for {spoken(now - hold.since)}{ends}: {hold.reason or 'no reason given'}"
-                yield Blocker(refuse.code, text, hold.actor, f"`unfreeze {hold.short_id}`", hold.expires_at)
+                ends = (", until ", hold.expires_at) if hold.expires_at else ()
+                frozen = Sentence(f"Frozen for {spoken(now - hold.since)}", *ends, f": {hold.reason or 'no reason given'}")
+                yield Blocker(refuse.code, frozen, hold.actor, f"`unfreeze {hold.short_id}`", hold.expires_at)
         case Code.GATES_NOT_PASSED if standing.gates is not None:
             for gate in standing.gates.blocking:
                 text = f"Gate {gate.name} says {gate.verdict}: {gate.reason}"

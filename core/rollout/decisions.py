@@ -14,6 +14,7 @@ from core.gates.report import GateReport
 from core.rollout.ladder import Soak, next_stage, soak_of
 from core.rollout.refusals import Code, Refuse, may_operate, not_allowed
 from core.rollout.state import RolloutState, learning_of
+from core.text import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +327,7 @@ def _soaking(standing: Preconditions) -> Iterator[Refuse]:
     else:
         left = (soak.ends - standing.now).total_seconds() / 3600
         since = ", counted from when it was written, for the ledger does not say the pilot" if soak.from_write else ""
-        text = f"{asked}{since}; {left:.1f} h are left, until {soak.ends:%Y-%m-%d %H:%M} UTC. Nothing was changed."
+        text = Sentence(f"{asked}{since}; {left:.1f} h are left, until ", soak.ends, ". Nothing was changed.")
     yield Refuse(Code.SOAKING, text)
 
 
@@ -338,7 +339,9 @@ def may_restore(state: RolloutState) -> Refuse | None:
     return _nothing_known(state) if state.stage is None else None
 
 
-def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift: str | None) -> Refuse | None:
+def decide_shadow(
+    state: RolloutState, actor: Actor, marks: Sequence[str], drift: str | None, *, braked: bool = False
+) -> Refuse | None:
     """Say why the router may not go back to observing in shadow, or None if it may: it serves nothing, so no gate is asked.
 
     Args:
@@ -346,10 +349,11 @@ def decide_shadow(state: RolloutState, actor: Actor, marks: Sequence[str], drift
         actor: who asks.
         marks: ids of the freezes whose marks are on disk.
         drift: how the router differs from the state, or None if it does not.
+        braked: whether that difference is a brake of which the journal has no receipt.
     """
     if refusal := may_operate(actor, "let the router observe"):
         return refusal
-    if refusal := next(_out_of_order(state, drift), None) or brake_engaged(state, marks):
+    if refusal := next(_out_of_order(state, drift, braked=braked), None) or brake_engaged(state, marks):
         return refusal
     if state.stage is None:
         return _nothing_known(state)
@@ -381,8 +385,12 @@ def _not_to_be_asked(actor: Actor, state: RolloutState, *, scheduled: bool, appr
         paused = state.paused
         yield Refuse(
             Code.SCHEDULE_PAUSED,
-            f"The schedule is paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.actor.id}"
-            f"{f' ({paused.reason})' if paused.reason else ''}. Nothing was changed; `schedule resume` lets it go on.",
+            Sentence(
+                "The schedule is paused since ",
+                paused.since,
+                f" by {paused.actor.id}{f' ({paused.reason})' if paused.reason else ''}. Nothing was changed; ",
+                "`schedule resume` lets it go on.",
+            ),
         )
     if state.stage == 0:
         yield Refuse(Code.PERSON_MUST_ASK, "The scheduled run never leaves stage 0; a person has to ask with `promote`.")

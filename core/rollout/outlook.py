@@ -13,6 +13,7 @@ from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode, Schedule, next_run
 from core.rollout.state import Learning, learning_of, not_counted
+from core.text import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _run_does(question: Question, run_at: datetime, stage: int | None, above: in
     waiting = [blocker for blocker in blockers(then) if blocker.code not in {Code.GATES_NOT_PASSED, Code.UNREADABLE}]
     if waiting:
         text = at_present.get((waiting[0].code, waiting[0].lift), waiting[0].text)  # ages and hours left as of now
-        return f"It reports and promotes nothing: {text}"
+        return Sentence("It reports and promotes nothing: ", text)
     does = "asks for an approval of" if question.mode is PromotionMode.APPROVE else "promotes"
     failing = standing.gates is not None and not standing.gates.go
     condition = "if the gates pass by then (they do not now)" if failing else "if the gates still pass then"
@@ -97,12 +98,11 @@ class Insight:
         elif ahead.earliest <= self.now:
             step = f"{ahead.from_stage} → {ahead.to_stage} % can be asked for now."
         else:
-            moment = f"{ahead.earliest:%Y-%m-%d %H:%M} UTC"
-            step = f"{ahead.from_stage} → {ahead.to_stage} % is possible from {moment}, if the gates pass."
+            step = Sentence(f"{ahead.from_stage} → {ahead.to_stage} % is possible from ", ahead.earliest, ", if the gates pass.")
         return (step, *filter(None, (self.does_not_count, self._run())))
 
     def _run(self) -> str:
-        return f"The next scheduled run is at {self.ahead.run_at:%Y-%m-%d %H:%M} UTC. {self.ahead.run_does}"
+        return Sentence("The next scheduled run is at ", self.ahead.run_at, ". ", self.ahead.run_does)
 
     def as_json(self) -> dict[str, Any]:
         """Return the insight's JSON."""

@@ -18,6 +18,7 @@ from core.receipts.effect import EFFECT, Changes, News, Notes, Unrelated, replac
 from core.receipts.evidence import Hold
 from core.receipts.observation import TOLERANCE, Observation
 from core.receipts.receipt import Action, Phase, Receipt, Result
+from core.text import Sentence
 
 
 class UnsettledIntent(BaseModel):
@@ -405,4 +406,4 @@ def not_counted(learning: Learning, now: datetime) -> str:
         return f"KILL=1 stands: {counts}. `anr shadow` ends it; stage 0 soaks from then on."
     if learning.since is None or now - learning.since > SPOKEN_OF:
         return ""
-    return f"What was learned and served before {learning.since:%Y-%m-%d %H:%M} UTC does not count: KILL=1 stood."
+    return Sentence("What was learned and served before ", learning.since, " does not count: KILL=1 stood.")

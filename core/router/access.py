@@ -22,9 +22,12 @@ from types import MappingProxyType
 from typing import Self
 
 from core.system.files import WrittenUnsynced, open_regular, sync_directory
+from core.system.logs import logger
 
 if sys.platform != "win32":
     import pwd
+
+log = logger(__name__)
 
 _MAX_BYTES = 16 << 20
 _ACL = "system.posix_acl_access"
@@ -160,9 +163,10 @@ def rewrite(path: Path, data: bytes, *, whatever_fails: bool = False) -> None:
         before, links = Access.of(path), path.stat().st_nlink
     except FileNotFoundError:
         raise
-    except OSError:
+    except OSError as error:
         if not whatever_fails:
             raise
+        log.warning("%s is written in place: who may read it cannot be told (%s)", path, error.strerror or error)
         _write_in_place(path, data, whatever_fails=True)  # whoever may read it stays as it is, whoever that is
         return
     refused: OSError | None = None
@@ -178,6 +182,7 @@ def rewrite(path: Path, data: bytes, *, whatever_fails: bool = False) -> None:
             if isinstance(error, WrittenUnsynced) or not (whatever_fails or error.errno in _NO_RENAME):
                 raise
             refused = error
+            log.warning("%s is written in place: a file beside it cannot be put there (%s)", path, error.strerror or error)
         try:
             _write_in_place(path, data, whatever_fails=whatever_fails)
         except WrittenUnsynced:

@@ -126,12 +126,17 @@ class Router:
         Raises:
             SettingsFileError: it is missing, unreadable, too long or not a dotenv file.
         """
-        values, wrong = settings_in(self._text())
+        return self._read()[1]
+
+    def _read(self) -> tuple[str, RouterSettings]:
+        """Return the file's text, and the settings in it."""
+        text = self._text()
+        values, wrong = settings_in(text)
         if wrong is not None:
             raise SettingsFileError(
                 f"Line {wrong} of {self._target.settings_file} is not KEY=value. Nothing was changed; correct the file.",
             )
-        return _routers_own(values)
+        return text, _routers_own(values)
 
     def serve(self, stage: int, since: BrakeReading) -> Written:
         """Write the settings of a stage and reload the router, unless a brake was engaged after `since` was read.
@@ -147,9 +152,9 @@ class Router:
         wanted = settings_for(stage, self._target.gates.fast_cap)
         if self._brake.read() != since:
             return Written(self.settings(), overtaken=True)
-        self.settings()  # a file that cannot be understood is not written beside
+        before, _ = self._read()  # a file that cannot be understood is not written beside
         self._refuse_read_only()
-        text = with_settings(self._text(), wanted)
+        text = with_settings(before, wanted)
         if (misreading := misread(text, wanted)) is not None:
             raise SettingsFileError(f"{self._misread(misreading)} Nothing was changed.")
         self._write(text)
@@ -419,6 +424,7 @@ class Router:
                     f"{self._target.settings_file} could not be synced ({error.strerror or error}): a power cut may bring the old"
                 )
                 self._remarks = (*self._remarks, f"{why} settings back. See to its disk.")
+                log.warning("%s could not be synced (%s)", self._file, error.strerror or error)
             except OSError as error:
                 if last:
                     raise self._unwritten(error) from error
@@ -458,12 +464,12 @@ class Router:
         """Reload the router and return what its settings file says then, or what went wrong."""
         try:
             self._reload(wanted)
-            shown = self.settings()
+            text, shown = self._read()
         except (ReloadFailed, SettingsFileError) as error:
             return error
         if not shown.carries(wanted):
             return SettingsFileError(self._not_what_was_written())
-        misreading = misread(self._text(), wanted)
+        misreading = misread(text, wanted)
         return shown if misreading is None else SettingsFileError(self._misread(misreading))
 
     def _reload(self, settings: Mapping[str, str]) -> None:

@@ -183,6 +183,15 @@ class Brake:
         notes = self._notes(besides)
         return tuple(note for note in notes.values() if note is not None and note.action is Action.FREEZE)
 
+    def in_force(self) -> tuple[BrakeNote, ...]:
+        """Return the notes of freezes, and those that the journal does not have yet, as far as they can be understood.
+
+        Raises:
+            BrakeUnreadable: the directory or a mark in it cannot be read.
+        """
+        notes = (note for note in self._notes().values() if note is not None)
+        return tuple(note for note in notes if note.action is Action.FREEZE or not note.recorded)
+
     def unrecorded(self) -> tuple[BrakeNote, ...]:
         """Return the notes that the journal does not have yet, oldest first.
 
@@ -274,8 +283,11 @@ def _leave(directory: Path, notes: Sequence[BrakeNote]) -> None:
     paths = [_path(directory, note.id) for note in notes]
     data = [_bytes_of(note) for note in notes]
     if os.name == "posix":
-        with contextlib.suppress(OSError):  # no links, or no sync: each for itself may do
+        try:
             create_together(paths, b"".join(data))
+        except OSError as error:  # no links, or no sync: each for itself may do
+            log.warning("the brake's marks in %s cannot be written together (%s)", directory, error.strerror or error)
+        else:
             return
     for path, own in zip(paths, data, strict=True):
         try:

@@ -1,7 +1,8 @@
 """The router's own lock on the bandit's state, as a `flock` that is held for the length of a block.
 
 The router writes its state atomically while it holds `flock` on `<state>.lock`; whoever copies or replaces the state has to
-hold that lock. It is taken here with the plain call: a lock library may remove or mark the lock's file, which is the router's.
+hold that lock. Its file is the router's: where the router made it 0666, or its state is, strangers can hold it, and a backup or a
+restore gives up after a while. It is taken here with the plain call: a lock library may remove or mark the lock's file.
 
 Excluded: the state (core/router/backups.py).
 """

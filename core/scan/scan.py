@@ -84,8 +84,8 @@ def scan(
 _WAITS_S = (0.05, 0.1, 0.2, 0.4)
 """How long to wait before a ledger is read again that was being rotated: a rename and the router's next line take less.
 
-Not stamina's retries: what is tried again is also a reading that raised nothing (`is_settled`), and stamina would import
-structlog for every report, whose time is mostly imports.
+Not stamina's retries: what is tried again is also a reading that raised nothing (`is_settled`), and stamina brings tenacity and
+asyncio with it, for every report, whose time is mostly imports.
 """
 
 

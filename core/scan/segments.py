@@ -161,14 +161,15 @@ def _digest(data: bytes, start: int, end: int) -> bytes:
     return sha256(memoryview(data)[start : max(start, end)]).digest()
 
 
-def tail_of(path: Path, count: int) -> bytes:
-    """Return a ledger's last bytes, at most `count`.
+def tail_of(path: Path, count: int) -> tuple[bytes, int]:
+    """Return a ledger's last bytes, at most `count`, and where they begin.
 
     Raises:
         LedgerUnreadable: it is missing, no regular file, or cannot be read.
     """
     with LedgerFile(path) as ledger:
-        return ledger.bytes_at(max(0, ledger.size - count), count)
+        start = max(0, ledger.size - count)
+        return ledger.bytes_at(start, count), start
 
 
 def unreadable(path: Path, error: OSError) -> LedgerUnreadable:

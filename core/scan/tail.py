@@ -15,7 +15,7 @@ from core.errors import LedgerUnreadable
 from core.ledger.entry import Entry, entries_in, read_line
 from core.receipts.observation import Line, Tail
 from core.scan.family import PACKED, LedgerFamily, siblings_of
-from core.scan.segments import LedgerFile
+from core.scan.segments import LedgerFile, tail_of
 from core.settings.target import LedgerOptions
 
 _TAIL_BYTES = 256 << 10
@@ -58,9 +58,7 @@ def _tail(path: Path, options: LedgerOptions) -> tuple[bytes, bool]:
 
     The newest sibling's stand before those of a file that is too young to fill a look.
     """
-    with LedgerFile(path) as ledger:
-        start = max(0, ledger.size - _TAIL_BYTES)
-        tail = ledger.bytes_at(start, _TAIL_BYTES)
+    tail, start = tail_of(path, _TAIL_BYTES)
     if start:
         return tail[tail.find(b"\n") + 1 :], False
     siblings = siblings_of(path, options.other_ledgers) if options.rotated else ()

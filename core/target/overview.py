@@ -22,6 +22,7 @@ from core.router.control import RouterSettings
 from core.router.marks import BrakeReading
 from core.target.refusals import refusals
 from core.target.target import Facts, Target, sighting_in
+from core.text import Sentence
 
 _Read = TypeVar("_Read")
 _NO_MARKS = BrakeReading("", ())
@@ -105,7 +106,7 @@ def look(site: Target) -> Overview:
     problems = (
         *dict.fromkeys(unreadable),
         *_problems(state, brake, drift, observation),
-        *(f"The alert webhook refused in the last hour: {one}" for one in refused),
+        *(Sentence("The alert webhook refused in the last hour: ", one.told) for one in refused),
     )
     found = blockers(question)
     return Overview(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from core.canonical import parse_moment, rfc3339
 from core.errors import AnrError
 from core.system.files import read_bounded, write_durably
-from core.text import clean_text
+from core.text import Sentence, clean_text
 
 _Kept = TypeVar("_Kept")
 TOLD_FOR = timedelta(hours=1)
@@ -44,8 +44,10 @@ class Refusal:
     text: str
     count: int = 1
 
-    def __str__(self) -> str:
-        return f"{self.count} × {self.status} {self.result}, last {self.at:%Y-%m-%d %H:%M} UTC: {self.text}"
+    @property
+    def told(self) -> Sentence:
+        """How often, when last and why."""
+        return Sentence(f"{self.count} × {self.status} {self.result}, last ", self.at, f": {self.text}")
 
 
 def keep_refusals(run_dir: Path, refused: Iterable[Refusal]) -> None:

@@ -16,7 +16,7 @@ from core.actors import AccessPolicy, Actor, ActorKind, Approvable, Role
 from core.errors import AnrError, EndpointUnreadable, JournalError, LedgerUnreadable, OperationTimedOut, PersonUnknown
 from core.gates.evaluate import evaluate
 from core.gates.report import AlertPath, GateReport, Report, SlotsHealth
-from core.journal.journal import Journal
+from core.journal.journal import Journal, JournalReading
 from core.journal.witness import Witness, Witnesses
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
@@ -24,6 +24,7 @@ from core.receipts.cause import Daily, Skip
 from core.receipts.evidence import RouterSighting
 from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, judge
 from core.receipts.receipt import Draft, Statement
+from core.rollout.approvals import Approval
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, DriftKind, find_drift
 from core.rollout.refusals import Code, Refuse
@@ -68,6 +69,9 @@ class Facts:
         state: what the journal adds up to.
         seen: what the running router last showed; None if nothing did.
         observation: what was seen of it since something is expected of it; None if nothing is.
+        router_version: the router's own; None if nobody says it.
+        waiting: the requests that wait for an answer, the oldest first; empty if they were not read.
+        done: number of the receipt of the operation's cause, if it had its effect before; None if not, or if it was not asked.
     """
 
     brake: BrakeReading
@@ -76,6 +80,8 @@ class Facts:
     seen: RouterSighting | None = None
     observation: Observation | None = None
     router_version: str | None = None
+    waiting: tuple[Approval, ...] = ()
+    done: int | None = None
 
     @property
     def difference(self) -> Drift | None:
@@ -166,12 +172,27 @@ class Target:
         Raises:
             BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
         """
-        brake = self.brake.read()
-        settings, state = self.router.settings(), self.journal.state(whole=whole)
-        evidence = evidence or self.evidence()
+        return self._facts(evidence, lambda: JournalReading(self.journal.state(whole=whole)))
+
+    def facts_and_requests(self, evidence: Evidence, cause: str | None = None) -> Facts:
+        """Read what `facts` does, and of the same journal the requests that wait and whether a cause had its effect before.
+
+        Args:
+            evidence: what was seen of the running router a moment ago.
+            cause: what sets the operation off; None if nothing is known of it.
+
+        Raises:
+            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
+        """
+        return self._facts(evidence, lambda: self.journal.read(cause))
+
+    def _facts(self, evidence: Evidence | None, read_journal: Callable[[], JournalReading]) -> Facts:
+        brake, settings, recorded = self.brake.read(), self.router.settings(), read_journal()
+        state, evidence = recorded.state, evidence or self.evidence()
         told = (evidence.status.version if evidence.status is not None else None) or evidence.version
         seen, observation = sighting_in(evidence.tail), self.observe(state, evidence)
-        return Facts(brake, settings, state, seen, observation, told or state.router_version)
+        version = told or state.router_version
+        return Facts(brake, settings, state, seen, observation, version, recorded.waiting, recorded.done)
 
     def person_now(self, actor: Actor) -> Actor:
         """Return a person as they are now: under the one identity that the options give them, with their roles and groups.
@@ -197,14 +218,6 @@ class Target:
         seq = None if cause is None else self.journal.find_cause(cause)
         return None if seq is None else already_done(seq)
 
-    def waiting(self) -> tuple[str, ...]:
-        """Return the ids of the promotions that wait for an answer.
-
-        Raises:
-            JournalError: the open requests cannot be read.
-        """
-        return tuple(one.id for one in self.journal.pending() if one.action is Approvable.PROMOTE)
-
     def day_ahead(self) -> date:
         """Return the local date of the run that comes next: one that is due and was not made yet, else that of the next time.
 
@@ -224,6 +237,17 @@ class Target:
         """
         sealed = self.journal.by_cause(Skip(day))
         return None if sealed is None else Veto(sealed.receipt.actor, sealed.receipt.reason, day)
+
+    def preconditions(self, facts: Facts, now: datetime, *, answers: bool = False) -> Preconditions:
+        """Return everything on which the next step up depends, of facts that were read under the lock.
+
+        Args:
+            facts: what is so now.
+            now: the moment of the operation.
+            answers: it answers a request, or passes over those that wait: none of them is in its way.
+        """
+        waiting = () if answers else tuple(one.id for one in facts.waiting if one.action is Approvable.PROMOTE)
+        return self.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=waiting)
 
     def standing(
         self,

@@ -78,10 +78,10 @@ class Observer:
     def _read(self) -> bool:
         """Read the journal if it has grown; whether it has."""
         try:
-            head = self._site.journal.newest_digest()
-            if head == self._head and self._state is not None:
+            news = self._site.journal.state_after(self._head)
+            if news is None:
                 return False
-            self._state, self._head = self._site.journal.state(), head
+            self._state, self._head = news
         except JournalError as error:
             if not self._unreadable:  # it is looked every second, and said once
                 log.warning("what is expected of the router cannot be read; what was known last is looked for: %s", error)
@@ -106,8 +106,9 @@ class Observer:
         What was ordered last counts: a brake that is not in the journal yet has acted all the same.
         """
         recorded = None if self._state is None else expected_of(self._state)
-        orders = [one for one in (recorded, self._expected, self._by_marks()) if one is not None]
-        asked = max(orders, key=lambda one: one.since, default=None)  # of two that are equal the first, which has its turns
+        orders = [order for order in (recorded, self._expected, self._by_marks()) if order is not None]
+        # in the same instant the brake counts; of two that are equal the first, which has its turns
+        asked = max(orders, key=lambda order: (order.since, order.safe), default=None)
         self._is_recorded = asked is recorded
         seen = self.seen
         if asked is None or seen is None or (seen.since, seen.stage, seen.safe) != (asked.since, asked.stage, asked.safe):
@@ -117,7 +118,7 @@ class Observer:
     def _by_marks(self) -> Observation | None:
         """Return what the marks of brakes expect of which the journal does not know yet."""
         try:
-            marks = {note.id: note for note in (*self._site.brake.freezes(), *self._site.brake.unrecorded())}
+            marks = {note.id: note for note in self._site.brake.in_force()}
         except AnrError:
             return None
         known = {hold.id for hold in self._state.holds} if self._state is not None else set()

@@ -1,10 +1,11 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from multiprocessing import Pipe
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text import MAX_SPAN, leading_span, parse_span, spoken
+from core.text import MAX_SPAN, Sentence, leading_span, parse_span, spoken, written
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -82,3 +83,47 @@ def test_what_follows_a_length_of_time_is_left_as_it_was_written(text: str, span
 def test_a_length_of_time_is_spoken_in_its_largest_units(span: timedelta, words: str) -> None:
     """Ages are read at a glance; a clock that was set back makes no negative age."""
     assert spoken(span) == words
+
+
+words = st.text(max_size=30)
+moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda moment: moment.replace(second=0, microsecond=0)
+)
+
+
+@given(st.lists(st.one_of(words, moments), max_size=6))
+def test_a_sentence_reads_as_its_text_with_its_moments_in_utc(parts: list[str | datetime]) -> None:
+    """On a terminal, in JSON and in a receipt it is that string; what the standard library reads in it are the same moments."""
+    sentence = Sentence(*parts)
+    assert sentence == "".join(written(part) if isinstance(part, datetime) else part for part in parts)
+    for part in sentence.parts:
+        if isinstance(part, datetime):
+            assert datetime.fromisoformat(written(part).removesuffix(" UTC")).replace(tzinfo=UTC) == part
+
+
+@given(words, moments, words)
+def test_a_sentence_within_a_sentence_keeps_its_moments(before: str, moment: datetime, after: str) -> None:
+    """A part that is a sentence is taken apart, also after it went to another process."""
+    here, there = Pipe()
+    with here, there:
+        here.send(Sentence(before, moment))
+        assert Sentence(there.recv(), after).parts == (before, moment, after)
+
+
+@given(moments, st.text("ab .:-T0", max_size=20), st.text(" .ab", max_size=20))
+def test_a_recorded_sentence_is_read_as_it_was_written(moment: datetime, before: str, after: str) -> None:
+    """The string of a receipt gives the moments back that were written into it, and the same string."""
+    sentence = Sentence(before, moment, after, moment)
+    again = Sentence.recorded(str(sentence))
+    assert again == sentence
+    assert [part for part in again.parts if isinstance(part, datetime)] == [moment, moment]
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-13-45 99:99 UTC", "2025-10-01 09:05 CET", "#2025-10-0109:05 UTC", "2025-1-1 09:05 UTC", " UTC UTC", "UTC", ""]
+)
+def test_what_only_looks_like_a_moment_stays_as_it_was_written(text: str) -> None:
+    """No text makes the reading fail, and none is changed by it."""
+    found = Sentence.recorded(text)
+    assert str(found) == text
+    assert not [part for part in found.parts if isinstance(part, datetime)]

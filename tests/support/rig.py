@@ -101,6 +101,7 @@ def rig(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> Rig:
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",
         health_url=url,
+        health_timeout_s=10,  # the longest that may be set: it is answered by a thread of a machine that may have much to do
         journal=tmp_path / "journal.sqlite",
         receipts_dir=tmp_path / "logs",
         run_dir=tmp_path / "run",

@@ -18,7 +18,7 @@ from core.settings.settings import Settings
 from core.target.target import Target
 
 Played = tuple[Playground, Settings]
-WAIT = 120.0
+WAIT = 300.0
 """Seconds after which something counts as never coming, on however slow a machine."""
 
 
@@ -27,7 +27,8 @@ async def scenery(folder: Path, *, http_port: int | None = None) -> AsyncIterato
     """The demo's playground and router without a bot, and nobody loses patience: neither Slack nor who asks the router."""
     async with demo.scenery(folder, http_port=http_port) as (playground, settings):
         playground.ack_seconds = playground.workspace.trigger_seconds = WAIT
-        patient = settings.target.model_copy(update={"health_timeout_s": 10.0, "reload_timeout_s": WAIT})
+        seen = settings.target.observe.model_copy(update={"timeout_s": 30.0})
+        patient = settings.target.model_copy(update={"health_timeout_s": 10.0, "reload_timeout_s": WAIT, "observe": seen})
         yield playground, settings.model_copy(update={"target": patient})
 
 

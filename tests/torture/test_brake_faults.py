@@ -88,7 +88,7 @@ class Bench:
         assert any("recorded at the next chance" in problem for problem in done.problems)
         refused = propose.propose(self.site, Order(self.rig.people["olivia"]))
         assert isinstance(refused, results.Refused)
-        assert refused.refusal.code in {Code.BRAKE_ENGAGED, Code.DRIFT}
+        assert refused.refusal.code in {Code.BRAKE_ENGAGED, Code.BRAKED}
         self.rig.clock.pass_(minutes=1)
         (late,) = recover.record_waiting(self.site)
         assert (late.receipt.late, late.receipt.id, late.receipt.ts) == (True, done.note.id, done.note.at)

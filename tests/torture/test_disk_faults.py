@@ -140,12 +140,13 @@ def is_harmless(boundary: str) -> bool:
 
     Who holds the lock is told only for others to read, and a brake needs no lock; what is committed moves out of SQLite's
     log some other time; a folder that is there is not made; an owner is given as far as this account may; settings that may not
-    be put beside their file, or not in its place, are written in place.
+    be put beside their file, or not in its place, are written in place; a name of the moment that is left over is read by nobody.
     """
-    return (
-        re.search(r"operation\.(holder|lock)|/\.anr\.env\.|^os\.rename .*/anr\.env$|/run$|^sqlite |^os\.(mkdir|chown) ", boundary)
-        is not None
+    harmless = (
+        r"operation\.(holder|lock)|/\.anr\.env\.|^os\.rename .*/anr\.env$|/run$|^sqlite ",
+        r"^os\.(mkdir|chown) |^os\.remove .*\.tmp$",
     )
+    return any(re.search(pattern, boundary) for pattern in harmless)
 
 
 def told(fates: Counter[str]) -> str:

@@ -25,7 +25,7 @@ from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.slash import typed
 from core.actors import AccessPolicy
@@ -63,7 +63,7 @@ async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     """A desk whose Slack is at this address."""
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url, timeout=int(2 * PATIENCE))
     deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
-    stories = Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
+    stories = Stories(site, StoryComposer(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
     dispatcher = Dispatcher(
         [TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, Installation("T1"))
     )

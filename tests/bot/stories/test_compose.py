@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from core.operations import daily
 from core.receipts.chain import Sealed
 from core.receipts.receipt import Action
@@ -17,7 +17,7 @@ def newest(of: Rig, action: Action) -> Sealed:
 
 
 def shown(of: Rig, sealed: Sealed) -> str:
-    post = Telling(of.site).tell(sealed.receipt.operation)
+    post = StoryComposer(of.site).tell(sealed.receipt.operation)
     assert post is not None
     return str(post.blocks)
 
@@ -36,7 +36,7 @@ def test_a_run_ends_its_announcement_and_the_report_before_it(begun: Rig) -> Non
     assert "ask_skip" in shown(begun, announced)
     daily.daily(begun.site, tomorrow, PromotionMode.OFF)
     second = newest(begun, Action.DAILY)
-    touched = Telling(begun.site).touched([second])
+    touched = StoryComposer(begun.site).touched([second])
     assert set(touched) == {one.receipt.operation for one in (second, announced, first)}
     assert "ask_promote" not in shown(begun, first)
     assert "ask_skip" not in shown(begun, announced)
@@ -50,7 +50,7 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # no
     announced = newest(begun, Action.PREFLIGHT)
     daily.skip(begun.site, begun.people["olivia"], DAY, "migration")
     veto = newest(begun, Action.SKIP)
-    assert set(Telling(begun.site).touched([veto])) == {one.receipt.operation for one in (veto, announced)}
+    assert set(StoryComposer(begun.site).touched([veto])) == {one.receipt.operation for one in (veto, announced)}
     assert "*Skipped* by <@UOLIVIA>: “migration”" in shown(begun, announced)
     assert "Skipped: nothing is promoted by the run of 01 October" in shown(begun, veto)
     begun.clock.pass_(days=1, hours=7)
@@ -60,4 +60,4 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # no
 
 def test_an_operation_without_receipts_shows_nothing(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """A button of another router's message finds no story here."""
-    assert Telling(begun.site).tell("nothing") is None
+    assert StoryComposer(begun.site).tell("nothing") is None

@@ -1,6 +1,7 @@
 """The daily report can be shown whatever the day was like, and says the same in blocks, in words and in its file."""
 
 import csv
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,9 @@ from bot.stories.daily import ReportedDay, alt_text, daily_report, hours_csv, tr
 from core.actors import SCHEDULER, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
+from core.ledger.figures import Counts, LedgerSpan, WindowMetrics, figures_of
+from core.ledger.recorded import recorded
+from core.ledger.window import Window
 from core.receipts.chain import GENESIS, Sealed, seal
 from core.receipts.evidence import AlertDrill, Hold
 from core.receipts.receipt import Action, Draft, Phase, Result
@@ -33,19 +37,14 @@ def gate(name: GateName, value: float | None, verdict: Verdict = Verdict.PASS, r
 
 def hour(number: int, **change: Any) -> dict[str, Any]:
     start = (NOW.replace(minute=0) - timedelta(hours=24 - number)).isoformat().replace("+00:00", "Z")
-    good = {"decisions": 1000, "live": 100, "rsi": 0.98, "rollbacks": 0, "tri_median": 0.12, "fast_cap_breaches": 0}
-    return {"start": start, **good, **change}
+    good = {"rsi": 0.98, "rollbacks": 0, "tri_median": 0.12}
+    return {"start": start, **asdict(figures_of(Counts(decisions=1000, live=100), None)), **good, **change}
 
 
 def metrics(hours: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "window_minutes": 1440,
-        "generated_at": "2025-10-01T09:05:00Z",
-        "decisions": 25_000,
-        "live": 2_500,
-        "skipped": {"malformed": 2},
-        "hours": hours,
-    }
+    counted = figures_of(Counts(decisions=25_000, live=2_500), None)
+    found = WindowMetrics(Window.ending(NOW, 1440), counted, None, None, {"malformed": 2}, (), LedgerSpan(0, ""))
+    return {**found.summary(), "hours": hours}
 
 
 def sealed(action: Action, seq: int = 1, phase: Phase = Phase.EVENT, **facts: Any) -> Sealed:
@@ -205,7 +204,8 @@ def test_a_chart_without_data_is_described_too() -> None:
 def test_the_file_has_every_hour_in_full() -> None:
     """Also those that the table leaves out, and numbers as they are in the receipt."""
     hours = [hour(number, rsi=0.9812345678901234 if number else None) for number in range(150)]
-    read = list(csv.DictReader(hours_csv(hours).splitlines()))
+    typed = recorded(metrics(hours)).hours
+    read = list(csv.DictReader(hours_csv(typed).splitlines()))
     assert len(read) == 150
     assert (read[0]["rsi"], read[1]["rsi"], read[1]["decisions"]) == ("", "0.9812345678901234", "1000")
     (reply,) = report(run(metrics=metrics(hours)), details=True).replies
@@ -213,7 +213,7 @@ def test_the_file_has_every_hour_in_full() -> None:
     assert len(rows) == 100
     assert "The last 99 of 150 hours" in str(reply.blocks)
     assert reply.attachment is not None
-    assert reply.attachment.data() == hours_csv(hours).encode()
+    assert reply.attachment.data() == hours_csv(typed).encode()
 
 
 def test_without_somebody_asking_the_thread_has_no_table() -> None:

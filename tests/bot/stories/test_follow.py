@@ -14,7 +14,7 @@ from bot.slack.checks import examine_deliveries
 from bot.slack.deliveries import Deliveries, Parked
 from bot.slack.manifest import MANIFEST
 from bot.slack.outbox import Outbox
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from core.actors import AccessPolicy, Actor, ActorKind, Role
 from core.brake import hold
@@ -60,7 +60,7 @@ def deliveries(site: Target) -> Iterator[Deliveries]:
 def follower(playground: Playground, site: Target, deliveries: Deliveries) -> Stories:
     """A follower as after a start."""
     client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
-    return Stories(site, Telling(site), Outbox(SlackCalls(client), deliveries, OPS), deliveries)
+    return Stories(site, StoryComposer(site), Outbox(SlackCalls(client), deliveries, OPS), deliveries)
 
 
 def roots(playground: Playground) -> list[str]:

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from bot.stories.compose import Telling
+from bot.stories.compose import StoryComposer
 from bot.views.answers import answer
 from core.brake import brake
 from core.brake.brake import Braked
@@ -23,7 +23,7 @@ def look(of: Rig) -> None:
 
 def card(of: Rig, operation: str) -> tuple[str, str]:
     """The title and everything else of a story's message."""
-    post = Telling(of.site).tell(operation)
+    post = StoryComposer(of.site).tell(operation)
     assert post is not None
     return post.text, str(post.blocks)
 
@@ -68,7 +68,7 @@ def test_the_count_on_a_card_grows_with_what_is_seen(begun: Rig) -> None:  # noq
     look(begun)
     now = begun.site.journal.state().observation
     assert now is not None
-    post = Telling(begun.site, lambda: now.model_copy(update={"live": 36})).tell(operation_of(done))
+    post = StoryComposer(begun.site, lambda: now.model_copy(update={"live": 36})).tell(operation_of(done))
     assert post is not None
     assert "STILL SERVING: 36 live decisions since" in str(post.blocks)
 
@@ -80,7 +80,7 @@ def test_the_card_of_an_earlier_brake_turns_with_the_later_one(begun: Rig) -> No
     look(begun)
     turned = begun.site.journal.receipts()[-1]
     assert turned.receipt.action is Action.OBSERVED
-    assert set(Telling(begun.site).touched([turned])) == {operation_of(first), operation_of(second)}
+    assert set(StoryComposer(begun.site).touched([turned])) == {operation_of(first), operation_of(second)}
     assert card(begun, operation_of(first))[0] == "Frozen, but the router is STILL SERVING"
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from core.alerts.payload import AlertFacts, AlertStatus
 from core.brake.alert_memory import AlertMemory, Instance
-from core.brake.respond import AlertResponder, RecordResult
+from core.brake.respond import AlertResponder
+from core.brake.turns import RecordResult
 from core.receipts.receipt import Action
 from core.router.control import SAFE_SETTINGS
 from tests.support.alert_payloads import alert, heard

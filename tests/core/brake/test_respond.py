@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from core.actors import AccessPolicy
 from core.alerts.payload import AlertFacts
 from core.brake.lift import Unfrozen
-from core.brake.respond import AlertResponder, BrakeResult, RecordResult
+from core.brake.respond import AlertResponder
+from core.brake.turns import BrakeResult, RecordResult
 from core.operations import propose
 from core.receipts.receipt import Action, Receipt, Result
 from core.rollout.state import RolloutState

@@ -181,6 +181,14 @@ def test_the_same_cause_is_recorded_once(journal: Journal, tmp_path: Path) -> No
     assert journal.append(draft(4)).receipt.prev == first.digest
 
 
+def test_the_oldest_receipt_is_the_first_of_them(journal: Journal) -> None:
+    """None of a journal that has none; whatever was added since."""
+    assert journal.oldest() is None
+    first = journal.append(draft(0))
+    journal.append(draft(1))
+    assert journal.oldest() == first
+
+
 def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: Journal, tmp_path: Path) -> None:
     """In one chain and with their files: a cause or an id that is there, before or among them, is left out and breaks nothing."""
     before = journal.append(draft(0, cause="known"))
@@ -601,6 +609,28 @@ def test_a_state_that_was_added_up_before_is_gone_on_from(journal: Journal, tmp_
         journal.state(whole=True)
 
 
+def test_one_reading_has_what_an_operation_is_decided_on(journal: Journal) -> None:
+    """The state, the requests that wait with the oldest first, and the receipt that recorded the cause that was asked about."""
+    journal.append(draft(1, Action.INIT, stage_after=10))
+    journal.append(draft(2, cause="daily:2025-10-01"), request("later", 5))
+    journal.append(draft(3), request("first"))
+    journal.append(draft(4), request("over", status=ApprovalStatus.DENIED))
+    found = journal.read("daily:2025-10-01")
+    assert (found.state.stage, found.done) == (10, 2)
+    assert [one.id for one in found.waiting] == ["first", "later"]
+    assert (journal.read("daily:2025-10-02").done, journal.read().done) == (None, None)
+
+
+def test_the_state_is_read_again_only_once_the_journal_has_grown(journal: Journal) -> None:
+    """Who knows the newest receipt is told that there is nothing new; who knows an older one, the state and the newest."""
+    first = journal.append(draft(1, Action.INIT, stage_after=10))
+    assert journal.state_after(first.digest) is None
+    second = journal.append(draft(2, Action.INIT, stage_after=25))
+    for known in ("", first.digest):
+        state, digest = journal.state_after(known) or (None, "")
+        assert (state and state.stage, digest) == (25, second.digest)
+
+
 def test_an_old_receipt_that_was_altered_stops_whatever_raises_and_from_then_on_every_look(
     journal: Journal, tmp_path: Path
 ) -> None:
@@ -612,7 +642,7 @@ def test_an_old_receipt_that_was_altered_stops_whatever_raises_and_from_then_on_
     change(tmp_path, "UPDATE receipts SET data = X'7B7D' WHERE seq = 1")
     journal.append(draft(4, Action.INIT, stage_after=25))
     assert journal.state().stage == 25
-    for look in (partial(journal.state, whole=True), journal.state, impatient.state):
+    for look in (journal.read, partial(journal.state, whole=True), journal.state, impatient.state):
         with pytest.raises(JournalCorrupt, match="does not verify: #1 was altered"):
             look()
 

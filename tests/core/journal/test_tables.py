@@ -18,6 +18,7 @@ from core.journal.tables import Database, Rows
         ),
         pytest.param(lambda rows: rows.operations_of(["a"]), "(target=? AND cause=?)", id="stories-of-causes"),
         pytest.param(lambda rows: rows.operation_of("i"), "(target=? AND id=?)", id="the-story-of-a-receipt"),
+        pytest.param(lambda rows: rows.receipts(first=1), "(target=? AND seq>?)", id="the-oldest"),
         pytest.param(lambda rows: rows.receipts(after=3), "(target=? AND seq>?)", id="what-came-after"),
     ],
 )

@@ -71,8 +71,8 @@ def test_whatever_leaves_more_traffic_needs_passing_gates(begun: Rig, end: objec
     own = requests.approve(begun.site, begun.people["aaron"], asked.approval.id)
     assert isinstance(own, Refused)
     assert own.refusal.code is Code.SELF_APPROVAL
-    (looked,) = requests.reexamine(begun.site)
-    assert (looked.against, looked.report.gates.verdict_digest) == (None, asked.approval.verdict_digest)
+    (gathered,) = requests.reexamine(begun.site)
+    assert (gathered.against, gathered.report.gates.verdict_digest) == (None, asked.approval.verdict_digest)
     ended = requests.approve(begun.site, begun.people["priya"], asked.approval.id)
     assert isinstance(ended, Moved)
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"

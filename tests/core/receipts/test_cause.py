@@ -32,7 +32,7 @@ TEXTS = [
         cause.Slash("13345224609.738474920.8088930838d88f008e0"), "slash:13345224609.738474920.8088930838d88f008e0", id="slash"
     ),
     pytest.param(cause.Submission("V1"), "view:V1", id="view"),
-    pytest.param(cause.Click("1.1:2.2"), "click:1.1:2.2", id="click"),
+    pytest.param(cause.BlockAction("1.1:2.2"), "click:1.1:2.2", id="click"),
     pytest.param(INSTANCE, "alert:0123456789abcdef:2026-11-24T08:00:00.123456Z", id="alert"),
     pytest.param(AlertInstance("no-0af3", "start-77aa"), "alert:no-0af3:start-77aa", id="alert-whose-start-cannot-be-read"),
     pytest.param(Unseen("e7a2", "2026-11-24T08:00:00.123456Z"), "alert:unseen-e7a2:2026-11-24T08:00:00.123456Z", id="unseen"),
@@ -68,7 +68,7 @@ KEYS: st.SearchStrategy[Cause] = st.one_of(
     st.builds(cause.Archive, st.integers(1, 9999), st.integers(1, 12)),
     st.builds(cause.Guard, st.sampled_from(["observe", "act"]), MOMENTS),
     st.builds(cause.Observed, st.integers(0, 10**9), st.integers(0, 10**9)),
-    *(st.builds(kind, IDS) for kind in (cause.Acknowledged, cause.Approved, cause.Slash, cause.Submission, cause.Click)),
+    *(st.builds(kind, IDS) for kind in (cause.Acknowledged, cause.Approved, cause.Slash, cause.Submission, cause.BlockAction)),
     INSTANCES,
     st.builds(StatusCause, st.sampled_from(["firing", "resolved"]), INSTANCES, st.integers(0, 10**6)),
 )
@@ -128,7 +128,7 @@ def test_a_text_that_is_no_key_is_refused(text: str) -> None:
 @given(st.text(max_size=2 * MAX_KEY))
 def test_an_outside_id_is_cut_so_that_the_journal_keeps_its_key(text: str) -> None:
     """As it always was: the word, a colon, and the first characters."""
-    for kind, word in ((cause.Slash, "slash"), (cause.Submission, "view"), (cause.Click, "click")):
+    for kind, word in ((cause.Slash, "slash"), (cause.Submission, "view"), (cause.BlockAction, "click")):
         assert str(kind.of(text)) == f"{word}:{text}"[:200]
 
 

@@ -14,7 +14,7 @@ import pytest
 from core.canonical import rfc3339
 from core.errors import AnrError, OperationBusy
 from core.target.lock import operation_lock
-from tests.core.system.test_files import denied, nobodys_folder
+from tests.core.system.test_files import bits, denied, nobodys_folder, umask
 from tests.support.rig import NOW
 
 HOLDER = """
@@ -185,3 +185,17 @@ def test_a_lock_that_cannot_be_taken_is_an_error_of_ours(obstacle: str) -> None:
             (run_dir / "operation.lock").mkdir()
         with denied(folder, 0o500), pytest.raises(AnrError):
             free(run_dir)
+
+
+@pytest.mark.parametrize("found", [None, 0o666, 0o644], ids=["not-there", "0666", "0644"])
+def test_strangers_cannot_open_the_locks_file_whatever_the_umask_or_its_mode_was(found: int | None) -> None:
+    """Whoever can open it, to read even, can hold it, and with it every promotion: in a folder that anybody may search, too."""
+    with nobodys_folder() as home:
+        run_dir = home / "run"
+        run_dir.mkdir()
+        if found is not None:
+            (run_dir / "operation.lock").touch()
+            (run_dir / "operation.lock").chmod(found)
+        with umask(0), operation_lock(run_dir, "promote", NOW):
+            held = bits(run_dir / "operation.lock")
+        assert (held & 0o007, bits(run_dir / "operation.lock") & 0o007) == (0, 0)

@@ -1,6 +1,6 @@
 import csv
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -52,3 +52,21 @@ def test_a_report_on_a_ledger_whose_clock_jumped_says_so(anr: Anr, rig: Rig, mon
     assert found["ledger"]["in_order"] is False
     assert found["ledger"]["size"] == path.stat().st_size
     assert found["decisions"] == sum(0 <= one <= 1440 for one in minutes)
+
+
+def reading(anr: Anr, rig: Rig, now: datetime) -> tuple[str, dict[str, int]]:
+    told = json.loads(anr("report", "--ledger", str(rig.target.ledger), "--now", now.isoformat(), "--json").stdout)
+    return next(gate["verdict"] for gate in told["gates"] if gate["name"] == "reading"), told["skipped"]
+
+
+def test_a_past_report_made_again_on_a_ledger_that_has_grown_can_be_read(anr: Anr, rig: Rig) -> None:
+    """What came later is told and does not count; asked for now, lines ahead of the clock count as they always do."""
+    rig.write_ledger()
+    assert reading(anr, rig, NOW) == ("PASS", {"malformed": 0, "undated": 0, "future": 0})
+    with rig.target.ledger.open("a", encoding="utf-8") as ledger:
+        ledger.write("".join(json.dumps(decision(NOW + timedelta(hours=1))) + "\n" for _ in range(300)) + "torn\n" * 9)
+    assert reading(anr, rig, NOW) == ("PASS", {"malformed": 9, "undated": 0, "future": 300})
+    now = datetime.now(UTC)
+    ahead = [decision(now + timedelta(minutes=30 if minute < 60 else -minute)) for minute in range(1440, -1, -1)]
+    rig.target.ledger.write_text("".join(json.dumps(one) + "\n" for one in ahead), encoding="utf-8")
+    assert reading(anr, rig, now)[0] == "NO_DATA"

@@ -3,6 +3,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ from typing import Any
 import pytest
 
 from core.brake import hold
-from core.brake.brake import Braked, rollback
+from core.brake.brake import Braked, freeze, rollback
 from core.brake.lift import Unfrozen
-from core.errors import OperationBusy
+from core.errors import LedgerUnreadable, OperationBusy
+from core.ledger.figures import WindowMetrics
+from core.ledger.window import Window
 from core.operations import break_glass, daily, end_drift, propose, requests
 from core.operations.results import Asked, Moved, Refused
 from core.receipts.observation import Evidence, Observation, Sight, Status, judge
 from core.rollout.refusals import Code
 from core.rollout.schedule import PromotionMode
-from core.settings.target import ObserveOptions
-from core.target import look_first
+from core.settings.target import ObserveOptions, TargetSettings
+from core.system.progress import OnProgress
+from core.target import gather
 from core.target.lock import holder_of
 from core.target.order import Order
 from core.target.target import Target
@@ -167,28 +171,49 @@ def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_agai
     decided: list[bool] = []
     ages = iter([60.0])
 
-    def decide(looked: look_first.Looked) -> str:
-        decided.append(looked.is_fresh)
+    def decide(gathered: gather.Gathered) -> str:
+        decided.append(gathered.is_fresh)
         begun.statuses["slot09"] = "degraded"
-        return looked.report(begun.site, leaving_zero=False).gates.blocking[0].name
+        return gathered.report(begun.site, leaving_zero=False).gates.blocking[0].name
 
-    real = look_first._look
+    real = gather._gather
 
-    def look(*args: Any, **options: Any) -> look_first.Looked:
-        looked = real(*args, **options)
+    def look(*args: Any, **options: Any) -> gather.Gathered:
+        gathered = real(*args, **options)
         begun.statuses["slot09"] = "degraded"
-        return look_first.Looked(looked.evidence, looked.metrics, looked.slots, looked.ended_s - next(ages, 0.0))
+        return gather.Gathered(gathered.evidence, gathered.metrics, gathered.slots, gathered.ended_s - next(ages, 0.0))
 
-    monkeypatch.setattr(look_first, "_look", look)
-    assert look_first.look_first(begun.site, "test", decide, measured=True) == "slots"
+    monkeypatch.setattr(gather, "_gather", look)
+    assert gather.decide_locked(begun.site, "test", decide, measured=True) == "slots"
     assert decided == [True]
+
+
+def test_a_ledger_that_cannot_be_measured_says_so_only_where_the_gates_are_asked(begun: Rig) -> None:
+    """It is measured before it is decided; what is decided without gates goes on, and the gates are never taken for asked."""
+    begun.target.ledger.unlink()
+    assert gather.decide_locked(begun.site, "test", lambda gathered: gathered.now, measured=True) == NOW
+    with pytest.raises(LedgerUnreadable):
+        gather.decide_locked(begun.site, "test", lambda gathered: gathered.report(begun.site, leaving_zero=False), measured=True)
+
+
+def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
+    """A frozen rollout refuses the next step without measuring a window, however long that would take."""
+
+    def measure(_target: TargetSettings, _window: Window, _on_progress: OnProgress) -> WindowMetrics:
+        pytest.fail("the ledger was read")
+
+    olivia = begun.people["olivia"]
+    freeze(begun.site, olivia, "stop")
+    refused = propose.propose(replace(begun.site, measured=measure), Order(olivia, "more"))
+    assert isinstance(refused, Refused)
+    assert refused.refusal.code is Code.FROZEN
 
 
 def test_answers_that_are_always_too_old_end_in_a_refusal(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the lock is never had in time nothing is decided, and whoever asked is told to try again."""
-    monkeypatch.setattr(look_first, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(gather, "FRESH_SECONDS", -1.0)
     with pytest.raises(OperationBusy, match="try again"):
-        look_first.look_first(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
+        gather.decide_locked(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
 
 
 def test_an_endpoint_that_was_asked_before_the_settings_were_written_says_nothing_about_them() -> None:

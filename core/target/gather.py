@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from core.errors import OperationBusy
+from core.errors import AnrError, OperationBusy
 from core.gates.report import Report, SlotsHealth
 from core.ledger.figures import WindowMetrics
 from core.receipts.observation import Evidence
 from core.router.health import ask_slots
 from core.target.lock import operation_lock
-from core.target.target import Facts, Target
+from core.target.target import Target
 
 _Decided = TypeVar("_Decided")
 
@@ -34,18 +34,18 @@ class Unmeasured(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Gathered:
     """What an operation was answered before it took the lock.
 
     Attributes:
         evidence: what shows the running router.
-        metrics: the window's figures; None if nobody has asked for them so far.
+        metrics: the window's figures, or why there are none; None if nobody has asked for them so far.
         slots: the health of the router's slots, likewise.
         ended_s: when the last answer came, by the monotonic clock.
     """
 
     evidence: Evidence
-    metrics: WindowMetrics | None = None
+    metrics: WindowMetrics | AnrError | None = None
     slots: SlotsHealth | None = None
     ended_s: float = field(default_factory=time.monotonic)
 
@@ -59,57 +59,56 @@ class Looked:
         """Whether this was answered just now."""
         return time.monotonic() - self.ended_s <= FRESH_SECONDS
 
-    def facts(self, site: Target) -> Facts:
-        """Read what has to be read under the lock.
-
-        Raises:
-            BrakeUnreadable, SettingsFileError, JournalError: one of them cannot be read.
-        """
-        return site.facts(self.evidence)
-
     def report(self, site: Target, *, leaving_zero: bool) -> Report:
         """Hold the figures against the gates. Whoever asks must not have changed anything yet.
 
         Raises:
-            Unmeasured: there are none; `look_first` measures, and decides again.
+            Unmeasured: there are none; `decide_locked` measures, and decides again.
+            LedgerUnreadable, OperationTimedOut: they cannot be measured; nothing was changed.
         """
+        if isinstance(self.metrics, AnrError):
+            raise self.metrics
         if self.metrics is None or self.slots is None:
             raise Unmeasured
         return Report(self.metrics, site.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
 
 
-def look_first(site: Target, operation: str, decide: Callable[[Looked], _Decided], *, measured: bool = False) -> _Decided:
-    """Look, then take the lock and decide.
+def decide_locked(site: Target, operation: str, decide: Callable[[Gathered], _Decided], *, measured: bool = False) -> _Decided:
+    """Gather, then take the lock and decide.
 
     Args:
         site: the target.
         operation: what others are told who find the lock held.
         decide: decides and acts under the lock. Where it turns out to need the gates, the lock is let go, they are measured, and
             it decides again.
-        measured: it is known to need them.
+        measured: it will probably need them: they are measured at once, so that it is decided only once. That they cannot be
+            measured is said only where they are asked.
 
     Raises:
         OperationBusy: the lock is held, or whenever it was had the answers were too old.
         LedgerUnreadable, OperationTimedOut: the gates cannot be measured; nothing was changed.
     """
-    looked = _look(site, measured=measured)
+    gathered = _gather(site, measured=measured)
     for _ in range(_LOOKS):
         try:
-            with operation_lock(site.target.run_dir, operation, site.clock()):
-                if looked.is_fresh:
-                    return decide(looked)
+            with operation_lock(site.target.run_dir, operation, gathered.now):
+                if gathered.is_fresh:
+                    return decide(gathered)
         except Unmeasured:
             measured = True
-        looked = _look(site, measured=measured, known=looked.metrics)
+        gathered = _gather(site, measured=measured, known=gathered.metrics)
     raise OperationBusy(
         "Other operations came in between whenever the router and its ledger had been looked at. Nothing was changed; try again."
     )
 
 
-def _look(site: Target, *, measured: bool, known: WindowMetrics | None = None) -> Looked:
+def _gather(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Gathered:
     """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
     if not measured:
-        return Looked(site.evidence(with_version=True))
-    metrics = known or site.figures(site.clock(), site.target.window_minutes)
+        return Gathered(site.evidence(with_version=True))
+    try:
+        metrics = known or site.figures(site.clock(), site.target.window_minutes)
+    except AnrError as error:
+        return Gathered(site.evidence(with_version=True), error)
     slots = ask_slots(site.target)
-    return Looked(site.evidence(with_version=True), metrics, slots)
+    return Gathered(site.evidence(with_version=True), metrics, slots)
