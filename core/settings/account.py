@@ -49,21 +49,22 @@ class Account:
 def account_here() -> Account:
     """Return who runs this process, as the kernel says; whoever sets LOGNAME or USER becomes nobody else."""
     if sys.platform == "win32":
-        try:
-            return Account(None, os.getlogin())
-        except OSError:  # a service has no session
-            return Account(None, "unknown")
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run an account that has no name
-        name = str(uid)
-    return Account(uid, name, frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
+        return Account(None, operating_system_user())
+    return Account(os.getuid(), operating_system_user(), frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
 
 
 def operating_system_user() -> str:
-    """Return the name of the account that runs this process."""
-    return account_here().name
+    """Return the name of the account that runs this process, as the kernel says; its number where it has none."""
+    if sys.platform == "win32":
+        try:
+            return os.getlogin()
+        except OSError:  # a service has no session
+            return "unknown"
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
+        return str(uid)
 
 
 def _in_user_namespace() -> bool:
@@ -71,6 +72,8 @@ def _in_user_namespace() -> bool:
         told = UID_MAP.read_text(encoding="ascii").split()
     except OSError:  # no Linux
         return False
+    except ValueError:  # what cannot be understood does not speak for anybody
+        return True
     return tuple(told) != _WHOLE_MACHINE
 
 
