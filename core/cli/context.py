@@ -16,7 +16,7 @@ from core.cli.output import err, working
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
 from core.settings.target import TargetSettings
-from core.settings.terminal import at_terminal
+from core.settings.terminal import at_terminal, who_brakes
 from core.system import logs
 from core.target.target import Target
 
@@ -54,7 +54,7 @@ def braking() -> Iterator[tuple[tuple[tuple[Actor, Target], ...], tuple[str, ...
         meant = []
         for one in found.meant:
             _, site = sites.enter_context(examining(one.settings, one.settings.target))
-            meant.append((at_terminal(one.settings, site.target).actor, replace(site, doubts=one.doubts)))
+            meant.append((who_brakes(one.settings, site.target), replace(site, doubts=one.doubts)))
         yield tuple(meant), found.unclear
 
 

@@ -23,6 +23,8 @@ if sys.platform != "win32":
 
 UID_MAP = Path("/proc/self/uid_map")
 _ROOT = 0
+_MOST_LINKS = 40
+"""How many links in a row Linux follows (path_resolution(7))."""
 _WHOLE_MACHINE = ("0", "0", "4294967295")
 """What `UID_MAP` says outside of user namespaces (user_namespaces(7))."""
 _NO_POLICY = ("SLACK__", "HTTP", "ALERTS__TOKEN", "ALERTS__USERNAME", "ALERTS__PASSWORD")
@@ -49,21 +51,22 @@ class Account:
 def account_here() -> Account:
     """Return who runs this process, as the kernel says; whoever sets LOGNAME or USER becomes nobody else."""
     if sys.platform == "win32":
-        try:
-            return Account(None, os.getlogin())
-        except OSError:  # a service has no session
-            return Account(None, "unknown")
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run an account that has no name
-        name = str(uid)
-    return Account(uid, name, frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
+        return Account(None, operating_system_user())
+    return Account(os.getuid(), operating_system_user(), frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
 
 
 def operating_system_user() -> str:
-    """Return the name of the account that runs this process."""
-    return account_here().name
+    """Return the name of the account that runs this process, as the kernel says; its number where it has none."""
+    if sys.platform == "win32":
+        try:
+            return os.getlogin()
+        except OSError:  # a service has no session
+            return "unknown"
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
+        return str(uid)
 
 
 def _in_user_namespace() -> bool:
@@ -71,6 +74,8 @@ def _in_user_namespace() -> bool:
         told = UID_MAP.read_text(encoding="ascii").split()
     except OSError:  # no Linux
         return False
+    except ValueError:  # what cannot be understood does not speak for anybody
+        return True
     return tuple(told) != _WHOLE_MACHINE
 
 
@@ -86,6 +91,8 @@ def is_targets_own(account: Account, target: TargetSettings, options: Path | Non
     """
     if account.uid is None or account.uid == _ROOT:
         return True
+    if options is not None and _links_of_others(options):
+        return False  # relative paths begin at the link's folder: it would choose the journal, and with it the account
     owned = [owner for path in (target.journal, target.run_dir) if (owner := _owner(path)) is not None]
     described_by = _owner(options) if options is not None else None
     if not owned and described_by is not None and described_by != account.uid:
@@ -141,7 +148,9 @@ def _decides(variable: str) -> bool:
 
 def _changeable(account: Account, options: Path, *, own: bool) -> str:
     """Say how somebody other than the target's account and root could have written the options; empty if nobody could."""
-    for path in (options, *options.resolve().parents) if not own else (options,):
+    if not own and account.uid in _links_of_others(options):
+        return f"{options} leads over a link of yours."
+    for path in (options, *options.resolve().parents, *options.absolute().parents) if not own else (options,):
         try:
             found = path.stat()
         except OSError as error:
@@ -152,6 +161,24 @@ def _changeable(account: Account, options: Path, *, own: bool) -> str:
         elif _may_write(account, path, found):
             return f"You could have written {path} yourself."
     return ""
+
+
+def _links_of_others(options: Path) -> set[int]:
+    """Return who owns links on the way to the options, besides root and the options' owner (as proc(5), protected_symlinks)."""
+    found = set()
+    way = options.absolute()
+    for _ in range(_MOST_LINKS):
+        for path in (way, *way.parents):
+            try:
+                if stat.S_ISLNK((one := path.lstat()).st_mode):
+                    found.add(one.st_uid)
+            except OSError:
+                continue  # who looks at the options themselves says that they cannot be looked at
+        try:
+            way = way.parent / way.readlink()
+        except OSError:  # no link, so that this is the file
+            break
+    return found - {_ROOT, _owner(options)}
 
 
 def _may_write(account: Account, path: Path, found: os.stat_result) -> bool:

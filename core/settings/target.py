@@ -291,6 +291,14 @@ class TargetSettings(BaseModel):
         rest = {name: value for name, value in options.items() if name != "restart_command"}
         return {**rest, "reload_command": options["restart_command"]}
 
+    @field_validator("*")
+    @classmethod
+    def _names_can_be_used(cls, value: Any) -> Any:
+        """Refuse a zero byte: the system raises no OSError for it, and a brake that meets one would end before the router."""
+        if any("\0" in str(one) for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, str | Path)):
+            raise ValueError("a zero byte can stand in no path and no command")
+        return value
+
     @field_validator("stages")
     @classmethod
     def _is_a_ladder(cls, stages: tuple[int, ...]) -> tuple[int, ...]:

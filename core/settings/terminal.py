@@ -10,6 +10,9 @@ from core.actors import Actor, ActorKind, Role
 from core.settings.account import Account, account_here, distrusted, is_targets_own, not_its_run
 from core.settings.settings import Settings, options_file
 from core.settings.target import TargetSettings
+from core.system.logs import logger
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ def at_terminal(settings: Settings, target: TargetSettings) -> Terminal:
     else:
         actor = _person(settings, account, trusted=not distrust)
     return Terminal(actor, distrust, not_its_run(account, target, options, os.environ))
+
+
+def who_brakes(settings: Settings, target: TargetSettings) -> Actor:
+    """Return who brakes at the terminal; where nobody can be told apart, whoever stands there: a brake waits for no answer."""
+    try:
+        return at_terminal(settings, target).actor
+    except Exception:  # a directory of accounts that is down, a folder that cannot be followed, or a bug
+        log.exception("who sits at the terminal cannot be told; whoever it is may brake")
+        return Actor(kind=ActorKind.OS, id="unknown", roles=frozenset({Role.BRAKE}))
 
 
 def _person(settings: Settings, account: Account, *, trusted: bool) -> Actor:

@@ -14,9 +14,12 @@ from core.cli.render import ending, finish, finish_all
 from core.errors import AnrError
 from core.operations import approved_brake
 from core.receipts.observation import acted
+from core.system.logs import logger
 from core.target.order import Order
 from core.target.target import Target
 from core.text import parse_span
+
+log = logger(__name__)
 
 commands = typer.Typer()
 
@@ -84,6 +87,9 @@ def _tried(act: Callable[[Actor, Target], object], me: Actor, site: Target) -> o
         return act(me, site)
     except AnrError as error:
         return error
+    except Exception as error:  # a bug, too, keeps nobody from hearing what came of the others
+        log.exception("this was not foreseen", router=site.target.name)
+        return AnrError(f"Something went wrong inside anr ({error!r}): NOBODY KNOWS WHETHER THIS ROUTER IS SAFE. Look at it.")
 
 
 def followed_by(site: Target, result: object) -> object:

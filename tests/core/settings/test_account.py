@@ -125,3 +125,33 @@ def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv(variable, "aaron")
     assert account_here() == before
     assert before.uid == os.getuid()
+
+
+def test_a_link_of_ones_own_to_the_options_makes_nobody_the_account(
+    rig: Rig, options: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths begin at a link's folder: whoever lays one would have a journal, a ledger and a run of their own."""
+    mine = tmp_path / "mine"
+    (mine / "run").mkdir(parents=True)
+    (mine / "journal").touch()
+    link = mine / "anr.toml"
+    link.symlink_to(options)
+    real_stat, real_lstat = Path.stat, Path.lstat
+
+    def owned_by(found: os.stat_result, uid: int) -> os.stat_result:
+        return os.stat_result((*found[:4], uid, *found[5:]))
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        return owned_by(real_stat(path, **how), SOMEBODY.uid or 0 if mine in path.parents and path != link else 0)
+
+    def lstat(path: Path) -> os.stat_result:
+        return owned_by(real_lstat(path), SOMEBODY.uid or 0 if mine in path.parents else 0)
+
+    monkeypatch.setattr(Path, "stat", stat)  # only root can give files to somebody else
+    monkeypatch.setattr(Path, "lstat", lstat)
+    described = TargetSettings(settings_file=rig.target.settings_file, journal=mine / "journal", run_dir=mine / "run")
+    assert is_targets_own(SOMEBODY, described, options)
+    assert not is_targets_own(SOMEBODY, described, link)
+    assert "is not the account that runs anr" in not_its_run(SOMEBODY, described, link, {})
+    assert "a link of yours" in distrusted(SOMEBODY, rig.target, link, {})
+    assert distrusted(SOMEBODY, rig.target, options, {}) == ""

@@ -1,4 +1,6 @@
 import json
+import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from core.receipts.receipt import Result
 from core.router.control import SAFE_SETTINGS
 from tests.core.cli.conftest import Anr
 from tests.support.rig import Rig
+from tests.support.terminal import ME, toml
 
 
 def test_rollback_freeze_and_unfreeze(anr: Anr, rig: Rig) -> None:
@@ -47,3 +50,58 @@ def test_with_guessed_options_the_receipt_says_what_the_exit_code_says(
     assert receipt.result is Result.UNKNOWN
     assert "`setings_file` was taken for `settings_file`." in receipt.note
     assert json.loads(found.stdout[found.stdout.index("{") :])["result"] == "not_safe"
+
+
+def test_who_cannot_be_told_who_they_are_brakes_all_the_same(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system does not answer who somebody is, a brake acts for whoever stands there, and no promotion does."""
+
+    def down() -> list[int]:
+        raise OSError(5, "the directory of accounts is down")
+
+    monkeypatch.setattr(os, "getgroups", down)
+    assert anr("rollback").exit_code == 0
+    assert rig.site.router.settings().carries(SAFE_SETTINGS)
+    assert rig.site.journal.receipts(last=1)[0].receipt.actor.id == "unknown"
+    assert anr("promote").exit_code != 0
+
+
+def test_a_zero_byte_in_a_path_stops_no_brake(anr: Anr, rig: Rig) -> None:
+    """A path that the system refuses without an OSError is one nobody understands: the brake acts, and calls nothing safe."""
+    anr.write(target={"run_dir": "run\0"})
+    found = anr("rollback")
+    assert found.exit_code == FAILED
+    assert "`run_dir` cannot be understood." in " ".join(found.output.split())
+    assert rig.site.router.settings().carries(SAFE_SETTINGS)
+
+
+def test_a_bug_at_one_router_hides_nothing_of_another(
+    tmp_path: Path, rig: Rig, anr: Anr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several routers a brake that breaks at one acts at the other, and says what came of both."""
+    files = {name: tmp_path / name / "anr.env" for name in ("one", "two")}
+    options = {}
+    for name, file in files.items():
+        file.parent.mkdir()
+        file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+        own = {
+            key: str(file.parent / key) for key in ("ledger", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir")
+        }
+        options[name] = {**own, "settings_file": str(file), "health_url": rig.target.health_url, "observe_timeout_s": 0}
+    anr.options = {"targets": options, "operators": [ME]}
+    lines = [f"{name} = {toml(value)}" for name, value in anr.options.items()]
+    anr.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    real, broken = uuid.uuid4, iter(["a bug"])
+
+    def breaks_once() -> uuid.UUID:
+        if (bug := next(broken, None)) is not None:
+            raise RuntimeError(bug)
+        return real()
+
+    monkeypatch.setattr(uuid, "uuid4", breaks_once)
+    found = anr("rollback", "--json")
+    assert found.exit_code == FAILED
+    shown = json.loads(found.stdout[found.stdout.index("{") :])["targets"]
+    assert sorted("a bug" in json.dumps(shown[name]) for name in files) == [False, True]
+    left = [file for file in files.values() if "NOVA_ANR_PILOT=0.10" in file.read_text(encoding="utf-8")]
+    assert len(left) == 1
+    assert left[0].parent.name in [name for name in files if "a bug" in json.dumps(shown[name])]
