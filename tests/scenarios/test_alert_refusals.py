@@ -67,7 +67,8 @@ async def test_a_refusal_is_heard_of(
     found = await check(settings, "alert webhook")
     assert found.health is Health.FAIL
     assert f"3 × {result}" in found.text
-    assert any(result in problem for problem in look(site_of(settings)).problems)
+    seen = await asyncio.to_thread(lambda: look(site_of(settings)))
+    assert any(result in problem for problem in seen.problems)
 
 
 async def test_an_alert_about_anr_that_no_rule_matches_is_in_doctor(stage: Stage) -> None:
@@ -76,7 +77,7 @@ async def test_an_alert_about_anr_that_no_rule_matches_is_in_doctor(stage: Stage
     one = {**alert(), "labels": {"alertname": "AnrOfSomebodyElse", "severity": "page"}}
     assert (await alertmanager.send(payload(one, alert("b", alertname="DiskFull", component="db"))))[0] == 200
     await metric(alertmanager, "anr_unmatched_alerts", "1.0")
-    found = (await check(settings, "unmatched alerts"))
+    found = await check(settings, "unmatched alerts")
     assert found.health is Health.WARN
     assert "AnrOfSomebodyElse" in found.text
     assert not is_safe(settings)
