@@ -131,7 +131,7 @@ def _never_heard(site: Target, since: datetime, wait_s: float) -> str:
         refused = next((one for one in refusals(site.target.run_dir, site.clock()) if one.at >= since), None)
     except RefusalsUnreadable:
         refused = None
-    return f"{problem}." if refused is None else f"{problem}. Meanwhile the webhook refused somebody: {refused}"
+    return f"{problem}." if refused is None else f"{problem}. Meanwhile the webhook refused somebody: {refused.told}"
 
 
 def _seconds(begin: float, end: float) -> float:

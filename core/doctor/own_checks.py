@@ -321,7 +321,7 @@ def _promotion(site: Target, _now: datetime) -> Iterator[Check]:
 def _alert_webhook(site: Target, now: datetime) -> Iterator[Check]:
     name, refused = "alert webhook", refusals(site.target.run_dir, now)
     if refused:
-        text = f"In the last hour it refused: {'; '.join(map(str, refused))}"
+        text = f"In the last hour it refused: {'; '.join(refusal.told for refusal in refused)}"
         yield Check(name, Health.FAIL, text, "An alert may not have frozen: see Alertmanager's log and its credentials.")
     else:
         yield Check(name, Health.OK, "Nobody was refused in the last hour.")

@@ -78,11 +78,11 @@ def test_a_worker_that_ends_at_once_is_noticed() -> None:
 def test_a_worker_that_cannot_be_reached_is_an_error_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter that cannot even start is told from one that works."""
     monkeypatch.setattr("core.system.worker._PROGRAM", "raise SystemExit(3)")
-    before = {process.pid for process in psutil.Process().children()}
+    before, threads = {process.pid for process in psutil.Process().children()}, set(threading.enumerate())
     with pytest.raises(WorkerLost, match="ended before it could be reached"):
         Worker(f"{HERE}:echo", quiet=True)
     assert {process.pid for process in psutil.Process().children()} <= before
-    assert not [thread for thread in threading.enumerate() if thread.name == "anr-worker"]
+    assert not [thread for thread in {*threading.enumerate()} - threads if thread.name == "anr-worker"]
 
 
 def test_a_silent_worker_is_ended(worker: Worker) -> None:
