@@ -141,9 +141,17 @@ def finish_archive(site: Target) -> None:
     """Put an empty ledger in its place where an archive died between the rename and that.
 
     Raises:
-        ArchiveError: it could not be made.
+        ArchiveError: it could not be made; or an archive of an earlier version died, and lines of it are in no ledger.
     """
-    go_on(Path(os.path.realpath(site.target.ledger)))
+    ledger = Path(os.path.realpath(site.target.ledger))
+    go_on(ledger)
+    note, old = (ledger.with_name(f".{ledger.name}.{part}") for part in ("cut.json", "old"))
+    if note.exists() and old.exists():
+        raise ArchiveError(
+            f"An earlier version of anr died while it archived: what the router appended to {old} after its first `copied` bytes "
+            f"(a number in {note}) is in no ledger and is not counted. Nothing was changed. When nobody writes to it any more, "
+            f"put those lines into {ledger.stem}-extra{ledger.suffix} beside the ledger, then remove both files."
+        )
 
 
 def _planned(run: _Run) -> Archived:

@@ -466,3 +466,21 @@ def test_a_ledger_that_the_router_makes_in_that_moment_is_not_replaced(begun: Ri
     archived(begun)
     assert family_ids(begun.target.ledger) == {"1": 1, "2": 1}
     assert ids_in(begun.target.ledger.read_bytes()) == {"2": 1}
+
+
+def test_an_archive_of_an_earlier_version_that_died_is_said_and_not_forgotten(begun: Rig) -> None:
+    """Its old file holds lines that no report reads: archiving and `recover` say so until somebody has put them back."""
+    ledger = begun.target.ledger
+    before = ledger.read_bytes()
+    old, note = (ledger.with_name(f".{ledger.name}.{part}") for part in ("old", "cut.json"))
+    old.write_bytes(before + b"late\n")
+    note.write_text(json.dumps({"copied": len(before)}), encoding="utf-8")
+    found = archive(begun.site, UPKEEP)
+    assert isinstance(found, Archived)
+    assert found.sealed is not None
+    assert found.sealed.receipt.result is not Result.APPLIED
+    assert str(old) in (recover.recover(begun.site).unfinished or "")
+    assert (ledger.read_bytes(), old.read_bytes()) == (before, before + b"late\n")
+    old.unlink()
+    note.unlink()
+    assert recover.recover(begun.site).unfinished is None
