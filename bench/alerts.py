@@ -274,8 +274,8 @@ async def measured(way: Way, port: int, lines: int) -> Measured:
                         writing = asyncio.create_task(bare_meanwhile(folder))
                         safe, whole, statuses = await send_all(session, url, raise_again)
                 meanwhile = await writing
-                for one in others:
-                    one.cancel()
+                for other in others:
+                    other.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
                 late = await recorded(site)
             finally:
@@ -297,7 +297,9 @@ def _figures(table: Table, way: Way, found: Measured) -> None:
     for what, values in rows:
         figures = percentile(values, 0.5), percentile(values, 0.99)
         ratios = (f"{figures[1] / unit:.1f}" for unit in units)
-        table.add_row(way.name, what, str(len(values)), *(f"{one:.1f}" for one in (*figures, max(values, default=0))), *ratios)
+        table.add_row(
+            way.name, what, str(len(values)), *(f"{figure:.1f}" for figure in (*figures, max(values, default=0))), *ratios
+        )
 
 
 def _legs(table: Table, way: Way, found: Measured) -> None:
@@ -310,7 +312,7 @@ def _legs(table: Table, way: Way, found: Measured) -> None:
     }
     for name, part in parts.items():
         means = [sum(one.get(leg, 0.0) for one in part) / max(1, len(part)) for leg in ("safe", *LEGS, "together")]
-        table.add_row(way.name, name, *(f"{one:.1f}" for one in means))
+        table.add_row(way.name, name, *(f"{mean:.1f}" for mean in means))
 
 
 def run(lines: int, free_port: Callable[[], int], ways: tuple[str, ...] = tuple(WAYS)) -> None:

@@ -196,8 +196,8 @@ def _print(console: Console, title: str, found: dict[str, list[Run]], right: dic
     table = Table("engine", "wall s", "× base", "CPU s", "peak MB", "dirty ledger", title=title, title_justify="left")
     base = statistics.median(one.wall for one in found["base"])
     for name, runs in found.items():
-        wall = statistics.median(one.wall for one in runs)
-        cpu, memory = statistics.median(one.cpu for one in runs), max(one.memory for one in runs)
+        wall = statistics.median(run.wall for run in runs)
+        cpu, memory = statistics.median(run.cpu for run in runs), max(run.memory for run in runs)
         verdict = right.get(name, right["ours"])
         table.add_row(name, f"{wall:.2f}", f"{base / wall:.1f}", f"{cpu:.2f}", f"{memory / 1e6:.0f}", verdict)
     console.print(table)

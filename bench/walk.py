@@ -99,7 +99,7 @@ def _ours(name: str) -> str:
 @cache
 def _begins(code: CodeType) -> int:
     """Return where the body of a generator or coroutine begins, in bytes: a later place is one where it goes on."""
-    return next(one.offset for one in dis.get_instructions(code) if one.opname == "RESUME")
+    return next(instruction.offset for instruction in dis.get_instructions(code) if instruction.opname == "RESUME")
 
 
 def _is_attribute(kind: type, name: str) -> bool:
@@ -213,7 +213,7 @@ async def _in_slack(folder: Path, *, every: bool) -> tuple[Walk, Walk]:
     async with scenery(folder) as (playground, settings), running(_at_once(settings)):
 
         def cards(words: str) -> list[dict[str, Any]]:
-            return [one for one in playground.messages(CHANNEL) if words in str(one)]
+            return [message for message in playground.messages(CHANNEL) if words in str(message)]
 
         await playground.wait_for(lambda: cards("The journal begins"), PATIENCE_SECONDS)
         # what is imported at its first use is imported: a step that is refused, and an answer to nothing
@@ -228,7 +228,7 @@ async def _in_slack(folder: Path, *, every: bool) -> tuple[Walk, Walk]:
         await playground.wait_for(lambda: cards("Approval wanted"), PATIENCE_SECONDS)
         await playground.wait_for(lambda: len(playground.ephemerals(OPERATOR)) > seen, PATIENCE_SECONDS)
         _open.clear()
-        card = next(one for one in cards("Approval wanted") if "approve" in str(one))
+        card = next(message for message in cards("Approval wanted") if "approve" in str(message))
         seen = len(playground.ephemerals(APPROVER))
         _open[:] = [approving]
         await playground.click(APPROVER, CHANNEL, card["ts"], "approve")

@@ -50,7 +50,9 @@ def _logging_as_it_was() -> Iterator[None]:
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in ("core", "bot", "apscheduler", "slack_sdk")}
     yield
-    root.handlers = [one for one in root.handlers if one in handlers or not isinstance(one.formatter, logs.Redacting)]
+    root.handlers = [
+        handler for handler in root.handlers if handler in handlers or not isinstance(handler.formatter, logs.Redacting)
+    ]
     root.setLevel(level)
     for name, before in levels.items():
         logging.getLogger(name).setLevel(before)

@@ -217,12 +217,16 @@ def public(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | a
 def states_too_little(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     told = ast.get_docstring(node) or ""
     if isinstance(node, ast.ClassDef):
-        names = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
-        is_dataclass = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+        names = [
+            statement.target.id
+            for statement in node.body
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        ]
+        is_dataclass = any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
         return is_dataclass and sum(not name.startswith("_") for name in names) >= 2 and "Attributes:" not in told
-    if any(ast.unparse(one) == "overload" for one in node.decorator_list):
+    if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
         return False  # the definition that follows states them
-    arguments = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)} - {"self", "cls"}
+    arguments = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)} - {"self", "cls"}
     return len(arguments) >= 4 and "Args:" not in told
 
 

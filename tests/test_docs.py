@@ -56,7 +56,7 @@ def test_the_readmes_settings_are_settings(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setenv(name, f"secret {number}")
     found = load()
     secrets = (found.slack.bot_token, found.slack.app_token, found.slack.signing_secret)
-    assert [one.get_secret_value() for one in secrets] == ["secret 0", "secret 1", "secret 2"]
+    assert [secret.get_secret_value() for secret in secrets] == ["secret 0", "secret 1", "secret 2"]
     assert (found.slack.channel, found.target.schedule.zone) == ("C0123", "Europe/Zurich")
 
 

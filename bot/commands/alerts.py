@@ -53,6 +53,6 @@ def ask_silence(site: Target, _actor: Actor, about: About) -> View:
 def read_silence(values: Mapping[str, Any], about: About) -> Silence | Wrong:
     """Return for how long it is to be silent."""
     minutes = chosen(values, "minutes")
-    if minutes not in {str(one) for one in modals.SILENCES}:
+    if minutes not in {str(silence) for silence in modals.SILENCES}:
         return {"minutes": "Choose how long."}
     return Silence(written(values, "reason"), int(minutes), operation=about.argument, target=about.target)

@@ -204,7 +204,7 @@ def ask_unfreeze(site: Target, _actor: Actor, about: About) -> View:
 def read_unfreeze(values: Mapping[str, Any], about: About) -> Unfreeze | Wrong:
     """Return which holds are to be lifted, if it says what was found."""
     found = written(values, "found")
-    holds = tuple(str(one["value"]) for one in values["holds"].get("selected_options") or ())
+    holds = tuple(str(hold["value"]) for hold in values["holds"].get("selected_options") or ())
     wrong = {} if holds else {"holds": "Choose at least one hold."}
     wrong |= {} if found else {"found": "Say what was found: whoever reads the receipt wants to know."}
     anyway = bool((values.get("while_firing") or {}).get("selected_options"))

@@ -93,7 +93,7 @@ def receipts(call: Call, command: Receipts) -> tuple[Sealed, ...]:
     """Read the last receipts."""
     if command.person is None:
         return call.site.journal.receipts(last=command.count)
-    theirs = (one for one in call.site.journal.receipts() if one.receipt.actor.id == command.person)
+    theirs = (sealed for sealed in call.site.journal.receipts() if sealed.receipt.actor.id == command.person)
     return tuple(theirs)[-command.count :]
 
 

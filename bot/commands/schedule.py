@@ -53,7 +53,7 @@ def skip(call: Call, command: Skip) -> Skipped | Refused:
 
 def _announced_day(site: Target, operation: str) -> date:
     """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
-    announced = next((one.receipt.cause for one in site.journal.of_operation(operation)), None) if operation else None
+    announced = next((sealed.receipt.cause for sealed in site.journal.of_operation(operation)), None) if operation else None
     return day_of(announced) or site.day_ahead()
 
 

@@ -99,8 +99,8 @@ class Dispatcher:
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        for one in self._target_channels.values():
-            one.stories.wake()
+        for target_channel in self._target_channels.values():
+            target_channel.stories.wake()
         await self.tell(respond, blocks, request.user)
 
     async def _answer(self, command: Command, request: Request, progress: Progress) -> list[Block]:

@@ -141,10 +141,10 @@ class Lane:
         if seconds is not None:
             self._counters.freeze_seconds.labels(self.name).observe(seconds)
         self._counters.freezes.labels(self.name).inc(len(acted.notes))
-        for one in facts:
-            self._counters.alerts.labels(self.name, one.effect.value, one.status.value).inc()
+        for alert in facts:
+            self._counters.alerts.labels(self.name, alert.effect.value, alert.status.value).inc()
         problems: tuple[str, ...] = ()
-        if any(one.effect is Effect.WATCHDOG and one.status is AlertStatus.FIRING for one in facts):
+        if any(alert.effect is Effect.WATCHDOG and alert.status is AlertStatus.FIRING for alert in facts):
             try:
                 heard(self._site.target.run_dir, acted.at)
             except WatchdogUnwritable as error:
@@ -155,12 +155,14 @@ class Lane:
         """Return the alerts that were announced as drills, with their ids, and all others, which the rules judge."""
         drills: list[tuple[str, AlertFacts]] = []
         others: list[AlertFacts] = []
-        for one in facts:
-            drill = announced(self._site.target.run_dir, self.name, one, self._site.clock()) if "drill" in one.labels else None
+        for alert in facts:
+            drill = (
+                announced(self._site.target.run_dir, self.name, alert, self._site.clock()) if "drill" in alert.labels else None
+            )
             if drill is None:
-                others.append(one)
+                others.append(alert)
             else:
-                drills.append((drill, one))
+                drills.append((drill, alert))
         return drills, tuple(others)
 
     def _hear(self, drills: Sequence[tuple[str, AlertFacts]], at: datetime) -> Iterator[str]:

@@ -129,7 +129,7 @@ def measure(target_channel: TargetChannel) -> Measured:
         due=_last_due(now, site.target.schedule),
         bounds=_bounds(site.target.gates),
         parked=_told(target_channel.stories.parked),
-        refused=_told(lambda: sum(one.count for one in refusals(site.target.run_dir, now))),
+        refused=_told(lambda: sum(refusal.count for refusal in refusals(site.target.run_dir, now))),
         unmatched=_told(lambda: len(unmatched(site.target.run_dir, now))),
         state_age=_state_age(site.target.state_file, now),
         ready=site.router.unwritable() is None and _told(lambda: len(site.journal.receipts(last=1))) is not None,

@@ -115,7 +115,7 @@ class Server:
             if runner.server is None:
                 return
             now = time.monotonic()
-            open_now = {one for one in runner.server.connections if one.transport is not None}
+            open_now = {connection for connection in runner.server.connections if connection.transport is not None}
             self._since = {one: self._since.get(one, (now, HEADER_SECONDS)) for one in open_now}
             resting = [(*self._since[one], one) for one in open_now if one not in self._busy]
             resting.sort(key=lambda rest: rest[0])

@@ -142,7 +142,7 @@ class AlertWebhook:
             *(
                 lane.take(mine, received)
                 for lane in self._lanes
-                if (mine := tuple(one for one in judged.facts if one.is_for(lane.name, names)))
+                if (mine := tuple(alert for alert in judged.facts if alert.is_for(lane.name, names)))
             )
         )
         self._refusals.unmatched(judged.unmatched)
@@ -214,7 +214,7 @@ class AlertWebhook:
 
     def _authorised(self, header: str) -> bool:
         scheme, _, credentials = header.partition(" ")
-        token, password = (one.get_secret_value().strip() for one in (self._settings.token, self._settings.password))
+        token, password = (secret.get_secret_value().strip() for secret in (self._settings.token, self._settings.password))
         bearer = scheme.lower() == "bearer" and bool(token) and _same(credentials.strip(), token)
         given = _decoded(credentials).strip() if scheme.lower() == "basic" else ""
         return bearer or (bool(password) and _same(given, f"{self._settings.username.strip()}:{password}"))

@@ -59,19 +59,20 @@ def examine_deliveries(deliveries: Deliveries) -> tuple[Check, ...]:
             Check(
                 name,
                 Health.WARN,
-                f"Slack refuses a message of story {one.operation}{f', its reply {one.part}' if one.part else ''} ({one.error}).",
+                f"Slack refuses a message of story {undelivered.operation}"
+                f"{f', its reply {undelivered.part}' if undelivered.part else ''} ({undelivered.error}).",
                 "Correct what Slack's word says, and press “Try again” on the app's home; `anr receipts` has what it tells.",
             )
-            for one in parked[:_MOST_NAMED]
+            for undelivered in parked[:_MOST_NAMED]
         ),
         *(
             Check(
                 name,
                 Health.WARN,
-                f"Story {one.operation} is not shown as it stands ({one.error}).",
+                f"Story {queued.operation} is not shown as it stands ({queued.error}).",
                 "It is tried again by itself, and at once with “Try again” on the app's home; `anr receipts` has what it tells.",
             )
-            for one in waiting[:_MOST_NAMED]
+            for queued in waiting[:_MOST_NAMED]
         ),
     )
 

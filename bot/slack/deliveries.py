@@ -99,7 +99,9 @@ class Deliveries:
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.executemany("INSERT OR IGNORE INTO queue (operation) VALUES (?)", [(one,) for one in operations])
+                connection.executemany(
+                    "INSERT OR IGNORE INTO queue (operation) VALUES (?)", [(operation,) for operation in operations]
+                )
                 if upto is not None:
                     connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (upto,))
                 connection.execute("COMMIT")

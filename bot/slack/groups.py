@@ -72,7 +72,7 @@ class Groups:
             log.warning("the user group %s has no members: Slack answers %s", group, code_of(error))
             members: frozenset[str] = frozenset()
         else:
-            members = frozenset(str(one) for one in answer.get("users") or ())
+            members = frozenset(str(user) for user in answer.get("users") or ())
         self._known[group] = (time.monotonic(), members)
         return members
 

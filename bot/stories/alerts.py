@@ -55,16 +55,18 @@ def alert_story(
     # no emoji: an alert's name is outside text
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
-        *(section(_line(one)) for one in alerts[:_MOST_SHOWN]),
+        *(section(_line(alert)) for alert in alerts[:_MOST_SHOWN]),
     ]
     if len(alerts) > _MOST_SHOWN:
         blocks.append(context(f"and {len(alerts) - _MOST_SHOWN} more alerts of this group"))
     blocks += [section(text) for text in _done(sealed, seen)]
-    acknowledged = next((one.receipt for one in sealed if one.receipt.action is Action.ACKNOWLEDGE), None)
+    acknowledged = next(
+        (sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.action is Action.ACKNOWLEDGE), None
+    )
     blocks += [context(text) for text in _answers(sealed)]
     if buttons := _buttons(operation, alerts, acknowledged=acknowledged is not None, silences=silences):
         blocks.append(buttons)
-    marks = [*sealed[-4:], *{one.receipt.seq: one for one in lifted.values()}.values()]
+    marks = [*sealed[-4:], *{sealed_receipt.receipt.seq: sealed_receipt for sealed_receipt in lifted.values()}.values()]
     blocks.append(context(" · ".join(mark(one) for one in marks[-6:])))
     return Post(escape(title), tuple(blocks[:MAX_BLOCKS]))
 
@@ -72,8 +74,8 @@ def alert_story(
 def _alerts(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed]) -> list[_Shown]:
     """Return the group's alerts, those that fire first, then the oldest first."""
     found: dict[str, _Shown] = {}
-    for one in sealed:
-        receipt = one.receipt
+    for sealed_receipt in sealed:
+        receipt = sealed_receipt.receipt
         if receipt.alert is None:
             continue
         shown = found.setdefault(receipt.alert.cause, _Shown(receipt.alert))
@@ -85,18 +87,18 @@ def _alerts(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed]) -> list[_Sho
 
 
 def _title(alerts: Sequence[_Shown], seen: Observation | None) -> str:
-    names = ", ".join(dict.fromkeys(one.facts.name for one in alerts))
-    held, fires = any(one.held for one in alerts), any(one.fires for one in alerts)
-    failed = any(one.held and one.frozen and one.frozen.result is not Result.APPLIED for one in alerts)
+    names = ", ".join(dict.fromkeys(alert.facts.name for alert in alerts))
+    held, fires = any(alert.held for alert in alerts), any(alert.fires for alert in alerts)
+    failed = any(alert.held and alert.frozen and alert.frozen.result is not Result.APPLIED for alert in alerts)
     if held and seen is not None and seen.sight.contradicts:
         words = "Frozen by alert, but the router is STILL SERVING"
     elif failed:
         words = "Frozen by alert, but the router may not be safe"
     elif held:
         words = "Frozen by alert" if fires else "Frozen by alert, which has ended"
-    elif any(one.frozen for one in alerts):
+    elif any(alert.frozen for alert in alerts):
         words = "Unfrozen while the alert fires" if fires else "Over, and unfrozen"
-    elif any(one.facts.effect is Effect.WOULD_FREEZE for one in alerts):
+    elif any(alert.facts.effect is Effect.WOULD_FREEZE for alert in alerts):
         words = "Would have frozen" if fires else "Would have frozen, and is over"
     else:
         words = "Alert" if fires else "Alert, which has ended"
@@ -131,10 +133,10 @@ def _what_was_done(one: _Shown) -> str:
 
 def _done(sealed: Sequence[Sealed], seen: Observation | None) -> list[str]:
     """Say what was done to the router and what was read back, from the first freeze that did it."""
-    first = next((one.receipt for one in sealed if one.receipt.action is Action.FREEZE), None)
+    first = next((sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.action is Action.FREEZE), None)
     if first is None:
         return []
-    last = next(one.receipt for one in reversed(sealed) if one.receipt.action is Action.FREEZE)
+    last = next(sealed_receipt.receipt for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.action is Action.FREEZE)
     written = _settings(first.settings_written or {})
     observed = _settings({name: (last.settings_observed or {}).get(name, "not set") for name in first.settings_written or {}})
     before = _code(f"NOVA_ANR_PILOT={first.pilot_before}", 80) if first.pilot_before else "unknown"
@@ -153,7 +155,9 @@ def _done(sealed: Sequence[Sealed], seen: Observation | None) -> list[str]:
 
 def _seen(sealed: Sequence[Sealed]) -> Observation | None:
     """Return what was seen of the running router since the last freeze of the group."""
-    return next((one.receipt.observation for one in reversed(sealed) if one.receipt.observation), None)
+    return next(
+        (sealed_receipt.receipt.observation for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.observation), None
+    )
 
 
 def _settings(values: Mapping[str, str]) -> str:
@@ -167,8 +171,8 @@ def _code(text: str, limit: int) -> str:
 
 def _answers(sealed: Sequence[Sealed]) -> list[str]:
     said = []
-    for one in sealed:
-        receipt = one.receipt
+    for sealed_receipt in sealed:
+        receipt = sealed_receipt.receipt
         if receipt.action is Action.ACKNOWLEDGE:
             said.append(f":eyes: acknowledged by {who(receipt.actor)} {when(receipt.ts)}")
         elif receipt.action is Action.SILENCE:
@@ -177,11 +181,11 @@ def _answers(sealed: Sequence[Sealed]) -> list[str]:
 
 
 def _buttons(operation: str, alerts: Sequence[_Shown], *, acknowledged: bool, silences: bool) -> Block | None:
-    held, fires = any(one.held for one in alerts), any(one.fires for one in alerts)
+    held, fires = any(alert.held for alert in alerts), any(alert.fires for alert in alerts)
     offered = {
         "Unfreeze…": "ask_unfreeze" if held else "",
         "Acknowledge": "acknowledge" if (held or fires) and not acknowledged else "",
-        "Silence…": "ask_silence" if silences and any(one.fires and one.facts.whole for one in alerts) else "",
+        "Silence…": "ask_silence" if silences and any(alert.fires and alert.facts.whole for alert in alerts) else "",
     }
     elements = [button(text, action, value=operation) for text, action in offered.items() if action]
     return actions(*elements) if elements else None

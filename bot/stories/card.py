@@ -81,9 +81,11 @@ def story(  # noqa: C901 - one part a line
         blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
     else:
         blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
-    if broken := next((one.receipt.break_glass for one in sealed if one.receipt.break_glass), None):
+    if broken := next(
+        (sealed_receipt.receipt.break_glass for sealed_receipt in sealed if sealed_receipt.receipt.break_glass), None
+    ):
         blocks.append(section(passed_over(broken)))
-    measured = next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
+    measured = next((sealed_receipt.receipt for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.gates), None)
     if look is not None and pending:
         blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics), _asked_again(look)])
     elif measured is not None and (pending or not all_pass(measured.gates)):
@@ -99,12 +101,12 @@ def story(  # noqa: C901 - one part a line
     if last.action in _OUTCOMES:
         blocks.append(section(outcome(last)))
     blocks.extend(_review(sealed))
-    if step := _next_step(last, approval, [hold for one in sealed for hold in one.receipt.holds_added]):
+    if step := _next_step(last, approval, [hold for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added]):
         blocks.append(section(f"*Next:* {step}"))
     if approval is not None and pending:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signedso_far(approval)}"))
         blocks.append(answer_buttons(approval))
-    blocks.append(context(" · ".join(mark(one) for one in sealed[-4:])))
+    blocks.append(context(" · ".join(mark(recorded) for recorded in sealed[-4:])))
     return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
 
 
@@ -121,7 +123,7 @@ def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
     first = sealed[0].receipt
     if first.break_glass is None or first.action is not Action.PROMOTE:
         return
-    review = next((one.receipt for one in sealed if one.receipt.action is Action.REVIEW), None)
+    review = next((sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.action is Action.REVIEW), None)
     if review is not None:
         yield section(f":white_check_mark: *Reviewed* by {who(review.actor)} {when(review.ts)}{because(review.reason)}")
         return
@@ -133,12 +135,21 @@ def last_step(sealed: Sequence[Sealed]) -> Receipt:
     """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
     newest = sealed[-1].receipt
     after = {Action.SEEN, Action.OBSERVED, Action.REVIEW}
-    last = next((one.receipt for one in reversed(sealed) if one.receipt.action not in after), newest)
-    if brake := next((one.receipt for one in sealed[1:] if one.receipt.action in {Action.ROLLBACK, Action.FREEZE}), None):
+    last = next(
+        (sealed_receipt.receipt for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.action not in after), newest
+    )
+    if brake := next(
+        (
+            sealed_receipt.receipt
+            for sealed_receipt in sealed[1:]
+            if sealed_receipt.receipt.action in {Action.ROLLBACK, Action.FREEZE}
+        ),
+        None,
+    ):
         last = brake  # it acted before its request was answered
-    since = [one.receipt for one in sealed if one.receipt.seq >= last.seq]
-    seen = next((one.observation for one in reversed(since) if one.observation), last.observation)
-    sighting = next((one.router_seen for one in reversed(since) if one.action is Action.SEEN), last.router_seen)
+    since = [sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.seq >= last.seq]
+    seen = next((recorded.observation for recorded in reversed(since) if recorded.observation), last.observation)
+    sighting = next((recorded.router_seen for recorded in reversed(since) if recorded.action is Action.SEEN), last.router_seen)
     return last.model_copy(update={"observation": seen, "router_seen": sighting})
 
 
@@ -155,7 +166,7 @@ def what(approval: Approval) -> str:
 def ending(approval: Approval) -> str:
     """Say how a request ended, and who decided it."""
     approved = approval.status is ApprovalStatus.APPROVED
-    signers = [one.actor for one in approval.signatures if one.decision == "approved"] if approved else []
+    signers = [signature.actor for signature in approval.signatures if signature.decision == "approved"] if approved else []
     deciders = signers or ([approval.decided_by] if approval.decided_by else [])
     by = f" by {', '.join(map(who, deciders))}" if deciders else ""
     at = f" {when(approval.decided_at)}" if approval.decided_at else ""
@@ -340,7 +351,7 @@ def _how_to_lift(put: Sequence[Hold]) -> str:
 def _signedso_far(approval: Approval) -> str:
     if approval.needed <= 1 and not approval.signatures:
         return ""
-    names = ", ".join(who(one.actor) for one in approval.signatures) or "nobody yet"
+    names = ", ".join(who(signature.actor) for signature in approval.signatures) or "nobody yet"
     return f" · approved so far: {names} ({len(approval.signatures)} of {approval.needed})"
 
 
@@ -349,11 +360,11 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
 
     A name in a new message calls its owner; evidence should not.
     """
-    for one in sealed:
-        receipt = one.receipt
+    for sealed_receipt in sealed:
+        receipt = sealed_receipt.receipt
         if receipt.action is Action.INIT:  # its message says everything
             continue
-        mark_shown, step = one.mark, _step(receipt)
+        mark_shown, step = sealed_receipt.mark, _step(receipt)
         lines = [f"*Receipt `{mark_shown}`* · {when(receipt.ts)} · {step}"]
         lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
         if receipt.backup:

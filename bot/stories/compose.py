@@ -53,7 +53,7 @@ class StoryComposer:
         sealed = self._site.journal.of_operation(operation)
         if not sealed:
             return None
-        if any(one.receipt.alert for one in sealed):
+        if any(sealed_receipt.receipt.alert for sealed_receipt in sealed):
             silences = bool(self._site.target.alertmanager_url)
             return alert_story(sealed, self._lifted(sealed), silences=silences, seen=self._seen_since(sealed))
         match sealed[0].receipt.action:
@@ -66,7 +66,9 @@ class StoryComposer:
             case Action.SKIP:
                 return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
             case _:
-                approval_id = next((one.receipt.approval_id for one in sealed if one.receipt.approval_id), None)
+                approval_id = next(
+                    (sealed_receipt.receipt.approval_id for sealed_receipt in sealed if sealed_receipt.receipt.approval_id), None
+                )
                 approval = self._site.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
                     return notices.notice(sealed)
@@ -78,7 +80,7 @@ class StoryComposer:
         Raises:
             JournalError: the receipts of those cannot be read.
         """
-        return tuple(dict.fromkeys(operation for one in news for operation in self._touched(one.receipt)))
+        return tuple(dict.fromkeys(operation for message in news for operation in self._touched(message.receipt)))
 
     def _touched(self, receipt: Receipt) -> Iterator[str]:
         yield receipt.operation
@@ -100,10 +102,13 @@ class StoryComposer:
         That is about both brakes, while a hold of this story is in force.
         """
         now = self._seen()
-        own = next((one.receipt.observation for one in reversed(sealed) if one.receipt.observation), None)
+        own = next(
+            (sealed_receipt.receipt.observation for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.observation),
+            None,
+        )
         if own is not None and now is not None and (now.since, now.sight) == (own.since, own.sight):
             return now
-        holds = {hold.id for one in sealed for hold in one.receipt.holds_added if not hold.keeps_stage}
+        holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added if not hold.keeps_stage}
         if not holds:
             return None
         state = self._site.journal.state()
@@ -112,16 +117,16 @@ class StoryComposer:
 
     def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""
-        holds = {hold.id for one in sealed for hold in one.receipt.holds_added}
+        holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added}
         holds = {hold for hold in holds if not self._site.brake.has(hold)}  # a mark is there as long as its hold
         after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
         return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
         run, target = sealed[0].receipt, self._site.target
-        history = [one.receipt for one in self._site.journal.receipts()]
+        history = [sealed_receipt.receipt for sealed_receipt in self._site.journal.receipts()]
         hours = run.figures.hours if run.figures is not None else ()
-        later = any(one.action is Action.DAILY and one.seq > run.seq for one in history)
+        later = any(recorded.action is Action.DAILY and recorded.seq > run.seq for recorded in history)
         return ReportedDay(
             sealed=sealed,
             yesterday=_last_daily(history, run.seq),
@@ -136,7 +141,7 @@ class StoryComposer:
         )
 
     def _run_before(self, receipt: Receipt) -> Receipt | None:
-        return _last_daily([one.receipt for one in self._site.journal.receipts()], receipt.seq)
+        return _last_daily([sealed.receipt for sealed in self._site.journal.receipts()], receipt.seq)
 
 
 def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
@@ -144,7 +149,7 @@ def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
 
 
 def _newest(history: Sequence[Receipt], action: Action, before: int) -> Receipt | None:
-    return next((one for one in reversed(history) if one.action is action and one.seq < before), None)
+    return next((receipt for receipt in reversed(history) if receipt.action is action and receipt.seq < before), None)
 
 
 def _date_of(receipt: Receipt) -> date:

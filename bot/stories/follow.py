@@ -118,7 +118,7 @@ class Stories:
         """Show again what was parked, and at once what waits; return how many messages and stories that is."""
         parked, waiting = await asyncio.to_thread(self.undelivered)
         self._pauses.clear()
-        for operation in (*(one.operation for one in parked), *(one.operation for one in waiting)):
+        for operation in (*(refused.operation for refused in parked), *(queued.operation for queued in waiting)):
             self.refresh(operation)
         return len(parked) + len(waiting)
 

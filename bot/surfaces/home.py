@@ -160,7 +160,7 @@ def glance(target_channel: TargetChannel) -> Glance:
     return Glance(
         seen=seen,
         receipts=history[-_RECEIPTS_SHOWN:],
-        spells=spells((one.receipt for one in history), now - timedelta(days=DAYS), now) if history else (),
+        spells=spells((sealed.receipt for sealed in history), now - timedelta(days=DAYS), now) if history else (),
         next_run=next_run(now, site.target.schedule),
         schedule=site.target.schedule,
         stages=site.target.stages,
@@ -183,6 +183,6 @@ def _remembered(file: Path) -> dict[str, _Open]:
 
 def _head(site: Target) -> int:
     try:
-        return max((one.receipt.seq for one in site.journal.receipts(last=1)), default=0)
+        return max((sealed.receipt.seq for sealed in site.journal.receipts(last=1)), default=0)
     except AnrError:
         return -1

@@ -220,11 +220,13 @@ def _braked(result: Braked) -> list[Block]:
 def receipts(sealed: Sequence[Sealed]) -> list[Block]:
     """Return receipts, a line each, the newest first."""
     lines = []
-    for one in reversed(sealed):
-        receipt = one.receipt
+    for sealed_receipt in reversed(sealed):
+        receipt = sealed_receipt.receipt
         stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
         ended = f" · {receipt.ended}" if receipt.ended else ""
-        lines.append(f"`{one.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}")
+        lines.append(
+            f"`{sealed_receipt.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}"
+        )
     if not lines:
         return [section("There are no receipts yet.")]
     explained = "Each line: `#number` and the first 12 digits of the receipt's SHA-256, when, what, stage before → after, who."
@@ -267,7 +269,9 @@ def status(seen: Overview) -> list[Block]:
         lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
         lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
-    lines.extend(f":hourglass: Request `{one.id}`: {what(one)}, asked by {who(one.requester)}" for one in seen.pending)
+    lines.extend(
+        f":hourglass: Request `{intent.id}`: {what(intent)}, asked by {who(intent.requester)}" for intent in seen.pending
+    )
     if seen.blockers:
         lines.append(f"*In the way of the next promotion:* {codes(seen.blockers)} · `/anr why`")
     lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)

@@ -112,8 +112,11 @@ def _router(glance: Glance) -> list[Block]:
 
 def _undelivered(glance: Glance) -> list[Block]:
     """Say what the channel does not show, and offer to try it again."""
-    lines = [f"• story {escape(one.operation)}: Slack refuses its message ({escape(one.error)})" for one in glance.parked[:3]]
-    lines += [f"• story {escape(one.operation)} waits ({escape(one.error)})" for one in glance.waiting[:3]]
+    lines = [
+        f"• story {escape(undelivered.operation)}: Slack refuses its message ({escape(undelivered.error)})"
+        for undelivered in glance.parked[:3]
+    ]
+    lines += [f"• story {escape(queued.operation)} waits ({escape(queued.error)})" for queued in glance.waiting[:3]]
     if not lines:
         return []
     count = len(glance.parked) + len(glance.waiting)
@@ -182,7 +185,7 @@ def _days(spells: Sequence[Stretch], zone: str) -> list[tuple[datetime, Stretch 
     for ahead in range(count + 1):
         day = begins.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=ahead)
         end = min(day + timedelta(days=1), ends)
-        days.append((day, next((one for one in reversed(spells) if one.begins < end <= one.ends), None)))
+        days.append((day, next((stretch for stretch in reversed(spells) if stretch.begins < end <= stretch.ends), None)))
     return days[-DAYS:]
 
 

@@ -108,13 +108,13 @@ def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise:
     lower = [stage for stage in reversed(stages) if stage < state.stage]
     options = [
         *([_option(above, _meaning_above(seen))] if above is not None else []),
-        *(_option(one, _below(one)) for one in lower),
+        *(_option(word, _below(word)) for word in lower),
     ]
     lines = [f"*Now:* {percent(state.stage)} of live traffic" + (f", since {when(state.since)}" if state.since else "")]
     if seen.report is not None:
         lines.append(f"*Gates:* {verdict(seen.report)}, {gate_summary(seen.report.gates.gates)}")
     lines.extend(hold_line(hold) for hold in state.holds[:3])
-    lines.extend(f":hourglass: Request `{one.id}` waits already: {what(one)}" for one in seen.pending)
+    lines.extend(f":hourglass: Request `{intent.id}` waits already: {what(intent)}" for intent in seen.pending)
     lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     if not options:
         return told(PROMOTE, about, [section("\n".join(lines)), section("There is no stage to choose.")])

@@ -180,7 +180,7 @@ def judge(notification: Notification, policy: AlertPolicy) -> Judged:
         if before is None or one.urgency >= before.urgency:
             found[alert.instance] = one  # what is the same instance twice fires if either does, and asks for the graver thing
     told, rest = _told_apart(tuple(found.values()))
-    facts = [_facts(one.alert, notification, group, one.effect) for one in told]
+    facts = [_facts(message.alert, notification, group, message.effect) for message in told]
     if notification.truncated != 0 or rest:
         facts.append(_unseen(notification, group, policy, rest))
     if notification.lost:

@@ -128,7 +128,7 @@ def _never_heard(site: Target, since: datetime, wait_s: float) -> str:
         "(ops/alertmanager.yml), at Alertmanager's log, and whether the bot runs"
     )
     try:
-        refused = next((one for one in refusals(site.target.run_dir, site.clock()) if one.at >= since), None)
+        refused = next((refusal for refusal in refusals(site.target.run_dir, site.clock()) if refusal.at >= since), None)
     except RefusalsUnreadable:
         refused = None
     return f"{problem}." if refused is None else f"{problem}. Meanwhile the webhook refused somebody: {refused.told}"

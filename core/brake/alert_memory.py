@@ -92,7 +92,7 @@ class AlertMemory:
         """Return what was noted of each instance of one alert."""
         with self._lock:
             noted = [self._instances[cause].noted for cause in self._causes.get(fingerprint, ())]
-        return tuple(one for one in noted if one is not None)
+        return tuple(receipt for receipt in noted if receipt is not None)
 
     def of_group(self, group: str) -> Iterator[tuple[str, Instance]]:
         """Yield cause and memory of each instance whose story is one of this group's, as of this moment, the newest first."""
@@ -104,7 +104,7 @@ class AlertMemory:
         """Return what stands for alerts of these groups that were cut off and are firing, except what was `heard` just now."""
         with self._lock:
             noted = [self._instances[cause].noted for cause in self._unseen if cause not in heard]
-        return tuple(one for one in noted if one and one.group in groups and one.status is AlertStatus.FIRING)
+        return tuple(receipt for receipt in noted if receipt and receipt.group in groups and receipt.status is AlertStatus.FIRING)
 
     def _forget(self, cause: str) -> None:
         instance = self._instances.pop(cause)

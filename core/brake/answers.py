@@ -109,7 +109,7 @@ def alerts_of(site: Target, operation: str) -> tuple[AlertFacts, ...]:
     Raises:
         JournalError: the story cannot be read.
     """
-    heard = [one.receipt.alert for one in site.journal.of_operation(operation) if one.receipt.alert is not None]
+    heard = [sealed.receipt.alert for sealed in site.journal.of_operation(operation) if sealed.receipt.alert is not None]
     return tuple({facts.cause: facts for facts in heard}.values())
 
 
@@ -128,7 +128,7 @@ def holds_of(site: Target, operation: str) -> frozenset[str]:
     Raises:
         JournalError: the story or the state cannot be read.
     """
-    added = {hold.id for one in site.journal.of_operation(operation) for hold in one.receipt.holds_added}
+    added = {hold.id for sealed in site.journal.of_operation(operation) for hold in sealed.receipt.holds_added}
     return frozenset(hold.id for hold in site.journal.state().holds if hold.id in added)
 
 

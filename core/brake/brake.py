@@ -205,7 +205,9 @@ def record(
         sealed = site.journal.append(draft)
     except JournalError as error:
         told = site.journal.of_operation(note.operation or note.id)
-        sealed = next((one for one in told if one.receipt.id == note.id), None)  # somebody else was quicker to record it
+        sealed = next(
+            (message for message in told if message.receipt.id == note.id), None
+        )  # somebody else was quicker to record it
         if sealed is None and not isinstance(error, CauseAlreadyRecorded):
             raise
         if sealed is None and _is_lifted(site, note):

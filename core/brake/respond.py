@@ -59,7 +59,7 @@ class _Plan:
     shown: tuple[tuple[str, AlertFacts], ...]
 
     def with_pilot_before(self, pilot: str | None) -> "_Plan":
-        return replace(self, notes=tuple(one.model_copy(update={"pilot_before": pilot}) for one in self.notes))
+        return replace(self, notes=tuple(note.model_copy(update={"pilot_before": pilot}) for note in self.notes))
 
 
 class AlertResponder:
@@ -188,7 +188,7 @@ class AlertResponder:
             wrong: why the others are not.
         """
         mine = {note.id for note in acted.notes}
-        sealed = [one for one in recorded if one.receipt.id in mine]
+        sealed = [sealed_receipt for sealed_receipt in recorded if sealed_receipt.receipt.id in mine]
         problems: list[str] = []
         lost = False
         if waiting := mine - set(frozen):
@@ -224,7 +224,7 @@ class AlertResponder:
             newest = (self._glance.newest_operation(group) for group in strangers)
             operations |= {operation for operation in newest if operation is not None}
             for operation in operations:
-                for receipt in (one.receipt for one in self._glance.of_operation(operation)):
+                for receipt in (sealed.receipt for sealed in self._glance.of_operation(operation)):
                     if receipt.alert is not None and receipt.alert.cause not in remembered:
                         self._remember(operation, receipt.alert, *(hold.id for hold in receipt.holds_added))
             self._groups |= strangers
@@ -261,14 +261,14 @@ class AlertResponder:
         """Return the newest instance of each alert that was heard of, by fingerprint."""
         newest: dict[str, AlertFacts] = {}
         for facts in heard:
-            for one in (facts, *self._known_of(facts.fingerprint)):
-                if facts.fingerprint not in newest or one.since > newest[facts.fingerprint].since:
-                    newest[facts.fingerprint] = one
+            for alert in (facts, *self._known_of(facts.fingerprint)):
+                if facts.fingerprint not in newest or alert.since > newest[facts.fingerprint].since:
+                    newest[facts.fingerprint] = alert
         return newest
 
     def _known_of(self, fingerprint: str) -> tuple[AlertFacts, ...]:
         """Return the last word on each instance of one alert, whether it is noted yet or not."""
-        words = {one.cause: one for one in self._memory.of_alert(fingerprint)}
+        words = {alert.cause: alert for alert in self._memory.of_alert(fingerprint)}
         with self._unnoted_lock:
             words |= {cause: one for cause, one in self._unnoted.items() if one.fingerprint == fingerprint}
         return tuple(words.values())
@@ -277,7 +277,7 @@ class AlertResponder:
         """Return the end of each instance that was followed by another: Alertmanager tells of the newest one only."""
         known = [one for fingerprint in newest for one in self._known_of(fingerprint)]
         alerts = [*known, *(facts for facts in heard if self._memory.find(facts.cause) is None)]
-        followed = ((one, newest[one.fingerprint]) for one in alerts if one.status is AlertStatus.FIRING)
+        followed = ((alert, newest[alert.fingerprint]) for alert in alerts if alert.status is AlertStatus.FIRING)
         return [
             one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": later.since})
             for one, later in followed
@@ -354,8 +354,8 @@ class AlertResponder:
             return self._site.journal.append(draft)
         except CauseAlreadyRecorded:
             # another process noted changes that are not remembered here
-            noted = [one.receipt.alert for one in self._site.journal.of_operation(operation)]
-            heard = [one for one in noted if one is not None and one.cause == facts.cause]
+            noted = [sealed.receipt.alert for sealed in self._site.journal.of_operation(operation)]
+            heard = [recorded for recorded in noted if recorded is not None and recorded.cause == facts.cause]
             changes = sum(earlier.status is not later.status for earlier, later in pairwise(heard))
             if not heard or heard[-1].status is facts.status:
                 raise

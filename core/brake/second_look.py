@@ -182,7 +182,7 @@ def settle_overtaken(site: Target) -> tuple[Sealed, ...]:
 def _left_half_way(site: Target) -> bool:
     """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
     try:
-        receipts = [one.receipt for one in site.journal.receipts(last=_RECENT)]
+        receipts = [sealed.receipt for sealed in site.journal.receipts(last=_RECENT)]
     except (JournalError, OSError, ImportError):
         return True
     begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}

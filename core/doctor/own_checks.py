@@ -256,7 +256,7 @@ def _permissions(site: Target, _now: datetime) -> Iterator[Check]:
 
 
 def _existing(path: Path) -> Path:
-    return next(one for one in chain([path], path.parents) if one.is_dir())
+    return next(folder for folder in chain([path], path.parents) if folder.is_dir())
 
 
 def _clock(site: Target, now: datetime) -> Iterator[Check]:

@@ -119,7 +119,7 @@ def is_only_missing(path: Path) -> bool:
     try:
         path.lstat()
     except FileNotFoundError:
-        above = next((one for one in path.parents if one.exists()), path.parent)
+        above = next((folder for folder in path.parents if folder.exists()), path.parent)
         return above.is_dir() and _may_write(above)
     except OSError:
         return False

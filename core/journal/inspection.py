@@ -36,11 +36,11 @@ def inspect(rows: "Rows", target: str, receipts_dir: Path) -> tuple[tuple[Sealed
         except ValueError:
             continue  # flaws_in_chain has named it
         flaws += _flaws_in_columns(row, sealed[-1])
-    flaws += flaws_in_requests(rows.all_requests(), [one.receipt for one in sealed])
-    expected = {one.file_name: one for one in sealed}
+    flaws += flaws_in_requests(rows.all_requests(), [sealed_receipt.receipt for sealed_receipt in sealed])
+    expected = {sealed_receipt.file_name: sealed_receipt for sealed_receipt in sealed}
     for name, one in expected.items():
         flaws.extend(_flaws_in_file(receipts_dir, name, one))
-    unreadable = {row.seq for row in found} - {one.receipt.seq for one in sealed}
+    unreadable = {row.seq for row in found} - {sealed_receipt.receipt.seq for sealed_receipt in sealed}
     flaws.extend(_flaws_in_strays(receipts_dir, expected, unreadable, sealed))
     return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))
 
@@ -68,14 +68,14 @@ def _flaws_in_strays(
     receipts_dir: Path, expected: Collection[str], unreadable: set[int], sealed: Sequence[Sealed]
 ) -> Iterator[Flaw]:
     """Name the files that no receipt in the journal accounts for."""
-    checkpoint = newest_checkpoint(one.receipt for one in sealed)
+    checkpoint = newest_checkpoint(sealed_receipt.receipt for sealed_receipt in sealed)
     for path in sorted(receipts_dir.glob("anr_*.json")):
         number = number_in_name(path.name)
         if path.name in expected or number is None or number in unreadable:
             continue
         if checkpoint is not None and number <= checkpoint.last:
             yield Flaw(number, f"the file {path.name} is there, although its receipt was pruned")
-        elif number in {one.receipt.seq for one in sealed}:
+        elif number in {sealed_receipt.receipt.seq for sealed_receipt in sealed}:
             yield Flaw(number, f"the file {path.name} is a second #{number}: the chain was forked")
         else:
             yield Flaw(number, f"the file {path.name} has no receipt in the journal: its tail was cut off")

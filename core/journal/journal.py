@@ -175,8 +175,8 @@ class Journal:
                 sealed.append(one)
                 if draft.cause is not None:
                     known[draft.cause] = draft.operation
-        for one in sealed:
-            self._recorded(one)
+        for receipt in sealed:
+            self._recorded(receipt)
         return tuple(sealed)
 
     def _recorded(self, sealed: Sealed) -> None:
@@ -378,8 +378,8 @@ class Journal:
         sealed, flaws = self.verify()
         if flaws := tuple(flaw for flaw in flaws if not flaw.missing_file):
             raise JournalCorrupt(f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was pruned.")
-        gone = [one for one in sealed if one.receipt.seq <= through]
-        before = newest_checkpoint(one.receipt for one in sealed)
+        gone = [sealed_receipt for sealed_receipt in sealed if sealed_receipt.receipt.seq <= through]
+        before = newest_checkpoint(sealed_receipt.receipt for sealed_receipt in sealed)
         state = fold([one.receipt for one in gone], RolloutState.model_validate(before.state) if before else None)
         checkpoint = Checkpoint(last=through, pruned=len(gone), digest=gone[-1].digest, state=state.model_dump(mode="json"))
         deleted = Deleted.of([one.file_name for one in gone])
@@ -401,8 +401,8 @@ class Journal:
 
     def _delete_files(self, sealed: Sequence[Sealed]) -> None:
         try:
-            for one in sealed:
-                (self._receipts_dir / one.file_name).unlink(missing_ok=True)
+            for sealed_receipt in sealed:
+                (self._receipts_dir / sealed_receipt.file_name).unlink(missing_ok=True)
             sync_directory(self._receipts_dir)
         except OSError as error:
             self.recreate_files()
@@ -515,9 +515,9 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood.
         """
-        missing = [one for one in self.receipts() if not (self._receipts_dir / one.file_name).exists()]
-        for one in missing:
-            self._write_file(one)
+        missing = [sealed for sealed in self.receipts() if not (self._receipts_dir / sealed.file_name).exists()]
+        for missing_item in missing:
+            self._write_file(missing_item)
         return len(missing)
 
     def _head(self, rows: "Rows") -> tuple[int, str]:

@@ -220,7 +220,11 @@ class Rows:
                 continue
             kept = {tuple(one["column_names"]) for one in looks.get_unique_constraints(table.name)}
             kept.add(tuple(looks.get_pk_constraint(table.name)["constrained_columns"]))
-            wanted = {tuple(column.name for column in one.columns) for one in table.constraints if isinstance(one, _KEEPS_UNIQUE)}
+            wanted = {
+                tuple(column.name for column in constraint.columns)
+                for constraint in table.constraints
+                if isinstance(constraint, _KEEPS_UNIQUE)
+            }
             problems += [f"the table {table.name!r} no longer keeps {', '.join(one)} unique" for one in sorted(wanted - kept)]
         return problems
 

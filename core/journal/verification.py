@@ -67,7 +67,9 @@ class Verification:
                 "No mark outside was compared: whoever may write the journal could have cut its end off, or written another. "
                 "Compare with a message (`--expect`), with the channel (`--slack`), or set a witness; `--alone` asks for no mark."
             )
-        checkpoint = next((one for one in reversed(self.sealed) if one.receipt.checkpoint is not None), None)
+        checkpoint = next(
+            (sealed_receipt for sealed_receipt in reversed(self.sealed) if sealed_receipt.receipt.checkpoint is not None), None
+        )
         if checkpoint is not None and self.proven < checkpoint.receipt.seq:
             return (
                 f"#{checkpoint.receipt.seq} is a checkpoint that no mark outside confirms: what it says of what was "
@@ -101,7 +103,7 @@ def verify(journal: Journal, marks: Sequence[Marks] = ()) -> Verification:
     sealed, flaws = journal.verify()
     chain = chain_of(sealed)
     found = [*flaws, *_contradictions(marks, chain)]
-    compared = tuple(_compared(one, chain) for one in marks)
+    compared = tuple(_compared(mark, chain) for mark in marks)
     proven = max((one.newest.seq for one in compared if one.newest is not None and one.outside), default=0)
     return Verification(sealed, tuple(found), compared, proven)
 
@@ -118,7 +120,7 @@ def given(text: str) -> tuple[Marks, ...]:
 
 def chain_of(sealed: Sequence[Sealed]) -> Mapping[int, str]:
     """Return the digest of each receipt by its number, and of the one on which the first of them follows."""
-    chain = {one.receipt.seq: one.digest for one in sealed}
+    chain = {sealed_receipt.receipt.seq: sealed_receipt.digest for sealed_receipt in sealed}
     if sealed and sealed[0].receipt.prev != GENESIS:
         chain.setdefault(sealed[0].receipt.seq - 1, sealed[0].receipt.prev)
     return chain

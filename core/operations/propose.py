@@ -215,4 +215,4 @@ def _waiting(facts: Facts, refusal: Refuse) -> Approval | None:
     """Return the request that has to be answered first, if that is what stands in the way."""
     if refusal.code is not Code.APPROVAL_PENDING:
         return None
-    return next((one for one in facts.waiting if one.action is Approvable.PROMOTE), None)
+    return next((alert for alert in facts.waiting if alert.action is Approvable.PROMOTE), None)

@@ -72,7 +72,7 @@ class _People:
 
     def __init__(self, site: Target, approval: Approval | None) -> None:
         self._site = site
-        hands = (approval.requester, *(one.actor for one in approval.signatures)) if approval is not None else ()
+        hands = (approval.requester, *(signature.actor for signature in approval.signatures)) if approval is not None else ()
         self._known = {hand: site.person_now(hand) for hand in hands if hand.is_person}
 
     def now(self, actor: Actor) -> Actor:
@@ -296,7 +296,7 @@ def reexamine(site: Target) -> tuple[Reexamined, ...]:
     Raises:
         AnrError: something cannot be read; the rest still waits.
     """
-    return tuple(_reexamined(site, one) for one in site.journal.pending() if one.action is Approvable.PROMOTE)
+    return tuple(_reexamined(site, intent) for intent in site.journal.pending() if intent.action is Approvable.PROMOTE)
 
 
 def _reexamined(site: Target, approval: Approval) -> Reexamined:

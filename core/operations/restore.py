@@ -312,7 +312,8 @@ def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
         JournalError: it could not be recorded; it still blocks every promotion.
     """
     wanted = next(
-        (one.receipt.restored for one in site.journal.of_operation(intent.operation) if one.receipt.seq == intent.seq), None
+        (sealed.receipt.restored for sealed in site.journal.of_operation(intent.operation) if sealed.receipt.seq == intent.seq),
+        None,
     )
     if wanted is None and intent.action is Action.RESTORE:
         raise JournalError(f"Receipt #{intent.seq} does not say what was to be restored. Run `anr verify`.")
@@ -343,7 +344,7 @@ def _restarted(site: Target) -> tuple[bool, tuple[str, ...]]:
 
 def _as_found(site: Target, wanted: StateCopy | None, intent: UnsettledIntent) -> _Ending:
     """Say from the state file, and from the copy of the state before, whether a state had been exchanged."""
-    receipts = (one.receipt for one in site.journal.receipts())
+    receipts = (sealed.receipt for sealed in site.journal.receipts())
     earlier = {receipt.backup.name for receipt in receipts if receipt.backup and receipt.seq < intent.seq}
     if wanted is not None:
         earlier.add(wanted.name)

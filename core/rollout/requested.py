@@ -91,12 +91,12 @@ def by_rules_of_now(approval: Approval, now: Callable[[Actor], Actor], access: A
             Code.APPROVAL_STALE, f"{requester.id}, who asked for this, may not ask for it any more. Nothing was done; ask again."
         )
     signatures, signed = [], list[Actor]()
-    for one in approval.signatures:
-        signer = now(one.actor)
+    for signature in approval.signatures:
+        signer = now(signature.actor)
         counts = access.may_approve(signer, approval.action) and not any(map(signer.is_same_as, (requester, *signed)))
         if counts:
             signed.append(signer)
-            signatures.append(one.model_copy(update={"actor": signer}))
+            signatures.append(signature.model_copy(update={"actor": signer}))
     needed = max(1, access.rule(approval.action).needed)
     return approval.model_copy(update={"requester": requester, "signatures": tuple(signatures), "needed": needed})
 

@@ -202,7 +202,10 @@ def _told(value: str | None) -> str:
 
 
 def _readings(text: str) -> Iterator[tuple[str, Mapping[str, str | None]]]:
-    yield "python-dotenv", {one.key: one.value for one in _bindings(text) if one.key is not None and not one.error}
+    yield (
+        "python-dotenv",
+        {binding.key: binding.value for binding in _bindings(text) if binding.key is not None and not binding.error},
+    )
     yield "systemd", dict(_systemd(text, continued_comments=False))
     yield "systemd before 254", dict(_systemd(text, continued_comments=True))
     yield "docker", dict(_docker(text))

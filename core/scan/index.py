@@ -162,7 +162,11 @@ class IndexView:
             self._try(lambda: self._write(segments, times, drop_before), default=None)
 
     def _write(self, segments: Iterable[Decoded], times: Mapping[int, int | None], drop_before: int) -> None:
-        packed = ((one.number, one.end, one.sha256, one.beyond, one.columns.packed()) for one in segments if one.whole)
+        packed = (
+            (segment.number, segment.end, segment.sha256, segment.beyond, segment.columns.packed())
+            for segment in segments
+            if segment.whole
+        )
         rows = [(*row, _checksum(row[:-1], row[-1])) for row in packed]
         new_times = [(*row, _checksum(row)) for row in times.items()]
         with _transaction(self._connection):

@@ -233,7 +233,7 @@ def load(*, required: bool = True) -> Settings:
         settings = Settings()
     except ValidationError as error:
         told = [one for one in error.errors(include_input=False) if one["type"] != "extra_forbidden"]
-        paths = [tuple(str(part) for part in one["loc"]) for one in told]
+        paths = [tuple(str(part) for part in message["loc"]) for message in told]
         values = [described(path, one["msg"], Settings, os.environ, found.file) for path, one in zip(paths, told, strict=True)]
         raise _unusable((*wrong, *values)) from None
     except SettingsError as error:

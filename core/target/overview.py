@@ -65,7 +65,7 @@ class Overview:
             "target": self.target,
             "state": self.state.model_dump(mode="json") if self.state else None,
             "settings": dict(self.settings.values) if self.settings else None,
-            "pending": [one.model_dump(mode="json") for one in self.pending],
+            "pending": [intent.model_dump(mode="json") for intent in self.pending],
             "observation": self.observation.model_dump(mode="json") if self.observation else None,
             "report": self.report.as_json() if self.report else None,
             "blockers": [blocker.as_json() for blocker in self.blockers],
@@ -96,7 +96,7 @@ def look(site: Target) -> Overview:
     drift = difference.text if difference else None
     standing = None
     if state is not None:
-        waiting = tuple(one.id for one in pending if one.action is Approvable.PROMOTE)
+        waiting = tuple(intent.id for intent in pending if intent.action is Approvable.PROMOTE)
         standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=difference, waiting=waiting, report=report)
         veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
         standing = replace(standing, veto=veto)
@@ -106,7 +106,7 @@ def look(site: Target) -> Overview:
     problems = (
         *dict.fromkeys(unreadable),
         *_problems(state, brake, drift, observation),
-        *(Sentence("The alert webhook refused in the last hour: ", one.told) for one in refused),
+        *(Sentence("The alert webhook refused in the last hour: ", refusal.told) for refusal in refused),
     )
     found = blockers(question)
     return Overview(

@@ -57,13 +57,13 @@ def keep_refusals(run_dir: Path, refused: Iterable[Refusal]) -> None:
         OSError: they are not kept.
     """
     try:
-        kept = {one.result: one for one in _read_refusals(run_dir)}
+        kept = {refusal.result: refusal for refusal in _read_refusals(run_dir)}
     except RefusalsUnreadable:
         kept = {}
-    for one in refused:
-        before = kept.get(one.result)
-        earlier = before.count if before is not None and one.at - before.at <= TOLD_FOR else 0
-        kept[one.result] = replace(one, count=one.count + earlier)
+    for refusal in refused:
+        before = kept.get(refusal.result)
+        earlier = before.count if before is not None and refusal.at - before.at <= TOLD_FOR else 0
+        kept[refusal.result] = replace(refusal, count=refusal.count + earlier)
     newest = sorted(kept.values(), key=lambda one: one.at)[-_MOST:]
     said = [
         {
@@ -84,7 +84,7 @@ def refusals(run_dir: Path, now: datetime) -> tuple[Refusal, ...]:
     Raises:
         RefusalsUnreadable: nobody can say.
     """
-    recent = (one for one in _read_refusals(run_dir) if now - one.at <= TOLD_FOR)
+    recent = (refusal for refusal in _read_refusals(run_dir) if now - refusal.at <= TOLD_FOR)
     return tuple(sorted(recent, key=lambda one: one.at, reverse=True))
 
 

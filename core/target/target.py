@@ -246,7 +246,7 @@ class Target:
             now: the moment of the operation.
             answers: it answers a request, or passes over those that wait: none of them is in its way.
         """
-        waiting = () if answers else tuple(one.id for one in facts.waiting if one.action is Approvable.PROMOTE)
+        waiting = () if answers else tuple(alert.id for alert in facts.waiting if alert.action is Approvable.PROMOTE)
         return self.standing(facts.state, now, marks=facts.brake, drift=facts.difference, waiting=waiting)
 
     def standing(

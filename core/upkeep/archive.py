@@ -89,7 +89,7 @@ class _Run:
 
     def let_go(self) -> list[Path]:
         ours = self.ours()
-        later = {path: [*(one for one in ours if one.name > path.name), self.ledger] for path in self.plain()}
+        later = {path: [*(our for our in ours if our.name > path.name), self.ledger] for path in self.plain()}
         return [path for path in later if is_let_go(path, later[path], self.now, self.quiet)]
 
     def expired(self) -> list[Path]:
@@ -166,8 +166,8 @@ def _archive(run: _Run) -> Archived:
     finish_archive(site)
     if (name := run.new_name()) is not None:
         _rename(run, name)
-    receipts = (one.receipt for one in site.journal.receipts())
-    told = [one for one in receipts if one.action is Action.ARCHIVE and one.result is Result.APPLIED]
+    receipts = (sealed_receipt.receipt for sealed_receipt in site.journal.receipts())
+    told = [recorded for recorded in receipts if recorded.action is Action.ARCHIVE and recorded.result is Result.APPLIED]
     packed, expired = [pack(plain, site.watch()) for plain in run.let_go()], run.expired()
     archives = tuple(one.archive for one in packed if not any(one.archive in receipt.archived for receipt in told))
     renamed = tuple(path.name for path in run.plain() if not any(path.name in receipt.note for receipt in told))

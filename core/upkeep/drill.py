@@ -106,11 +106,13 @@ def _nets(site: Target, now: datetime) -> Iterator[SafetyNet]:
     yield _net("newest valid backup", newest.made_at if newest else None, now)
     yield _net("newest archive of the ledger", _newest_archive(site.target), now)
     try:
-        receipts = [one.receipt for one in site.journal.receipts()]
+        receipts = [sealed.receipt for sealed in site.journal.receipts()]
     except JournalError:
         yield SafetyNet("last drill", None, "not known")  # verifying the journal says why
     else:
-        yield _net("last drill", max((one.ts for one in receipts if one.action is Action.DRILL), default=None), now)
+        yield _net(
+            "last drill", max((recorded.ts for recorded in receipts if recorded.action is Action.DRILL), default=None), now
+        )
 
 
 def _net(name: str, at: datetime | None, now: datetime) -> SafetyNet:
@@ -178,7 +180,7 @@ def _wrong_with_journal(site: Target, folder: Path) -> Iterator[str]:
             copied, flaws_of_copy = again.verify()
         finally:
             again.close()
-        if [one.digest for one in copied] != [one.digest for one in sealed] or flaws_of_copy != flaws:
+        if [one.digest for one in copied] != [sealed_receipt.digest for sealed_receipt in sealed] or flaws_of_copy != flaws:
             yield "A copy of the journal does not say what the journal says."
     except (AnrError, OSError, sqlite3.Error) as error:
         yield f"The journal, or a copy of it, cannot be verified: {error}"

@@ -55,7 +55,7 @@ def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool
         now = site.clock()
         if not dry_run and (done := site.done_before(cause)):
             return done
-        receipts = [one.receipt for one in site.journal.receipts()]
+        receipts = [sealed.receipt for sealed in site.journal.receipts()]
         waiting = {approval.id for approval in site.journal.pending()}
         cutoff = now - timedelta(days=site.target.retention.receipts_days)
         limit = prunable(receipts, site.journal.state(), waiting, cutoff)

@@ -32,8 +32,8 @@ def live_through(rig: Rig, moments: Iterable[datetime]) -> list[tuple[str, datet
     for moment in moments:
         rig.clock.now = moment
         jobs._daily()
-    receipts = (one.receipt for one in rig.site.journal.receipts())
-    return [(str(one.cause).removeprefix("daily:"), one.ts) for one in receipts if one.action is Action.DAILY]
+    receipts = (sealed.receipt for sealed in rig.site.journal.receipts())
+    return [(str(recorded.cause).removeprefix("daily:"), recorded.ts) for recorded in receipts if recorded.action is Action.DAILY]
 
 
 def ticks(begin: datetime, end: datetime) -> Iterator[datetime]:
@@ -75,9 +75,11 @@ def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
     change = date.fromisoformat(day)
     days = [change + timedelta(days=one) for one in (-1, 0, 1)]
     local = ZoneInfo(zone)
-    begin, end = (datetime.combine(one, time(0), local).astimezone(UTC) for one in (days[0], change + timedelta(days=2)))
+    begin, end = (
+        datetime.combine(judged_day, time(0), local).astimezone(UTC) for judged_day in (days[0], change + timedelta(days=2))
+    )
     runs = live_through(scheduled(rig, zone, at), ticks(begin, end))
-    assert [made for made, _ in runs] == [one.isoformat() for one in days]
+    assert [made for made, _ in runs] == [judged_day.isoformat() for judged_day in days]
     for one, (_, moment) in zip(days, runs, strict=True):
         due = datetime.combine(one, at, local).astimezone(UTC)
         assert due <= moment < due + STEP
@@ -170,7 +172,7 @@ def test_a_drill_is_held_once_a_week_where_the_settings_want_it(rig: Rig, *, wan
     for _ in range(15):
         Jobs(site, lambda: None, lambda _found: None)._drill()
         rig.clock.pass_(days=1)
-    causes = [one.receipt.cause for one in site.journal.receipts() if one.receipt.action is Action.DRILL]
+    causes = [sealed.receipt.cause for sealed in site.journal.receipts() if sealed.receipt.action is Action.DRILL]
     assert causes == (["drill:2025-W40", "drill:2025-W41", "drill:2025-W42"] if wanted else [])
 
 
@@ -185,7 +187,7 @@ def test_a_drill_of_the_alert_path_is_held_once_a_week_where_the_settings_want_i
     for _ in range(15):
         Jobs(site, lambda: None, lambda _found: None)._drill_alerts()
         rig.clock.pass_(days=1)
-    held = [one.receipt for one in site.journal.receipts() if one.receipt.action is Action.ALERT_DRILL]
+    held = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is Action.ALERT_DRILL]
     weeks = ["drill-alerts:2025-W40", "drill-alerts:2025-W41", "drill-alerts:2025-W42"] if wanted else []
     assert [receipt.cause for receipt in held] == weeks
     assert all("Alertmanager cannot be reached" in receipt.note for receipt in held)

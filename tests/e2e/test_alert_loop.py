@@ -80,15 +80,15 @@ async def test_a_bad_ledger_line_freezes_the_router_and_the_card_follows_to_the_
             own = re.search(r"anr_alert_freeze_seconds_sum\{[^}]*\} ([0-9.e-]+)", metrics)
             assert own is not None
             figure(f"bad ledger line to safe settings: {whole:.1f} s, of it the bot's own share {float(own[1]):.3f} s")
-            receipts = [one.receipt for one in site_of(ours).journal.receipts() if one.receipt.action is Action.FREEZE]
-            assert [one.alert.name for one in receipts if one.alert] == ["AnrFastCapBreach"]
+            receipts = [sealed.receipt for sealed in site_of(ours).journal.receipts() if sealed.receipt.action is Action.FREEZE]
+            assert [recorded.alert.name for recorded in receipts if recorded.alert] == ["AnrFastCapBreach"]
             ended = "Frozen by alert, which has ended: AnrFastCapBreach"
             await playground.wait_for(lambda: cards(playground, ended), LOOP_SECONDS)
             (card,) = cards(playground, ended)
             assert is_safe(ours)
             await playground.slash("U0OLIVIA", CHANNEL, "/anr", "unfreeze the cap holds again")
             await playground.wait_for(lambda: cards(playground, "Over, and unfrozen: AnrFastCapBreach"), LOOP_SECONDS)
-            assert [one["ts"] for one in cards(playground, "Over, and unfrozen: AnrFastCapBreach")] == [card["ts"]]
+            assert [message["ts"] for message in cards(playground, "Over, and unfrozen: AnrFastCapBreach")] == [card["ts"]]
             assert is_safe(ours)
 
 
@@ -158,7 +158,7 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
                 await playground.wait_for(lambda: silenced in said(cards(playground, "AnrRsiLow")[0]), LOOP_SECONDS)
                 assert whispers(playground, "U0OLIVIA", "The holds are as they were")
                 (silence,) = await silences(url)
-                assert {one["name"]: one["value"] for one in silence["matchers"]} == {
+                assert {matcher["name"]: matcher["value"] for matcher in silence["matchers"]} == {
                     "alertname": "AnrRsiLow",
                     "component": "anr",
                     "severity": "page",
@@ -187,7 +187,7 @@ async def test_a_drill_goes_through_the_real_alertmanager_and_freezes_nothing(
                 await until(lambda: is_safe(settings))
         journal = site_of(settings).journal
         assert [hold.reason for hold in journal.state().holds] == ["AnrRsiLow: posted by a test"]
-        (drill,) = [one.receipt for one in journal.receipts() if one.receipt.action is Action.ALERT_DRILL]
+        (drill,) = [sealed.receipt for sealed in journal.receipts() if sealed.receipt.action is Action.ALERT_DRILL]
         assert drill.alert_drill is not None
         assert drill.alert_drill.total_s is not None
         figure(f"drill alert through the real Alertmanager: {drill.alert_drill}")
@@ -250,7 +250,11 @@ async def test_what_the_real_alertmanager_cuts_off_is_told_by_its_group_labels_a
     finally:
         await runner.cleanup()
     told = json.loads(body)
-    assert (told["truncatedAlerts"], told["status"], [one["status"] for one in told["alerts"]]) == (1, "resolved", ["resolved"])
+    assert (told["truncatedAlerts"], told["status"], [alert["status"] for alert in told["alerts"]]) == (
+        1,
+        "resolved",
+        ["resolved"],
+    )
     assert told["commonLabels"] == over["labels"]
     assert told["groupLabels"] == {"component": "anr"}
     shown, unseen = judge(read_notification(body), AlertPolicy()).facts

@@ -35,7 +35,7 @@ def of_drill(drill: str, **changed: str) -> dict[str, Any]:
 
 
 def actions(stage: Stage) -> set[Action]:
-    return {one.receipt.action for one in site_of(stage[2]).journal.receipts()} & {Action.FREEZE, Action.ALERT}
+    return {sealed.receipt.action for sealed in site_of(stage[2]).journal.receipts()} & {Action.FREEZE, Action.ALERT}
 
 
 async def test_an_announced_drill_is_heard_and_freezes_nothing_whatever_the_rules_say(stage: Stage) -> None:

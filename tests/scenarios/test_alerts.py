@@ -54,7 +54,7 @@ async def test_an_alert_freezes_and_its_card_says_what_was_done(stage: Stage) ->
     ):
         assert expected in text
     assert "ask_silence" not in text
-    (receipt,) = [one.receipt for one in site_of(settings).journal.receipts() if one.receipt.action is Action.FREEZE]
+    (receipt,) = [sealed.receipt for sealed in site_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
     assert receipt.alert is not None
     assert receipt.alert.name == "AnrRsiLow"
 
@@ -66,7 +66,7 @@ async def test_a_repeat_every_second_for_a_minute_is_one_freeze_and_one_message(
         assert (await alertmanager.send(payload(alert())))[0] == 200
     await card(playground, "Frozen by alert")
     assert len(cards(playground, "AnrRsiLow")) == 1
-    actions = [one.receipt.action for one in site_of(settings).journal.receipts()]
+    actions = [sealed.receipt.action for sealed in site_of(settings).journal.receipts()]
     assert [one for one in actions if one is not Action.OBSERVED][-1] is Action.FREEZE
     assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (1, 0)
 
@@ -140,7 +140,7 @@ async def test_an_acknowledgement_stands_on_the_card_and_counts_once(stage: Stag
     await playground.redeliver(first)
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "acknowledged this already"), WAIT)
     assert "'action_id': 'acknowledge'" not in said(cards(playground, "acknowledged by")[0])
-    assert [one.receipt.action for one in site_of(settings).journal.receipts()].count(Action.ACKNOWLEDGE) == 1
+    assert [sealed.receipt.action for sealed in site_of(settings).journal.receipts()].count(Action.ACKNOWLEDGE) == 1
 
 
 async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage) -> None:
@@ -162,7 +162,7 @@ async def test_two_groups_are_two_cards(stage: Stage) -> None:
     await alertmanager.send(payload(alert("a"), group="one"))
     await alertmanager.send(payload(alert("b", alertname="AnrSlotDown"), group="two"))
     await card(playground, "AnrSlotDown")
-    assert len({one["ts"] for one in cards(playground, "Frozen by alert")}) == 2
+    assert len({message["ts"] for message in cards(playground, "Frozen by alert")}) == 2
 
 
 async def test_the_watchdog_keeps_the_alert_path_alive_and_its_silence_refuses_promotion(stage: Stage) -> None:
@@ -201,7 +201,7 @@ async def test_with_slack_journal_and_ledger_broken_the_alert_freezes_and_is_ans
     playground.api.down = False
     async with listening(settings):
         await card(playground, "Frozen by alert: AnrRsiLow")
-    (receipt,) = [one.receipt for one in site_of(settings).journal.receipts() if one.receipt.action is Action.FREEZE]
+    (receipt,) = [sealed.receipt for sealed in site_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
     assert receipt.late
 
 
@@ -257,5 +257,5 @@ async def test_the_token_stands_nowhere_that_people_or_files_see(stage: Stage) -
     await alertmanager.send(payload(alert()))
     await card(playground, "Frozen by alert")
     _, metrics = await alertmanager.get("/metrics")
-    receipts = b"".join(one.data for one in site_of(settings).journal.receipts())
+    receipts = b"".join(sealed.data for sealed in site_of(settings).journal.receipts())
     assert TOKEN not in metrics + receipts.decode() + str(playground.messages(CHANNEL))

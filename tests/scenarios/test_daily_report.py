@@ -28,11 +28,11 @@ def of_kind(message: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def thread_of(playground: Playground, ts: str) -> list[dict[str, Any]]:
-    return [one for one in playground.messages(CHANNEL) if one.get("thread_ts") == ts and one["ts"] != ts]
+    return [message for message in playground.messages(CHANNEL) if message.get("thread_ts") == ts and message["ts"] != ts]
 
 
 def files_in(messages: list[dict[str, Any]]) -> list[str]:
-    return [file["name"] for one in messages for file in one.get("files", ())]
+    return [file["name"] for message in messages for file in message.get("files", ())]
 
 
 async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details(scene: Played) -> None:
@@ -49,7 +49,7 @@ async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details
         assert drawn.content.startswith(b"\x89PNG")
         assert "Chart by the hour" in picture["alt_text"]
         receipts = Target.at(settings.target, settings.access).journal.receipts()
-        (sealed,) = (one for one in receipts if one.receipt.action is Action.DAILY)
+        (sealed,) = (sealed_receipt for sealed_receipt in receipts if sealed_receipt.receipt.action is Action.DAILY)
         assert f"receipt `{sealed.mark}`" in said(report)
         assert "https://wiki.example/runbook" in said(report)
         for _ in range(2):

@@ -126,7 +126,7 @@ async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(pla
         silence.set()
     await playground.wait_for(lambda: "You may not" in said(playground.open_views(user)[-1]), WAIT)
     assert playground.open_views(user)[-1]["submit"] is None
-    assert not any(one.receipt.action is Action.FREEZE for one in site.journal.receipts())
+    assert not any(sealed.receipt.action is Action.FREEZE for sealed in site.journal.receipts())
 
 
 async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> None:
@@ -137,7 +137,9 @@ async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> Non
     playground.fail("views.update", "not_found", times=99)
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
-    await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
+    await playground.wait_for(
+        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+    )
 
 
 async def test_a_home_that_was_open_before_a_restart_is_kept_up_to_date_after_it(scene: Played) -> None:

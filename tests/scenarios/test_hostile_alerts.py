@@ -36,7 +36,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 def nothing_was_done(stage: Stage) -> bool:
     _, _, settings = stage
-    actions = {one.receipt.action for one in site_of(settings).journal.receipts()}
+    actions = {sealed.receipt.action for sealed in site_of(settings).journal.receipts()}
     return not is_safe(settings) and not actions & {Action.FREEZE, Action.ALERT}
 
 
@@ -259,5 +259,5 @@ async def test_freeze_and_roll_back_work_on_alertmanagers_own_message(stage: Sta
     assert is_safe(settings)
     assert await click("rollback", "3.0") == 200
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
-    actions = [one.receipt.action for one in site_of(settings).journal.receipts()]
+    actions = [sealed.receipt.action for sealed in site_of(settings).journal.receipts()]
     assert (actions.count(Action.FREEZE), actions.count(Action.ROLLBACK)) == (1, 1)

@@ -34,7 +34,7 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"{word} {reason}")
     titles = {"promote": "Approval wanted", "rollback": "Rolled back", "freeze": "Frozen"}
     await playground.wait_for(lambda: cards(playground, titles[word]), WAIT)
-    shown = "".join(said(one) for one in [*playground.messages(CHANNEL), *playground.ephemerals("U0OLIVIA")])
+    shown = "".join(said(message) for message in [*playground.messages(CHANNEL), *playground.ephemerals("U0OLIVIA")])
     assert "&lt;!channel&gt;" in shown
     for trap in ("<!channel>", "<https://evil.example", "\u202e", "\x00"):
         assert trap not in shown
@@ -66,7 +66,7 @@ async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, sit
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "anr_ledger.ndjson"), WAIT)
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
-    assert any("anr_ledger.ndjson" in said(one) for one in answers(playground, "U0MEMBER"))
+    assert any("anr_ledger.ndjson" in said(answer) for answer in answers(playground, "U0MEMBER"))
     assert site.journal.pending() == ()
 
 
@@ -112,7 +112,7 @@ async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: P
     settings.target.settings_file.symlink_to("missing/anr.env")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: whispers(playground, "U0AARON", "anr.env"), WAIT)
-    assert not any(one.receipt.action is Action.PROMOTE for one in site.journal.receipts())
+    assert not any(sealed.receipt.action is Action.PROMOTE for sealed in site.journal.receipts())
     settings.target.settings_file.unlink()
     settings.target.settings_file.write_text(text, encoding="utf-8")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")

@@ -16,7 +16,7 @@ def effects(settings: Settings, action: Action) -> int:
     """How many receipts say that it was done."""
     site = Target.at(settings.target, settings.access)
     try:
-        done = [one.receipt for one in site.journal.receipts() if one.receipt.action is action]
+        done = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is action]
         return len([receipt for receipt in done if receipt.phase is not Phase.INTENT])
     finally:
         site.journal.close()

@@ -21,8 +21,8 @@ async def test_who_waits_for_a_report_is_told_how_far_it_is(played: Played, monk
         "".join(f"{head}{moment:%Y-%m-%dT%H:%M:%SZ}{tail}\n" for moment in moments), encoding="utf-8"
     )
     assert (await playground.slash("U0OLIVIA", CHANNEL, "/anr", "report")).acked
-    told = await playground.wait_for(lambda: [said(one) for one in playground.ephemerals("U0OLIVIA")][1:], WAIT)
-    first, *rest = [said(one) for one in playground.ephemerals("U0OLIVIA")]
+    told = await playground.wait_for(lambda: [said(message) for message in playground.ephemerals("U0OLIVIA")][1:], WAIT)
+    first, *rest = [said(message) for message in playground.ephemerals("U0OLIVIA")]
     assert "Reading the ledger:" in first
     assert "The answer follows" in first
     assert any("decisions in 24 h" in one for one in (*told, *rest))

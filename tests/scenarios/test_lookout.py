@@ -7,7 +7,7 @@ from tests.support.workspace import WAIT, Played, said
 
 
 def lookouts() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if any("core.target.observer" in word for word in one.cmdline())]
+    return [child for child in psutil.Process().children() if any("core.target.observer" in word for word in child.cmdline())]
 
 
 async def test_a_status_after_the_process_that_looks_was_killed(played: Played) -> None:
@@ -15,7 +15,7 @@ async def test_a_status_after_the_process_that_looks_was_killed(played: Played) 
     playground, _ = played
 
     def answers() -> list[str]:  # a slow machine also says how far the reading is
-        return [text for one in playground.ephemerals("U0OLIVIA") if "*Stage:* 10 %" in (text := said(one))]
+        return [text for message in playground.ephemerals("U0OLIVIA") if "*Stage:* 10 %" in (text := said(message))]
 
     assert (await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")).acked
     await playground.wait_for(answers, WAIT)

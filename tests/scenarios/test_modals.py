@@ -58,7 +58,7 @@ async def test_a_freeze_acts_at_once_and_once(played: Played, site: Target) -> N
     assert "NOVA_ANR_ENABLED=0" in settings.target.settings_file.read_text(encoding="utf-8")
     await playground.redeliver(delivery)
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
-    assert [one.receipt.action for one in site.journal.receipts()].count(Action.FREEZE) == 1
+    assert [sealed.receipt.action for sealed in site.journal.receipts()].count(Action.FREEZE) == 1
 
 
 async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, site: Target) -> None:
@@ -181,11 +181,13 @@ async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(play
     """Slack takes no answer beside the click any more; it comes in the conversation with the app."""
     playground, _ = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
-    for one in playground.workspace.response_urls.values():
-        one.issued -= 3600
+    for response_url in playground.workspace.response_urls.values():
+        response_url.issued -= 3600
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
-    await playground.wait_for(lambda: [one for one in playground.messages(conversation) if "*Frozen.*" in said(one)], WAIT)
+    await playground.wait_for(
+        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+    )
 
 
 async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: Target) -> None:

@@ -11,7 +11,7 @@ async def test_who_asks_is_told_that_no_approver_is_there(played: Played) -> Non
     playground.workspace.users["U0PRIYA"].is_restricted = True
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "*Nobody may be there to answer.*"), WAIT)
-    shown = next(text for one in answers(playground, "U0OLIVIA") if "*Nobody may be there" in (text := said(one)))
+    shown = next(text for answer in answers(playground, "U0OLIVIA") if "*Nobody may be there" in (text := said(answer)))
     assert "waits for an approver" in shown
     assert "Add somebody to `approvers` in the settings" in shown
     await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)

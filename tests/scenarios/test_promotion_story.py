@@ -75,7 +75,7 @@ async def test_two_approvers_who_click_at_once_promote_once(played: Played, site
         playground.click("U0PRIYA", CHANNEL, card["ts"], "approve"),
     )
     await playground.wait_for(lambda: answers(playground, "U0AARON") and answers(playground, "U0PRIYA"), WAIT)
-    outcomes = [one.receipt for one in site.journal.receipts() if one.receipt.phase == "outcome"]
+    outcomes = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.phase == "outcome"]
     assert [(receipt.result, receipt.stage_after) for receipt in outcomes] == [("applied", 25)]
 
 
@@ -207,7 +207,7 @@ async def test_a_redelivered_command_asks_once(played: Played, site: Target) -> 
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     await playground.redeliver(delivery)
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "already done"), WAIT)
-    assert [one.receipt.action for one in site.journal.receipts()].count(Action.ROLLBACK) == 1
+    assert [sealed.receipt.action for sealed in site.journal.receipts()].count(Action.ROLLBACK) == 1
 
 
 @pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"], ids=["guest", "other-workspace"])

@@ -16,12 +16,16 @@ async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> No
     playground, settings = scene
     async with running(settings):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
-        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
+        await playground.wait_for(
+            lambda: [message for message in playground.messages(CHANNEL) if "Approval wanted" in message["text"]], WAIT
+        )
     card = stories(playground)[-1]
     async with running(settings):
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Promoted" in one["text"]], WAIT)
-    assert [one["ts"] for one in playground.messages(CHANNEL) if "Promoted" in one["text"]] == [card["ts"]]
+        await playground.wait_for(
+            lambda: [message for message in playground.messages(CHANNEL) if "Promoted" in message["text"]], WAIT
+        )
+    assert [message["ts"] for message in playground.messages(CHANNEL) if "Promoted" in message["text"]] == [card["ts"]]
     assert len(stories(playground)) == 2
     assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
 
@@ -35,7 +39,9 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     asked = await asyncio.to_thread(propose.propose, site, order)
     assert isinstance(asked, results.Asked)
     async with running(settings):
-        await playground.wait_for(lambda: [one for one in playground.messages(CHANNEL) if "Approval wanted" in one["text"]], WAIT)
+        await playground.wait_for(
+            lambda: [message for message in playground.messages(CHANNEL) if "Approval wanted" in message["text"]], WAIT
+        )
     assert "from the terminal" in str(stories(playground)[-1]["blocks"])
 
 

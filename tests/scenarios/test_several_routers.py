@@ -53,7 +53,9 @@ async def test_a_command_names_the_router_that_it_is_for(two: tuple[Playground, 
     """Rolling back staging leaves production alone, and the story stands in staging's channel."""
     playground, production, staging = two
     await playground.slash(OPERATOR, CHANNEL, "/anr", "rollback staging errors")
-    await playground.wait_for(lambda: [one for one in playground.messages(STAGING_CHANNEL) if "Rolled back" in said(one)], WAIT)
+    await playground.wait_for(
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "Rolled back" in said(message)], WAIT
+    )
     assert pilot_in(staging.settings_file) == "NOVA_ANR_PILOT=0.00"
     assert pilot_in(production.settings_file) == "NOVA_ANR_PILOT=0.10"
     assert cards(playground, "Rolled back") == []
@@ -63,7 +65,9 @@ async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playgrou
     """Where exactly one router is operated in the channel, it is the one that is meant."""
     playground, _, _ = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
-    await playground.wait_for(lambda: [one for one in playground.messages(STAGING_CHANNEL) if "50 → 75 %" in said(one)], WAIT)
+    await playground.wait_for(
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "50 → 75 %" in said(message)], WAIT
+    )
     assert cards(playground, "Approval wanted") == []
 
 
@@ -74,9 +78,9 @@ async def test_an_approval_reaches_the_router_that_it_was_asked_for(
     playground, production, staging = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
     await playground.wait_for(
-        lambda: [one for one in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(one)], WAIT
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(message)], WAIT
     )
-    card = next(one for one in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(one))
+    card = next(message for message in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(message))
     await playground.click("U0AARON", STAGING_CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: pilot_in(staging.settings_file) == "NOVA_ANR_PILOT=0.75", WAIT)
     assert pilot_in(production.settings_file) == "NOVA_ANR_PILOT=0.10"

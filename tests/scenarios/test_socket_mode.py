@@ -26,7 +26,9 @@ async def reconnected(playground: Playground, reason: str) -> None:
         await playground.socket_mode.close()
     else:
         await playground.socket_mode.disconnect(reason)
-    await playground.wait_for(lambda: [one for one in playground.socket_mode.connections if one not in before], WAIT)
+    await playground.wait_for(
+        lambda: [connection for connection in playground.socket_mode.connections if connection not in before], WAIT
+    )
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "cut"])
@@ -60,7 +62,7 @@ async def test_a_connection_that_was_cut_while_slack_was_down_comes_back(over_so
     refused = len(playground.api.calls)
     await playground.socket_mode.close()
     await playground.wait_for(
-        lambda: "apps.connections.open" in [one.method for one in list(playground.api.calls)[refused:]], WAIT
+        lambda: "apps.connections.open" in [refusal.method for refusal in list(playground.api.calls)[refused:]], WAIT
     )
     playground.api.down = False
     await playground.wait_for(lambda: playground.socket_mode.connections, WAIT)

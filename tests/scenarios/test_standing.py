@@ -38,7 +38,7 @@ async def test_why_and_next_are_answered_with_owners_and_ways_out(played: Played
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
     await playground.slash("U0PRIYA", CHANNEL, "/anr", "why")
     await playground.wait_for(lambda: whispers(playground, "U0PRIYA", "`unfreeze "), WAIT)
-    answer = next(said(one) for one in playground.ephemerals("U0PRIYA") if "`unfreeze " in said(one))
+    answer = next(said(message) for message in playground.ephemerals("U0PRIYA") if "`unfreeze " in said(message))
     assert "`schedule resume`" in answer
     assert "<@U0OLIVIA>" in answer
     assert "ends by itself" in answer
@@ -101,7 +101,7 @@ async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(scene: Pl
     async with running(ill):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is corrupt"), WAIT)
-    answer = next(said(one) for one in playground.ephemerals("U0OLIVIA") if "is corrupt" in said(one))
+    answer = next(said(message) for message in playground.ephemerals("U0OLIVIA") if "is corrupt" in said(message))
     for name in ("settings file", "observed router", "slots", "ledger", "operation lock", "journal", "slack scopes"):
         assert f"*{name}*" in answer
     assert "FAIL" in answer.split("*state file*")[0]
@@ -119,13 +119,13 @@ async def test_a_talkative_bot_tells_what_it_does_and_no_secret(scene: Played) -
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "schedule pause for xoxb-1-2-typed")
         await playground.wait_for(lambda: cards(playground, "Schedule paused"), WAIT)
     told = [json.loads(line) for line in stream.getvalue().splitlines()]
-    asked = next(one for one in told if one["message"] == "asked")
+    asked = next(message for message in told if message["message"] == "asked")
     assert (asked["word"], asked["asked_by"], asked["router"]) == ("schedule", "U0OLIVIA", "demo")
-    recorded = next(one for one in told if one["message"] == "recorded" and one["action"] == "pause")
+    recorded = next(message for message in told if message["message"] == "recorded" and message["action"] == "pause")
     assert recorded["word"] == "schedule"
     for secret in (*settings.secrets, "xoxb-1-2-typed"):
         assert secret not in stream.getvalue()
-    assert any(one["logger"].startswith("slack_sdk") for one in told)
+    assert any(message["logger"].startswith("slack_sdk") for message in told)
 
 
 @pytest.mark.parametrize("mode", [GuardMode.OBSERVE, GuardMode.ACT])

@@ -14,7 +14,7 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    assert [one["ts"] for one in cards(playground, "10 → 25 %")] == [card["ts"]]
+    assert [message["ts"] for message in cards(playground, "10 → 25 %")] == [card["ts"]]
 
 
 async def test_without_the_history_a_message_comes_twice_rather_than_never(

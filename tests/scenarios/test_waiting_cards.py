@@ -49,8 +49,8 @@ async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scen
     assert not has_button(ended)
     assert "rollbacks" in said(ended)
     assert posted(playground) == 1
-    receipts = [one.receipt for one in Target.at(settings.target, settings.access).journal.receipts()]
-    assert [one.action for one in receipts].count(Action.STALE) == 1
+    receipts = [sealed.receipt for sealed in Target.at(settings.target, settings.access).journal.receipts()]
+    assert [recorded.action for recorded in receipts].count(Action.STALE) == 1
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
 
 

@@ -33,7 +33,7 @@ def alert(
 
 def payload(*alerts: dict[str, Any], group: str = '{}:{alertname="AnrRsiLow"}', **changed: Any) -> dict[str, Any]:
     """One notification of a group."""
-    firing = any(one["status"] == "firing" for one in alerts)
+    firing = any(alert["status"] == "firing" for alert in alerts)
     return {
         "version": "4",
         "groupKey": group,

@@ -71,7 +71,7 @@ class Copy:
         for name, edit in requests.items():
             self._rewrite_request(name, edit, receipts)
         first = before[0].receipt
-        checkpoint = next((one["checkpoint"] for one in reversed(receipts) if one["checkpoint"]), None)
+        checkpoint = next((recorded["checkpoint"] for recorded in reversed(receipts) if recorded["checkpoint"]), None)
         seq, prev = (first.seq - 1, first.prev) if first.prev != GENESIS else (0, GENESIS)
         if checkpoint is not None and not any(one.receipt.checkpoint for one in before):
             seq, prev = checkpoint["last"], checkpoint["digest"]
@@ -89,7 +89,7 @@ class Copy:
         edit(facts)
         data = canonical_bytes(facts)
         self.sql("UPDATE approvals SET data = ?, status = ? WHERE id = ?", values=(data, facts["status"], name))
-        newest = [one for one in receipts if one["approval_id"] == name and one["request_digest"]][-1]
+        newest = [receipt for receipt in receipts if receipt["approval_id"] == name and receipt["request_digest"]][-1]
         newest["request_digest"] = sha256(data).hexdigest()
 
     def insert(self, data: bytes) -> None:

@@ -47,14 +47,14 @@ async def alertmanager(
     token = folder / "webhook-token"
     token.write_text(TOKEN, encoding="utf-8")
     config = yaml.safe_load((OPS / "alertmanager.yml").read_text(encoding="utf-8"))
-    bot = next(one for one in config["receivers"] if one["name"] == "anr-bot")["webhook_configs"][0]
+    bot = next(receiver for receiver in config["receivers"] if receiver["name"] == "anr-bot")["webhook_configs"][0]
     bot["url"] = f"http://127.0.0.1:{bot_port}/alertmanager/webhook"
     bot["http_config"]["authorization"]["credentials_file"] = str(token)
     bot["max_alerts"] = bot["max_alerts"] if max_alerts is None else max_alerts
     ours = [route for route in config["routes"] if route["receiver"] == "anr-bot"]
     routes = [{**route, "group_interval": "1s", "repeat_interval": "1s"} for route in ours if routed]
     routes = [{**route, "group_by": list(group_by)} if group_by else route for route in routes]
-    receivers = [{"name": "elsewhere"}, *(one for one in config["receivers"] if one["name"] == "anr-bot")]
+    receivers = [{"name": "elsewhere"}, *(receiver for receiver in config["receivers"] if receiver["name"] == "anr-bot")]
     merged = {"route": {"receiver": "elsewhere", "routes": routes}, "receivers": receivers}
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(merged), encoding="utf-8")
     port = free_port()

@@ -103,20 +103,20 @@ class Unit:
             if how == "fails":
                 return 1
             if how == "hup":
-                for one in self._running:
-                    _send(one, signal.SIGHUP)
+                for task in self._running:
+                    _send(task, signal.SIGHUP)
                 return 0
             if how == "nothing":
                 return 0
             old = self._running[:1] if how == "first" else [] if how == "beside" else self._running
-            self._running = [one for one in self._running if one not in old]
+            self._running = [task for task in self._running if task not in old]
             for one in old:
                 _send(one, signal.SIGTERM, READY_S if not self.habits.get("dies_slowly_s") else 0)
             return max([self._spawn() for _ in range(len(old) or 1)], default=0)
 
     def end(self) -> None:
-        for one in self._running:
-            _send(one, signal.SIGKILL)
+        for task in self._running:
+            _send(task, signal.SIGKILL)
 
     def _spawn(self) -> int:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}

@@ -84,7 +84,7 @@ NOW = datetime(2025, 10, 1, 9, 5, tzinfo=UTC)
 AT = "2025-10-01T09:05:00.000000Z"
 STORY = "e38f4b01aa72466b814589124f8aa24a"
 OLIVIA, AARON, MAX = (Actor(kind=ActorKind.SLACK, id=name) for name in ("UOLIVIA", "UAARON", "UMAX"))
-OLIVIA_SAYS, AARON_SAYS, MAX_SAYS = ({"id": one.id, "kind": "slack"} for one in (OLIVIA, AARON, MAX))
+OLIVIA_SAYS, AARON_SAYS, MAX_SAYS = ({"id": person.id, "kind": "slack"} for person in (OLIVIA, AARON, MAX))
 DAILY_SAYS = {"id": "daily", "kind": "scheduler"}
 UPKEEP_SAYS = {"id": "upkeep", "kind": "scheduler"}
 

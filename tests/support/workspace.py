@@ -113,4 +113,4 @@ async def denied(playground: Playground, user: str, card: dict[str, Any], reason
 
 def done(site: Target) -> list[Action]:
     """What was done, in order. That the router was seen at its stage is recorded too, whenever its ledger shows it."""
-    return [one.receipt.action for one in site.journal.receipts() if one.receipt.action is not Action.SEEN]
+    return [sealed.receipt.action for sealed in site.journal.receipts() if sealed.receipt.action is not Action.SEEN]

@@ -108,7 +108,7 @@ def alert_payloads(data: bytes) -> None:
     except reading.NoJsonObject:
         assert not pages(data), "a page in what is called no object"
         return
-    freezes = any(one.effect == "freeze" and one.status == "firing" for one in found.facts)
+    freezes = any(alert.effect == "freeze" and alert.status == "firing" for alert in found.facts)
     assert freezes or found.unjudged or not pages(data), "a page that is not braked"
 
 

@@ -37,7 +37,9 @@ def brakes(body: bytes) -> bool:
         found = judge(read_notification(body), POLICY)
     except NoJsonObject:
         return False
-    return bool(found.unjudged) or any(one.effect is Effect.FREEZE and one.status is AlertStatus.FIRING for one in found.facts)
+    return bool(found.unjudged) or any(
+        alert.effect is Effect.FREEZE and alert.status is AlertStatus.FIRING for alert in found.facts
+    )
 
 
 def test_every_page_that_another_reader_finds_brakes(figure: Callable[[str], None]) -> None:

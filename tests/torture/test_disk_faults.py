@@ -51,7 +51,9 @@ def fate(yard: Yard, work: Callable[..., Any], ended: Ended) -> str:
         assert not ended.returned.safe or site.router.settings().carries(SAFE_SETTINGS), f"it is not safe: {how}"
     sealed = getattr(ended.returned, "sealed", None)
     if isinstance(sealed, Sealed):
-        assert sealed.digest in {one.digest for one in site.journal.receipts()}, f"a receipt was lost: {how}"
+        assert sealed.digest in {sealed_receipt.digest for sealed_receipt in site.journal.receipts()}, (
+            f"a receipt was lost: {how}"
+        )
     if work in {rollback, freeze} and ended.raised is None and not isinstance(ended.returned, Refuse):
         assert ended.returned.sealed or ended.returned.problems, f"a silent failure: {how}"
     recover.recover(site)
@@ -76,18 +78,22 @@ def said_how(work: Callable[..., Any], ended: Ended) -> str:
 
 def agree(site: Target, how: str) -> None:
     """Everything that has to hold after a kill has to hold after a disk failed, too."""
-    sealed = [one.receipt for one in site.journal.receipts()]
-    failed_brakes = [one for one in sealed if one.action in {Action.ROLLBACK, Action.FREEZE} and one.result != "applied"]
+    sealed = [sealed_receipt.receipt for sealed_receipt in site.journal.receipts()]
+    failed_brakes = [
+        recorded for recorded in sealed if recorded.action in {Action.ROLLBACK, Action.FREEZE} and recorded.result != "applied"
+    ]
     if not failed_brakes:
         consistent(site, how)
     assert site.journal.verify()[1] == (), how
     assert site.journal.state().unsettled is None, how
-    causes = Counter(one.cause for one in sealed if one.cause)
+    causes = Counter(recorded.cause for recorded in sealed if recorded.cause)
     assert set(causes.values()) <= {1}, how
-    intents = {one.approval_id for one in sealed if one.action is Action.PROMOTE and one.phase is Phase.INTENT}
-    for one in sealed:
-        if one.action is Action.REQUEST and one.approval_id is not None:
-            approval = site.journal.approval(one.approval_id)
+    intents = {
+        recorded.approval_id for recorded in sealed if recorded.action is Action.PROMOTE and recorded.phase is Phase.INTENT
+    }
+    for recorded in sealed:
+        if recorded.action is Action.REQUEST and recorded.approval_id is not None:
+            approval = site.journal.approval(recorded.approval_id)
             assert approval is not None, how
             assert (approval.status is ApprovalStatus.APPROVED) == (approval.id in intents), how
 

@@ -116,14 +116,14 @@ def day_of(case: Case, chance: random.Random) -> list[Decision]:
 
 def was_good(case: Case, day: list[Decision]) -> bool:
     """Judge the day itself, by the runbook."""
-    live = [one for one in day if one.live]
+    live = [judged_day for judged_day in day if judged_day.live]
     return (
         len(day) >= 100
         and bool(live)
         and sum(one.matches for one in live) / len(live) >= 0.85
         and 1000 * sum(one.rolled_back for one in live) / len(live) <= 0.1
-        and statistics.median(one.tri for one in day) >= 0
-        and not any(one.engaged and one.r3 > 0.15 for one in day)
+        and statistics.median(judged_day.tri for judged_day in day) >= 0
+        and not any(judged_day.engaged and judged_day.r3 > 0.15 for judged_day in day)
         and case.newest_min <= 15
         and case.health == "healthy"
     )

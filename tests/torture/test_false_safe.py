@@ -356,17 +356,19 @@ class Trial:
 def test_never_safe_of_a_router_that_serves(tmp_path: Path, observer: Observer, figure: Callable[[str], None]) -> None:
     """Law: in no combination does anr call a router safe of which one process still serves live traffic afterwards."""
     outcomes = all_of([drawn(number) for number in range(CASES)], tmp_path, observer)
-    false = [asdict(one) for one in outcomes if one.claims and one.served]
+    false = [asdict(outcome) for outcome in outcomes if outcome.claims and outcome.served]
     assert false == []
-    serving = [one for one in outcomes if one.served]
-    closed = [one for one in outcomes if one.case.closed]
+    serving = [outcome for outcome in outcomes if outcome.served]
+    closed = [outcome for outcome in outcomes if outcome.case.closed]
     if os.geteuid() == 0:
         assert len(closed) >= 40
         assert any(one.served for one in closed)
         assert not any(one.claims and not one.served and one.case.account == str(NOBODY) for one in closed), "it may not be read"
-    assert len([one for one in outcomes if one.claims and one.served_before]) >= 30, "hardly any brake is seen: nothing is tested"
+    assert len([outcome for outcome in outcomes if outcome.claims and outcome.served_before]) >= 30, (
+        "hardly any brake is seen: nothing is tested"
+    )
     assert len(serving) >= 60
-    said = Counter("claimed safe" if one.claims else "not claimed" for one in outcomes)
+    said = Counter("claimed safe" if outcome.claims else "not claimed" for outcome in outcomes)
     loud = sum(one.code != 0 for one in serving)
     figure(
         f"false safe: 0 of {len(outcomes)} combinations; {said['claimed safe']} were called safe and are, "

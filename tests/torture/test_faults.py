@@ -45,7 +45,9 @@ def test_every_way_to_the_disk_is_a_boundary(tmp_path: Path) -> None:
     """Nothing is written that was not announced, in the order in which it happens."""
     ended = run(writes, tmp_path)
     assert ended.returned == "ab"
-    seen = [(what, Path(path).name.partition("-")[0]) for what, _, path in (one.rpartition(" ") for one in ended.boundaries)]
+    seen = [
+        (what, Path(path).name.partition("-")[0]) for what, _, path in (boundary.rpartition(" ") for boundary in ended.boundaries)
+    ]
     assert [one for one in seen if one != ("sendfile", "copy")] == [
         ("open", "text"),
         ("write", "text"),
@@ -64,7 +66,7 @@ def test_every_commit_of_sqlite_is_boundaries(tmp_path: Path) -> None:
     """The write-ahead log is written and synced for each transaction."""
     ended = run(records, tmp_path)
     assert ended.returned == 1
-    log = [what for what, _, path in (one.rpartition(" ") for one in ended.boundaries) if path.endswith("db-wal")]
+    log = [what for what, _, path in (boundary.rpartition(" ") for boundary in ended.boundaries) if path.endswith("db-wal")]
     assert log.count("sqlite sync") >= 2
     assert sum(what in {"sqlite write", "sqlite pwrite", "sqlite pwrite64"} for what in log) >= 4
 

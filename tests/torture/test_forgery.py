@@ -179,7 +179,7 @@ def newest(**facts: Any) -> Callable[[Receipts], Receipts]:
 
 def where(test: Callable[[dict[str, Any]], bool], **facts: Any) -> Callable[[Receipts], Receipts]:
     """Say something else in some receipts."""
-    return lambda receipts: [{**one, **facts} if test(one) else one for one in receipts]
+    return lambda receipts: [{**receipt, **facts} if test(receipt) else receipt for receipt in receipts]
 
 
 def is_(action: str) -> Callable[[dict[str, Any]], bool]:
@@ -187,7 +187,7 @@ def is_(action: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def signed_by_mallory(request: dict[str, Any]) -> None:
-    request["signatures"] = [{**one, "actor": MALLORY} for one in request["signatures"]]
+    request["signatures"] = [{**signature, "actor": MALLORY} for signature in request["signatures"]]
     request["decided_by"] = MALLORY
 
 
@@ -197,14 +197,18 @@ def asked_by_mallory(request: dict[str, Any]) -> None:
 
 def with_signatures(receipts: Receipts) -> Receipts:
     return [
-        {**one, "approvals": [{**signature, "actor": MALLORY} for signature in one["approvals"]]} if one["approvals"] else one
-        for one in receipts
+        {**receipt, "approvals": [{**signature, "actor": MALLORY} for signature in receipt["approvals"]]}
+        if receipt["approvals"]
+        else receipt
+        for receipt in receipts
     ]
 
 
 def checkpoint_of(copy: Copy) -> tuple[dict[str, Any], dict[str, Any]]:
     """The receipt of the prune, and a forged state: served at 100 %, nothing held."""
-    pruned = next(json.loads(one.data) for one in copy.sealed() if one.receipt.checkpoint is not None)
+    pruned = next(
+        json.loads(sealed_receipt.data) for sealed_receipt in copy.sealed() if sealed_receipt.receipt.checkpoint is not None
+    )
     return pruned, {**pruned["checkpoint"]["state"], "stage": 100, "holds": [], "person_required": False}
 
 
@@ -223,13 +227,13 @@ def begin_anew(copy: Copy, _site: Site) -> None:
 
 def cut(count: int, *, files: bool = True, rows: bool = True) -> Way:
     def cut_off(copy: Copy, _site: Site) -> None:
-        for one in copy.sealed()[-count:]:
+        for sealed_receipt in copy.sealed()[-count:]:
             if rows:
-                copy.sql("DELETE FROM receipts WHERE seq = ?", values=(one.receipt.seq,))
+                copy.sql("DELETE FROM receipts WHERE seq = ?", values=(sealed_receipt.receipt.seq,))
             if files:
-                copy.file_of(one).unlink()
+                copy.file_of(sealed_receipt).unlink()
         if rows and files:
-            kept = {one.receipt.approval_id for one in copy.sealed()}
+            kept = {sealed_receipt.receipt.approval_id for sealed_receipt in copy.sealed()}
             for name in copy.requests():
                 if name not in kept:
                     copy.sql("DELETE FROM approvals WHERE id = ?", values=(name,))

@@ -76,7 +76,7 @@ def test_a_settings_file_that_could_not_be_written_leaves_no_way_up(field: Field
         state, seen = site.journal.state(), look(site)
         site.journal.close()
         assert (state.stage, state.brake_failed) == (25, True)
-        assert [one.code for one in seen.blockers][:1] == [Code.BRAKE_FAILED]
+        assert [blocker.code for blocker in seen.blockers][:1] == [Code.BRAKE_FAILED]
         assert not advised("reapply", seen.blockers, seen.problems)
         nobody_raises(field, where)
         settled_safe(field, where, tried=True)
@@ -116,7 +116,7 @@ def test_a_brake_of_which_nothing_could_be_kept_is_no_drift_to_reapply(field: Fi
     seen = look(site)
     assert seen.state is not None
     assert seen.state.stage == 25
-    assert Code.BRAKED in {one.code for one in seen.blockers}
+    assert Code.BRAKED in {blocker.code for blocker in seen.blockers}
     assert not advised("reapply", seen.blockers, seen.problems)
     site.journal.close()
     nobody_raises(field, "nothing was kept")

@@ -121,23 +121,29 @@ def consistent(site: Target, where: str) -> None:
     """The chain verifies, files match rows, the router is where the journal says, and the brake's marks are the holds."""
     sealed, flaws = site.journal.verify()
     assert flaws == (), where
-    assert len({one.receipt.id for one in sealed}) == len(sealed), where
-    assert sorted(path.name for path in site.target.receipts_dir.glob("anr_*.json")) == [one.file_name for one in sealed], where
+    assert len({sealed_receipt.receipt.id for sealed_receipt in sealed}) == len(sealed), where
+    assert sorted(path.name for path in site.target.receipts_dir.glob("anr_*.json")) == [
+        sealed_receipt.file_name for sealed_receipt in sealed
+    ], where
     state = site.journal.state()
     settings = site.router.settings()
     assert state.unsettled is None, where
     assert settings.stage == state.stage, where
     assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
     assert site.brake.unrecorded() == (), where
-    last_brake = [one.receipt.action for one in sealed if one.receipt.action in {Action.ROLLBACK, Action.FREEZE, Action.PROMOTE}]
+    last_brake = [
+        sealed_receipt.receipt.action
+        for sealed_receipt in sealed
+        if sealed_receipt.receipt.action in {Action.ROLLBACK, Action.FREEZE, Action.PROMOTE}
+    ]
     if last_brake and last_brake[-1] in {Action.ROLLBACK, Action.FREEZE}:
         assert settings.carries(SAFE_SETTINGS), where
 
 
 def effects(site: Target, work: Callable[..., Any], where: str) -> None:
     """After it was delivered again, a work has had its effect exactly once."""
-    receipts = [one.receipt for one in site.journal.receipts()]
-    count = Counter((one.action, one.phase) for one in receipts)
+    receipts = [sealed.receipt for sealed in site.journal.receipts()]
+    count = Counter((recorded.action, recorded.phase) for recorded in receipts)
     state = site.journal.state()
     if work is promote:
         assert count[Action.REQUEST, Phase.EVENT] == len(site.journal.pending()) == 1, where

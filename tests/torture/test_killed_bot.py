@@ -59,7 +59,7 @@ async def test_killed_between_request_and_click_the_card_still_works(scene: Play
     async with bot(playground, settings):
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    assert [one["ts"] for one in cards(playground, "Promoted: 10 → 25 %")] == [card["ts"]]
+    assert [message["ts"] for message in cards(playground, "Promoted: 10 → 25 %")] == [card["ts"]]
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
@@ -81,7 +81,15 @@ async def test_killed_while_a_promotion_is_carried_out_the_restart_settles_it(tm
         assert flaws == ()
         state = site.journal.state()
         assert pilot_in(settings.target.settings_file) == f"NOVA_ANR_PILOT={(state.stage or 0) / 100:.2f}"
-        intents = [one for one in sealed if (one.receipt.action, one.receipt.phase) == (Action.PROMOTE, Phase.INTENT)]
-        outcomes = [one for one in sealed if (one.receipt.action, one.receipt.phase) == (Action.PROMOTE, Phase.OUTCOME)]
+        intents = [
+            sealed_receipt
+            for sealed_receipt in sealed
+            if (sealed_receipt.receipt.action, sealed_receipt.receipt.phase) == (Action.PROMOTE, Phase.INTENT)
+        ]
+        outcomes = [
+            sealed_receipt
+            for sealed_receipt in sealed
+            if (sealed_receipt.receipt.action, sealed_receipt.receipt.phase) == (Action.PROMOTE, Phase.OUTCOME)
+        ]
         assert len(intents) == len(outcomes) <= 1
-        assert [one["ts"] for one in cards(playground, "10 → 25 %")] == [card["ts"]]
+        assert [message["ts"] for message in cards(playground, "10 → 25 %")] == [card["ts"]]

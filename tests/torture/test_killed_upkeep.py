@@ -60,7 +60,7 @@ def restore(target: TargetSettings, now: datetime, request: str) -> object:
 
 def reset(target: TargetSettings, now: datetime, _request: str) -> object:
     site = site_of(target, now)
-    waiting = next((one.id for one in site.journal.pending() if one.action is Approvable.RESET), "over")
+    waiting = next((intent.id for intent in site.journal.pending() if intent.action is Approvable.RESET), "over")
     return requests.approve(site, actor("UAARON"), waiting)
 
 
@@ -150,12 +150,14 @@ def settled(yard: Yard, ended: Ended) -> str:
     assert recovered.unfinished is None, where
     sealed, flaws = site.journal.verify()
     assert flaws == (), where
-    assert sorted(path.name for path in target.receipts_dir.glob("anr_*.json")) == [one.file_name for one in sealed], where
+    assert sorted(path.name for path in target.receipts_dir.glob("anr_*.json")) == [
+        sealed_receipt.file_name for sealed_receipt in sealed
+    ], where
     state = site.journal.state()
     assert state.unsettled is None, where
     assert site.router.settings().stage == state.stage == 0, where
     assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
-    count = Counter((one.receipt.action, one.receipt.phase) for one in sealed)
+    count = Counter((sealed_receipt.receipt.action, sealed_receipt.receipt.phase) for sealed_receipt in sealed)
     outcome = restored(yard, site, count, where)
     pruned = pruned_so(site, count, where)
     archived = archived_so(yard, count, where)
@@ -179,7 +181,9 @@ def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], whe
     (action,) = begun
     assert count[action, Phase.OUTCOME] == count[action, Phase.INTENT] == 1, where
     assert site.router.settings().carries(SAFE_SETTINGS), where
-    receipt = next(one.receipt for one in site.journal.receipts() if one.receipt.action is action and one.receipt.result)
+    receipt = next(
+        sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is action and sealed.receipt.result
+    )
     if receipt.actor.is_same_as(RECOVERY):
         assert called, where
         assert "The router was started again in its safe settings." in receipt.note, where

@@ -314,7 +314,7 @@ def test_a_signer_who_lost_the_role_and_a_rule_that_asks_for_more(begun: Rig) ->
     left = by(begun, rules=two, approvers=frozenset({"UPRIYA", "UMAX"}))
     signed = requests.approve(left, begun.people["priya"], request)
     assert isinstance(signed, Signed)
-    assert [one.actor.id for one in signed.approval.signatures] == ["UPRIYA"]
+    assert [signature.actor.id for signature in signed.approval.signatures] == ["UPRIYA"]
     stays(begun)
 
 

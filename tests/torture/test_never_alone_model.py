@@ -195,7 +195,7 @@ class NobodyAlone(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE))
     def approve(self, who: str) -> None:
         """Approve the newest request that waits, or that ever was."""
-        asked = [one.receipt for one in self.journal.receipts() if one.receipt.action is Action.REQUEST]
+        asked = [sealed.receipt for sealed in self.journal.receipts() if sealed.receipt.action is Action.REQUEST]
         if asked:
             self.do(lambda: requests.approve(self.site, self.actor(who), str(asked[-1].approval_id)))
 
@@ -319,7 +319,7 @@ class NobodyAlone(RuleBasedStateMachine):
 
     def nothing_rises_by_one_person_alone(self) -> None:
         """What the file serves, and what the journal says, rose only with a receipt that justifies it."""
-        new = [one.receipt for one in self.journal.receipts(after=self.checked)]
+        new = [sealed.receipt for sealed in self.journal.receipts(after=self.checked)]
         self.checked = new[-1].seq if new else self.checked
         served = self.site.router.settings().stage
         assert served is not None
@@ -333,9 +333,9 @@ class NobodyAlone(RuleBasedStateMachine):
 
     def justify(self, receipts: list[Receipt], stage: int, actions: set[Action]) -> None:
         """Demand that one of these receipts says who beside its requester wanted the stage."""
-        said = [one for one in receipts if one.action in actions and one.phase is not Phase.OUTCOME]
-        intents = [one for one in said if one.stage_after == stage]
-        assert intents, f"{stage} % came from nowhere: {[(str(one.action), str(one.phase)) for one in receipts]}"
+        said = [receipt for receipt in receipts if receipt.action in actions and receipt.phase is not Phase.OUTCOME]
+        intents = [message for message in said if message.stage_after == stage]
+        assert intents, f"{stage} % came from nowhere: {[(str(receipt.action), str(receipt.phase)) for receipt in receipts]}"
         why = list(self.against(intents[-1]))
         how = "by break-glass" if intents[-1].break_glass else "approved" if intents[-1].approval_id else "by the schedule"
         self.raised[how] += 1
@@ -359,13 +359,15 @@ class NobodyAlone(RuleBasedStateMachine):
         asked = self.access.as_now(requester)
         people = {one.names: one for one in (self.access.as_now(signature.actor) for signature in receipt.approvals)}
         signers = [one for one in people.values() if self.access.may_approve(one, Approvable.PROMOTE)]
-        others = [one for one in signers if not one.is_same_as(asked)]
+        others = [signer for signer in signers if not signer.is_same_as(asked)]
         if len(others) < self.access.rule(Approvable.PROMOTE).needed:
             yield f"only {len(others)} beside {asked.id}"
 
     def against_run(self, receipt: Receipt) -> Iterator[str]:
         """Say what is wrong with a raise that nobody approved: only the schedule's own run may, at its time, once."""
-        runs = [one.receipt for one in self.journal.of_operation(receipt.operation) if one.receipt.action is Action.DAILY]
+        runs = [
+            sealed.receipt for sealed in self.journal.of_operation(receipt.operation) if sealed.receipt.action is Action.DAILY
+        ]
         if not receipt.actor.is_same_as(SCHEDULER) or not runs or runs[0].go is not True:
             yield "nobody else wanted it"
             return

@@ -130,7 +130,7 @@ def test_a_brake_in_the_second_in_which_a_promotion_is_approved_elsewhere(
 def hammers(target: TargetSettings, now: datetime, who: int, barrier: Barrier, results: Any) -> None:
     """In several threads: ask, approve, roll back, freeze and lift, all at the same time as everybody else."""
     threads = [
-        threading.Thread(target=_hammer, args=(target, now, who * THREADS + one, barrier, results)) for one in range(THREADS)
+        threading.Thread(target=_hammer, args=(target, now, who * THREADS + index, barrier, results)) for index in range(THREADS)
     ]
     for thread in threads:
         thread.start()
@@ -176,14 +176,14 @@ def test_two_processes_and_their_threads_hammer_the_same_operations(rig: Rig, fi
     # a brake gives the journal half a second: on a slow machine it may have to be recorded late
     late = {one.receipt.id for one in recover.recover(site).late if one.receipt.action is Action.FREEZE}
     consistent(site, "hammered")
-    receipts = [one.receipt for one in site.journal.receipts()]
-    count = Counter((one.action, one.phase) for one in receipts)
+    receipts = [sealed.receipt for sealed in site.journal.receipts()]
+    count = Counter((recorded.action, recorded.phase) for recorded in receipts)
     assert (ended["ask", "Asked"], count[Action.REQUEST, Phase.EVENT]) == (1, 1)
     assert (ended["approve", "Moved"], count[Action.PROMOTE, Phase.INTENT], count[Action.PROMOTE, Phase.OUTCOME]) == (1, 1, 1)
     assert count[Action.ROLLBACK, Phase.OUTCOME] == 1
     assert (ended["freeze", "Braked"], count[Action.FREEZE, Phase.OUTCOME]) == (everybody, everybody)
     assert (ended["unfreeze", "Unfrozen"], count[Action.UNFREEZE, Phase.EVENT]) == (1, 1)
-    causes = Counter(one.cause for one in receipts if one.cause is not None)
+    causes = Counter(recorded.cause for recorded in receipts if recorded.cause is not None)
     assert causes == Counter(
         ["slash:ask", "slash:rollback", "slash:unfreeze", *(f"slash:freeze-{who}" for who in range(everybody))]
     )

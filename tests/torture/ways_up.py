@@ -144,5 +144,5 @@ def settled_safe(field: Field, where: str, *, tried: bool = False) -> None:
 def advised(word: str, blockers: tuple[Blocker, ...], problems: tuple[str, ...]) -> bool:
     """Whether a status tells people to do something."""
     return any(word in text for blocker in blockers for text in (blocker.text, blocker.lift)) or any(
-        word in one for one in problems
+        word in problem for problem in problems
     )

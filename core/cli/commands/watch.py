@@ -41,7 +41,7 @@ def watch(
     """Look once as the bot does every minute: expired holds, the running router, drift, guard. For machines without the bot."""
     with operating() as (_, site):
         news = [*watching.watch(site), *([seen] if guard and (seen := guard_looks.guard_look(site)) else [])]
-    for one in news:
-        out.say(watching.told(one))
+    for message in news:
+        out.say(watching.told(message))
     if not news:
         out.print("Nothing new.")

@@ -15,7 +15,7 @@ def test_anr_manifest_prints_what_the_mode_needs() -> None:
     assert json.loads(printed.stdout) == MANIFEST
     over_http = json.loads(CliRunner().invoke(app, ["manifest", "--http", "https://anr.example.com/bot/"]).stdout)
     url = "https://anr.example.com/bot/slack/events"
-    assert [one["url"] for one in over_http["features"]["slash_commands"]] == [url]
+    assert [command["url"] for command in over_http["features"]["slash_commands"]] == [url]
     assert over_http["settings"]["event_subscriptions"] == {"bot_events": ["app_home_opened"], "request_url": url}
     assert over_http["settings"]["interactivity"] == {"is_enabled": True, "request_url": url}
     assert over_http["settings"]["socket_mode_enabled"] is False

@@ -53,12 +53,12 @@ def test_scopes_are_exactly_those_of_the_methods_that_are_called() -> None:
 def test_commands_and_interactivity_are_those_that_are_listened_to() -> None:
     """Every declared command has a listener and the other way round; buttons need interactivity."""
     assert set(re.findall(r"@app\.command\((\w+)\)", sources())) == {"COMMAND"}
-    assert [one["command"] for one in MANIFEST["features"]["slash_commands"]] == [COMMAND]
+    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == [COMMAND]
     assert bool(re.findall(r"@app\.action\(", sources())) == MANIFEST["settings"]["interactivity"]["is_enabled"]
     events = re.findall(r'@app\.event\("(\w+)"\)', sources())
     assert events == MANIFEST["settings"]["event_subscriptions"]["bot_events"]
     assert len(re.findall(r"@app\.shortcut\(", sources())) == len(MANIFEST["features"]["shortcuts"])
-    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [shortcuts.FREEZE, shortcuts.BECAUSE]
+    assert [shortcut["callback_id"] for shortcut in MANIFEST["features"]["shortcuts"]] == [shortcuts.FREEZE, shortcuts.BECAUSE]
 
 
 def refusals(manifest: dict[str, Any], version: int) -> list[str]:

@@ -207,8 +207,8 @@ async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Out
         await outbox.show("a", Post(text, (block(text), picture_block("RSI")), picture=picture))
     message, *thread = playground.messages(OPS)
     assert (message["text"], [one["type"] for one in message["blocks"]]) == ("report, updated", ["section"])
-    assert [file["name"] for one in thread for file in one.get("files", ())] == ["rsi.png"]
-    assert {one["thread_ts"] for one in thread} == {message["ts"]}
+    assert [file["name"] for told_message in thread for file in told_message.get("files", ())] == ["rsi.png"]
+    assert {told_message["thread_ts"] for told_message in thread} == {message["ts"]}
 
 
 async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: Playground) -> None:
@@ -218,7 +218,7 @@ async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: P
     )
     await outbox.show("a", told)
     await outbox.show("a", told)
-    shared = [one for one in playground.messages(OPS) if one.get("files")]
+    shared = [message for message in playground.messages(OPS) if message.get("files")]
     assert [file["name"] for one in shared for file in one["files"]] == ["a.csv"]
 
 

@@ -13,7 +13,7 @@ DAY = date(2025, 10, 1)
 
 
 def newest(of: Rig, action: Action) -> Sealed:
-    return next(one for one in reversed(of.site.journal.receipts()) if one.receipt.action is action)
+    return next(sealed for sealed in reversed(of.site.journal.receipts()) if sealed.receipt.action is action)
 
 
 def shown(of: Rig, sealed: Sealed) -> str:

@@ -64,8 +64,8 @@ def follower(playground: Playground, site: Target, deliveries: Deliveries) -> St
 
 
 def roots(playground: Playground) -> list[str]:
-    messages = [one for one in playground.messages(OPS) if one.get("thread_ts") in {None, one["ts"]}]
-    return [str(one["blocks"] or one["text"]) for one in messages]
+    messages = [message for message in playground.messages(OPS) if message.get("thread_ts") in {None, message["ts"]}]
+    return [str(message["blocks"] or message["text"]) for message in messages]
 
 
 def held(site: Target, reason: str) -> None:
@@ -79,7 +79,7 @@ async def test_a_long_retry_after_makes_only_its_own_story_wait(
     stories = follower(playground, site, deliveries)
     held(site, "first")
     await stories.catch_up()
-    (first,) = {one.receipt.operation for one in site.journal.receipts()}
+    (first,) = {sealed.receipt.operation for sealed in site.journal.receipts()}
     deliveries.save(first, "", replace(deliveries.of(first), shown=""))  # as after an upgrade that draws its card differently
     stories.refresh(first)
     held(site, "second")

@@ -99,8 +99,8 @@ def test_only_stages_that_can_be_asked_for_are_offered_each_with_its_meaning(
     """Up goes one stage at a time, down goes anywhere, and every choice says what it does."""
     view = modals.promote(PLACE, seen(stage), LADDER, may_raise=may_raise)
     options = view["blocks"][-2]["element"]["options"]
-    assert [one["value"] for one in options] == offered
-    assert all(one["description"]["text"] for one in options)
+    assert [option["value"] for option in options] == offered
+    assert all(option["description"]["text"] for option in options)
     assert view["blocks"][-2]["element"]["initial_option"] == options[0]
 
 
@@ -117,7 +117,7 @@ def backup(number: int, problem: str | None) -> Backup:
 def test_only_backups_that_can_be_put_back_are_offered() -> None:
     """A damaged one is named with what is wrong with it, and cannot be chosen; without a good one there is nothing to submit."""
     view = modals.restore(PLACE, [backup(1, "it is not JSON"), backup(2, None)])
-    assert [one["value"] for one in view["blocks"][2]["element"]["options"]] == [backup(2, None).name]
+    assert [option["value"] for option in view["blocks"][2]["element"]["options"]] == [backup(2, None).name]
     assert "cannot be put back: it is not JSON" in str(view["blocks"][1])
     assert "submit" not in modals.restore(PLACE, [backup(1, "it is not JSON")])
 

@@ -33,7 +33,7 @@ from core.alerts.matchers import MAX_SEARCHED, KnownLabels, Matcher, all_match, 
 )
 def test_a_list_of_matchers_is_read_as_alertmanager_reads_it(text: str, expected: list[tuple[str, str, str]]) -> None:
     """Braces, quotes, spaces and a last comma are optional; escapes are OpenMetrics'."""
-    assert [(one.name, one.operator, one.value) for one in parse_matchers(text)] == expected
+    assert [(matcher.name, matcher.operator, matcher.value) for matcher in parse_matchers(text)] == expected
 
 
 @pytest.mark.parametrize(

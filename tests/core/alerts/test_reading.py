@@ -19,7 +19,7 @@ def understood(body: bytes) -> Judged:
 
 
 def freezing(found: Judged) -> list[str]:
-    return [one.name for one in found.facts if one.effect is Effect.FREEZE and one.status is AlertStatus.FIRING]
+    return [alert.name for alert in found.facts if alert.effect is Effect.FREEZE and alert.status is AlertStatus.FIRING]
 
 
 def with_description(length: int) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_a_page_is_judged_whatever_it_carries(case: str) -> None:
     found = judged(payload(*WHOLE[case]))
     assert "AnrRsiLow" in freezing(found)
     assert found.unjudged == ()
-    assert all(len(one.model_dump_json()) < 20_000 for one in found.facts)
+    assert all(len(alert.model_dump_json()) < 20_000 for alert in found.facts)
 
 
 UNSURE = {
@@ -146,7 +146,7 @@ def test_where_no_rule_freezes_nothing_that_is_lost_does() -> None:
     """What is not known may be anything that the rules ask for, and no more."""
     policy = AlertPolicy(rules=(AlertRule(match='component="anr"', then="notify", mode="act"),))
     found = judge(read_notification(b'{"alerts": [{"labels": {"component": "an'), policy)
-    assert [one.effect for one in found.facts] == [Effect.NOTIFY]
+    assert [alert.effect for alert in found.facts] == [Effect.NOTIFY]
 
 
 @pytest.mark.parametrize(

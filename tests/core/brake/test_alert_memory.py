@@ -35,7 +35,7 @@ def page(cause: int) -> tuple[AlertFacts, ...]:
 
 
 def news(number: int) -> tuple[AlertFacts, ...]:
-    shown = [alert(f"a{number:x}b{one:x}", severity="info") for one in range(NEWS)]
+    shown = [alert(f"a{number:x}b{index:x}", severity="info") for index in range(NEWS)]
     return heard(*shown, group=f"{{}}:{{news={number}}}")
 
 
@@ -59,7 +59,7 @@ def test_no_page_is_lost_while_another_thread_records(begun: Rig, rounds: int) -
     assert all(one.kept and not one.problems for one in noted)
     assert begun.site.router.settings().carries(SAFE_SETTINGS)
     assert {hold.cause for hold in begun.site.journal.state().holds} == {page(cause)[0].cause for cause in range(CAUSES)}
-    actions = [one.receipt.action for one in begun.site.journal.receipts()]
+    actions = [sealed.receipt.action for sealed in begun.site.journal.receipts()]
     assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (CAUSES, rounds // NEWS_EVERY * NEWS)
     responder.close()
 

@@ -45,7 +45,7 @@ def is_safe(rig: Rig) -> bool:
 
 
 def receipts(rig: Rig) -> list[Receipt]:
-    return [one.receipt for one in rig.site.journal.receipts() if one.receipt.action is not Action.INIT]
+    return [sealed.receipt for sealed in rig.site.journal.receipts() if sealed.receipt.action is not Action.INIT]
 
 
 def state(rig: Rig) -> RolloutState:
@@ -103,8 +103,8 @@ def test_a_lifted_hold_stays_lifted_while_its_alert_fires_and_a_new_alert_freeze
     take(responder, old)
     lift_all(begun)
     make_live(begun)
-    for one in (responder, AlertResponder(begun.site)):
-        acted, noted = take(one, old)
+    for replica in (responder, AlertResponder(begun.site)):
+        acted, noted = take(replica, old)
         assert (acted.held, acted.safe, noted.kept, acted.notes) == (True, True, True, ())
     assert not is_safe(begun)
     assert state(begun).holds == ()
@@ -122,7 +122,7 @@ def test_resolved_is_noted_and_lifts_nothing(begun: Rig, responder: AlertRespond
     assert is_safe(begun)
     assert len(state(begun).holds) == 2
     assert [hold.cause for hold in state(begun).firing] == [heard(alert("b"))[0].cause]
-    assert [one.action for one in receipts(begun)] == [Action.FREEZE, Action.FREEZE, Action.ALERT]
+    assert [receipt.action for receipt in receipts(begun)] == [Action.FREEZE, Action.FREEZE, Action.ALERT]
 
 
 def test_a_resolved_payload_of_an_alert_that_was_never_heard_firing_freezes_nothing(
@@ -132,7 +132,7 @@ def test_a_resolved_payload_of_an_alert_that_was_never_heard_firing_freezes_noth
     _, noted = take(responder, heard(alert(status="resolved", end="2026-11-24T08:30:00Z")))
     assert noted.kept
     assert not is_safe(begun)
-    assert [one.action for one in receipts(begun)] == [Action.ALERT]
+    assert [receipt.action for receipt in receipts(begun)] == [Action.ALERT]
 
 
 def test_firing_that_comes_after_its_resolved_freezes(begun: Rig, responder: AlertResponder) -> None:
@@ -162,18 +162,18 @@ def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: Ri
             take(responder, heard(alert(status=status, **({"end": end} if end else {}))))
     assert len(state(begun).holds) == 1
     assert state(begun).firing == ()
-    assert [one.alert.status for one in receipts(begun) if one.alert] == ["firing", "resolved", "firing", "resolved"]
+    assert [receipt.alert.status for receipt in receipts(begun) if receipt.alert] == ["firing", "resolved", "firing", "resolved"]
 
 
 def test_firing_resolved_firing_resolved_with_one_end_is_resolved(begun: Rig, responder: AlertResponder) -> None:
     """A late replica tells it all again with the same `endsAt`: the last word is resolved, also for a bot started in between."""
     end = {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
-    for one in (responder, AlertResponder(begun.site)):
-        take(one, heard(alert()))
+    for replica in (responder, AlertResponder(begun.site)):
+        take(replica, heard(alert()))
         assert len(state(begun).firing) == 1
-        take(one, heard(alert(**end)))
+        take(replica, heard(alert(**end)))
         assert state(begun).firing == ()
-    assert [one.alert.status for one in receipts(begun) if one.alert] == ["firing", "resolved", "firing", "resolved"]
+    assert [receipt.alert.status for receipt in receipts(begun) if receipt.alert] == ["firing", "resolved", "firing", "resolved"]
     assert isinstance(propose.unfreeze(begun.site, Order(begun.people["olivia"], "over"), while_firing=False), Unfrozen)
 
 
@@ -207,11 +207,11 @@ def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(b
         start = "2026-11-24T08:05:00Z" if one == "b" else alert()["startsAt"]
         take(responder, heard(alert(one, start=start, status="resolved", end="2026-11-24T08:30:00Z")))
     take(AlertResponder(begun.site), heard(alert("c", start="2026-11-24T08:31:00Z")))
-    assert len({one.operation for one in receipts(begun)}) == 1
+    assert len({receipt.operation for receipt in receipts(begun)}) == 1
     take(responder, heard(alert("c", start="2026-11-24T08:31:00Z", status="resolved", end="2026-11-24T08:40:00Z")))
     lift_all(begun)
     take(AlertResponder(begun.site), heard(alert("a", start="2026-11-24T09:00:00Z")))
-    stories = [one.operation for one in receipts(begun) if one.alert]
+    stories = [receipt.operation for receipt in receipts(begun) if receipt.alert]
     assert stories[-1] != stories[0]
     assert len(set(stories)) == 2
 
@@ -228,7 +228,7 @@ def test_alerts_that_were_cut_off_hold_until_they_are_shown(begun: Rig, responde
 def test_observed_and_notified_alerts_touch_nothing(begun: Rig, responder: AlertResponder) -> None:
     """They are receipts, so that the channel shows them; the router serves on."""
     _, noted = take(responder, heard(alert("a", severity="warning"), alert("b", component="db")))
-    assert [one.receipt.alert.effect for one in noted.sealed if one.receipt.alert] == ["notify"]
+    assert [sealed_receipt.receipt.alert.effect for sealed_receipt in noted.sealed if sealed_receipt.receipt.alert] == ["notify"]
     assert not is_safe(begun)
     assert state(begun).holds == ()
 
@@ -269,7 +269,7 @@ def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begu
     take(responder, heard(alert()))
     recover.record_waiting(begun.site)
     take(responder, heard(alert()))
-    assert [one.late for one in receipts(begun)] == [True]
+    assert [receipt.late for receipt in receipts(begun)] == [True]
     assert begun.site.brake.unrecorded() == ()
 
 
@@ -354,7 +354,7 @@ def test_payloads_that_wait_share_one_file_of_marks_and_each_mark_is_its_own(beg
     begun.site.brake.release((gone.id,))
     assert {mark.id for mark in begun.site.brake.freezes()} == {mark.id for mark in marks.values()} - {gone.id}
     assert all(noted.kept and len(noted.sealed) == 1 for noted in responder.note_down_all(acted))
-    assert {one.cause for one in receipts(begun)} == set(marks)
+    assert {receipt.cause for receipt in receipts(begun)} == set(marks)
     assert begun.site.brake.unrecorded() == ()
     assert begun.site.journal.verify()[1] == ()
 
@@ -381,7 +381,7 @@ def test_marks_that_waited_are_recorded_with_one_reload(begun: Rig, tmp_path: Pa
     begun.clock.pass_(minutes=1)
     assert len(recover.record_waiting(site)) == 5
     assert reloads.read_text() == "xx"
-    assert [one.late for one in receipts(begun)] == [True] * 5
+    assert [receipt.late for receipt in receipts(begun)] == [True] * 5
 
 
 def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: Rig) -> None:
@@ -412,7 +412,7 @@ def test_thirty_deliveries_at_once_are_one_freeze(begun: Rig, responder: AlertRe
             take(one, heard(alert()))
 
     with ThreadPoolExecutor(6) as pool:
-        for done in [pool.submit(deliver, one) for one in (responder, other) * 3]:
+        for done in [pool.submit(deliver, replica) for replica in (responder, other) * 3]:
             done.result()
     assert is_safe(begun)
     assert len(receipts(begun)) == len(state(begun).holds) == 1
@@ -499,7 +499,7 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
     assert {hold.cause for hold in site.journal.state().holds} == paged
     assert len(site.journal.state().holds) == len(paged)
     assert site.router.settings().carries(SAFE_SETTINGS) == bool(paged)
-    last = {one.receipt.alert.cause: one.receipt.alert.status for one in site.journal.receipts() if one.receipt.alert}
+    last = {sealed.receipt.alert.cause: sealed.receipt.alert.status for sealed in site.journal.receipts() if sealed.receipt.alert}
     assert last == {heard(alert(name))[0].cause: status for name, status, _ in order}
     assert site.brake.unrecorded() == ()
     site.journal.close()
@@ -512,7 +512,7 @@ def interleaved(draw: st.DrawFn) -> tuple[list[tuple[int, str]], tuple[int, str]
     replicas = [[*(word for word in words[:-1] if draw(st.booleans())), words[-1]] for _ in range(2)]
     mixed = []
     while replicas[0] or replicas[1]:
-        turn = draw(st.sampled_from([one for one in replicas if one]))
+        turn = draw(st.sampled_from([replica for replica in replicas if replica]))
         mixed.append(turn.pop(0))
     return mixed, words[-1]
 
@@ -541,6 +541,6 @@ def test_however_two_replicas_interleave_the_last_word_is_right(
     assert firing == ({causes[newest]} if status == "firing" else set())
     # an instance that was over before anybody heard it fire has no hold
     assert len(site.journal.state().holds) == len({hold.cause for hold in site.journal.state().holds})
-    last = {one.receipt.alert.cause: one.receipt.alert for one in site.journal.receipts() if one.receipt.alert}
+    last = {sealed.receipt.alert.cause: sealed.receipt.alert for sealed in site.journal.receipts() if sealed.receipt.alert}
     assert {cause for cause, facts in last.items() if facts.status == "firing"} == firing
     site.journal.close()

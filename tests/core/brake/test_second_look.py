@@ -91,8 +91,8 @@ def test_a_promotion_that_stalls_longer_than_the_answer_waits_is_put_right_when_
     held.wait(60)
     brake.freeze(begun.site, begun.people["max"], "errors")
     waiting = [one for one in threading.enumerate() if one.name == "anr-after-brake"]
-    for one in waiting:
-        one.join(60)
+    for queued in waiting:
+        queued.join(60)
     longer = [one for one in threading.enumerate() if one.name == "anr-long-after-brake"]
     ends.set()
     stalled.join(60)

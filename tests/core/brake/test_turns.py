@@ -40,7 +40,7 @@ def test_what_is_shown_ends_a_run_of_receipts(shows: list[bool]) -> None:
     """Freezes are recorded together only up to the next thing that is shown, which comes after them."""
     at = datetime(2026, 11, 24, tzinfo=UTC)
     (facts,) = heard(alert())
-    acted = [BrakeResult(at, shown=(("story", facts),) if one else ()) for one in shows]
+    acted = [BrakeResult(at, shown=(("story", facts),) if show else ()) for show in shows]
     runs = list(until_shown(acted))
     assert [one for run in runs for one in run] == acted
     assert all(not one.shown for run in runs for one in run[:-1])

@@ -10,8 +10,8 @@ from tests.support.rig import Rig
 
 def test_a_check_can_be_told_to_a_script(begun: Rig) -> None:
     """Every part is plain text."""
-    for one in check_up(begun.site):
-        assert json.loads(json.dumps([one.name, one.health, one.text, one.remedy]))
+    for check in check_up(begun.site):
+        assert json.loads(json.dumps([check.name, check.health, check.text, check.remedy]))
 
 
 @pytest.mark.parametrize("missing", [("stop_command",), ("start_command",), ("stop_command", "start_command")], ids="+".join)

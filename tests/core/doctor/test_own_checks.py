@@ -60,7 +60,7 @@ def _room(monkeypatch: pytest.MonkeyPatch) -> None:
 def found(rig: Rig, name: str, **options: Any) -> Check:
     """The worst of what the checks of that name found."""
     order = [Health.FAIL, Health.WARN, Health.OK]
-    return min((one for one in check_up(rig.site, **options) if one.name == name), key=lambda one: order.index(one.health))
+    return min((check for check in check_up(rig.site, **options) if check.name == name), key=lambda one: order.index(one.health))
 
 
 def changed(rig: Rig, **facts: Any) -> Rig:
@@ -74,8 +74,8 @@ def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     daily.daily(rig.site, rig.clock.now.date(), PromotionMode.OFF)
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
-    assert [(one.name, one.text) for one in check_up(rig.site) if one.health is not Health.OK] == []
-    assert len({one.name for one in check_up(rig.site)}) == 20
+    assert [(check.name, check.text) for check in check_up(rig.site) if check.health is not Health.OK] == []
+    assert len({check.name for check in check_up(rig.site)}) == 20
 
 
 Break = Callable[[Rig], Any]
@@ -228,7 +228,7 @@ def test_a_fault_in_one_check_hides_no_other(rig: Rig) -> None:
     well(rig)
     rig.target.journal.write_bytes(b"garbage" * 999)
     rig.target.ledger.unlink()
-    names = {one.name for one in check_up(rig.site) if one.health is Health.FAIL}
+    names = {check.name for check in check_up(rig.site) if check.health is Health.FAIL}
     assert {"journal", "ledger"} <= names
     assert found(rig, "settings file").health is Health.OK
     assert found(rig, "slots").health is Health.OK

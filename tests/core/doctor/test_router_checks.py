@@ -36,7 +36,7 @@ def test_a_table_without_an_endpoint_is_said_not_to_be_seen(begun: Rig) -> None:
     """Nothing shows whether its router follows; a file that lies where a ledger would is of something else, and says nothing."""
     assert begun.target.ledger.exists()
     rig = changed(begun, ledger_table=SecretStr("duckdb:///lake/*.parquet"))
-    checks = [one for one in check_up(rig.site) if one.name == "observed router"]
+    checks = [check for check in check_up(rig.site) if check.name == "observed router"]
     assert checks[0].health is Health.WARN
     assert "It cannot be seen whether the running router follows a brake" in checks[0].text
     assert "target.observe" in checks[0].remedy
@@ -51,7 +51,7 @@ def test_a_table_without_an_endpoint_is_said_not_to_be_seen(begun: Rig) -> None:
 
 def test_a_version_command_that_fails_is_named(begun: Rig) -> None:
     """Before a receipt goes without the version; one that works says it, and without one nothing is said."""
-    assert [one for one in check_up(begun.site) if one.name == "router version"] == []
+    assert [check for check in check_up(begun.site) if check.name == "router version"] == []
     assert (
         found(changed(begun, version_command=("echo", "3f2a9c1")), "router version").text == "The version command says 3f2a9c1."
     )

@@ -103,9 +103,9 @@ def files_in(folder: Path) -> list[str]:
 def test_what_is_appended_is_read_back(journal: Journal, tmp_path: Path) -> None:
     """Receipts come back in order with all that they say, chained to each other, in this journal and in one opened later."""
     drafts = [draft(1, Action.INIT, stage_after=10, note="Zürich – ok"), draft(2, metrics={"rsi": 0.5}), draft(3, operation="o1")]
-    sealed = [journal.append(one) for one in drafts]
-    assert [one.receipt.seq for one in sealed] == [1, 2, 3]
-    assert [one.receipt.prev for one in sealed] == [GENESIS, sealed[0].digest, sealed[1].digest]
+    sealed = [journal.append(recorded) for recorded in drafts]
+    assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == [1, 2, 3]
+    assert [sealed_receipt.receipt.prev for sealed_receipt in sealed] == [GENESIS, sealed[0].digest, sealed[1].digest]
     for said, one in zip(drafts, sealed, strict=True):
         assert {name: getattr(one.receipt, name) for name in Draft.model_fields} == dict(said)
     journal.close()
@@ -195,7 +195,7 @@ def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: J
     told = [draft(1, cause="a"), draft(2, cause="known"), draft(3, cause="a"), draft(0, cause="b"), draft(4), draft(5), draft(4)]
     added = journal.append_together(told)
     assert [(one.receipt.seq, one.receipt.id) for one in added] == [(2, "r1"), (3, "r4"), (4, "r5")]
-    assert [one.digest for one in journal.receipts()] == [before.digest, *(one.digest for one in added)]
+    assert [sealed.digest for sealed in journal.receipts()] == [before.digest, *(one.digest for one in added)]
     assert {path.name for path in (tmp_path / "logs").iterdir()} == {one.file_name for one in (before, *added)}
     assert journal.verify()[1] == ()
 
@@ -241,12 +241,12 @@ def test_two_threads_leave_one_chain(tmp_path: Path, shared: bool) -> None:  # n
         thread.join()
     sealed, flaws = journal.verify()
     assert flaws == ()
-    assert [one.receipt.seq for one in sealed if one.receipt.cause is None] == sorted(
-        one.receipt.seq for one in recorded if one.receipt.cause is None
+    assert [sealed_receipt.receipt.seq for sealed_receipt in sealed if sealed_receipt.receipt.cause is None] == sorted(
+        sealed_receipt.receipt.seq for sealed_receipt in recorded if sealed_receipt.receipt.cause is None
     )
-    assert len([one for one in sealed if one.receipt.cause is None]) == 40
+    assert len([sealed_receipt for sealed_receipt in sealed if sealed_receipt.receipt.cause is None]) == 40
     assert sorted(refused) == sorted(f"cause {number}" for number in range(20))
-    assert [one.receipt.seq for one in sealed] == list(range(1, 61))
+    assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == list(range(1, 61))
 
 
 def test_two_processes_leave_one_chain(tmp_path: Path) -> None:
@@ -270,8 +270,8 @@ def test_two_processes_leave_one_chain(tmp_path: Path) -> None:
     assert sum(int(refused) for refused, _ in said) == 20
     sealed, flaws = journal.verify()
     assert flaws == ()
-    assert [one.receipt.seq for one in sealed] == list(range(1, 61))
-    assert {one.receipt.id for one in sealed} >= {f"{who}{number}" for who in "ab" for number in range(20)}
+    assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == list(range(1, 61))
+    assert {sealed_receipt.receipt.id for sealed_receipt in sealed} >= {f"{who}{number}" for who in "ab" for number in range(20)}
 
 
 def test_what_was_appended_survives_the_death_of_its_process(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_what_was_appended_survives_the_death_of_its_process(tmp_path: Path) -> 
         assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "0\n"]
         process.kill()
     journal = journal_in(tmp_path)
-    assert [one.receipt.seq for one in journal.receipts()] == list(range(1, 41))
+    assert [sealed.receipt.seq for sealed in journal.receipts()] == list(range(1, 41))
     assert journal.append(draft(1)).receipt.seq == 41
     assert journal.verify()[1] == ()
 
@@ -468,17 +468,19 @@ def test_a_receipt_without_its_file_is_durable_and_gets_it_later(
     with caplog.at_level(logging.ERROR, logger="core.journal.journal"):
         sealed = [journal.append(draft(number, Action.INIT, stage_after=10)) for number in (1, 2)]
     assert [record.getMessage() for record in caplog.records] == [
-        f"receipt {one.mark} is in the journal, but its file could not be written" for one in sealed
+        f"receipt {sealed_receipt.mark} is in the journal, but its file could not be written" for sealed_receipt in sealed
     ]
     assert (journal_in(tmp_path).receipts(), journal.state().stage) == (tuple(sealed), 10)
     assert len(rows(tmp_path)) == 2
     assert [flaw.seq for flaw in journal.verify()[1]] == [1, 2]
     (tmp_path / "logs").unlink()
     assert [flaw.problem for flaw in journal.verify()[1]] == [
-        f"the file {one.file_name} is missing; `anr recover` writes it again" for one in sealed
+        f"the file {sealed_receipt.file_name} is missing; `anr recover` writes it again" for sealed_receipt in sealed
     ]
     assert journal.recreate_files() == 2
-    assert [(tmp_path / "logs" / one.file_name).read_bytes() for one in sealed] == [one.data for one in sealed]
+    assert [(tmp_path / "logs" / sealed_receipt.file_name).read_bytes() for sealed_receipt in sealed] == [
+        sealed_receipt.data for sealed_receipt in sealed
+    ]
     assert journal.verify() == (tuple(sealed), ())
     assert journal.recreate_files() == 0
 
@@ -544,7 +546,7 @@ def test_two_targets_in_one_database_do_not_see_each_other(tmp_path: Path) -> No
 
 
 def is_open(path: Path) -> bool:
-    return any(one.path == str(path) for one in psutil.Process().open_files())
+    return any(open_file.path == str(path) for open_file in psutil.Process().open_files())
 
 
 def test_what_rests_on_the_disk_is_one_whole_file(journal: Journal, tmp_path: Path) -> None:
@@ -559,7 +561,7 @@ def test_what_rests_on_the_disk_is_one_whole_file(journal: Journal, tmp_path: Pa
         time.sleep(0.01)
     (tmp_path / "copy").mkdir()
     shutil.copy(path, tmp_path / "copy")
-    assert [one.receipt.seq for one in journal_in(tmp_path / "copy").receipts()] == [1, 2, 3, 4, 5]
+    assert [sealed.receipt.seq for sealed in journal_in(tmp_path / "copy").receipts()] == [1, 2, 3, 4, 5]
     assert held.append(draft(6)).receipt.seq == 6
 
 
@@ -586,7 +588,7 @@ def test_a_journal_that_is_put_in_the_place_of_an_open_one_is_the_one_that_count
     anew = journal_in(tmp_path).held_open(3600)
     assert anew.state().stage == 50
     assert anew.append(draft(3)).receipt.seq == 2
-    assert [one.receipt.seq for one in journal.receipts()] == [1, 2]
+    assert [sealed_receipt.receipt.seq for sealed_receipt in journal.receipts()] == [1, 2]
     for path in tmp_path.glob("journal.sqlite*"):
         path.unlink()
     with pytest.raises(JournalError):
@@ -617,7 +619,7 @@ def test_one_reading_has_what_an_operation_is_decided_on(journal: Journal) -> No
     journal.append(draft(4), request("over", status=ApprovalStatus.DENIED))
     found = journal.read("daily:2025-10-01")
     assert (found.state.stage, found.done) == (10, 2)
-    assert [one.id for one in found.waiting] == ["first", "later"]
+    assert [queued.id for queued in found.waiting] == ["first", "later"]
     assert (journal.read("daily:2025-10-02").done, journal.read().done) == (None, None)
 
 
@@ -683,7 +685,7 @@ def test_newest_receipts_that_are_cut_off_while_a_bot_runs_are_missed_by_it(
     for look in (looks.state, partial(looks.state, whole=True), partial(looks.append, draft(3)), looks.state):
         with pytest.raises(JournalCorrupt, match=re.escape(expected)):
             look()
-    assert [one.receipt.seq for one in journal_in(tmp_path).receipts()] == [1]
+    assert [sealed_receipt.receipt.seq for sealed_receipt in journal_in(tmp_path).receipts()] == [1]
     assert journal_in(tmp_path).state().stage == 10
 
 

@@ -66,8 +66,8 @@ def delete_the_tail_of_rows(rig: Rig, _: tuple[Sealed, ...]) -> None:
 
 def delete_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     delete_the_tail_of_rows(rig, sealed)
-    for one in sealed[3:]:
-        file_of(rig, one).unlink()
+    for receipt in sealed[3:]:
+        file_of(rig, receipt).unlink()
 
 
 def replace_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
@@ -79,8 +79,8 @@ def replace_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
 
 def delete_everything(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     change(rig, "DELETE FROM receipts")
-    for one in sealed:
-        file_of(rig, one).unlink()
+    for receipt in sealed:
+        file_of(rig, receipt).unlink()
 
 
 def swap_two_rows(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
@@ -147,7 +147,9 @@ def anr_verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[
     return done.exit_code, json.loads(done.stdout)["flaws"]
 
 
-@pytest.mark.parametrize(("tamper", "problem"), [pytest.param(*one, id=one[0].__name__.replace("_", "-")) for one in TAMPERINGS])
+@pytest.mark.parametrize(
+    ("tamper", "problem"), [pytest.param(*tampering, id=tampering[0].__name__.replace("_", "-")) for tampering in TAMPERINGS]
+)
 def test_verify_detects(
     rig: Rig, posted: tuple[Sealed, ...], monkeypatch: pytest.MonkeyPatch, tamper: Tamper, problem: str
 ) -> None:

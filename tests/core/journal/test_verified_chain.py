@@ -26,7 +26,7 @@ def test_verified_piece_by_piece_a_chain_is_what_it_is_as_a_whole(cuts: list[int
         chain = chain.followed_by(ROWS[begin:end]) if chain.seq else VerifiedChain.of(ROWS[begin:end], "production")
     assert chain == VerifiedChain.of(ROWS, "production")
     assert (chain.seq, chain.digest) == (7, CHAIN[-1].digest)
-    assert chain.state == fold(one.receipt for one in CHAIN)
+    assert chain.state == fold(sealed.receipt for sealed in CHAIN)
     assert chain.state.stage == 10
 
 

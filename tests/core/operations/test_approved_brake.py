@@ -51,7 +51,7 @@ def test_where_a_brake_needs_an_approval_it_waits_and_then_acts_first(begun: Rig
     assert ended is not None
     assert (ended.status, ended.signatures[0].actor.id) == (ApprovalStatus.APPROVED, "UAARON")
     assert code_of(requests.approve(site, begun.people["priya"], asked.approval.id)) is Code.APPROVAL_OVER
-    assert [one.receipt.action for one in site.journal.receipts()].count(Action(action)) == 1
+    assert [sealed_receipt.receipt.action for sealed_receipt in site.journal.receipts()].count(Action(action)) == 1
 
 
 def test_an_approved_brake_waits_for_no_operation_under_way(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_an_approver_alone_promotes_against_a_failing_gate_and_the_receipt_says_
     assert isinstance(moved, results.Moved)
     assert moved.applied
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
-    intent, outcome = (one.receipt for one in begun.site.journal.receipts()[-2:])
+    intent, outcome = (sealed.receipt for sealed in begun.site.journal.receipts()[-2:])
     assert (intent.phase, outcome.phase) == (Phase.INTENT, Phase.OUTCOME)
     for receipt in (intent, outcome):
         assert receipt.break_glass is not None

@@ -80,4 +80,4 @@ def test_what_is_so_already_is_not_recorded_again(begun: Rig) -> None:
     again = pause(begun.site, olivia)
     assert isinstance(again, Refused)
     assert again.refusal.code is Code.ALREADY_DONE
-    assert [one.receipt.action for one in begun.site.journal.receipts()] == ["init", "pause"]
+    assert [sealed.receipt.action for sealed in begun.site.journal.receipts()] == ["init", "pause"]

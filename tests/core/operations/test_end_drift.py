@@ -36,7 +36,11 @@ def test_an_approver_puts_the_journals_settings_back(begun: Rig) -> None:
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
     state = begun.site.journal.state()
     assert (state.stage, state.drift, state.unsettled) == (10, None, None)
-    alarm = next(one.receipt for one in begun.site.journal.receipts() if one.receipt.action is Action.DRIFT)
+    alarm = next(
+        sealed_receipt.receipt
+        for sealed_receipt in begun.site.journal.receipts()
+        if sealed_receipt.receipt.action is Action.DRIFT
+    )
     assert result.sealed.receipt.operation == alarm.operation
 
 

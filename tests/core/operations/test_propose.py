@@ -69,7 +69,7 @@ def test_only_an_approver_approves(begun: Rig, who: str) -> None:
         Code.SELF_APPROVAL,
         Code.NOT_APPROVER,
     }
-    assert [one.id for one in begun.site.journal.pending()] == [request.approval.id]
+    assert [intent.id for intent in begun.site.journal.pending()] == [request.approval.id]
 
 
 def drop_rsi(rig: Rig) -> None:
@@ -168,7 +168,7 @@ def test_two_simultaneous_approvals_promote_once(begun: Rig) -> None:
     for thread in threads:
         thread.join()
     assert sorted(type(result).__name__ for result in results) == ["Moved", "Refused"]
-    assert [one.receipt.result for one in begun.site.journal.receipts() if one.receipt.result] == [Result.APPLIED]
+    assert [sealed.receipt.result for sealed in begun.site.journal.receipts() if sealed.receipt.result] == [Result.APPLIED]
 
 
 def test_the_same_cause_asks_once(begun: Rig) -> None:
@@ -259,7 +259,7 @@ def test_an_operation_that_would_outlast_its_time_is_given_up(begun: Rig, monkey
     )
     with pytest.raises(OperationTimedOut, match="Nothing was changed"):
         requests.approve(begun.site, begun.people["aaron"], request.id)
-    assert [one.id for one in begun.site.journal.pending()] == [request.id]
+    assert [intent.id for intent in begun.site.journal.pending()] == [request.id]
     assert begun.setting("NOVA_ANR_PILOT") == "0.10"
 
 
@@ -358,16 +358,20 @@ def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: Rig
     begun.clock.pass_(minutes=1)
     begun.write_ledger()
     requests.approve(begun.site, begun.people["aaron"], request.id)
-    question, intent, outcome = (json.loads(one.data) for one in begun.site.journal.of_operation(request.id))
-    assert [one["phase"] for one in (question, intent, outcome)] == ["event", "intent", "outcome"]
-    assert [one["seq"] for one in (question, intent, outcome)] == [2, 3, 4]
-    for one in (question, intent, outcome):
-        assert (one["actor"]["kind"], one["actor"]["id"]) == ("slack", "UOLIVIA")
-        assert (one["reason"], one["stage_before"], one["stage_after"]) == ("good day", 10, 25)
-        assert (one["pilot_before"], one["build"], one["host"]) == ("0.10", f"anr {version('anr')}", socket.gethostname())
-        assert one["ts"].endswith("Z")
-        assert len(one["ts"]) == len("2025-10-01T09:05:00.000000Z")
-        assert {"id", "cause", "runbook_url"} <= set(one)
+    question, intent, outcome = (json.loads(sealed.data) for sealed in begun.site.journal.of_operation(request.id))
+    assert [recorded["phase"] for recorded in (question, intent, outcome)] == ["event", "intent", "outcome"]
+    assert [recorded["seq"] for recorded in (question, intent, outcome)] == [2, 3, 4]
+    for recorded in (question, intent, outcome):
+        assert (recorded["actor"]["kind"], recorded["actor"]["id"]) == ("slack", "UOLIVIA")
+        assert (recorded["reason"], recorded["stage_before"], recorded["stage_after"]) == ("good day", 10, 25)
+        assert (recorded["pilot_before"], recorded["build"], recorded["host"]) == (
+            "0.10",
+            f"anr {version('anr')}",
+            socket.gethostname(),
+        )
+        assert recorded["ts"].endswith("Z")
+        assert len(recorded["ts"]) == len("2025-10-01T09:05:00.000000Z")
+        assert {"id", "cause", "runbook_url"} <= set(recorded)
     assert [gate["verdict"] for gate in intent["gates"]] == ["PASS"] * 9
     assert len(intent["metrics"]["ledger"]["sha256"]) == 64
     assert intent["approvals"] == [

@@ -67,13 +67,13 @@ def test_a_restore_is_asked_for_approved_and_carried_out_frozen(kept: Rig) -> No
     assert (state.stage, state.epoch, state.person_required, state.unsettled) == (0, 1, True, None)
     assert [hold.reason for hold in state.holds] == [f"state restored from {NAME}: it learned nonsense"]
     assert kept.site.brake.read().frozen_by == (request,)
-    receipts = [one.receipt for one in kept.site.journal.of_operation(request)]
-    assert [(one.action, one.phase) for one in receipts] == [
+    receipts = [sealed.receipt for sealed in kept.site.journal.of_operation(request)]
+    assert [(recorded.action, recorded.phase) for recorded in receipts] == [
         (Action.REQUEST, Phase.EVENT),
         (Action.RESTORE, Phase.INTENT),
         (Action.RESTORE, Phase.OUTCOME),
     ]
-    assert [one.actor.id for one in receipts[1].approvals] == ["UAARON"]
+    assert [approval.actor.id for approval in receipts[1].approvals] == ["UAARON"]
     assert receipts[2].restored is not None
     assert receipts[2].restored.name == NAME
     assert receipts[2].backup is not None
@@ -222,7 +222,7 @@ def test_a_brake_acts_while_a_restore_waits_for_the_routers_lock(kept: Rig, monk
 def test_a_brake_between_intent_and_outcome_does_not_settle_a_restore(kept: Rig) -> None:
     """Only the restore's own outcome says whether the state was replaced."""
     requests.approve(kept.site, kept.people["aaron"], asked(kept))
-    receipts = [one.receipt for one in kept.site.journal.receipts()]
+    receipts = [sealed.receipt for sealed in kept.site.journal.receipts()]
     brake.rollback(kept.site, kept.people["max"], "errors")
     rollback = kept.site.journal.receipts()[-1].receipt
     unsettled = fold([*receipts[:-1], rollback]).unsettled

@@ -24,7 +24,7 @@ def chained(drafts: list[Draft]) -> list[Sealed]:
 
 
 def rows(sealed: list[Sealed]) -> list[tuple[int, bytes, str]]:
-    return [(one.receipt.seq, one.data, one.digest) for one in sealed]
+    return [(sealed_receipt.receipt.seq, sealed_receipt.data, sealed_receipt.digest) for sealed_receipt in sealed]
 
 
 CHAIN = chained([draft(number, Action.DAILY, Phase.EVENT, note=f"day {number} ü") for number in range(1, 6)])
@@ -33,7 +33,7 @@ CHAIN = chained([draft(number, Action.DAILY, Phase.EVENT, note=f"day {number} ü
 def test_an_untouched_chain_has_no_flaw() -> None:
     """What was sealed verifies, and reads back as what it was."""
     assert flaws_in_chain(rows(CHAIN), target="production") == []
-    assert [unseal(one.data) for one in CHAIN] == CHAIN
+    assert [unseal(sealed.data) for sealed in CHAIN] == CHAIN
 
 
 @given(st.integers(0, 4), st.data())

@@ -522,7 +522,7 @@ def test_a_planned_move_is_one_stage_up_or_any_way_down(
 def test_unfreezing_never_lifts_what_was_not_named_or_not_held(state: RolloutState, actor: Actor, wanted: frozenset[str]) -> None:
     """Only an operator lifts holds, only those in force, and exactly those named if any were named."""
     lifted = decide_unfreeze(state, actor, wanted)
-    held = {one.id for one in state.holds}
+    held = {hold.id for hold in state.holds}
     if isinstance(lifted, Refuse):
         assert Role.OPERATE not in actor.roles or not held or not wanted <= held
     else:

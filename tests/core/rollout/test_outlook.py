@@ -35,7 +35,7 @@ def test_at_the_earliest_moment_nothing_is_left_that_lifts_itself(asked: Questio
 
     def at(moment: datetime) -> tuple[object, ...]:
         state = known(asked).state
-        left = tuple(one for one in state.holds if one.expires_at is None or one.expires_at > moment)
+        left = tuple(hold for hold in state.holds if hold.expires_at is None or hold.expires_at > moment)
         return obstacles(replace(known(asked), now=moment, state=state.model_copy(update={"holds": left})), OPERATOR)
 
     assert at(seen.earliest) == ()

@@ -42,7 +42,7 @@ class Noted(NamedTuple):
 
 
 def noted(state: RolloutState) -> Noted:
-    held = tuple(one.id for one in state.holds)
+    held = tuple(hold.id for hold in state.holds)
     begun = state.unsettled.operation if state.unsettled else None
     return Noted(state.stage, held, state.revision, state.person_required, begun)
 

@@ -41,7 +41,7 @@ def test_spells_fill_the_span_and_agree_with_the_receipts(taken: list[tuple[Acti
         assert (one.stage, one.frozen) != (other.stage, other.frozen)
     for spell in found:
         middle = spell.begins + (spell.ends - spell.begins) / 2
-        state = fold(one for one in receipts if one.ts <= middle)
+        state = fold(receipt for receipt in receipts if receipt.ts <= middle)
         assert (spell.stage, spell.frozen) == (state.stage, state.frozen)
 
 
@@ -53,7 +53,7 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
     begun.clock.pass_(hours=2)
     propose.unfreeze(begun.site, Order(begun.people["olivia"]))
     begun.clock.pass_(hours=1)
-    found = spells((one.receipt for one in begun.site.journal.receipts()), begins, begun.clock())
+    found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock())
     assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True), (0, False)]
     assert found[1].ends - found[1].begins == timedelta(hours=2)
 
@@ -68,7 +68,7 @@ def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: Rig
     begun.clock.pass_(hours=1)
     brake.freeze(begun.site, begun.people["max"], "errors")
     begun.clock.pass_(hours=1)
-    found = spells((one.receipt for one in begun.site.journal.receipts()), begins, begun.clock.now)
+    found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock.now)
     assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True)]
 
 

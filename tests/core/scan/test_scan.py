@@ -60,12 +60,12 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
 def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """The definitions of the domain once more, in the plainest way."""
     low, high = (NOW - timedelta(hours=24)).isoformat().replace("+00:00", "Z"), NOW.isoformat().replace("+00:00", "Z")
-    inside = [one for one in entries if low <= one["t"] <= high]
-    live = [one for one in inside if one.get("live", {}).get("route")]
+    inside = [entry for entry in entries if low <= entry["t"] <= high]
+    live = [receipt for receipt in inside if receipt.get("live", {}).get("route")]
     tri = [
         value
-        for one in inside
-        if isinstance(value := one.get("rewards", {}).get("immediate", {}).get("tri_delta_norm"), (int, float))
+        for receipt in inside
+        if isinstance(value := receipt.get("rewards", {}).get("immediate", {}).get("tri_delta_norm"), (int, float))
         and not isinstance(value, bool)
     ]
 
@@ -75,12 +75,12 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
     def feedback(one: dict[str, Any]) -> Any:
         return one.get("rewards", {}).get("deployment", {}).get("rollback")
 
-    rollbacks = sum(feedback(one) in (1, -1) for one in inside)
-    told = [one.get("anomaly", {}).get("engaged") for one in inside]
+    rollbacks = sum(feedback(receipt) in (1, -1) for receipt in inside)
+    told = [receipt.get("anomaly", {}).get("engaged") for receipt in inside]
     engaged = [one for one, says in zip(inside, told, strict=True) if says in (1, -1)]
     probs = [one["shadow"]["probs"] for one in engaged if "probs" in one["shadow"]]
-    r3 = [value for one in probs if (value := one.get("R3", 0)) is not None]
-    heard = share(sum(isinstance(one, int) for one in told), len(inside))
+    r3 = [value for probability in probs if (value := probability.get("R3", 0)) is not None]
+    heard = share(sum(isinstance(message, int) for message in told), len(inside))
     known = share(len(r3), len(engaged))
     return {
         "coverage": {
@@ -88,8 +88,8 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
             "tri_median": share(len(tri), len(inside)),
             "fast_cap": heard if known is None or heard is None else min(heard, known),
         },
-        "oldest": min((one["t"] for one in inside), default=None),
-        "newest": max((one["t"] for one in inside), default=None),
+        "oldest": min((receipt["t"] for receipt in inside), default=None),
+        "newest": max((receipt["t"] for receipt in inside), default=None),
         "decisions": len(inside),
         "live": len(live),
         "rsi": sum(one["live"]["route"] == one["shadow"]["argmax"] for one in live) / len(live) if live else None,
@@ -103,14 +103,14 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
 @given(ledgers())
 def test_the_figures_are_those_of_the_definitions(entries: list[dict[str, Any]]) -> None:
     """An independent, plain reading of the definitions gives the same figures."""
-    found = measure([json.dumps(one).encode() for one in entries]).summary()
+    found = measure([json.dumps(entry).encode() for entry in entries]).summary()
     assert {name: found[name] for name in oracle(entries)} == oracle(entries)
 
 
 @given(ledgers(), st.randoms(use_true_random=False))
 def test_a_report_never_depends_on_the_order_of_lines(entries: list[dict[str, Any]], rng: random.Random) -> None:
     """Lines are nearly in order of time, and it would not matter if they were not at all."""
-    lines = [json.dumps(one).encode() for one in entries]
+    lines = [json.dumps(entry).encode() for entry in entries]
     shuffled = list(lines)
     rng.shuffle(shuffled)
     assert measure(shuffled) == measure(lines)
@@ -119,7 +119,7 @@ def test_a_report_never_depends_on_the_order_of_lines(entries: list[dict[str, An
 @given(ledgers(), st.sampled_from([b"{", b"\xff", b'{"t": "yesterday"}', b"", b"[]"]), st.integers(0, 40))
 def test_a_line_that_is_no_entry_never_changes_a_figure(entries: list[dict[str, Any]], junk: bytes, at: int) -> None:
     """Malformed, undated and blank lines change nothing but their own counts, and those only within reach of the window."""
-    lines = [json.dumps(one).encode() for one in entries]
+    lines = [json.dumps(entry).encode() for entry in entries]
     spoiled = [*lines[:at], junk, *lines[at:]]
     clean, dirty = measure(lines), measure(spoiled)
     assert (dirty.figures, dirty.hours, dirty.newest_us) == (clean.figures, clean.hours, clean.newest_us)
@@ -131,7 +131,7 @@ def test_a_line_that_is_no_entry_never_changes_a_figure(entries: list[dict[str, 
 @given(ledgers())
 def test_the_hours_add_up_to_the_window(entries: list[dict[str, Any]]) -> None:
     """Every counted entry stands in exactly one hour."""
-    found = measure([json.dumps(one).encode() for one in entries])
+    found = measure([json.dumps(entry).encode() for entry in entries])
     assert sum(hour.figures.decisions for hour in found.hours) == found.figures.decisions
     assert sum(hour.figures.live for hour in found.hours) == found.figures.live
     assert [hour.start_us for hour in found.hours] == sorted({hour.start_us for hour in found.hours})
@@ -147,9 +147,9 @@ def test_the_file_says_what_its_lines_say(
 ) -> None:
     """Line ends and a byte order mark make no difference."""
     path = tmp_path_factory.mktemp("ledger") / "ledger.ndjson"
-    text = "".join(json.dumps(one) + end for one in entries)
+    text = "".join(json.dumps(entry) + end for entry in entries)
     path.write_bytes((b"\xef\xbb\xbf" if bom else b"") + text.encode())
-    found, expected = scanned(path), measure([json.dumps(one).encode() for one in entries])
+    found, expected = scanned(path), measure([json.dumps(entry).encode() for entry in entries])
     assert (found.figures, found.hours, found.skipped) == (expected.figures, expected.hours, expected.skipped)
 
 
@@ -271,7 +271,7 @@ def test_since_when_a_stage_is_served_is_what_the_ledger_shows(
 ) -> None:
     """As far back as nothing speaks against it, and no further than was asked."""
     path = tmp_path / "ledger.ndjson"
-    path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     found = served_since(path, stage, NOW, timedelta(minutes=120))
     assert found == (None if minutes is None else NOW - timedelta(minutes=minutes))
 
@@ -293,5 +293,5 @@ def test_a_pilot_is_untold_only_while_live_decisions_go_without_it(
 ) -> None:
     """A router that serves nothing live is waited for; one that serves and never says how much is not."""
     path = tmp_path / "ledger.ndjson"
-    path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     assert is_pilot_untold(path, NOW - timedelta(minutes=60)) is untold

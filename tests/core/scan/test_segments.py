@@ -63,4 +63,4 @@ def test_a_line_that_is_too_long_is_never_held_whole(tmp_path: Path, closed: boo
         segments = [ledger.segment(number) for number in range(ledger.segments)]
     assert max(len(segment.lines) for segment in segments) <= MAX_LINE_BYTES + 10
     columns = [decode(segment.lines) for segment in segments]
-    assert sum(len(one.skipped_kind) for one in columns) == (3 if closed else 1)
+    assert sum(len(column.skipped_kind) for column in columns) == (3 if closed else 1)

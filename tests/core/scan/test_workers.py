@@ -14,7 +14,7 @@ from tests.support.ledger_lines import ledger_bytes
 
 
 def plain(segments: list[Decoded]) -> list[object]:
-    return [(one.number, one.end, one.whole, one.sha256, as_lists(one.columns)) for one in segments]
+    return [(segment.number, segment.end, segment.whole, segment.sha256, as_lists(segment.columns)) for segment in segments]
 
 
 def ledger_of(tmp_path: Path, lines: int) -> Path:

@@ -118,7 +118,7 @@ def test_no_command_keeps_a_password_of_the_settings_file(anr: Terminal, rig: Ri
     assert "settings file" in said["doctor"].output
     receipts = json.loads(said["receipts --json --last 100"].stdout)
     assert len(receipts) > 4
-    observed = [set(one["settings_observed"]) for one in receipts if one.get("settings_observed")]
+    observed = [set(receipt["settings_observed"]) for receipt in receipts if receipt.get("settings_observed")]
     assert observed
     assert all(name.startswith("NOVA_ANR_") for names in observed for name in names)
     holding = [path.name for path in everything_in(tmp_path) if path.is_file() and SECRET.encode() in path.read_bytes()]

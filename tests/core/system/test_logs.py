@@ -145,9 +145,11 @@ def test_verbose_may_stand_anywhere_and_says_what_was_done(tmp_path: Path, words
     )
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    recorded = [one for one in told if one["message"] == "recorded"]
+    recorded = [message for message in told if message["message"] == "recorded"]
     command = next(word for word in words if not word.startswith("-"))
-    assert [(one["action"], one["command"]) for one in recorded] == [({"schedule": "pause"}.get(command, command), command)]
+    assert [(receipt["action"], receipt["command"]) for receipt in recorded] == [
+        ({"schedule": "pause"}.get(command, command), command)
+    ]
     assert "{" not in done.stdout
     assert "0123456789abcdef" not in done.stderr + done.stdout
 

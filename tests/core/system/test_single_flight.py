@@ -47,7 +47,7 @@ def test_all_who_ask_during_a_call_share_the_next_one() -> None:
         until(lambda: call.waiting() == 8)
         call.may_end.release(2)
         assert first.result(PATIENCE) == (1, ["first"])
-        assert {one.result(PATIENCE)[0] for one in others} == {2}
+        assert {other.result(PATIENCE)[0] for other in others} == {2}
         assert others[0].result() == (2, [f"later {number}" for number in range(8)])
     assert len(call.made_for) == 2
 
@@ -61,8 +61,8 @@ def test_what_goes_wrong_is_told_to_everybody_and_ends_with_its_call() -> None:
         others = [people.submit(call.shared.ask, wish) for wish in ("an error", "none")]
         until(lambda: call.waiting() == 2)
         call.may_end.release(2)
-        for one in others:
+        for other in others:
             with pytest.raises(ValueError, match="as was wished"):
-                one.result(PATIENCE)
+                other.result(PATIENCE)
         call.may_end.release()
         assert call.shared.ask("afterwards") == (3, ["afterwards"])

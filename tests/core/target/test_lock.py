@@ -86,7 +86,7 @@ def test_a_second_operation_of_the_same_process_is_refused_too(tmp_path: Path) -
         thread.start()
         thread.join()
     assert len(told) == 2
-    assert all(named("daily", os.getpid()) in one for one in told)
+    assert all(named("daily", os.getpid()) in message for message in told)
     assert free(tmp_path)
 
 

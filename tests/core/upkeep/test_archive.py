@@ -65,7 +65,7 @@ def rotated(rig: Rig, *, quiet: timedelta | None = None) -> Path:
 
 
 def receipts(rig: Rig) -> list[Receipt]:
-    return [one.receipt for one in rig.site.journal.receipts() if one.receipt.action is Action.ARCHIVE]
+    return [sealed.receipt for sealed in rig.site.journal.receipts() if sealed.receipt.action is Action.ARCHIVE]
 
 
 def test_a_ledger_with_lines_of_a_past_month_gets_a_dated_name_and_an_empty_one_takes_its_place(begun: Rig) -> None:
@@ -77,7 +77,7 @@ def test_a_ledger_with_lines_of_a_past_month_gets_a_dated_name_and_an_empty_one_
     assert begun.target.ledger.with_name(RENAMED).read_bytes() == data
     assert begun.target.ledger.read_bytes() == b""
     assert beside(begun) == [RENAMED, "ledger.ndjson"]
-    assert [one.note for one in receipts(begun)] == [f"The ledger goes on in a new file; until now it was {RENAMED}."]
+    assert [receipt.note for receipt in receipts(begun)] == [f"The ledger goes on in a new file; until now it was {RENAMED}."]
 
 
 def test_the_report_is_the_same_before_and_after(begun: Rig) -> None:
@@ -91,7 +91,7 @@ def test_the_report_is_the_same_before_and_after(begun: Rig) -> None:
     then = begun.clock.now
     begun.clock.pass_(days=2)
     written_at(begun.target.ledger, begun.clock.now)
-    assert [one.name for one in archived(begun).archives] == [f"{name}.gz"]
+    assert [archive.name for archive in archived(begun).archives] == [f"{name}.gz"]
     assert beside(begun) == ["ledger-20251001T090500Z.ndjson.gz", "ledger.ndjson"]
     assert begun.site.measure(then, leaving_zero=False).metrics.figures == before.metrics.figures
 
@@ -117,7 +117,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(begun: Rig) -> Non
     assert (found.renamed, found.sealed, beside(begun), receipts(begun)) == ((RENAMED,), None, ["ledger.ndjson"], [])
     old = rotated(begun, quiet=timedelta(hours=26))
     found = archived(begun, dry_run=True)
-    assert [(one.name, one.lines, one.size) for one in found.archives] == [(f"{RENAMED}.gz", 2, old.stat().st_size)]
+    assert [(archive.name, archive.lines, archive.size) for archive in found.archives] == [
+        (f"{RENAMED}.gz", 2, old.stat().st_size)
+    ]
     assert (found.sealed, beside(begun), len(receipts(begun))) == (None, [RENAMED, "ledger.ndjson"], 1)
 
 
@@ -184,7 +186,7 @@ def test_what_is_written_while_it_is_compressed_is_kept(begun: Rig, monkeypatch:
     assert archived(begun).waiting == (old.name,)
     assert family_ids(begun.target.ledger) == {"1": 1, "2": 1, "3": 1, "4": 1}
     written_at(old, begun.clock.now - timedelta(hours=26))
-    assert [one.lines for one in archived(begun).archives] == [3]
+    assert [archive.lines for archive in archived(begun).archives] == [3]
     assert beside(begun) == [f"{old.name}.gz", "ledger.ndjson"]
     assert family_ids(begun.target.ledger) == {"1": 1, "2": 1, "3": 1, "4": 1}
 
@@ -449,7 +451,7 @@ def test_recover_puts_a_ledger_where_an_archive_died_before_that(begun: Rig, mon
     assert family_ids(begun.target.ledger) == {"1": 1, "2": 1}
     for _ in range(2):
         archive(begun.site, UPKEEP, cause="archive:2025-10")
-    assert [(one.cause, RENAMED in one.note) for one in receipts(begun)] == [("archive:2025-10", True)]
+    assert [(receipt.cause, RENAMED in receipt.note) for receipt in receipts(begun)] == [("archive:2025-10", True)]
     assert beside(begun) == [RENAMED, "ledger.ndjson"]
 
 

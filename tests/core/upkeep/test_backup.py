@@ -187,7 +187,7 @@ def test_a_site_that_ran_the_old_scripts_begins_and_keeps_what_they_left(rig: Ri
     assert pruned.count == 13
     archive.archive(rig.site, olivia)
     assert {path: path.read_bytes() for path in left} == left
-    assert len([one for one in rig.site.backups.found() if one.valid]) == target.retention.backups
+    assert len([backup for backup in rig.site.backups.found() if backup.valid]) == target.retention.backups
     assert rig.site.journal.verify()[1] == ()
 
 

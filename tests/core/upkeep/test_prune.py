@@ -45,8 +45,8 @@ def test_old_receipts_go_and_the_rest_still_verifies(aged: Rig) -> None:
     assert receipt.deleted.names == tuple(one.file_name for one in before[:6])
     sealed, flaws = site.journal.verify()
     assert flaws == ()
-    assert [one.receipt.seq for one in sealed] == [7, 8]
-    assert names(aged.target.receipts_dir) == {one.file_name for one in sealed}
+    assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == [7, 8]
+    assert names(aged.target.receipts_dir) == {sealed_receipt.file_name for sealed_receipt in sealed}
     assert site.journal.state() == state
     with sqlite3.connect(aged.target.journal) as connection:
         assert connection.execute("SELECT count(*) FROM approvals").fetchone() == (0,)
@@ -69,7 +69,7 @@ def test_life_goes_on_after_a_prune_and_a_second_one(aged: Rig) -> None:
     assert again.sealed.receipt.checkpoint.pruned == 2
     sealed, flaws = aged.site.journal.verify()
     assert flaws == ()
-    assert [one.receipt.action for one in sealed] == [Action.REQUEST, Action.EXPIRE, Action.PRUNE]
+    assert [sealed_receipt.receipt.action for sealed_receipt in sealed] == [Action.REQUEST, Action.EXPIRE, Action.PRUNE]
     assert aged.site.journal.state() == state
     fresh = Target.at(aged.target, aged.site.access, aged.clock)
     assert fresh.journal.state() == state

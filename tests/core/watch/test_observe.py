@@ -101,7 +101,7 @@ def seen_in_the_end(site: Target, *wanted: Sight) -> Sight:
 
 
 def actions(site: Target) -> list[str]:
-    return [str(one.receipt.action) for one in site.journal.receipts()]
+    return [str(sealed.receipt.action) for sealed in site.journal.receipts()]
 
 
 ANYTHING = (Sight.STILL_SERVING, Sight.SEEN_SAFE, Sight.NOT_SERVING)
@@ -249,10 +249,10 @@ def test_each_turn_has_one_receipt_whoever_looks(braked: Rig) -> None:
         braked.clock.pass_(minutes=1)
         append(braked, 150, every=0.2, **QUIET)
         assert [bot.look() is not None, terminal.look() is not None] == [True, False]
-    receipts = [one.receipt for one in braked.site.journal.receipts()]
-    turns = [one for one in receipts if one.action is Action.OBSERVED]
-    assert [one.observation and one.observation.sight for one in turns] == [Sight.STILL_SERVING, Sight.SEEN_SAFE]
-    assert {one.operation for one in turns} == {receipts[1].operation}
+    receipts = [sealed.receipt for sealed in braked.site.journal.receipts()]
+    turns = [recorded for recorded in receipts if recorded.action is Action.OBSERVED]
+    assert [turn.observation and turn.observation.sight for turn in turns] == [Sight.STILL_SERVING, Sight.SEEN_SAFE]
+    assert {turn.operation for turn in turns} == {receipts[1].operation}
     assert braked.site.journal.state().observation == turns[-1].observation
     assert braked.site.journal.verify()[1] == ()
 
@@ -421,7 +421,7 @@ def test_back_to_observing_needs_an_operator_and_no_hold_and_serves_nothing(begu
 
 def test_a_journal_from_before_says_what_it_said(braked: Rig) -> None:
     """Receipts without an observation keep their bytes, and the router that they are about is watched all the same."""
-    receipts = [one.receipt.model_copy(update={"observation": None}) for one in braked.site.journal.receipts()]
+    receipts = [sealed.receipt.model_copy(update={"observation": None}) for sealed in braked.site.journal.receipts()]
     state = fold(receipts)
     assert state.observation is None
     append(braked)

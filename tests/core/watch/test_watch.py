@@ -18,7 +18,7 @@ from tests.support.rig import Rig
 
 
 def actions(rig: Rig) -> list[str]:
-    return [str(one.receipt.action) for one in rig.site.journal.receipts()]
+    return [str(sealed.receipt.action) for sealed in rig.site.journal.receipts()]
 
 
 def set_by_hand(rig: Rig, **settings: str) -> None:
@@ -111,8 +111,11 @@ def test_a_drift_that_becomes_another_is_told_in_the_same_story(begun: Rig) -> N
     watch(begun.site)
     set_by_hand(begun, NOVA_ANR_PILOT="0.75")
     watch(begun.site)
-    told = [one.receipt for one in begun.site.journal.receipts() if one.receipt.action is Action.DRIFT]
-    assert [one.note.split(",")[0] for one in told] == ["The router's settings say 50 %", "The router's settings say 75 %"]
+    told = [sealed.receipt for sealed in begun.site.journal.receipts() if sealed.receipt.action is Action.DRIFT]
+    assert [message.note.split(",")[0] for message in told] == [
+        "The router's settings say 50 %",
+        "The router's settings say 75 %",
+    ]
     assert told[0].operation == told[1].operation
 
 

@@ -525,7 +525,7 @@ async def test_late_feedback_is_missing_or_comes_as_rewards(router: SimulatedRou
     live = [entry["rewards"] for entry in entries(ledger) if "live" in entry]
     told = [rewards["deployment"] for rewards in live if "deployment" in rewards]
     assert 0.5 < len(told) / len(live) < 0.9
-    assert {one["rollback"] for one in told} == {0.0, -1.0}
+    assert {message["rollback"] for message in told} == {0.0, -1.0}
 
 
 def test_a_state_in_place_ignores_the_lock_and_can_be_seen_torn(router: SimulatedRouter, state: Path) -> None:

@@ -45,13 +45,13 @@ def test_a_report_on_a_ledger_whose_clock_jumped_says_so(anr: Anr, rig: Rig, mon
     """Everything is read, and the person and the script are told why it took longer."""
     monkeypatch.setattr("core.scan.segments.SEGMENT_BYTES", 2000)
     path, minutes = rig.target.ledger, [4000 - number - (2000 if 1000 < number < 1500 else 0) for number in range(4000)]
-    path.write_text("".join(json.dumps(decision(NOW - timedelta(minutes=one))) + "\n" for one in minutes), encoding="utf-8")
+    path.write_text("".join(json.dumps(decision(NOW - timedelta(minutes=minute))) + "\n" for minute in minutes), encoding="utf-8")
     words = ("report", "--ledger", str(path), "--now", AT)
     assert "out of order by more than 15 minutes" in " ".join(anr(*words).output.split())
     found = json.loads(anr(*words, "--json").stdout)
     assert found["ledger"]["in_order"] is False
     assert found["ledger"]["size"] == path.stat().st_size
-    assert found["decisions"] == sum(0 <= one <= 1440 for one in minutes)
+    assert found["decisions"] == sum(0 <= minute <= 1440 for minute in minutes)
 
 
 def reading(anr: Anr, rig: Rig, now: datetime) -> tuple[str, dict[str, int]]:

@@ -30,7 +30,7 @@ def test_daily_before_its_time_does_nothing(anr: Anr, rig: Rig) -> None:
     anr.is_used_by_its_account()
     assert anr("init").exit_code == 0
     assert json.loads(anr("daily", "--json").stdout)["code"] == "not_due"
-    assert [one.receipt.action for one in rig.site.journal.receipts()] == [Action.INIT]
+    assert [sealed.receipt.action for sealed in rig.site.journal.receipts()] == [Action.INIT]
 
 
 def test_a_person_who_types_daily_asks_as_with_promote(anr: Anr, rig: Rig) -> None:

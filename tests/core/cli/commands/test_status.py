@@ -42,7 +42,7 @@ def test_why_lists_everything_at_once(anr: Anr, rig: Rig, monkeypatch: pytest.Mo
     rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
     rig.statuses["slot09"] = "sick"
     anr.write(approvers=[])
-    codes = {one["code"] for one in json.loads(anr("why", "--json").stdout)["blockers"]}
+    codes = {blocker["code"] for blocker in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert codes == {"drift", "schedule_paused", "person_must_ask", "gates_not_passed", "no_approvers"}
 
 
@@ -67,7 +67,7 @@ def test_next_names_what_has_to_be_lifted_first(anr: Anr, rig: Rig) -> None:
 def test_a_journal_that_cannot_be_read_is_what_stands_in_the_way(anr: Anr, rig: Rig) -> None:
     """It hides nothing behind a guess: no stage, no other blocker."""
     rig.target.journal.write_bytes(b"garbage" * 1000)
-    codes = [one["code"] for one in json.loads(anr("why", "--json").stdout)["blockers"]]
+    codes = [blocker["code"] for blocker in json.loads(anr("why", "--json").stdout)["blockers"]]
     assert codes == ["unreadable"]
     assert "Nobody knows at which stage" in anr("next").stdout
 
@@ -176,6 +176,6 @@ def test_a_skipped_run_is_told_by_why_and_next(anr: Anr, rig: Rig) -> None:
     """The veto against the next scheduled run stands in the list like everything else, with its owner."""
     day = run_day(datetime.now(UTC), rig.target.schedule)
     assert isinstance(skip(rig.site, rig.people["olivia"], day, "the fair"), Skipped)
-    found = {one["code"]: one for one in json.loads(anr("why", "--json").stdout)["blockers"]}
+    found = {blocker["code"]: blocker for blocker in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert (found["skipped"]["owner"]["id"], found["skipped"]["scheduled_only"]) == ("UOLIVIA", True)
     assert "skipped by UOLIVIA: the fair" in " ".join(anr("next").stdout.split())
