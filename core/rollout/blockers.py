@@ -13,6 +13,7 @@ from typing import Any
 from core.actors import SCHEDULER, Actor, ActorKind, Role
 from core.canonical import rfc3339
 from core.gates.policy import GateName
+from core.gates.report import Verdict
 from core.rollout.decisions import Preconditions, obstacles
 from core.rollout.refusals import Code, Refuse
 from core.rollout.schedule import PromotionMode
@@ -103,7 +104,8 @@ def _blockers_of(refuse: Refuse, standing: Preconditions, approvers: frozenset[s
         case Code.GATES_NOT_PASSED if standing.gates is not None:
             for gate in standing.gates.blocking:
                 text = f"Gate {gate.name} says {gate.verdict}: {gate.reason}"
-                yield Blocker(refuse.code, text, *_GATES[gate.name])
+                ways_out = _GATES_WITHOUT_DATA if gate.verdict is Verdict.NO_DATA else _GATES
+                yield Blocker(refuse.code, text, *ways_out[gate.name])
         case Code.SOAKING:
             soak = standing.soak
             if soak is not None and soak.killed:
@@ -160,3 +162,17 @@ _GATES: dict[GateName, tuple[str, str]] = {
     GateName.FRESHNESS: ("whoever runs the router", "see whether the router runs and writes its ledger"),
     GateName.ALERT_PATH: ("whoever runs Alertmanager", "see why the Watchdog alert does not reach the bot's webhook"),
 }
+
+_UNWRITTEN = ("whoever runs the router", "see whether the router runs and writes this figure to its ledger")
+
+_GATES_WITHOUT_DATA: dict[GateName, tuple[str, str]] = {
+    **_GATES,
+    GateName.RSI: _UNWRITTEN,
+    GateName.ROLLBACKS: _UNWRITTEN,
+    GateName.TRI: _UNWRITTEN,
+    GateName.FAST_CAP: _UNWRITTEN,
+    GateName.SLOTS: ("whoever runs the slots", "see why the health of the slots cannot be told"),
+    GateName.READING: ("whoever runs the router", "see whether the router writes its ledger, and that all of it can be counted"),
+    GateName.SPAN: ("whoever runs the router", "wait until the ledger reaches back, or put its rotated files back beside it"),
+}
+"""What is to do where a gate saw nothing: nothing was too high or too low as far as anybody knows."""

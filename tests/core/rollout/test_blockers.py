@@ -185,3 +185,10 @@ def test_an_unreadable_journal_blocks_and_nothing_is_guessed() -> None:
 def test_every_gate_has_an_owner_and_a_way_out() -> None:
     """A gate that is added without one would be an error at three in the morning, in the very command that explains it."""
     assert set(_GATES) == set(GateName)
+
+
+@pytest.mark.parametrize("gate", [GateName.ROLLBACKS, GateName.FAST_CAP, GateName.RSI, GateName.TRI])
+def test_of_a_gate_that_saw_nothing_nobody_is_told_that_something_was_wrong(gate: GateName) -> None:
+    """Without data there were no rollbacks to wait for and no cap that R3 was above: the ledger is what has to be looked at."""
+    (blocker,) = blockers(question(gates=gates(**{gate.name: Verdict.NO_DATA})))
+    assert blocker.lift == "see whether the router runs and writes this figure to its ledger"
