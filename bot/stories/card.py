@@ -299,7 +299,7 @@ def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) ->
     """Say what happens next, or what somebody has to do."""
     if approval is not None and approval.status is ApprovalStatus.PENDING:
         count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
-        return f"{count}; everything is checked again at the click. One no ends it."
+        return f"{count}; everything is checked again at the click. A single denial ends it."
     if last.phase is Phase.INTENT:
         return "the settings are written and read back."
     if (

@@ -77,7 +77,11 @@ def restart(site: Target, _now: datetime) -> Iterator[Check]:
         text = f"`{quoted}` reloads the router and does not restart it: a running process keeps its settings."
         yield Check(name, Health.WARN, text, "Let it restart the router, every worker of it.")
     else:
-        yield Check(name, Health.OK, f"`{command[0]}` restarts the router.")
+        yield Check(
+            name,
+            Health.OK,
+            f"`{command[0]}` is run to restart the router; whether it does is seen after each step, and not tried by this check.",
+        )
 
 
 def restore_commands(site: Target, _now: datetime) -> Iterator[Check]:

@@ -164,7 +164,9 @@ def _fast_cap(metrics: WindowMetrics, policy: GatePolicy) -> Gate:
         if share < least:
             return _uncovered(name, 0, told, share, least)
         accepted += _accepted(least, told, share)
-        reason = f"R3 stayed at or below {policy.fast_cap:g} in each of the {known.r3:,} decisions during an anomaly that tell it"
+        reason = (
+            f"R3 stayed at or below {policy.fast_cap:g} in each of the {known.r3:,} decisions during an anomaly that report it"
+        )
     else:
         reason = f"no anomaly in the {known.anomalies:,} decisions that tell"
     return Gate(name=name, verdict=Verdict.PASS, value=0, bound=0, reason=f"{reason}{accepted}")
