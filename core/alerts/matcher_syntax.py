@@ -63,8 +63,8 @@ def conditions(text: str) -> tuple[Condition, ...]:
             raise (wrong if text.lstrip(_SPACE + "{").startswith('"') else classic) from wrong
     else:
         found = _of_both(text, modern)
-    for one in found:
-        _refuse_wrong_quotes(text, one)
+    for condition in found:
+        _refuse_wrong_quotes(text, condition)
     return found
 
 

@@ -99,13 +99,13 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     found = conditions(text)
     if not found:
         raise ValueError('there is no matcher; write for example component="anr"')
-    for one in found:
-        if one.operator in {"=~", "!~"}:
+    for condition in found:
+        if condition.operator in {"=~", "!~"}:
             try:
-                _expression(one.value)
+                _expression(condition.value)
             except ValueError as error:
-                raise ValueError(f"column {one.column}: {error}") from error
-    return tuple(Matcher(one.name, one.operator, one.value) for one in found)
+                raise ValueError(f"column {condition.column}: {error}") from error
+    return tuple(Matcher(condition.name, condition.operator, condition.value) for condition in found)
 
 
 def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:

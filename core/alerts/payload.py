@@ -205,8 +205,10 @@ def _told_apart(found: tuple[_Asking, ...]) -> tuple[tuple[_Asking, ...], tuple[
     """Return the gravest alerts, those that fire first, and the rest that are more than are told apart."""
     if len(found) <= MAX_ALERTS:
         return found, ()
-    ranked = sorted(found, key=lambda one: (one.effect is Effect.WATCHDOG, one.urgency), reverse=True)
-    return tuple(ranked[:MAX_ALERTS]), tuple(one for one in ranked[MAX_ALERTS:] if one.effect.gravity > Effect.IGNORE.gravity)
+    ranked = sorted(found, key=lambda asking: (asking.effect is Effect.WATCHDOG, asking.urgency), reverse=True)
+    return tuple(ranked[:MAX_ALERTS]), tuple(
+        asking for asking in ranked[MAX_ALERTS:] if asking.effect.gravity > Effect.IGNORE.gravity
+    )
 
 
 def unread(digest: str, why: str, policy: AlertPolicy) -> AlertFacts:
@@ -252,21 +254,21 @@ def _facts(alert: Alert, notification: Notification, group: str, effect: Effect)
         since=alert.starts or START_UNKNOWN,
         ends=alert.ends if alert.status is AlertStatus.RESOLVED else None,
         generator_url=_link(alert.generator_url),
-        runbook_url=next((link for one in links if one and (link := _link(one))), ""),
+        runbook_url=next((link for url in links if url and (link := _link(url))), ""),
         alertmanager_url=_link(notification.external_url),
     )
 
 
 def _unseen(notification: Notification, group: str, policy: AlertPolicy, rest: tuple[_Asking, ...]) -> AlertFacts:
     """Return what stands for the alerts that Alertmanager cut off, and for those that are too many to be told apart."""
-    known, effects, status = notification.group_labels, {one.effect for one in rest}, AlertStatus.RESOLVED
+    known, effects, status = notification.group_labels, {asking.effect for asking in rest}, AlertStatus.RESOLVED
     if notification.truncated != 0:
         effects.add(policy.judge(KnownLabels(known, whole=False))[0])
         status = AlertStatus.FIRING  # whatever the payload says of itself: that is said of the alerts that it shows
-    if any(one.alert.status is AlertStatus.FIRING for one in rest):
+    if any(asking.alert.status is AlertStatus.FIRING for asking in rest):
         status = AlertStatus.FIRING
     # nobody can see whether what was cut off holds the alert that always fires
-    effect = max((*effects, Effect.IGNORE), key=lambda one: one.gravity)
+    effect = max((*effects, Effect.IGNORE), key=lambda possible: possible.gravity)
     since = min((alert.starts for alert in notification.alerts if alert.starts is not None), default=START_UNKNOWN)
     named = {name: known[name] for name in ("alertname", "target", "severity") if name in known}
     cut = notification.truncated

@@ -29,7 +29,7 @@ _PAYLOAD_DIGITS, _SHORT_DIGITS = 32, 16
 _MICROSECOND_DIGITS = 6
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,40}))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{1,64}")
-_STATUSES = {one.value: one for one in AlertStatus}
+_STATUSES = {known_status.value: known_status for known_status in AlertStatus}
 
 
 class NoJsonObject(ValueError):

@@ -88,4 +88,4 @@ class AlertPolicy(BaseModel):
                 break
         else:
             possible.append(Effect.IGNORE)
-        return max(possible, key=lambda one: one.gravity), watchdog is False and len(set(possible)) == 1
+        return max(possible, key=lambda effect: effect.gravity), watchdog is False and len(set(possible)) == 1

@@ -22,9 +22,9 @@ def draw(days: Sequence[JudgedDay], policy: GatePolicy) -> bytes:
     panels = figure.subplots(3, 1, sharex=True)
     figures = [day.metrics.figures for day in days]
     rows = (
-        ("RSI", [one.rsi for one in figures], policy.rsi_min, "at least"),
-        ("rollbacks per 1,000", [one.rollbacks_per_1k for one in figures], policy.rollbacks_per_1k_max, "at most"),
-        ("median TRI Δ", [one.tri_median for one in figures], policy.tri_median_min, "at least"),
+        ("RSI", [of_day.rsi for of_day in figures], policy.rsi_min, "at least"),
+        ("rollbacks per 1,000", [of_day.rollbacks_per_1k for of_day in figures], policy.rollbacks_per_1k_max, "at most"),
+        ("median TRI Δ", [of_day.tri_median for of_day in figures], policy.tri_median_min, "at least"),
     )
     for panel, (label, values, bound, which) in zip(panels, rows, strict=True):
         _panel(panel, days, values, bound)

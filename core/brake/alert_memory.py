@@ -62,7 +62,7 @@ class AlertMemory:
     def holds(self) -> frozenset[str]:
         """Return the ids of the holds of all instances that are remembered at this moment."""
         with self._lock:
-            return frozenset(one.hold for one in self._instances.values() if one.hold)
+            return frozenset(instance.hold for instance in self._instances.values() if instance.hold)
 
     def remember(self, operation: str, facts: AlertFacts, hold: str = "") -> None:
         """Note what an instance's story shows; it keeps the story and the hold that it has.
@@ -92,19 +92,19 @@ class AlertMemory:
         """Return what was noted of each instance of one alert."""
         with self._lock:
             noted = [self._instances[cause].noted for cause in self._causes.get(fingerprint, ())]
-        return tuple(receipt for receipt in noted if receipt is not None)
+        return tuple(facts for facts in noted if facts is not None)
 
     def of_group(self, group: str) -> Iterator[tuple[str, Instance]]:
         """Yield cause and memory of each instance whose story is one of this group's, as of this moment, the newest first."""
         with self._lock:
             known = tuple(self._instances.items())
-        return ((cause, one) for cause, one in reversed(known) if one.operation.startswith(group))
+        return ((cause, instance) for cause, instance in reversed(known) if instance.operation.startswith(group))
 
     def unseen(self, groups: Collection[str], heard: Collection[str]) -> tuple[AlertFacts, ...]:
         """Return what stands for alerts of these groups that were cut off and are firing, except what was `heard` just now."""
         with self._lock:
             noted = [self._instances[cause].noted for cause in self._unseen if cause not in heard]
-        return tuple(receipt for receipt in noted if receipt and receipt.group in groups and receipt.status is AlertStatus.FIRING)
+        return tuple(facts for facts in noted if facts and facts.group in groups and facts.status is AlertStatus.FIRING)
 
     def _forget(self, cause: str) -> None:
         instance = self._instances.pop(cause)

@@ -229,7 +229,7 @@ def record_together(site: Target, notes: Sequence[BrakeNote], *, safe: bool, new
         JournalError: some could not be recorded; their notes stay.
     """
     drafts = _drafts(site, notes, late=False, safe=safe, newest=newest)
-    by_id = {one.receipt.id: one for one in site.journal.append_together(drafts)}
+    by_id = {sealed.receipt.id: sealed for sealed in site.journal.append_together(drafts)}
     recorded: list[Sealed] = []
     for note in notes:
         one = by_id.get(note.id)

@@ -134,7 +134,7 @@ class AlertResponder:
     ) -> BrakeResult:
         mine = {note.id: unmarked[note.id] for note in plan.notes if note.id in unmarked}
         wrong = wrong_at_router if plan.notes or plan.keeps else ()
-        unwritten = dict.fromkeys(str(one.strerror or one) for one in mine.values())
+        unwritten = dict.fromkeys(str(error.strerror or error) for error in mine.values())
         problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
         if problems:
             log.error("a freeze by alert is not whole", problems=problems)
@@ -151,7 +151,7 @@ class AlertResponder:
                 return tuple(result for run in until_shown(acted) for result in self._note_down_run(run))
             finally:
                 with self._unnoted_lock:
-                    for facts in (facts for one in acted for facts in one.heard):
+                    for facts in (facts for result in acted for facts in result.heard):
                         if self._unnoted.get(facts.cause) == facts:  # and nothing newer was heard meanwhile
                             del self._unnoted[facts.cause]
 
@@ -161,7 +161,7 @@ class AlertResponder:
         sealed: list[Sealed] = []
         frozen: set[str] = set()
         for safe in (True, False):
-            notes = [note for one in acted if one.safe is safe for note in one.notes]
+            notes = [note for result in acted if result.safe is safe for note in result.notes]
             if not notes or wrong is not None:
                 continue  # the next would wait as long, for the same
             try:
@@ -174,7 +174,7 @@ class AlertResponder:
             frozen.update(note.id for note in notes)
             for note in notes:
                 self._remember(note.operation, note.alert, note.id)
-        return (self._note_down(one, sealed, frozen, wrong) for one in acted)
+        return (self._note_down(result, sealed, frozen, wrong) for result in acted)
 
     def _note_down(
         self, acted: BrakeResult, recorded: Sequence[Sealed], frozen: Collection[str], wrong: JournalError | None
@@ -270,18 +270,18 @@ class AlertResponder:
         """Return the last word on each instance of one alert, whether it is noted yet or not."""
         words = {alert.cause: alert for alert in self._memory.of_alert(fingerprint)}
         with self._unnoted_lock:
-            words |= {cause: one for cause, one in self._unnoted.items() if one.fingerprint == fingerprint}
+            words |= {cause: alert for cause, alert in self._unnoted.items() if alert.fingerprint == fingerprint}
         return tuple(words.values())
 
     def _outdated(self, heard: Iterable[AlertFacts], newest: Mapping[str, AlertFacts]) -> list[AlertFacts]:
         """Return the end of each instance that was followed by another: Alertmanager tells of the newest one only."""
-        known = [one for fingerprint in newest for one in self._known_of(fingerprint)]
+        known = [alert for fingerprint in newest for alert in self._known_of(fingerprint)]
         alerts = [*known, *(facts for facts in heard if self._memory.find(facts.cause) is None)]
         followed = ((alert, newest[alert.fingerprint]) for alert in alerts if alert.status is AlertStatus.FIRING)
         return [
-            one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": later.since})
-            for one, later in followed
-            if later.is_after(one) and not one.is_unseen
+            earlier.model_copy(update={"status": AlertStatus.RESOLVED, "ends": later.since})
+            for earlier, later in followed
+            if later.is_after(earlier) and not earlier.is_unseen
         ]
 
     def _standing(self, cause: str, instance: Instance | None) -> Handled:
@@ -305,7 +305,7 @@ class AlertResponder:
         """Return the end of what stood for alerts that were cut off and now are shown, or are cut off after another alert."""
         groups, causes = {facts.group for facts in heard}, {facts.cause for facts in heard}
         over = self._memory.unseen(groups, causes)
-        return [one.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for one in over]
+        return [alert.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for alert in over]
 
     def _note(self, facts: AlertFacts, now: datetime, fresh: str) -> BrakeNote:
         if (unkept := self._unkept.pop(facts.cause, None)) is not None:
@@ -331,9 +331,9 @@ class AlertResponder:
         if not heard:
             return ""
         oldest = min(heard, key=lambda facts: facts.since)
-        for cause, one in self._memory.of_group(oldest.group):
-            if self._open(cause, one):
-                return one.operation
+        for cause, instance in self._memory.of_group(oldest.group):
+            if self._open(cause, instance):
+                return instance.operation
         return operation_of(oldest)
 
     def _open(self, cause: str, instance: Instance) -> bool:
@@ -355,7 +355,7 @@ class AlertResponder:
         except CauseAlreadyRecorded:
             # another process noted changes that are not remembered here
             noted = [sealed.receipt.alert for sealed in self._site.journal.of_operation(operation)]
-            heard = [recorded for recorded in noted if recorded is not None and recorded.cause == facts.cause]
+            heard = [alert for alert in noted if alert is not None and alert.cause == facts.cause]
             changes = sum(earlier.status is not later.status for earlier, later in pairwise(heard))
             if not heard or heard[-1].status is facts.status:
                 raise

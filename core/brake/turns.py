@@ -73,9 +73,9 @@ def nothing_in_common(payloads: Sequence[tuple[AlertFacts, ...]]) -> Iterator[li
 def until_shown(acted: Sequence[BrakeResult]) -> Iterator[list[BrakeResult]]:
     """Yield what was done in its order, in runs that end with what is shown, too: no receipt overtakes an earlier one."""
     run: list[BrakeResult] = []
-    for one in acted:
-        run.append(one)
-        if one.shown:
+    for result in acted:
+        run.append(result)
+        if result.shown:
             yield run
             run = []
     if run:

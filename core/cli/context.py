@@ -52,9 +52,9 @@ def braking() -> Iterator[tuple[tuple[tuple[Actor, Target], ...], tuple[str, ...
         err.say(f"{found.wrong} The brake runs on what can be understood; correct the rest.")
     with ExitStack() as sites:
         meant = []
-        for one in found.meant:
-            _, site = sites.enter_context(examining(one.settings, one.settings.target))
-            meant.append((who_brakes(one.settings, site.target), replace(site, doubts=one.doubts)))
+        for known in found.meant:
+            _, site = sites.enter_context(examining(known.settings, known.settings.target))
+            meant.append((who_brakes(known.settings, site.target), replace(site, doubts=known.doubts)))
         yield tuple(meant), found.unclear
 
 

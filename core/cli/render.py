@@ -69,14 +69,14 @@ def finish_all(ended: Mapping[str, Ending], unclear: Sequence[str] = (), *, as_j
     Raises:
         typer.Exit: one of them was refused or failed.
     """
-    worst = max((FAILED if unclear else DONE), *(one.code for one in ended.values()))
+    worst = max((FAILED if unclear else DONE), *(outcome.code for outcome in ended.values()))
     if as_json:
-        facts = {name: {**one.facts, "exit_code": one.code} for name, one in ended.items()}
+        facts = {name: {**outcome.facts, "exit_code": outcome.code} for name, outcome in ended.items()}
         print_json({"targets": facts, "unclear": list(unclear), "exit_code": worst})
     else:
-        for name, one in ended.items():
+        for name, outcome in ended.items():
             out.say(f"{name}:")
-            _say(one)
+            _say(outcome)
         for sentence in unclear:
             err.say(sentence)
     if worst:

@@ -62,13 +62,16 @@ def upkeep_ending(result: object) -> Ending:
             said = (
                 f"{verb}. {written.mark if written else ''}".strip().capitalize(),
                 *(f"{name}: what was the ledger until now" for name in renamed),
-                *(f"{one.name}: {one.lines:,} lines, {one.size:,} bytes" for one in archives),
+                *(
+                    f"{ledger_archive.name}: {ledger_archive.lines:,} lines, {ledger_archive.size:,} bytes"
+                    for ledger_archive in archives
+                ),
                 *(f"{name}: deleted, too old" for name in expired),
                 *(f"{name}: compressed once nobody writes to it any more" for name in waiting),
             )
             facts = {
                 "result": verb.replace(" ", "_"),
-                "archives": [one.name for one in archives],
+                "archives": [ledger_archive.name for ledger_archive in archives],
                 "expired": list(expired),
                 "renamed": list(renamed),
                 "waiting": list(waiting),

@@ -31,7 +31,9 @@ def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.FAIL, text, "Correct NOVA_ANR_PILOT, NOVA_ANR_ENABLED and NOVA_ANR_KILL, or use `rollback`.")
         return
     wanted = settings_for(settings.stage, site.target.gates.fast_cap) if settings.stage else {}
-    loose = sorted(one for one in wanted if one != "NOVA_ANR_PILOT" and settings.values.get(one) != wanted[one])
+    loose = sorted(
+        variable for variable in wanted if variable != "NOVA_ANR_PILOT" and settings.values.get(variable) != wanted[variable]
+    )
     if loose:
         text = f"It serves {settings.stage} %, but without what the gates assume: {', '.join(loose)}."
         yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")

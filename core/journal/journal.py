@@ -206,9 +206,11 @@ class Journal:
         with self._rows() as rows:
             found = rows.receipts(after=after, last=last)
         sealed = tuple(self._unsealed(*row) for row in found)
-        for before, one in pairwise(sealed):
-            if (one.receipt.seq, one.receipt.prev) != (before.receipt.seq + 1, before.digest):
-                raise JournalCorrupt(f"Receipt #{one.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`.")
+        for before, following in pairwise(sealed):
+            if (following.receipt.seq, following.receipt.prev) != (before.receipt.seq + 1, before.digest):
+                raise JournalCorrupt(
+                    f"Receipt #{following.receipt.seq} does not follow on #{before.receipt.seq}. Run `anr verify`."
+                )
         return sealed
 
     def oldest(self) -> Sealed | None:
@@ -380,9 +382,11 @@ class Journal:
             raise JournalCorrupt(f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was pruned.")
         gone = [sealed_receipt for sealed_receipt in sealed if sealed_receipt.receipt.seq <= through]
         before = newest_checkpoint(sealed_receipt.receipt for sealed_receipt in sealed)
-        state = fold([one.receipt for one in gone], RolloutState.model_validate(before.state) if before else None)
+        state = fold(
+            [sealed_receipt.receipt for sealed_receipt in gone], RolloutState.model_validate(before.state) if before else None
+        )
         checkpoint = Checkpoint(last=through, pruned=len(gone), digest=gone[-1].digest, state=state.model_dump(mode="json"))
-        deleted = Deleted.of([one.file_name for one in gone])
+        deleted = Deleted.of([sealed_receipt.file_name for sealed_receipt in gone])
         self._delete_files(gone)
         try:
             with self._rows(write=True) as rows:
@@ -391,7 +395,7 @@ class Journal:
                 kept = seal(draft, target=self._target, seq=number + 1, prev=digest)
                 rows.insert(kept)
                 rows.delete_receipts(through)
-                for approval_id in filter(None, {one.receipt.approval_id for one in gone}):
+                for approval_id in filter(None, {sealed_receipt.receipt.approval_id for sealed_receipt in gone}):
                     rows.delete_request(approval_id)
         except JournalError:
             self.recreate_files()

@@ -218,14 +218,16 @@ class Rows:
             if not looks.has_table(table.name):
                 problems.append(f"the database has no table {table.name!r}")
                 continue
-            kept = {tuple(one["column_names"]) for one in looks.get_unique_constraints(table.name)}
+            kept = {tuple(constraint["column_names"]) for constraint in looks.get_unique_constraints(table.name)}
             kept.add(tuple(looks.get_pk_constraint(table.name)["constrained_columns"]))
             wanted = {
                 tuple(column.name for column in constraint.columns)
                 for constraint in table.constraints
                 if isinstance(constraint, _KEEPS_UNIQUE)
             }
-            problems += [f"the table {table.name!r} no longer keeps {', '.join(one)} unique" for one in sorted(wanted - kept)]
+            problems += [
+                f"the table {table.name!r} no longer keeps {', '.join(columns)} unique" for columns in sorted(wanted - kept)
+            ]
         return problems
 
     def head(self) -> tuple[int, str] | None:

@@ -104,7 +104,9 @@ def verify(journal: Journal, marks: Sequence[Marks] = ()) -> Verification:
     chain = chain_of(sealed)
     found = [*flaws, *_contradictions(marks, chain)]
     compared = tuple(_compared(mark, chain) for mark in marks)
-    proven = max((one.newest.seq for one in compared if one.newest is not None and one.outside), default=0)
+    proven = max(
+        (comparison.newest.seq for comparison in compared if comparison.newest is not None and comparison.outside), default=0
+    )
     return Verification(sealed, tuple(found), compared, proven)
 
 
@@ -130,7 +132,7 @@ def _contradictions(places: Sequence[Marks], chain: Mapping[int, str]) -> Iterat
     for place in places:
         if place.problem:
             yield Flaw(0, f"{place.source}: {place.problem}")
-        for mark in sorted(place.marks, key=lambda one: one.seq):
+        for mark in sorted(place.marks, key=lambda placed: placed.seq):
             if problem := contradiction(mark, chain):
                 yield Flaw(mark.seq, f"{place.source}: {problem}")
 

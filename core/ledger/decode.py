@@ -98,7 +98,7 @@ def decode(data: bytes) -> Columns:
     if set(map(type, read)) <= {_Decision}:
         decisions = cast("list[_Decision]", read)
     else:
-        decisions = [one for one in read if isinstance(one, _Decision)]
+        decisions = [line for line in read if isinstance(line, _Decision)]
     times = _times(list(map(_t, decisions)))
     flags = np.frombuffer(bytes(map(_FlagsOf().__getitem__, map(_facts, decisions))), np.uint8)
     tri = np.array(list(map(_tri, decisions)), dtype=np.float64) + 0.0
@@ -110,14 +110,14 @@ def decode(data: bytes) -> Columns:
 def _with_skips(read: list[_Read], decisions: list[_Decision], times: Integers, flags: Bytes, tri: Floats) -> Columns:
     """Leave out what has no time, and keep of each line that is no entry the time of the last entry before it."""
     dated = times != _INVALID
-    kinds = np.fromiter((0 if isinstance(one, _Decision) else one for one in read), np.uint8, len(read))
+    kinds = np.fromiter((0 if isinstance(line, _Decision) else line for line in read), np.uint8, len(read))
     line_times = np.full(len(read), _INVALID)
     line_times[kinds == 0] = times
     kinds[(kinds == 0) & (line_times == _INVALID)] = Kind.UNDATED
     # the last dated line at or before each line: a running maximum of the places of dated lines
     places = np.maximum.accumulate(np.where(line_times != _INVALID, np.arange(len(read)), -1)) if len(read) else np.empty(0, int)
     before = np.where(places >= 0, line_times[places], TIMELESS)
-    kept = [one for one, keep in zip(decisions, dated.tolist(), strict=True) if keep]
+    kept = [decision for decision, keep in zip(decisions, dated.tolist(), strict=True) if keep]
     left_out = kinds != 0
     return Columns(
         times[dated], flags[dated], tri[dated], _r3(kept, flags[dated]), before[left_out].astype(np.int64), kinds[left_out]

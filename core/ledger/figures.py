@@ -220,7 +220,7 @@ class Counts:
         return Counts(*(getattr(self, name) + getattr(other, name) for name in COUNTED))
 
 
-COUNTED = tuple(one.name for one in fields(Counts))
+COUNTED = tuple(count.name for count in fields(Counts))
 """The names of what is counted, in their order."""
 
 

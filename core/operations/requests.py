@@ -117,7 +117,7 @@ def _answerable(site: Target, actor: Actor, approval_id: str, now: datetime, peo
         return _refuse_late_answer(site, row, refusal, now)
     if row is None:
         raise AssertionError("still_open refuses a request that does not exist")
-    if refusal := tampered(row, (one.receipt for one in site.journal.of_request(row.id))):
+    if refusal := tampered(row, (sealed.receipt for sealed in site.journal.of_request(row.id))):
         return Refused(refusal, approval=row)
     approval = by_rules_of_now(row, people.now, site.access)
     if isinstance(approval, Refuse):

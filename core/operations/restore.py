@@ -354,9 +354,12 @@ def _as_found(site: Target, wanted: StateCopy | None, intent: UnsettledIntent) -
     except StateFileError as error:
         return _Ending(Result.UNKNOWN, str(error))
     since = intent.since.replace(microsecond=0)  # a backup's name says no more
-    kept = [one for one in backups if one.made_at >= since and one.name not in earlier]
+    kept = [backup for backup in backups if backup.made_at >= since and backup.name not in earlier]
     before = kept[-1] if kept else None
-    put = _bytes(site, next((one for one in backups if wanted and (one.name, one.digest) == (wanted.name, wanted.digest)), None))
+    put = _bytes(
+        site,
+        next((backup for backup in backups if wanted and (backup.name, backup.digest) == (wanted.name, wanted.digest)), None),
+    )
     copy = _copy(before)
     if wanted is not None and put is None:
         return _Ending(Result.UNKNOWN, f"The backup {wanted.name} is no longer what it was; nobody can say what the state is.")

@@ -194,7 +194,7 @@ def may_approve(approval: Approval, actor: Actor, access: AccessPolicy) -> Refus
             Code.SELF_APPROVAL,
             "You asked for this yourself, so somebody else has to approve it. Nothing was changed.",
         )
-    if actor.is_person and any(one.is_person and one.kind is not actor.kind for one in _hands(approval)):
+    if actor.is_person and any(person.is_person and person.kind is not actor.kind for person in _hands(approval)):
         return Refuse(
             Code.IDENTITY_UNPROVEN,
             "This was asked for or approved in one place and is approved in another, and nobody can tell whether both are one "

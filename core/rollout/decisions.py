@@ -85,7 +85,11 @@ def decide_move(preconditions: "Preconditions", actor: Actor, wanted: int | None
         return decide_step_up(preconditions, actor, wanted=wanted)
     # where a hold left the router at its stage, less exposure is still to be had
     unordered = next(
-        (one for one in _out_of_order(state, preconditions.drift, braked=preconditions.braked) if one.code is not Code.FROZEN),
+        (
+            refusal
+            for refusal in _out_of_order(state, preconditions.drift, braked=preconditions.braked)
+            if refusal.code is not Code.FROZEN
+        ),
         None,
     )
     if unordered is not None:

@@ -203,7 +203,7 @@ def _after(state: RolloutState, receipt: Receipt) -> RolloutState:
 def _changed(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str, object]:
     change: dict[str, object] = {"revision": receipt.seq}
     if receipt.phase is Phase.OUTCOME:
-        change["overtaken"] = tuple(one for one in state.overtaken if one.operation != receipt.operation)
+        change["overtaken"] = tuple(overtaken for overtaken in state.overtaken if overtaken.operation != receipt.operation)
     own_intent = state.unsettled is not None and receipt.operation == state.unsettled.operation
     restoring = state.unsettled is not None and replaces_state(state.unsettled.action)
     if own_intent or effect.at_once:

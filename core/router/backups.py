@@ -220,7 +220,7 @@ class Backups:
         Raises:
             StateFileError: the directory cannot be read.
         """
-        return next((one for one in map(self._look, self._names()) if one.valid), None)
+        return next((backup for backup in map(self._look, self._names()) if backup.valid), None)
 
     def adopt(self, backup: Backup) -> Backup:
         """Give a backup that has no checksum the one of its bytes, and return it as it is found then.
@@ -257,7 +257,7 @@ class Backups:
         Raises:
             StateFileError: the directory cannot be read.
         """
-        ours = [(one.name, one.valid) for one in self.found() if not one.without_checksum]
+        ours = [(backup.name, backup.valid) for backup in self.found() if not backup.without_checksum]
         return tuple(backups_to_delete(ours, self._keep))
 
     def delete(self, names: tuple[str, ...]) -> None:

@@ -130,7 +130,7 @@ def _beside(path: Path, others: Sequence[Path]) -> tuple[Path, ...]:
             names = sorted(entry.name for entry in entries if own.fullmatch(entry.name) and entry.name not in taken)
     except OSError:
         return ()
-    return tuple(path.with_name(name) for name in names if not any(one.fullmatch(name) for one in foreign))
+    return tuple(path.with_name(name) for name in names if not any(pattern.fullmatch(name) for pattern in foreign))
 
 
 def _named_after(path: Path) -> re.Pattern[str]:

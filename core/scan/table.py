@@ -100,7 +100,7 @@ def _measured(table: ir.Table, window: Window, fast_cap: float) -> WindowMetrics
     for number in range(window.start_us // HOUR_US, window.end_us // HOUR_US + 1):
         name = _hour(number * HOUR_US)
         row = hours.get(name, {})
-        of_hour = Counts(*(int(row.get(one, 0)) for one in COUNTED))
+        of_hour = Counts(*(int(row.get(count, 0)) for count in COUNTED))
         counts += of_hour
         series.append(HourMetrics(number * HOUR_US, figures_of(of_hour, by_hour.get(name))))
     return WindowMetrics(

@@ -92,7 +92,7 @@ def _written(sibling: Path) -> tuple[int, Path] | None:
 def newest_pilot_in(tail: Tail) -> PilotSeen | None:
     """Return the pilot of the newest entry that names one, or None if none does."""
     seen = [PilotSeen(line.pilot, line.t_us) for line in tail.lines if line.pilot is not None]
-    return max(seen, key=lambda one: (one.t_us, one.pilot), default=None)
+    return max(seen, key=lambda pilot: (pilot.t_us, pilot.pilot), default=None)
 
 
 def newest_pilot(path: Path) -> PilotSeen | None:

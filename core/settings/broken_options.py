@@ -218,7 +218,7 @@ def _made(fields: Mapping[str, Any]) -> tuple[TargetSettings, frozenset[str]]:
         try:
             return TargetSettings.model_validate(left), frozenset(fields.keys() - left.keys())
         except ValidationError as error:
-            wrong = {str(one["loc"][0]) for one in error.errors(include_input=False) if one["loc"]} & left.keys()
+            wrong = {str(message["loc"][0]) for message in error.errors(include_input=False) if message["loc"]} & left.keys()
             # a rule between several options names none of them: all that is not needed goes
             wrong = wrong or left.keys() - set(_NEEDED) or set(left)
             for name in wrong:

@@ -190,9 +190,9 @@ def _strangers(options: Mapping[str, Any], model: type[BaseModel], before: str) 
         if not many:
             yield from _strangers(value, inner, f"{before}{name}.")
             continue
-        for key, one in value.items():
-            if isinstance(one, dict):
-                yield from _strangers(one, inner, f"{before}{name}.{key}.")
+        for key, inner_value in value.items():
+            if isinstance(inner_value, dict):
+                yield from _strangers(inner_value, inner, f"{before}{name}.{key}.")
 
 
 def unknown_variables(environment: Mapping[str, str], model: type[BaseModel]) -> tuple[str, ...]:
@@ -204,7 +204,9 @@ def unknown_variables(environment: Mapping[str, str], model: type[BaseModel]) ->
         if name.upper().startswith(PREFIX) and name.upper() != CONFIG and field_of(_path_of(name), model) is None
     ]
     meant = {name: nearest(".".join(_path_of(name)), known) for name in wrong}
-    return tuple(f"{name}: no such option (a variable{_did_you_mean(one and variable_of(one))})" for name, one in meant.items())
+    return tuple(
+        f"{name}: no such option (a variable{_did_you_mean(option and variable_of(option))})" for name, option in meant.items()
+    )
 
 
 def variable_of(name: str) -> str:
@@ -251,7 +253,7 @@ def _names(model: type[BaseModel], before: str = "") -> Iterator[str]:
 def nearest(name: str, known: list[str]) -> str | None:
     """Return the option that somebody may have meant: spelt alike, or of the same name at another place."""
     last = name.rpartition(".")[2]
-    elsewhere = [one for one in known if one.rpartition(".")[2] == last]
+    elsewhere = [option for option in known if option.rpartition(".")[2] == last]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     return next(iter([*close, *elsewhere]), None)
 

@@ -98,17 +98,21 @@ class Settings(BaseSettings):
             return options
         if options.get("target"):
             raise ValueError("name one router under `target`, or several under `targets`, not both")
-        named = {name: _named(name, one) for name, one in several.items()}
+        named = {name: _named(name, of_target) for name, of_target in several.items()}
         return {**options, "targets": named}
 
     @model_validator(mode="after")
     def _targets_are_apart(self) -> Self:
         for what in ("ledger", "settings_file", "state_file", "receipts_dir", "run_dir", "backups_dir", "archive_dir"):
             # by a link, too: who wrote the one would change the other's router
-            places = [os.path.realpath(getattr(one, what)) for one in self.every_target]
+            places = [os.path.realpath(getattr(target, what)) for target in self.every_target]
             if len(set(places)) < len(places):
                 raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
-        told_by = [(one.observe.url, *sorted(one.observe.expressions.items())) for one in self.every_target if one.observe.url]
+        told_by = [
+            (target.observe.url, *sorted(target.observe.expressions.items()))
+            for target in self.every_target
+            if target.observe.url
+        ]
         if len(set(told_by)) < len(told_by):
             raise ValueError("two targets have the same observe.url and expressions; one router would be seen for the other")
         return self
@@ -120,7 +124,7 @@ class Settings(BaseSettings):
 
     def _among_others(self, target: TargetSettings) -> TargetSettings:
         """Tell a target whose ledgers stand beside its own: what rotation leaves of them is not its own."""
-        others = tuple(one.ledger for one in self.targets.values() if one.ledger != target.ledger)
+        others = tuple(other.ledger for other in self.targets.values() if other.ledger != target.ledger)
         if not others:
             return target
         reading = target.reading.model_copy(update={"other_ledgers": (*target.reading.other_ledgers, *others)})
@@ -232,9 +236,11 @@ def load(*, required: bool = True) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        told = [one for one in error.errors(include_input=False) if one["type"] != "extra_forbidden"]
+        told = [message for message in error.errors(include_input=False) if message["type"] != "extra_forbidden"]
         paths = [tuple(str(part) for part in message["loc"]) for message in told]
-        values = [described(path, one["msg"], Settings, os.environ, found.file) for path, one in zip(paths, told, strict=True)]
+        values = [
+            described(path, message["msg"], Settings, os.environ, found.file) for path, message in zip(paths, told, strict=True)
+        ]
         raise _unusable((*wrong, *values)) from None
     except SettingsError as error:
         raise _unusable((*wrong, *(not_json(os.environ, Settings) or (str(error),)))) from None
@@ -276,7 +282,7 @@ def in_place(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the options of a file in which every path of its routers, given or by default, begins at the file's folder."""
     several = options.get("targets")
     if isinstance(several, dict) and several:
-        return {**options, "targets": {name: placed(_named(name, one), folder) for name, one in several.items()}}
+        return {**options, "targets": {name: placed(_named(name, target), folder) for name, target in several.items()}}
     if "target" not in options and any(name.upper().startswith(variable_of("targets")) for name in os.environ):
         return dict(options)
     return {**options, "target": placed(options.get("target", {}), folder)}

@@ -295,7 +295,7 @@ class TargetSettings(BaseModel):
     @classmethod
     def _names_can_be_used(cls, value: Any) -> Any:
         """Refuse a zero byte: the system raises no OSError for it, and a brake that meets one would end before the router."""
-        if any("\0" in str(one) for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, str | Path)):
+        if any("\0" in str(part) for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, str | Path)):
             raise ValueError("a zero byte can stand in no path and no command")
         return value
 

@@ -69,7 +69,7 @@ def configure(*, verbose: bool, quiet_level: int = logging.ERROR, stream: TextIO
     handler = logging.StreamHandler(stream) if stream else _ErrorStream()
     handler.setFormatter(Redacting(for_people=to.isatty()))
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one.formatter, Redacting)]
+    root.handlers = [attached for attached in root.handlers if not isinstance(attached.formatter, Redacting)]
     root.addHandler(handler)
     root.setLevel(logging.INFO if verbose else quiet_level)
     for ours in ("core", "bot"):

@@ -70,7 +70,7 @@ def announced(run_dir: Path, target: str, facts: AlertFacts, now: datetime) -> s
     if claimed is None or not facts.whole or facts.labels != labels_of(claimed, target):
         return None
     try:
-        path = next((one for one in (run_dir / _FOLDER).iterdir() if one.name == claimed), None)
+        path = next((entry for entry in (run_dir / _FOLDER).iterdir() if entry.name == claimed), None)
     except OSError:
         return None
     return claimed if path is not None and _is_known(path, now) else None

@@ -158,7 +158,7 @@ class Observer:
         finally:
             if watcher is not None:
                 with self._starting:
-                    self._watching[:] = [one for one in self._watching if one is not watcher]
+                    self._watching[:] = [other for other in self._watching if other is not watcher]
                 if watcher.enough is not None:
                     raise watcher.enough
 
@@ -197,9 +197,9 @@ class Observer:
         worker.send(order)
         while isinstance(answer := worker.receive(patience), tuple):
             watching = tuple(self._watching)
-            for one in watching:
-                one.tell(*answer)
-            if watching and all(one.enough is not None for one in watching):
+            for watcher in watching:
+                watcher.tell(*answer)
+            if watching and all(watcher.enough is not None for watcher in watching):
                 worker.kill()  # nobody wants it any more: the reading ends with its process
         return answer
 

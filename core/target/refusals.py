@@ -64,16 +64,16 @@ def keep_refusals(run_dir: Path, refused: Iterable[Refusal]) -> None:
         before = kept.get(refusal.result)
         earlier = before.count if before is not None and refusal.at - before.at <= TOLD_FOR else 0
         kept[refusal.result] = replace(refusal, count=refusal.count + earlier)
-    newest = sorted(kept.values(), key=lambda one: one.at)[-_MOST:]
+    newest = sorted(kept.values(), key=lambda kept_refusal: kept_refusal.at)[-_MOST:]
     said = [
         {
-            "at": rfc3339(one.at),
-            "status": one.status,
-            "result": one.result,
-            "text": clean_text(one.text, _MAX_TEXT),
-            "count": one.count,
+            "at": rfc3339(kept_refusal.at),
+            "status": kept_refusal.status,
+            "result": kept_refusal.result,
+            "text": clean_text(kept_refusal.text, _MAX_TEXT),
+            "count": kept_refusal.count,
         }
-        for one in newest
+        for kept_refusal in newest
     ]
     _write(run_dir / _REFUSALS, said)
 
@@ -85,7 +85,7 @@ def refusals(run_dir: Path, now: datetime) -> tuple[Refusal, ...]:
         RefusalsUnreadable: nobody can say.
     """
     recent = (refusal for refusal in _read_refusals(run_dir) if now - refusal.at <= TOLD_FOR)
-    return tuple(sorted(recent, key=lambda one: one.at, reverse=True))
+    return tuple(sorted(recent, key=lambda refusal: refusal.at, reverse=True))
 
 
 def keep_unmatched(run_dir: Path, names: Iterable[str], at: datetime) -> None:
@@ -115,17 +115,19 @@ def unmatched(run_dir: Path, now: datetime) -> Mapping[str, datetime]:
 def _read_refusals(run_dir: Path) -> list[Refusal]:
     return _read(
         run_dir / _REFUSALS,
-        lambda one: Refusal(parse_moment(one["at"]), int(one["status"]), str(one["result"]), str(one["text"]), int(one["count"])),
+        lambda entry: Refusal(
+            parse_moment(entry["at"]), int(entry["status"]), str(entry["result"]), str(entry["text"]), int(entry["count"])
+        ),
     )
 
 
 def _read_unmatched(run_dir: Path) -> dict[str, datetime]:
-    return dict(_read(run_dir / _UNMATCHED, lambda one: (str(one["name"]), parse_moment(one["at"]))))
+    return dict(_read(run_dir / _UNMATCHED, lambda entry: (str(entry["name"]), parse_moment(entry["at"]))))
 
 
 def _read(path: Path, understand: Callable[[Any], _Kept]) -> list[_Kept]:
     try:
-        return [understand(one) for one in json.loads(read_bounded(path, _MAX_BYTES))]
+        return [understand(entry) for entry in json.loads(read_bounded(path, _MAX_BYTES))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

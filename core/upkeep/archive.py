@@ -167,9 +167,11 @@ def _archive(run: _Run) -> Archived:
     if (name := run.new_name()) is not None:
         _rename(run, name)
     receipts = (sealed_receipt.receipt for sealed_receipt in site.journal.receipts())
-    told = [recorded for recorded in receipts if recorded.action is Action.ARCHIVE and recorded.result is Result.APPLIED]
+    told = [receipt for receipt in receipts if receipt.action is Action.ARCHIVE and receipt.result is Result.APPLIED]
     packed, expired = [pack(plain, site.watch()) for plain in run.let_go()], run.expired()
-    archives = tuple(one.archive for one in packed if not any(one.archive in receipt.archived for receipt in told))
+    archives = tuple(
+        pack_result.archive for pack_result in packed if not any(pack_result.archive in receipt.archived for receipt in told)
+    )
     renamed = tuple(path.name for path in run.plain() if not any(path.name in receipt.note for receipt in told))
     listed = {name for receipt in told if receipt.deleted for name in receipt.deleted.names}
     deleted = tuple(name for name in _names(expired) if name not in listed)
@@ -207,8 +209,8 @@ def _reload(site: Target) -> None:
 
 def _cleared(run: _Run, packed: Sequence[Packed], expired: Sequence[Path]) -> tuple[str, ...]:
     """Remove what is compressed and what is too old, and move what reports no longer look at; return what has to wait."""
-    for one in packed:
-        one.remove_plain()
+    for pack_result in packed:
+        pack_result.remove_plain()
     try:
         for path in expired:
             path.unlink(missing_ok=True)

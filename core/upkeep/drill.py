@@ -110,9 +110,7 @@ def _nets(site: Target, now: datetime) -> Iterator[SafetyNet]:
     except JournalError:
         yield SafetyNet("last drill", None, "not known")  # verifying the journal says why
     else:
-        yield _net(
-            "last drill", max((recorded.ts for recorded in receipts if recorded.action is Action.DRILL), default=None), now
-        )
+        yield _net("last drill", max((receipt.ts for receipt in receipts if receipt.action is Action.DRILL), default=None), now)
 
 
 def _net(name: str, at: datetime | None, now: datetime) -> SafetyNet:
@@ -180,7 +178,9 @@ def _wrong_with_journal(site: Target, folder: Path) -> Iterator[str]:
             copied, flaws_of_copy = again.verify()
         finally:
             again.close()
-        if [one.digest for one in copied] != [sealed_receipt.digest for sealed_receipt in sealed] or flaws_of_copy != flaws:
+        if [sealed_receipt.digest for sealed_receipt in copied] != [
+            sealed_receipt.digest for sealed_receipt in sealed
+        ] or flaws_of_copy != flaws:
             yield "A copy of the journal does not say what the journal says."
     except (AnrError, OSError, sqlite3.Error) as error:
         yield f"The journal, or a copy of it, cannot be verified: {error}"

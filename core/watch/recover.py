@@ -59,8 +59,12 @@ class Recovered:
     @property
     def expected(self) -> Observation | None:
         """What the running router is expected to do since, by the newest receipt that wrote its settings; None if none did."""
-        written = [one.receipt.observation for one in (*self.late, self.made_safe, self.settled) if one is not None]
-        return max((one for one in written if one is not None), key=lambda one: one.since, default=None)
+        written = [sealed.receipt.observation for sealed in (*self.late, self.made_safe, self.settled) if sealed is not None]
+        return max(
+            (observation for observation in written if observation is not None),
+            key=lambda observation: observation.since,
+            default=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

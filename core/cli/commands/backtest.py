@@ -70,10 +70,10 @@ def backtest(
         return
     table = Table("day", "gates", "in the way", "RSI", "rb/1k", "TRI Δ", "decisions", "frozen at", caption=_CAPTION)
     for column in ("day", "gates", "RSI", "decisions", "frozen at"):
-        next(one for one in table.columns if one.header == column).no_wrap = True
+        next(column_of_table for column_of_table in table.columns if column_of_table.header == column).no_wrap = True
     for day in days:
         figures = day.metrics.figures
-        blocking = ", ".join(f"{one.name} {one.verdict}" for one in day.blocking)
+        blocking = ", ".join(f"{blocker.name} {blocker.verdict}" for blocker in day.blocking)
         shares = (_number(figures.rsi), _number(figures.rollbacks_per_1k), _number(figures.tri_median))
         frozen = "" if day.trip is None else f"{day.trip.looks[-1].at:%m-%d %H:%M}"
         table.add_row(str(day.date), "GO" if day.go else "NO-GO", escape(blocking), *shares, f"{figures.decisions:,}", frozen)

@@ -72,11 +72,11 @@ def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most sites have one router
 
         with ThreadPoolExecutor(len(meant)) as pool:
-            results = list(pool.map(lambda one: _tried(act, *one), meant))
+            results = list(pool.map(lambda operator_and_site: _tried(act, *operator_and_site), meant))
             if not as_json:
                 err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
             seen = pool.map(followed_by, [site for _, site in meant], results)
-            endings = {site.target.name: ending(one) for (_, site), one in zip(meant, seen, strict=True)}
+            endings = {site.target.name: ending(result) for (_, site), result in zip(meant, seen, strict=True)}
     finish_all(endings, unclear, as_json=as_json)
     out.lost = False  # as above
 

@@ -40,13 +40,13 @@ def receipts(
     with operating() as (_, site):
         found = site.journal.receipts(last=last)
     if as_json:
-        print_json([json.loads(one.data) for one in found])
+        print_json([json.loads(sealed.data) for sealed in found])
         return
     table = Table("receipt", "time (UTC)", "action", "phase", "result", "stage", "by")
-    for one in found:
-        receipt = one.receipt
+    for sealed in found:
+        receipt = sealed.receipt
         moved = "" if receipt.stage_after is None else f"{_stage(receipt.stage_before)} → {_stage(receipt.stage_after)}"
-        cells = (one.mark, f"{receipt.ts:%Y-%m-%d %H:%M:%S}", receipt.action, receipt.phase, receipt.ended, moved)
+        cells = (sealed.mark, f"{receipt.ts:%Y-%m-%d %H:%M:%S}", receipt.action, receipt.phase, receipt.ended, moved)
         table.add_row(*(escape(str(cell)) for cell in cells), escape(receipt.actor.id))
     out.print(table)
 
@@ -71,7 +71,7 @@ def export(
         head = head_of(newest, site.target.name, site.clock())
         key_file, command = site.target.signing_key_file, site.target.signing_command
         line = signed(head, key_file=key_file, command=command) if sign else canonical_bytes(head)
-    for data in (*(one.data for one in found), line):
+    for data in (*(sealed.data for sealed in found), line):
         sys.stdout.write(data.decode("utf-8"))
 
 
@@ -111,7 +111,9 @@ def verify_and_print(
                 "receipts": count,
                 "head": head.digest if head else None,
                 "flaws": problems,
-                "compared": {one.source: str(one.newest) if one.newest else None for one in found.compared},
+                "compared": {
+                    comparison.source: str(comparison.newest) if comparison.newest else None for comparison in found.compared
+                },
                 "proven": found.proven,
                 "unproven": found.unproven,
             }
@@ -139,7 +141,7 @@ def recover() -> None:
     with operating() as (_, site):
         done = recovering.recover(site)
         seen = None if done.expected is None else follow(site, done.expected)
-    settled = ", ".join(one.mark for one in (done.settled, *done.overtaken) if one is not None) or "nothing"
+    settled = ", ".join(sealed.mark for sealed in (done.settled, *done.overtaken) if sealed is not None) or "nothing"
     out.say(f"{len(done.late)} recorded late, {settled} settled, {done.files} receipt files written again.")
     if done.made_safe is not None:
         out.say(f"The router was put in its safe settings, which the record did not say: {done.made_safe.mark}")

@@ -46,13 +46,18 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
     with operating() as (_, site):
         found, now = site.backups.found(), site.clock()
     if as_json:
-        print_json([_facts(one) for one in found])
+        print_json([_facts(found_backup) for found_backup in found])
         return
     table = Table("backup", "age", "size", "sha256", "valid")
-    for one in found:
-        age = f"{max(0.0, (now - one.made_at).total_seconds()) / 3600:.1f} h"
-        valid = "yes" if one.valid else f"no: {one.problem}"
-        table.add_row(*(escape(cell) for cell in (one.name, age, f"{one.size:,}", one.digest[:MARK_DIGITS], valid)))
+    for found_backup in found:
+        age = f"{max(0.0, (now - found_backup.made_at).total_seconds()) / 3600:.1f} h"
+        valid = "yes" if found_backup.valid else f"no: {found_backup.problem}"
+        table.add_row(
+            *(
+                escape(cell)
+                for cell in (found_backup.name, age, f"{found_backup.size:,}", found_backup.digest[:MARK_DIGITS], valid)
+            )
+        )
     out.print(table)
 
 
