@@ -71,14 +71,16 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             anr for a router; the bot was stopped.
     """
     slack = settings.slack
-    bot_token, app_token, secret = (one.get_secret_value() for one in (slack.bot_token, slack.app_token, slack.signing_secret))
+    bot_token, app_token, secret = (
+        token.get_secret_value() for token in (slack.bot_token, slack.app_token, slack.signing_secret)
+    )
     channels = [target.channel or slack.channel for target in settings.every_target]
     if not bot_token or not all(channels) or not (app_token or secret):
         raise ConfigurationError(
             "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "
             "(Socket Mode) or slack.signing_secret (HTTP mode).",
         )
-    if wrong := [why for one in settings.every_target if (why := not_the_bots_run(one))]:
+    if wrong := [why for target in settings.every_target if (why := not_the_bots_run(target))]:
         raise ConfigurationError(f"{wrong[0]} Nothing was started; run the bot under that account.")
     metrics = Metrics(settings.http.measure_seconds)
     client = AsyncWebClient(token=bot_token, base_url=slack.api_url)
@@ -90,7 +92,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         parts.callback(metrics.close)
         calls = SlackCalls(client)
         target_channels = [
-            await parts.enter_async_context(_target_channel(settings, one, calls, clock)) for one in settings.every_target
+            await parts.enter_async_context(_target_channel(settings, target, calls, clock)) for target in settings.every_target
         ]
         lanes = [Lane(target_channel, metrics.counters) for target_channel in target_channels]
         refusals = RefusalKeeper([target_channel.site for target_channel in target_channels])

@@ -29,7 +29,9 @@ def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
     if typed == "roll":
         rest = without(rest, {"back"})
     if word not in WORDS:
-        near = get_close_matches(word, WORDS, n=1, cutoff=0.5) or [one for one in rest.lower().split() if one in WORDS]
+        near = get_close_matches(word, WORDS, n=1, cutoff=0.5) or [
+            typed_word for typed_word in rest.lower().split() if typed_word in WORDS
+        ]
         return Misunderstood(f"“{plain(first)[:LONGEST_QUOTED]}” is not a command.", near[0] if near else None)
     if len(targets) > 1:
         named, after = cut(rest)

@@ -126,12 +126,12 @@ class Lane:
 
     def _act(self, heard: Sequence[_Heard]) -> list[_Acted]:
         """Act on all payloads that wait, and measure how long each waited for the safe settings."""
-        apart = [self._drills_apart(one.facts) for one in heard]
+        apart = [self._drills_apart(waiting.facts) for waiting in heard]
         results = self._responder.act_on_all([facts for _, facts in apart])
         now = time.monotonic()
         return [
-            self._acted(acted, drills, facts, now - one.received)
-            for one, (drills, facts), acted in zip(heard, apart, results, strict=True)
+            self._acted(acted, drills, facts, now - waiting.received)
+            for waiting, (drills, facts), acted in zip(heard, apart, results, strict=True)
         ]
 
     def _acted(

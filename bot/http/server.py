@@ -116,13 +116,13 @@ class Server:
                 return
             now = time.monotonic()
             open_now = {connection for connection in runner.server.connections if connection.transport is not None}
-            self._since = {one: self._since.get(one, (now, HEADER_SECONDS)) for one in open_now}
-            resting = [(*self._since[one], one) for one in open_now if one not in self._busy]
+            self._since = {connection: self._since.get(connection, (now, HEADER_SECONDS)) for connection in open_now}
+            resting = [(*self._since[connection], connection) for connection in open_now if connection not in self._busy]
             resting.sort(key=lambda rest: rest[0])
             surplus = len(open_now) - MAX_CONNECTIONS
-            for place, (since, patience, one) in enumerate(resting):
-                if (place < surplus or now - since > patience) and one.transport is not None:
-                    one.transport.abort()
+            for place, (since, patience, idle) in enumerate(resting):
+                if (place < surplus or now - since > patience) and idle.transport is not None:
+                    idle.transport.abort()
 
     async def _exposition(self, _: web.Request) -> web.Response:
         self._metrics.counters.slack_connected.set(await self.slack_problem() is None)
@@ -138,7 +138,7 @@ class Server:
             target_channel.site.target.name: problems
             for target_channel, problems in zip(
                 self._target_channels,
-                await asyncio.gather(*(asyncio.to_thread(_unready, one) for one in self._target_channels)),
+                await asyncio.gather(*(asyncio.to_thread(_unready, channel) for channel in self._target_channels)),
                 strict=True,
             )
         }

@@ -68,8 +68,8 @@ class Together(Generic[Asked, Answer]):
             if len(turn) == 1:
                 loop.call_soon_threadsafe(_fail, turn[0][1], error)
                 return
-            for one in turn:  # what one of them broke is not the others' fault
-                self._answer(loop, [one])
+            for waiting in turn:  # what one of them broke is not the others' fault
+                self._answer(loop, [waiting])
         else:
             loop.call_soon_threadsafe(_succeed, [future for _, future in turn], answers)
 

@@ -146,15 +146,15 @@ class AlertWebhook:
             )
         )
         self._refusals.unmatched(judged.unmatched)
-        problems = tuple(dict.fromkeys(problem for one in taken for problem in one.problems))
-        safe_after = max((one.safe_after_s for one in taken if one.safe_after_s is not None), default=None)
-        if not all(one.done for one in taken):
+        problems = tuple(dict.fromkeys(problem for answer in taken for problem in answer.problems))
+        safe_after = max((answer.safe_after_s for answer in taken if answer.safe_after_s is not None), default=None)
+        if not all(answer.done for answer in taken):
             text = f"Not everything is done, come again: {' '.join((*problems, *judged.unjudged))}"
             return Outcome(HTTPStatus.SERVICE_UNAVAILABLE, "unfinished", clean_text(text, _MAX_TEXT))
         if judged.unjudged:
             text = f"What could be judged is done. What could not, come again: {'; '.join(judged.unjudged)}."
             return Outcome(HTTPStatus.SERVICE_UNAVAILABLE, "unread", clean_text(text, _MAX_TEXT), safe_after)
-        held = any(one.held for one in taken)
+        held = any(answer.held for answer in taken)
         done = "What freezes is held, and the router is in its safe settings." if held else "Nothing in it holds the router."
         return Outcome(HTTPStatus.OK, "accepted", " ".join((done, *problems)), safe_after)
 

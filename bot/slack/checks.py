@@ -59,11 +59,11 @@ def examine_deliveries(deliveries: Deliveries) -> tuple[Check, ...]:
             Check(
                 name,
                 Health.WARN,
-                f"Slack refuses a message of story {undelivered.operation}"
-                f"{f', its reply {undelivered.part}' if undelivered.part else ''} ({undelivered.error}).",
+                f"Slack refuses a message of story {refused.operation}"
+                f"{f', its reply {refused.part}' if refused.part else ''} ({refused.error}).",
                 "Correct what Slack's word says, and press “Try again” on the app's home; `anr receipts` has what it tells.",
             )
-            for undelivered in parked[:_MOST_NAMED]
+            for refused in parked[:_MOST_NAMED]
         ),
         *(
             Check(
@@ -97,13 +97,17 @@ def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]
 
 def _named(client: WebClient, named: Sequence[str], installation: Installation) -> Iterator[Check]:
     """Look for the people and groups whom the settings name; what Slack does not know holds no role."""
-    name, asked = "slack people", [one for one in named if one[:1] in {"S", "U", "W"}]
+    name, asked = "slack people", [person_or_group for person_or_group in named if person_or_group[:1] in {"S", "U", "W"}]
     found = 0
-    for one in asked:
+    for person_or_group in asked:
         try:
-            problem = _group_problem(client, one) if one.startswith("S") else _person_problem(client, one, installation)
+            problem = (
+                _group_problem(client, person_or_group)
+                if person_or_group.startswith("S")
+                else _person_problem(client, person_or_group, installation)
+            )
         except SLACK_FAILED as error:
-            yield Check(name, Health.WARN, f"Slack does not say who {one} is ({said(error)}).", "Ask again later.")
+            yield Check(name, Health.WARN, f"Slack does not say who {person_or_group} is ({said(error)}).", "Ask again later.")
             continue
         found += not problem
         if problem:

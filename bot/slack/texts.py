@@ -58,9 +58,9 @@ def _of_attachments(message: Mapping[str, Any]) -> Iterator[str]:
     for attachment in _listed(message, "attachments"):
         parts = (read(str(attachment.get(name) or "")).strip() for name in ("pretext", "title", "text"))
         said = " ".join(part for part in parts if part)
-        yield from (one for one in (said or read(str(attachment.get("fallback") or "")).strip(),) if one)
+        yield from (shown for shown in (said or read(str(attachment.get("fallback") or "")).strip(),) if shown)
 
 
 def _listed(holder: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     found = holder.get(name)
-    return [one for one in found[:_MOST] if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return [part for part in found[:_MOST] if isinstance(part, Mapping)] if isinstance(found, list) else []

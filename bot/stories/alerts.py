@@ -67,7 +67,7 @@ def alert_story(
     if buttons := _buttons(operation, alerts, acknowledged=acknowledged is not None, silences=silences):
         blocks.append(buttons)
     marks = [*sealed[-4:], *{sealed_receipt.receipt.seq: sealed_receipt for sealed_receipt in lifted.values()}.values()]
-    blocks.append(context(" · ".join(mark(one) for one in marks[-6:])))
+    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in marks[-6:])))
     return Post(escape(title), tuple(blocks[:MAX_BLOCKS]))
 
 
@@ -83,7 +83,7 @@ def _alerts(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed]) -> list[_Sho
         for hold in receipt.holds_added:
             shown.frozen = receipt
             shown.lifted = lifted[hold.id].receipt if hold.id in lifted else None
-    return sorted(found.values(), key=lambda one: (not one.fires, not one.held, one.facts.since))
+    return sorted(found.values(), key=lambda alert: (not alert.fires, not alert.held, alert.facts.since))
 
 
 def _title(alerts: Sequence[_Shown], seen: Observation | None) -> str:

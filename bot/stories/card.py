@@ -106,7 +106,7 @@ def story(  # noqa: C901 - one part a line
     if approval is not None and pending:
         blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signedso_far(approval)}"))
         blocks.append(answer_buttons(approval))
-    blocks.append(context(" · ".join(mark(recorded) for recorded in sealed[-4:])))
+    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in sealed[-4:])))
     return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
 
 
@@ -148,8 +148,8 @@ def last_step(sealed: Sequence[Sealed]) -> Receipt:
     ):
         last = brake  # it acted before its request was answered
     since = [sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.seq >= last.seq]
-    seen = next((recorded.observation for recorded in reversed(since) if recorded.observation), last.observation)
-    sighting = next((recorded.router_seen for recorded in reversed(since) if recorded.action is Action.SEEN), last.router_seen)
+    seen = next((receipt.observation for receipt in reversed(since) if receipt.observation), last.observation)
+    sighting = next((receipt.router_seen for receipt in reversed(since) if receipt.action is Action.SEEN), last.router_seen)
     return last.model_copy(update={"observation": seen, "router_seen": sighting})
 
 

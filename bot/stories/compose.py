@@ -120,13 +120,13 @@ class StoryComposer:
         holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added}
         holds = {hold for hold in holds if not self._site.brake.has(hold)}  # a mark is there as long as its hold
         after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
-        return {hold: one for one in after for hold in one.receipt.holds_lifted if hold in holds}
+        return {hold: lifting for lifting in after for hold in lifting.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
         run, target = sealed[0].receipt, self._site.target
         history = [sealed_receipt.receipt for sealed_receipt in self._site.journal.receipts()]
         hours = run.figures.hours if run.figures is not None else ()
-        later = any(recorded.action is Action.DAILY and recorded.seq > run.seq for recorded in history)
+        later = any(receipt.action is Action.DAILY and receipt.seq > run.seq for receipt in history)
         return ReportedDay(
             sealed=sealed,
             yesterday=_last_daily(history, run.seq),

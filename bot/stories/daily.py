@@ -113,7 +113,7 @@ def daily_report(day: ReportedDay) -> Post:
     if day.alert_drill is not None:
         blocks.append(section(_alert_drill(day.alert_drill, run.ts)))
     blocks.append(_buttons(day, run))
-    blocks.append(context(" · ".join(mark(recorded) for recorded in day.sealed[-4:])))
+    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in day.sealed[-4:])))
     details = (_details(run, figures, day.sealed[0].mark),) if day.details and figures is not None else ()
     return Post(_as_text(title, run.gates), tuple(blocks[:MAX_BLOCKS]), (*replies(day.sealed[1:]), *details), picture)
 

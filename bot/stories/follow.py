@@ -186,7 +186,7 @@ class Stories:
             else:
                 in_a_row = 0
                 # Slack is there again: who met an outage has waited long enough
-                self._pauses = {one: it for one, it in self._pauses.items() if one != operation and not it.outage}
+                self._pauses = {story: it for story, it in self._pauses.items() if story != operation and not it.outage}
 
     async def _show(self, operation: str) -> None:
         told = await asyncio.to_thread(self._site.journal.of_operation, operation)

@@ -20,19 +20,15 @@ def notice(sealed: Sequence[Sealed]) -> Post:
     """Return the message of such a story, as it stands."""
     first, last = sealed[0].receipt, _last_step(sealed)
     title, blocks = _notice(first, last)
-    marks = context(" · ".join(mark(recorded) for recorded in sealed[-4:]))
+    marks = context(" · ".join(mark(sealed_receipt) for sealed_receipt in sealed[-4:]))
     return Post(title, (header(title), *blocks, marks))
 
 
 def _last_step(sealed: Sequence[Sealed]) -> Receipt:
     """Return the newest receipt that is more than a sighting, with what was seen of the running router since."""
     receipts = [sealed_receipt.receipt for sealed_receipt in sealed]
-    last = next(
-        (recorded for recorded in reversed(receipts) if recorded.action not in {Action.SEEN, Action.OBSERVED}), receipts[-1]
-    )
-    seen = next(
-        (recorded.observation for recorded in reversed(receipts) if recorded.seq >= last.seq and recorded.observation), None
-    )
+    last = next((receipt for receipt in reversed(receipts) if receipt.action not in {Action.SEEN, Action.OBSERVED}), receipts[-1])
+    seen = next((receipt.observation for receipt in reversed(receipts) if receipt.seq >= last.seq and receipt.observation), None)
     return last.model_copy(update={"observation": seen})
 
 

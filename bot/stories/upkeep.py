@@ -58,7 +58,9 @@ def upkeep_outcome(receipt: Receipt) -> str:
             gone = f"{receipt.checkpoint.pruned:,} receipts up to #{receipt.checkpoint.last}"
             return f":wastebasket: {gone} are gone; this checkpoint seals them, so that `verify` still holds.{note}"
         case Action.ARCHIVE if receipt.result is Result.APPLIED:
-            packed = "".join(f"\n• `{escape(one.name)}`: {one.lines:,} lines" for one in receipt.archived[:_ARCHIVES_LISTED])
+            packed = "".join(
+                f"\n• `{escape(archived.name)}`: {archived.lines:,} lines" for archived in receipt.archived[:_ARCHIVES_LISTED]
+            )
             said = f" Compressed, each verified:{packed}" if packed else ""
             return f":card_file_box:{note}{said}{deleted}"
         case _:
@@ -85,9 +87,9 @@ def _restore(receipt: Receipt) -> str:
 def backups(found: Sequence[Backup]) -> list[Block]:
     """Return the backups of the bandit's state, a line each, the newest first."""
     lines = [
-        f"{':white_check_mark:' if one.valid else ':x:'} `{escape(one.name)}` {when(one.made_at)} · {one.size:,} bytes · "
-        f"sha256 `{one.digest[:MARK_DIGITS]}`{'' if one.valid else f' · *{escape(one.problem or str())}*'}"
-        for one in found[:_BACKUPS_LISTED]
+        f"{':white_check_mark:' if kept.valid else ':x:'} `{escape(kept.name)}` {when(kept.made_at)} · {kept.size:,} bytes · "
+        f"sha256 `{kept.digest[:MARK_DIGITS]}`{'' if kept.valid else f' · *{escape(kept.problem or str())}*'}"
+        for kept in found[:_BACKUPS_LISTED]
     ]
     if not lines:
         return [section("There are no backups yet; `/anr backup` makes one.")]

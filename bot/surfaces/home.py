@@ -87,7 +87,7 @@ class Home:
     def _remember(self) -> None:
         """Keep who has a home open, so that a restart leaves nobody with an old one."""
         try:
-            write_durably(self._file, canonical_bytes({user: one.at for user, one in self._open.items()}))
+            write_durably(self._file, canonical_bytes({user: open_home.at for user, open_home in self._open.items()}))
         except OSError as error:
             log.warning("who has a home open could not be kept: %s", error)
 
@@ -102,11 +102,11 @@ class Home:
 
     async def _follow(self) -> None:
         still = time.time() - OPEN_SECONDS
-        self._open = {user: one for user, one in self._open.items() if one.at > still}
+        self._open = {user: one for user, open_home in self._open.items() if open_home.at > still}
         if not self._open:
             return
         heads = await self._heads()
-        await self._publish([user for user, one in self._open.items() if one.heads != heads])
+        await self._publish([user for user, open_home in self._open.items() if open_home.heads != heads])
 
     async def _publish(self, users: Sequence[str]) -> None:
         """Show these people their homes; who cannot be shown theirs is tried again at the next look."""
@@ -173,7 +173,7 @@ def _remembered(file: Path) -> dict[str, _Open]:
     try:
         kept = json.loads(read_bounded(file, _MAX_FILE_BYTES))
         known = {str(user): _Open(None, float(at)) for user, at in kept.items()}
-        return dict(sorted(known.items(), key=lambda one: one[1].at)[-MAX_OPEN:])
+        return dict(sorted(known.items(), key=lambda user_and_home: user_and_home[1].at)[-MAX_OPEN:])
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -195,7 +195,7 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Acknowledged():
             return [section(":eyes: Acknowledged; the card says so.")]
         case Silenced(sealed=sealed, left=left):
-            rest = "".join(f"\n• not silenced: {escape(one)}" for one in left)
+            rest = "".join(f"\n• not silenced: {escape(alert)}" for alert in left)
             return [section(f":no_bell: {escape(sealed.receipt.note)}. The holds are as they were.{rest}")]
         case _:
             assert_never(result)

@@ -113,8 +113,8 @@ def _router(glance: Glance) -> list[Block]:
 def _undelivered(glance: Glance) -> list[Block]:
     """Say what the channel does not show, and offer to try it again."""
     lines = [
-        f"• story {escape(undelivered.operation)}: Slack refuses its message ({escape(undelivered.error)})"
-        for undelivered in glance.parked[:3]
+        f"• story {escape(refused.operation)}: Slack refuses its message ({escape(refused.error)})"
+        for refused in glance.parked[:3]
     ]
     lines += [f"• story {escape(queued.operation)} waits ({escape(queued.error)})" for queued in glance.waiting[:3]]
     if not lines:
@@ -172,7 +172,10 @@ def chart(spells: Sequence[Stretch], stages: Iterable[int], zone: str) -> str:
     if not spells:
         return "Nothing is known yet."
     days = _days(spells, zone)
-    rows = [f"{stage:>4} % " + "".join(_cell(one, stage) for _, one in days) for stage in sorted(stages, reverse=True)]
+    rows = [
+        f"{stage:>4} % " + "".join(_cell(spells_of_day, stage) for _, spells_of_day in days)
+        for stage in sorted(stages, reverse=True)
+    ]
     first, last = (f"{day.day} {day:%b}" for day in (days[0][0], days[-1][0]))
     return "\n".join([*rows, "       " + first + last.rjust(len(days) - len(first))])
 

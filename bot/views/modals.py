@@ -210,7 +210,9 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
     usable = [backup for backup in backups if backup.valid]
     lines = ["Somebody else has to approve. Then the router is made safe, the rollout is frozen, and the state is replaced."]
     lines.extend(
-        f":x: `{escape(one.name)}` cannot be put back: {escape(str(one.problem))}" for one in backups[:10] if not one.valid
+        f":x: `{escape(unusable.name)}` cannot be put back: {escape(str(unusable.problem))}"
+        for unusable in backups[:10]
+        if not unusable.valid
     )
     if not usable:
         return told(
@@ -219,7 +221,12 @@ def restore(about: About, backups: Sequence[Backup]) -> View:
             [section("\n".join([*lines[1:], "There is no backup that can be put back; `/anr backup` makes one."]))],
         )
     options = [
-        option(one.name, one.name, f"{one.size:,} bytes, checksum good, {one.digest[:MARK_DIGITS]}") for one in usable[:100]
+        option(
+            usable_backup.name,
+            usable_backup.name,
+            f"{usable_backup.size:,} bytes, checksum good, {usable_backup.digest[:MARK_DIGITS]}",
+        )
+        for usable_backup in usable[:100]
     ]
     field = {"type": "static_select", "action_id": "backup", "options": options}
     backup = entry("backup", "Backup of the bandit's state", field, hint="The newest comes first; its time (UTC) is in its name.")

@@ -47,7 +47,9 @@ def examined(checks: Sequence[Check]) -> list[Block]:
     headline = section(f"*{count[Health.FAIL]} FAIL, {count[Health.WARN]} WARN, {count[Health.OK]} OK*")
     ill = sorted((check for check in checks if check.health is not Health.OK), key=lambda check: check.health is Health.WARN)
     lines = [f"{_SIGNS[check.health]} *{check.name}* — {escape(check.text)}\n      {escape(check.remedy)}" for check in ill]
-    well = "\n".join(f"{_SIGNS[Health.OK]} *{one.name}* — {escape(one.text)}" for one in checks if one.health is Health.OK)
+    well = "\n".join(
+        f"{_SIGNS[Health.OK]} *{check.name}* — {escape(check.text)}" for check in checks if check.health is Health.OK
+    )
     return [headline, *(section(line) for line in lines[:40]), *([section(well)] if well else [])][:MAX_BLOCKS]
 
 

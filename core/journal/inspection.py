@@ -38,8 +38,8 @@ def inspect(rows: "Rows", target: str, receipts_dir: Path) -> tuple[tuple[Sealed
         flaws += _flaws_in_columns(row, sealed[-1])
     flaws += flaws_in_requests(rows.all_requests(), [sealed_receipt.receipt for sealed_receipt in sealed])
     expected = {sealed_receipt.file_name: sealed_receipt for sealed_receipt in sealed}
-    for name, one in expected.items():
-        flaws.extend(_flaws_in_file(receipts_dir, name, one))
+    for name, sealed_receipt in expected.items():
+        flaws.extend(_flaws_in_file(receipts_dir, name, sealed_receipt))
     unreadable = {row.seq for row in found} - {sealed_receipt.receipt.seq for sealed_receipt in sealed}
     flaws.extend(_flaws_in_strays(receipts_dir, expected, unreadable, sealed))
     return tuple(sealed), tuple(sorted(flaws, key=lambda flaw: flaw.seq))

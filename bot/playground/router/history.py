@@ -60,7 +60,7 @@ def good_days(chance: tuple[Any, ...], hour: int, days: int, pilot: float, habit
         ages += [timedelta(hours=hours_ago, seconds=rng.uniform(1, 3600)) for _ in range(count)]
     ages.sort(reverse=True)
     drawn = [(ago, line) for ago in ages if (line := past.line(_DRAWN, pilot=pilot)) is not None]
-    drawn.sort(key=lambda one: timedelta(seconds=rng.uniform(0, 90)) - one[0])
+    drawn.sort(key=lambda ago_and_line: timedelta(seconds=rng.uniform(0, 90)) - ago_and_line[0])
     lines = tuple((ago, *_around(line)) for ago, line in drawn)
     return GoodDays(lines, past.pulls, past.rewards, rng.getstate())
 
