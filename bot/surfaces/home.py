@@ -102,7 +102,7 @@ class Home:
 
     async def _follow(self) -> None:
         still = time.time() - OPEN_SECONDS
-        self._open = {user: one for user, open_home in self._open.items() if open_home.at > still}
+        self._open = {user: open_home for user, open_home in self._open.items() if open_home.at > still}
         if not self._open:
             return
         heads = await self._heads()
