@@ -235,7 +235,7 @@ async def recorded(site: Target) -> tuple[int, float]:
     begun = time.perf_counter()
     while True:
         found = await asyncio.to_thread(site.journal.receipts, last=4 * WEBHOOKS * SECONDS)
-        causes = {one.receipt.cause for one in found if one.receipt.action is Action.FREEZE}
+        causes = {sealed_receipt.receipt.cause for sealed_receipt in found if sealed_receipt.receipt.action is Action.FREEZE}
         took = time.perf_counter() - begun
         if len(causes) == WEBHOOKS * SECONDS or took > _LATE_SECONDS:
             return len(causes), took
@@ -304,14 +304,14 @@ def _figures(table: Table, way: Way, found: Measured) -> None:
 
 def _legs(table: Table, way: Way, found: Measured) -> None:
     """Say where the time of the median went, and that of the slowest."""
-    requests = sorted((one for one in found.trace["requests"] if "safe" in one), key=lambda one: one["safe"])
+    requests = sorted((request for request in found.trace["requests"] if "safe" in request), key=lambda request: request["safe"])
     count = len(requests)
     parts = {
         "middle fifth": requests[2 * count // 5 : 3 * count // 5],
         f"slowest {100 * _SLOWEST:g} %": requests[-max(1, int(_SLOWEST * count)) :],
     }
     for name, part in parts.items():
-        means = [sum(one.get(leg, 0.0) for one in part) / max(1, len(part)) for leg in ("safe", *LEGS, "together")]
+        means = [sum(request.get(leg, 0.0) for request in part) / max(1, len(part)) for leg in ("safe", *LEGS, "together")]
         table.add_row(way.name, name, *(f"{mean:.1f}" for mean in means))
 
 

@@ -129,14 +129,14 @@ def measured(command: list[str], environment: dict[str, str] | None = None) -> R
     peak = 0
     while process.poll() is None:
         held = 0
-        for one in _family(process):
+        for member in _family(process):
             try:
-                with one.oneshot():
-                    held += one.memory_info().rss
-                    times = one.cpu_times()
+                with member.oneshot():
+                    held += member.memory_info().rss
+                    times = member.cpu_times()
             except psutil.Error:
                 continue
-            cpu[one.pid] = times.user + times.system
+            cpu[member.pid] = times.user + times.system
         peak = max(peak, held)
         time.sleep(_SAMPLE_SECONDS)
     wall = time.perf_counter() - begun
@@ -194,7 +194,7 @@ def _status(ledger: Path, place: Path) -> str:
 
 def _print(console: Console, title: str, found: dict[str, list[Run]], right: dict[str, str]) -> None:
     table = Table("engine", "wall s", "× base", "CPU s", "peak MB", "dirty ledger", title=title, title_justify="left")
-    base = statistics.median(one.wall for one in found["base"])
+    base = statistics.median(reading.wall for reading in found["base"])
     for name, runs in found.items():
         wall = statistics.median(run.wall for run in runs)
         cpu, memory = statistics.median(run.cpu for run in runs), max(run.memory for run in runs)

@@ -95,5 +95,5 @@ def run(count: int, free_port: Callable[[], int]) -> None:
             f"{sum(statuses.values()):,} generated payloads, answers {dict(sorted(statuses.items()))}; event loop late, ms: "
             f"{quantiles}, max {max(lags):.0f}; {over} of {len(lags):,} looks over the goal of {GOAL_MS}"
         )
-    for one in sorted(stood, key=lambda text: -float(text.split(" ")[0]))[:3]:
-        console.print(one)
+    for delay in sorted(stood, key=lambda text: -float(text.split(" ")[0]))[:3]:
+        console.print(delay)

@@ -120,10 +120,10 @@ class _Tracer:
             legs[COMPUTED] = 1000 * (time.thread_time() - computed)
             ended = time.monotonic()
             legs[QUEUED] = _queued() - queued
-            for one in heard:
-                waited = 1000 * (begun - self._judged.pop(one.received, begun))
-                self._under_way.pop(one.received, {}).update(
-                    {**legs, WAITED: waited, "safe": 1000 * (ended - one.received), "together": len(heard)}
+            for payload in heard:
+                waited = 1000 * (begun - self._judged.pop(payload.received, begun))
+                self._under_way.pop(payload.received, {}).update(
+                    {**legs, WAITED: waited, "safe": 1000 * (ended - payload.received), "together": len(heard)}
                 )
 
     def _leg(self, leg: str) -> Callable[..., Any]:

@@ -194,7 +194,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
 def test_every_module_has_its_test_beside_its_twin() -> None:
     """`tests/core/gates/test_guard.py` tests `core/gates/guard.py`: whoever changes a module knows where its tests are."""
     found = [Path(name) for name, _ in modules() if not Path(name).name.startswith("__")]
-    without = {one.as_posix() for one in found if not (ROOT / "tests" / one.parent / f"test_{one.name}").exists()}
+    without = {module.as_posix() for module in found if not (ROOT / "tests" / module.parent / f"test_{module.name}").exists()}
     assert without - WITHOUT_A_TEST_OF_THEIR_OWN == set(), "give each of these a test of its own"
     assert WITHOUT_A_TEST_OF_THEIR_OWN - without == set(), "these have a test now, or are gone: take them out of the table"
 

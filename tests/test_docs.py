@@ -68,20 +68,22 @@ def test_every_option_explains_itself() -> None:
 def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> None:
     """Each `anr …` of the README is a command with these options; and the runbook's dry run of a report is among them."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    typed = [one for line in text.splitlines() if line.startswith("| ") for one in re.findall(r"`(anr [^`]+)`", line)]
+    typed = [
+        command_line for line in text.splitlines() if line.startswith("| ") for command_line in re.findall(r"`(anr [^`]+)`", line)
+    ]
     assert len(typed) > 30
     assert "anr promote --dry-run --report FILE --verbose" in typed
     import_module("bot.cli.main")  # adds the bot's commands
     everywhere = {"--verbose", "--target"}
-    for one in typed:
+    for command_line in typed:
         command = get_command(app)
-        words = re.sub(r"[\[\]…|]", " ", one).split()[1:]
+        words = re.sub(r"[\[\]…|]", " ", command_line).split()[1:]
         while words and isinstance(command, TyperGroup):
             found = command.get_command(command.context_class(command), words.pop(0))
-            assert found is not None, one
+            assert found is not None, command_line
             command = found
         known = everywhere | {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("-")} <= known, one
+        assert {word for word in words if word.startswith("-")} <= known, command_line
 
 
 def test_the_readme_names_every_command() -> None:

@@ -73,7 +73,7 @@ def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
 ) -> None:
     """Three local days around a change, also at a time that does not exist that day or comes twice: three runs, each on time."""
     change = date.fromisoformat(day)
-    days = [change + timedelta(days=one) for one in (-1, 0, 1)]
+    days = [change + timedelta(days=offset) for offset in (-1, 0, 1)]
     local = ZoneInfo(zone)
     begin, end = (
         datetime.combine(judged_day, time(0), local).astimezone(UTC) for judged_day in (days[0], change + timedelta(days=2))
@@ -90,7 +90,7 @@ def test_the_run_is_made_once_a_day_over_every_change_of_the_clocks(
 def test_the_changes_that_are_tried_are_changes(zone: str, day: str, at: time) -> None:
     """The table would prove nothing if a zone had its change on another day."""
     local, change = ZoneInfo(zone), date.fromisoformat(day)
-    offsets = {datetime.combine(change + timedelta(days=one), at, local).utcoffset() for one in (-1, 1)}
+    offsets = {datetime.combine(change + timedelta(days=offset), at, local).utcoffset() for offset in (-1, 1)}
     assert len(offsets) == 2
 
 
@@ -156,8 +156,8 @@ def test_two_bots_make_one_run(rig: Rig) -> None:  # noqa: F811
     """The journal has one run of a date, whichever process looked first."""
     first, second = scheduled(rig, "UTC", time(9, 5)), scheduled(rig, "UTC", time(9, 5))
     for moment in ticks(utc("2025-10-01T09:00"), utc("2025-10-01T11:00")):
-        for one in (first, second):
-            live_through(one, [moment])
+        for bot in (first, second):
+            live_through(bot, [moment])
     assert [made for made, _ in live_through(first, [])] == ["2025-10-01"]
 
 

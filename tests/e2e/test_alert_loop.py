@@ -148,7 +148,7 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
                 await playground.click("U0OLIVIA", CHANNEL, card["ts"], "ask_silence")
                 await playground.wait_for(lambda: "For how long" in str(playground.open_views("U0OLIVIA")), LOOP_SECONDS)
                 view = playground.open_views("U0OLIVIA")[-1]
-                chosen = next(one for one in view["blocks"] if one.get("block_id") == "minutes")["element"]["options"][2]
+                chosen = next(block for block in view["blocks"] if block.get("block_id") == "minutes")["element"]["options"][2]
                 values = {
                     "minutes": {"minutes": {"selected_option": chosen}},
                     "reason": {"reason": {"value": "we look into it"}},

@@ -53,7 +53,7 @@ def read(ledger: Path) -> Counter[str]:
     """The ids of all decisions, as a report reads them."""
     found: list[Entry] = []
     scan(ledger, WINDOW, 0.15, on_entry=found.append)
-    return Counter(one.id or "" for one in found)
+    return Counter(decision.id or "" for decision in found)
 
 
 def every_line_once(found: Counter[str], count: int) -> None:

@@ -66,9 +66,9 @@ class Running:
             with contextlib.suppress(OSError), urllib.request.urlopen(question, timeout=10) as answer:  # noqa: S310 - loopback
                 answers.append(json.load(answer))
         return Served(
-            frozenset(one["pid"] for one in answers),
-            frozenset(one["anr"]["pilot"] if one["anr"]["enabled"] else 0.0 for one in answers),
-            sum(one["served"] for one in answers),
+            frozenset(reply["pid"] for reply in answers),
+            frozenset(reply["anr"]["pilot"] if reply["anr"]["enabled"] else 0.0 for reply in answers),
+            sum(reply["served"] for reply in answers),
         )
 
     def does(self, action: str) -> Ending:

@@ -67,7 +67,7 @@ async def test_a_repeat_every_second_for_a_minute_is_one_freeze_and_one_message(
     await card(playground, "Frozen by alert")
     assert len(cards(playground, "AnrRsiLow")) == 1
     actions = [sealed.receipt.action for sealed in site_of(settings).journal.receipts()]
-    assert [one for one in actions if one is not Action.OBSERVED][-1] is Action.FREEZE
+    assert [action for action in actions if action is not Action.OBSERVED][-1] is Action.FREEZE
     assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (1, 0)
 
 

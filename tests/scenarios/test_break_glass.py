@@ -72,7 +72,7 @@ async def test_an_approver_breaks_the_glass_and_another_reviews_it(played: Playe
     await playground.submit_view("U0PRIYA", view["id"], because("it was right"))
     await playground.wait_for(lambda: "*Reviewed* by <@U0PRIYA>" in said(cards(playground, "Break-glass promotion")[0]), WAIT)
     reviewed = cards(playground, "Break-glass promotion: 10 % → 25 %")
-    assert [one["ts"] for one in reviewed] == [card["ts"]]
+    assert [message["ts"] for message in reviewed] == [card["ts"]]
     assert "ask_review" not in said(reviewed[0])
     site = Target.at(settings.target, settings.access)
     assert site.journal.state().unreviewed is None
@@ -112,7 +112,7 @@ async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playgr
     await playground.wait_for(lambda: site.journal.pending() == (), WAIT)
     await playground.wait_for(lambda: "approve" not in str(cards(playground, done)[0]["blocks"][-2]), WAIT)
     ended = cards(playground, done)
-    assert [one["ts"] for one in ended] == [card["ts"]]
+    assert [message["ts"] for message in ended] == [card["ts"]]
     assert "<@U0AARON>" in said(ended[0])
     assert "Settings written and synced, router restarted" in said(ended[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"

@@ -32,5 +32,5 @@ async def test_a_request_that_expired_while_the_bot_was_away_loses_its_buttons(s
     async with running(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=61)):
         await playground.wait_for(lambda: cards(playground, "Expired: 10 → 25 %"), WAIT)
     ended = cards(playground, "Expired: 10 → 25 %")
-    assert [one["ts"] for one in ended] == [card["ts"]]
+    assert [message["ts"] for message in ended] == [card["ts"]]
     assert not has_button(ended[0])

@@ -196,7 +196,7 @@ async def test_slow_clients_lose_their_connection_and_delay_nobody(stage: Stage)
         assert await head_reader.read() == b""
         for reader, _ in silent:
             assert await reader.read() == b""
-    for writer in (head, body, *(one for _, one in silent)):
+    for writer in (head, body, *(silent_writer for _, silent_writer in silent)):
         writer.close()
 
 

@@ -73,7 +73,7 @@ async def test_a_double_click_and_a_second_approver_at_the_same_moment_promote_o
     )
     await playground.wait_for(lambda: cards(playground, "Promoted"), WAIT)
     await playground.wait_for(lambda: sum(len(answers(playground, user)) for user in ("U0AARON", "U0PRIYA")) >= 3, WAIT)
-    told = [str(one) for user in ("U0AARON", "U0PRIYA") for one in answers(playground, user)]
+    told = [str(answer) for user in ("U0AARON", "U0PRIYA") for answer in answers(playground, user)]
     assert len([answer for answer in told if "Now at" in answer]) == 1
     assert len([answer for answer in told if "already approved" in answer]) == 2
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"

@@ -25,4 +25,4 @@ async def test_who_waits_for_a_report_is_told_how_far_it_is(played: Played, monk
     first, *rest = [said(message) for message in playground.ephemerals("U0OLIVIA")]
     assert "Reading the ledger:" in first
     assert "The answer follows" in first
-    assert any("decisions in 24 h" in one for one in (*told, *rest))
+    assert any("decisions in 24 h" in text for text in (*told, *rest))

@@ -51,7 +51,7 @@ async def test_a_freeze_that_the_router_ignores_turns_to_still_serving(deaf: Dea
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "STILL SERVING"), WAIT)
     site = Target.at(settings.target, settings.access)
-    assert [str(one) for one in done(site)][:3] == ["init", "freeze", "observed"]
+    assert [str(action) for action in done(site)][:3] == ["init", "freeze", "observed"]
     site.journal.close()
 
 

@@ -80,7 +80,7 @@ async def test_a_state_is_reset_after_an_approval_and_the_router_begins_anew(sce
     assert (state.frozen, state.epoch, state.stage) == (True, 1, 0)
     kept = json.loads((target.backups_dir / site.backups.found()[0].name).read_bytes())
     now = json.loads(target.state_file.read_bytes())
-    pulls = {name: one["arms"]["R2"]["A"][0][0] for name, one in (("before", before), ("kept", kept), ("now", now))}
+    pulls = {name: state_file["arms"]["R2"]["A"][0][0] for name, state_file in (("before", before), ("kept", kept), ("now", now))}
     assert pulls["now"] < pulls["before"] <= pulls["kept"]
 
 

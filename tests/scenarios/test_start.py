@@ -35,7 +35,11 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
 
     serving = asyncio.create_task(serve())
     async with asyncio.timeout(WAIT):
-        while not [one for one in await asyncio.to_thread(site.journal.receipts) if one.receipt.action is Action.DAILY]:
+        while not [
+            sealed_receipt
+            for sealed_receipt in await asyncio.to_thread(site.journal.receipts)
+            if sealed_receipt.receipt.action is Action.DAILY
+        ]:
             assert not serving.done()
     assert playground.messages("C0ANROPS") == []
     playground.api.down = False

@@ -96,6 +96,6 @@ async def test_with_the_journal_locked_for_the_whole_storm_each_alert_is_held_an
 
     await playground.wait_for(all_recorded, 2 * WAIT)
     frozen = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is Action.FREEZE]
-    assert sorted(one.cause or "" for one in frozen) == sorted(mark.cause or "" for mark in marks)
+    assert sorted(receipt.cause or "" for receipt in frozen) == sorted(mark.cause or "" for mark in marks)
     assert {hold.id for hold in site.journal.state().holds} == {mark.id for mark in marks}
     assert is_safe(settings)

@@ -67,17 +67,17 @@ class Copy:
     def rewrite(self, change: Callable[[Receipts], Receipts], **requests: Callable[[dict[str, Any]], None]) -> None:
         """Change what receipts and requests say, and make everything fit again: digests, chain, columns, files, requests."""
         before = self.sealed()
-        receipts = change([json.loads(one.data) for one in before])
+        receipts = change([json.loads(sealed_receipt.data) for sealed_receipt in before])
         for name, edit in requests.items():
             self._rewrite_request(name, edit, receipts)
         first = before[0].receipt
         checkpoint = next((recorded["checkpoint"] for recorded in reversed(receipts) if recorded["checkpoint"]), None)
         seq, prev = (first.seq - 1, first.prev) if first.prev != GENESIS else (0, GENESIS)
-        if checkpoint is not None and not any(one.receipt.checkpoint for one in before):
+        if checkpoint is not None and not any(sealed_receipt.receipt.checkpoint for sealed_receipt in before):
             seq, prev = checkpoint["last"], checkpoint["digest"]
         self.sql("DELETE FROM receipts")
-        for one in before:
-            self.file_of(one).unlink(missing_ok=True)
+        for sealed_receipt in before:
+            self.file_of(sealed_receipt).unlink(missing_ok=True)
         for receipt in receipts:
             seq += 1
             data = canonical_bytes({**receipt, "seq": seq, "prev": prev})

@@ -110,8 +110,8 @@ class Unit:
                 return 0
             old = self._running[:1] if how == "first" else [] if how == "beside" else self._running
             self._running = [task for task in self._running if task not in old]
-            for one in old:
-                _send(one, signal.SIGTERM, READY_S if not self.habits.get("dies_slowly_s") else 0)
+            for old_task in old:
+                _send(old_task, signal.SIGTERM, READY_S if not self.habits.get("dies_slowly_s") else 0)
             return max([self._spawn() for _ in range(len(old) or 1)], default=0)
 
     def end(self) -> None:

@@ -22,7 +22,7 @@ _OF_TARGET = ("ledger", "settings_file", "health_url", "journal", "receipts_dir"
 def toml(value: Any) -> str:
     """Write a value as TOML."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(name))} = {toml(one)}" for name, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(str(name))} = {toml(inner)}" for name, inner in value.items()) + " }"
     if isinstance(value, list | tuple | frozenset):
         return "[" + ", ".join(map(toml, value)) + "]"
     return json.dumps(str(value) if isinstance(value, Path) else value)

@@ -86,7 +86,7 @@ ODD: tuple[Any, ...] = (
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place, *(deeper for key, one in inner for deeper in places(one, (*place, key)))]
+    return [place, *(deeper for key, inner_value in inner for deeper in places(inner_value, (*place, key)))]
 
 
 def changed(chosen: random.Random, payload: Any) -> Any:

@@ -182,7 +182,7 @@ def test_the_journal_cannot_be_written(bench: Bench, what: What, error: int, fau
     """A full, a read-only and a broken disk under the journal are all the same to the router."""
     done, logged = bench.brake_failing(what, fault, Failing(error, f"{bench.target.journal}*"))
     assert done.safe
-    assert any("recorded at the next chance" in one for one in logged)
+    assert any("recorded at the next chance" in message for message in logged)
     bench.recorded_late(done)
 
 
@@ -211,7 +211,7 @@ def test_the_directory_of_the_settings_file_is_full(bench: Bench, what: What) ->
     )
     assert not done.safe
     assert any("could not be written (No space left on device)" in problem for problem in done.problems)
-    assert any("could not be written (No space left on device)" in one for one in logged)
+    assert any("could not be written (No space left on device)" in message for message in logged)
     said = ending(done)
     assert (said.code, said.said[0]) == (FAILED, "THE ROUTER MAY NOT BE SAFE.")
     assert done.sealed is not None

@@ -119,7 +119,7 @@ def test_a_file_cannot_be_written(
         in_place = file == "settings-before-the-rename"  # where nothing may be put beside the file it is written itself: EACCES
         assert fates[SILENT] <= in_place or not failed
     if failed:
-        figure(f"{work.__name__} while {file} fails with {', '.join(errno.errorcode[one] for one in ERRORS)}: {told(fates)}")
+        figure(f"{work.__name__} while {file} fails with {', '.join(errno.errorcode[error] for error in ERRORS)}: {told(fates)}")
 
 
 @pytest.mark.parametrize("work", [approve, freeze], ids=lambda work: work.__name__)
@@ -130,7 +130,7 @@ def test_a_single_write_fails(
     yard = yard_for(work, rig, tmp_path_factory.mktemp("kept") / "files")
     whole = run(work, *yard.again()).boundaries
     # of writes to the same file in a row, as SQLite's to its log, the first stands for all
-    numbers = [number for number, (before, one) in enumerate(pairwise(("", *whole)), 1) if one != before]
+    numbers = [number for number, (before, line) in enumerate(pairwise(("", *whole)), 1) if line != before]
     fates = Counter[str]()
     for number, error in zip(numbers, itertools.cycle(ERRORS), strict=False):
         ended = run(work, *yard.again(), fault=Failing(error, at=number))

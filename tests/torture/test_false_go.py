@@ -120,8 +120,8 @@ def was_good(case: Case, day: list[Decision]) -> bool:
     return (
         len(day) >= 100
         and bool(live)
-        and sum(one.matches for one in live) / len(live) >= 0.85
-        and 1000 * sum(one.rolled_back for one in live) / len(live) <= 0.1
+        and sum(decision.matches for decision in live) / len(live) >= 0.85
+        and 1000 * sum(decision.rolled_back for decision in live) / len(live) <= 0.1
         and statistics.median(judged_day.tri for judged_day in day) >= 0
         and not any(judged_day.engaged and judged_day.r3 > 0.15 for judged_day in day)
         and case.newest_min <= 15
@@ -199,7 +199,9 @@ def go_of(case: Case, day: list[Decision], folder: Path, health: str) -> tuple[b
     folder.mkdir()
     chance = random.Random(SEED - case.number)
     lines = [
-        line_of(case, one, number, chance) for number, one in enumerate(day) if one.minutes_ago <= case.reaches_back_h * 60 + 1
+        line_of(case, decision, number, chance)
+        for number, decision in enumerate(day)
+        if decision.minutes_ago <= case.reaches_back_h * 60 + 1
     ]
     (folder / "anr_ledger.ndjson").write_text("".join(f"{line}\n" for line in reversed(lines)), "utf-8")
     target = TargetSettings(

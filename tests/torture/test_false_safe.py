@@ -176,7 +176,9 @@ class Observer:
         for port in self.manage(unit, "processes").values():
             with contextlib.suppress(OSError, ValueError):
                 found.append(json.loads(spoken_to(port, "status"))["anr"])
-        most: dict[str, Any] = max(found, key=lambda one: (one["enabled"] and one["pilot"], not one["kill"]), default={})
+        most: dict[str, Any] = max(
+            found, key=lambda settings: (settings["enabled"] and settings["pilot"], not settings["kill"]), default={}
+        )
         return most
 
     def served(self, unit: str, how: str = "try") -> int:
@@ -362,14 +364,16 @@ def test_never_safe_of_a_router_that_serves(tmp_path: Path, observer: Observer, 
     closed = [outcome for outcome in outcomes if outcome.case.closed]
     if os.geteuid() == 0:
         assert len(closed) >= 40
-        assert any(one.served for one in closed)
-        assert not any(one.claims and not one.served and one.case.account == str(NOBODY) for one in closed), "it may not be read"
+        assert any(outcome.served for outcome in closed)
+        assert not any(outcome.claims and not outcome.served and outcome.case.account == str(NOBODY) for outcome in closed), (
+            "it may not be read"
+        )
     assert len([outcome for outcome in outcomes if outcome.claims and outcome.served_before]) >= 30, (
         "hardly any brake is seen: nothing is tested"
     )
     assert len(serving) >= 60
     said = Counter("claimed safe" if outcome.claims else "not claimed" for outcome in outcomes)
-    loud = sum(one.code != 0 for one in serving)
+    loud = sum(outcome.code != 0 for outcome in serving)
     figure(
         f"false safe: 0 of {len(outcomes)} combinations; {said['claimed safe']} were called safe and are, "
         f"{len(serving)} went on serving, {loud} of these end with an error, the others with 'not yet seen'"
@@ -389,7 +393,7 @@ def all_of(cases: list[Case], folder: Path, observer: Observer) -> list[Outcome]
             limited.append(trial)
         ends = [pool.submit(trial.end) for trial in limited]
         ends += [pool.submit(whole, case, folder, observer) for case in free[1:]]
-        return outcomes + [one.result() for one in ends]
+        return outcomes + [future.result() for future in ends]
 
 
 def whole(case: Case, folder: Path, observer: Observer) -> Outcome:

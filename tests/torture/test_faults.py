@@ -48,7 +48,7 @@ def test_every_way_to_the_disk_is_a_boundary(tmp_path: Path) -> None:
     seen = [
         (what, Path(path).name.partition("-")[0]) for what, _, path in (boundary.rpartition(" ") for boundary in ended.boundaries)
     ]
-    assert [one for one in seen if one != ("sendfile", "copy")] == [
+    assert [call for call in seen if call != ("sendfile", "copy")] == [
         ("open", "text"),
         ("write", "text"),
         ("open", "text"),
@@ -74,7 +74,7 @@ def test_every_commit_of_sqlite_is_boundaries(tmp_path: Path) -> None:
 def test_a_death_comes_before_its_boundary(tmp_path: Path) -> None:
     """What was to be renamed is not, and everything before it is there."""
     whole = run(writes, tmp_path)
-    number = next(index for index, one in enumerate(whole.boundaries, 1) if one.startswith("os.rename"))
+    number = next(index for index, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("os.rename"))
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
     ended = run(writes, tmp_path, fault=Killed(at=number))

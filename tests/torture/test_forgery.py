@@ -261,8 +261,8 @@ def one_checkpoint_for_all(copy: Copy, _site: Site) -> None:
     copy.sql("DELETE FROM approvals")
     before = copy.sealed()
     copy.sql("DELETE FROM receipts")
-    for one in before:
-        copy.file_of(one).unlink()
+    for sealed_receipt in before:
+        copy.file_of(sealed_receipt).unlink()
     copy.insert(canonical_bytes({**receipt, "seq": head, "prev": "ab" * 32, "checkpoint": checkpoint}))
 
 
@@ -273,9 +273,9 @@ def a_further_checkpoint(copy: Copy, _site: Site) -> None:
     last = gone[-1]
     checkpoint = {**receipt["checkpoint"], "last": last.receipt.seq, "digest": last.digest, "state": state}
     copy.append({**receipt, "operation": "f" * 32, "checkpoint": checkpoint})
-    for one in gone:
-        copy.sql("DELETE FROM receipts WHERE seq = ?", values=(one.receipt.seq,))
-        copy.file_of(one).unlink()
+    for sealed_receipt in gone:
+        copy.sql("DELETE FROM receipts WHERE seq = ?", values=(sealed_receipt.receipt.seq,))
+        copy.file_of(sealed_receipt).unlink()
     copy.sql("DELETE FROM approvals WHERE id NOT IN (SELECT coalesce(json_extract(data, '$.approval_id'), '') FROM receipts)")
 
 
@@ -311,8 +311,8 @@ def rewritten(
 
 def swap(copy: Copy, _site: Site) -> None:
     first, second = copy.sealed()[-2:]
-    for seq, one in ((first.receipt.seq, second), (second.receipt.seq, first)):
-        row = (f"x{seq}", f"x{seq}", one.receipt.operation, one.data, one.digest, seq)
+    for seq, sealed_receipt in ((first.receipt.seq, second), (second.receipt.seq, first)):
+        row = (f"x{seq}", f"x{seq}", sealed_receipt.receipt.operation, sealed_receipt.data, sealed_receipt.digest, seq)
         copy.sql("UPDATE receipts SET id = ?, cause = ?, operation = ?, data = ?, digest = ? WHERE seq = ?", values=row)
 
 

@@ -28,7 +28,7 @@ LONGEST_SECONDS = 120
 def varied(examples: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
     """Examples of which parts are cut, doubled, swapped or replaced, and bytes that are no example at all."""
     piece = st.tuples(st.sampled_from(examples), st.integers(0, 400), st.integers(0, 400))
-    cut = piece.map(lambda one: one[0][min(one[1:]) : max(one[1:])])
+    cut = piece.map(lambda example_and_ends: example_and_ends[0][min(example_and_ends[1:]) : max(example_and_ends[1:])])
     return st.lists(st.one_of(st.sampled_from(examples), cut, st.binary(max_size=40)), max_size=6).map(b"".join)
 
 

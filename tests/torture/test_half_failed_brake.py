@@ -143,7 +143,7 @@ def test_a_step_down_that_died_between_write_and_reload_is_reloaded_by_recover(f
     """The file said 10 %, the router served 25 % on: recover restarts it, and what is expected of it since is looked for."""
     whole = run(lower, field.target, field.clock.now)
     assert isinstance(whole.returned, Moved)
-    number = next(at for at, one in enumerate(whole.boundaries, 1) if one.startswith("subprocess.Popen"))
+    number = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     field.again()
     ended = run(lower, field.target, field.clock.now, fault=Killed(number))
     site = field.site()
@@ -162,7 +162,7 @@ def test_a_step_down_that_died_between_write_and_reload_is_reloaded_by_recover(f
 def test_an_intent_that_died_under_a_brake_gets_its_outcome(field: Field) -> None:
     """A step down died half-way, then somebody braked: the story of the step has its end, and the stage stays the brake's."""
     whole = run(lower, field.target, field.clock.now)
-    number = next(at for at, one in enumerate(whole.boundaries, 1) if one.startswith("subprocess.Popen"))
+    number = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     field.again()
     assert run(lower, field.target, field.clock.now, fault=Killed(number)).killed
     site = field.site()
@@ -186,9 +186,11 @@ def test_an_approved_promotion_whose_outcome_cannot_be_recorded_says_what_the_ro
     field = field.kept_as_it_is()
     whole = run(approve, field.target, field.clock.now, asked.approval.id)
     assert isinstance(whole.returned, Moved), whole.raised or whole.returned
-    restart = next(at for at, one in enumerate(whole.boundaries, 1) if one.startswith("subprocess.Popen"))
+    restart = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     wal = next(
-        at for at, one in enumerate(whole.boundaries, 1) if at > restart and one.startswith("sqlite") and one.endswith("-wal")
+        at
+        for at, boundary in enumerate(whole.boundaries, 1)
+        if at > restart and boundary.startswith("sqlite") and boundary.endswith("-wal")
     )
     field.again()
     ended = run(approve, field.target, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))

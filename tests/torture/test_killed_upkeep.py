@@ -190,7 +190,7 @@ def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], whe
     wanted = GOOD if action is Action.RESTORE else None
     says: dict[Result | None, list[dict[str, int] | None]] = {Result.APPLIED: [wanted], Result.NOT_APPLIED: [BAD]}
     assert state in says.get(receipt.result, [wanted, BAD]), (where, receipt.result)
-    approval = next(one for one in (site.journal.approval(receipt.operation),) if one is not None)
+    approval = next(request for request in (site.journal.approval(receipt.operation),) if request is not None)
     assert approval.status == "approved", where
     return f"{action} {receipt.result}"
 

@@ -79,7 +79,9 @@ def test_two_people_with_accounts_of_their_own_do(typed: Terminal, begun: Rig) -
     typed.is_used_by(ANOTHER)
     assert typed("approve", request).exit_code == 0
     stays(begun, 25)
-    accounts = {one.receipt.action: one.receipt.account for one in begun.site.journal.of_request(request)}
+    accounts = {
+        sealed_receipt.receipt.action: sealed_receipt.receipt.account for sealed_receipt in begun.site.journal.of_request(request)
+    }
     assert (accounts[Action.REQUEST], accounts[Action.PROMOTE]) == (str(PERSON), str(ANOTHER))
 
 
@@ -231,7 +233,7 @@ def test_an_approver_who_puts_back_what_somebody_took_down_by_hand(learned: Rig,
     """KILL, ENABLED or the pilot set by hand is a brake of its own kind: the way up from there needs a second person."""
     name, value = taken_down.split("=")
     lines = {"NOVA_ANR_ENABLED": "1", "NOVA_ANR_PILOT": "0.25", "NOVA_ANR_KILL": "0", name: value}
-    learned.target.settings_file.write_text("".join(f"{key}={one}\n" for key, one in lines.items()), encoding="utf-8")
+    learned.target.settings_file.write_text("".join(f"{key}={setting}\n" for key, setting in lines.items()), encoding="utf-8")
     assert not isinstance(end_drift.reapply(learned.site, Order(learned.people["aaron"])), Moved)
     for waiting in learned.site.journal.pending():
         assert code(requests.approve(learned.site, learned.people["aaron"], waiting.id)) is Code.SELF_APPROVAL

@@ -354,11 +354,11 @@ class NobodyAlone(RuleBasedStateMachine):
         if receipt.approval_id is None:
             yield from self.against_run(receipt)
             return
-        story = [one.receipt for one in self.journal.of_request(receipt.approval_id)]
-        requester = next(one.actor for one in story if one.action is Action.REQUEST)
+        story = [sealed_receipt.receipt for sealed_receipt in self.journal.of_request(receipt.approval_id)]
+        requester = next(step.actor for step in story if step.action is Action.REQUEST)
         asked = self.access.as_now(requester)
-        people = {one.names: one for one in (self.access.as_now(signature.actor) for signature in receipt.approvals)}
-        signers = [one for one in people.values() if self.access.may_approve(one, Approvable.PROMOTE)]
+        people = {person.names: person for person in (self.access.as_now(signature.actor) for signature in receipt.approvals)}
+        signers = [person for person in people.values() if self.access.may_approve(person, Approvable.PROMOTE)]
         others = [signer for signer in signers if not signer.is_same_as(asked)]
         if len(others) < self.access.rule(Approvable.PROMOTE).needed:
             yield f"only {len(others)} beside {asked.id}"

@@ -174,7 +174,11 @@ def test_two_processes_and_their_threads_hammer_the_same_operations(rig: Rig, fi
             worker.kill()
     site = site_of(target, rig.clock.now)
     # a brake gives the journal half a second: on a slow machine it may have to be recorded late
-    late = {one.receipt.id for one in recover.recover(site).late if one.receipt.action is Action.FREEZE}
+    late = {
+        sealed_receipt.receipt.id
+        for sealed_receipt in recover.recover(site).late
+        if sealed_receipt.receipt.action is Action.FREEZE
+    }
     consistent(site, "hammered")
     receipts = [sealed.receipt for sealed in site.journal.receipts()]
     count = Counter((recorded.action, recorded.phase) for recorded in receipts)

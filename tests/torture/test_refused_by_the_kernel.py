@@ -158,7 +158,7 @@ def test_a_restore_of_which_one_call_is_refused_leaves_no_way_up(field: Field, f
     field = field.kept_as_it_is()
     whole = traced(approve, field.target, field.clock.now, asked.approval.id, calls="all")
     assert isinstance(whole.returned, Restored), whole.raised or whole.returned
-    faults = [one for one in faults_of(whole.calls, every=5) if one.call in IN_A_RESTORE]
+    faults = [possible for possible in faults_of(whole.calls, every=5) if possible.call in IN_A_RESTORE]
     fates = Counter[str]()
     for number, fault in enumerate(faults):
         field.again()

@@ -19,7 +19,7 @@ def test_a_flood_of_refusals_is_kept_as_one_line_with_its_count(rig: Rig) -> Non
 
     asyncio.run(flooded())
     kept = {refusal.result: refusal for refusal in refusals(rig.site.target.run_dir, rig.site.clock())}
-    assert {result: one.count for result, one in kept.items()} == {"wrong_token": 500, "too_large": 1}
+    assert {result: refusal.count for result, refusal in kept.items()} == {"wrong_token": 500, "too_large": 1}
     assert kept["wrong_token"].text == "from 10.0.0.249"
 
 

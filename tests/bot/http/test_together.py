@@ -22,7 +22,7 @@ class Work:
         self.let_go.wait()
         if 13 in asked:
             raise ValueError("thirteen")
-        return [2 * one for one in asked]
+        return [2 * number for number in asked]
 
 
 async def test_what_comes_while_the_thread_works_shares_its_next_turn() -> None:

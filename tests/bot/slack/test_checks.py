@@ -108,7 +108,7 @@ async def test_groups_people_and_ids_that_slack_does_not_know_are_named(playgrou
     access = AccessPolicy(operators=named)
     found = await asyncio.to_thread(examine_slack, slack, (CHANNEL,), access, {"max": "U0MEMBER"})
     people = [check for check in found if check.name == "slack people"]
-    assert [(check.health, next(one for one in named if one in check.text)) for check in people] == [
+    assert [(check.health, next(person for person in named if person in check.text)) for check in people] == [
         (Health.WARN, "S0GONE"),
         (Health.WARN, "U0GUEST"),
         (Health.WARN, "U0NOBODY"),

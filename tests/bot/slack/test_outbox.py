@@ -182,7 +182,7 @@ async def test_a_picture_is_uploaded_once_and_shown_once_slack_has_processed_it(
     await outbox.show("a", Post("report", blocks, picture=picture))
     await outbox.show("a", Post("report, later", (block("later"), picture_block("RSI by hour")), picture=picture))
     (message,) = playground.messages(OPS)
-    (image,) = [one for one in message["blocks"] if one["type"] == "image"]
+    (image,) = [part for part in message["blocks"] if part["type"] == "image"]
     assert playground.workspace.files[image["slack_file"]["id"]].content == PNG
     assert drawn == [1]
     printed = capfd.readouterr()
@@ -195,7 +195,7 @@ async def test_a_picture_that_cannot_be_uploaded_does_not_keep_the_message_back(
     picture = Attachment("rsi.png", "RSI by hour", lambda: PNG)
     await outbox.show("a", Post("report", (block("report"), picture_block("RSI")), picture=picture))
     (message,) = playground.messages(OPS)
-    assert [one["type"] for one in message["blocks"]] == ["section", "context"]
+    assert [part["type"] for part in message["blocks"]] == ["section", "context"]
     assert "could not be uploaded (missing_scope)" in str(message["blocks"])
 
 
@@ -206,7 +206,7 @@ async def test_a_picture_that_slack_will_not_show_lies_in_the_thread(outbox: Out
     for text in ("report", "report, updated"):
         await outbox.show("a", Post(text, (block(text), picture_block("RSI")), picture=picture))
     message, *thread = playground.messages(OPS)
-    assert (message["text"], [one["type"] for one in message["blocks"]]) == ("report, updated", ["section"])
+    assert (message["text"], [part["type"] for part in message["blocks"]]) == ("report, updated", ["section"])
     assert [file["name"] for told_message in thread for file in told_message.get("files", ())] == ["rsi.png"]
     assert {told_message["thread_ts"] for told_message in thread} == {message["ts"]}
 
@@ -219,7 +219,7 @@ async def test_a_file_is_shared_in_the_thread_once(outbox: Outbox, playground: P
     await outbox.show("a", told)
     await outbox.show("a", told)
     shared = [message for message in playground.messages(OPS) if message.get("files")]
-    assert [file["name"] for one in shared for file in one["files"]] == ["a.csv"]
+    assert [file["name"] for upload in shared for file in upload["files"]] == ["a.csv"]
 
 
 @pytest.mark.parametrize("fault", ["blocked", "403", "silent", "policy", "retry-after"])

@@ -55,7 +55,7 @@ def test_any_story_can_be_shown(
         expires_at=NOW + timedelta(hours=1),
     )
     restore = approval.model_copy(update={"action": Approvable.RESTORE, "subject": (note[:100], "f" * 64)})
-    ended = [one.ended(status, NOW, by=actor, note=note) for one in (approval, restore) for status in ApprovalStatus]
+    ended = [request.ended(status, NOW, by=actor, note=note) for request in (approval, restore) for status in ApprovalStatus]
     for status in (None, approval, restore, *ended):
         post = card.story((one,), status)
         assert 0 < len(post.text) <= 150

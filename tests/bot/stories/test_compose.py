@@ -37,7 +37,7 @@ def test_a_run_ends_its_announcement_and_the_report_before_it(begun: Rig) -> Non
     daily.daily(begun.site, tomorrow, PromotionMode.OFF)
     second = newest(begun, Action.DAILY)
     touched = StoryComposer(begun.site).touched([second])
-    assert set(touched) == {one.receipt.operation for one in (second, announced, first)}
+    assert set(touched) == {sealed_receipt.receipt.operation for sealed_receipt in (second, announced, first)}
     assert "ask_promote" not in shown(begun, first)
     assert "ask_skip" not in shown(begun, announced)
     assert "no report yesterday" not in shown(begun, second)
@@ -50,7 +50,9 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # no
     announced = newest(begun, Action.PREFLIGHT)
     daily.skip(begun.site, begun.people["olivia"], DAY, "migration")
     veto = newest(begun, Action.SKIP)
-    assert set(StoryComposer(begun.site).touched([veto])) == {one.receipt.operation for one in (veto, announced)}
+    assert set(StoryComposer(begun.site).touched([veto])) == {
+        sealed_receipt.receipt.operation for sealed_receipt in (veto, announced)
+    }
     assert "*Skipped* by <@UOLIVIA>: “migration”" in shown(begun, announced)
     assert "Skipped: nothing is promoted by the run of 01 October" in shown(begun, veto)
     begun.clock.pass_(days=1, hours=7)

@@ -104,7 +104,7 @@ def test_every_router_has_its_buttons_and_its_open_requests() -> None:
     """A button names its router or its request, and nothing else."""
     view = home([glance("errors")], NOW)
     elements = [element for block in view["blocks"] if block["type"] == "actions" for element in block["elements"]]
-    assert {(one["action_id"], one.get("value")) for one in elements} == {
+    assert {(element["action_id"], element.get("value")) for element in elements} == {
         ("ask_promote", "production"),
         ("ask_freeze", "production"),
         ("ask_unfreeze", "production"),

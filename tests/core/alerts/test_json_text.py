@@ -15,7 +15,7 @@ VALUES = st.recursive(PLAIN, lambda some: st.lists(some, max_size=4) | st.dictio
 
 def texts_of(value: Any) -> dict[str, str | None]:
     """What the walk is to find in an object: its texts by name, None for what is no text."""
-    return {name: one if isinstance(one, str) else None for name, one in value.items()}
+    return {name: inner if isinstance(inner, str) else None for name, inner in value.items()}
 
 
 @given(value=st.dictionaries(st.text(max_size=8), VALUES, max_size=5), indent=st.sampled_from([None, 2]), escaped=st.booleans())

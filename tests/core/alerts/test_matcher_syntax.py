@@ -122,7 +122,7 @@ UTF8: dict[str, Read] = {
 def read(parser: object, text: str) -> Read:
     assert callable(parser)
     try:
-        return [(one.name, one.operator, one.value) for one in parser(text)]
+        return [(condition.name, condition.operator, condition.value) for condition in parser(text)]
     except MatcherSyntaxError as error:
         refused = error
     assert "column" in str(refused)

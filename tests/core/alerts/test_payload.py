@@ -52,7 +52,7 @@ def test_more_alerts_than_are_told_apart_freeze_all_the_same() -> None:
     many = [alert(f"{number:x}", severity="warning") for number in range(MAX_ALERTS)]
     pages = [alert(f"{number + 50_000:x}") for number in range(MAX_ALERTS + 1)]
     found = heard(*many, *pages, groupLabels={"component": "anr", "severity": "page"})
-    assert [one.effect for one in found] == [Effect.FREEZE] * (MAX_ALERTS + 1)
+    assert [facts.effect for facts in found] == [Effect.FREEZE] * (MAX_ALERTS + 1)
     assert found[-1].is_unseen
     assert "1,001 more alerts" in found[-1].summary
 
@@ -145,5 +145,5 @@ def test_any_labels_make_facts_that_a_receipt_can_hold(labels: dict[str, str], t
 @given(order=st.permutations(["a", "b", "c"]))
 def test_the_order_of_alerts_does_not_change_what_they_ask_for(order: list[str]) -> None:
     """The set of causes and effects is the same however the payload is ordered."""
-    found = heard(*(alert(one, severity="page" if one == "b" else "warning") for one in order))
+    found = heard(*(alert(name, severity="page" if name == "b" else "warning") for name in order))
     assert {(facts.cause[6], facts.effect) for facts in found} == {("a", "notify"), ("b", "freeze"), ("c", "notify")}

@@ -55,8 +55,8 @@ def test_no_page_is_lost_while_another_thread_records(begun: Rig, rounds: int) -
             if number % NEWS_EVERY == 0:
                 acted = braking.submit(responder.act, news(number)).result()
                 recorded.append(recording.submit(responder.note_down, acted))
-        noted = [one.result() for one in recorded]
-    assert all(one.kept and not one.problems for one in noted)
+        noted = [future.result() for future in recorded]
+    assert all(result.kept and not result.problems for result in noted)
     assert begun.site.router.settings().carries(SAFE_SETTINGS)
     assert {hold.cause for hold in begun.site.journal.state().holds} == {page(cause)[0].cause for cause in range(CAUSES)}
     actions = [sealed.receipt.action for sealed in begun.site.journal.receipts()]

@@ -203,9 +203,9 @@ def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(b
     """Alerts that join while the group fires or is held join its story; once all ended and was lifted a new one begins."""
     take(responder, heard(alert("a")))
     take(responder, heard(alert("a"), alert("b", start="2026-11-24T08:05:00Z")))
-    for one in ("a", "b"):
-        start = "2026-11-24T08:05:00Z" if one == "b" else alert()["startsAt"]
-        take(responder, heard(alert(one, start=start, status="resolved", end="2026-11-24T08:30:00Z")))
+    for name in ("a", "b"):
+        start = "2026-11-24T08:05:00Z" if name == "b" else alert()["startsAt"]
+        take(responder, heard(alert(name, start=start, status="resolved", end="2026-11-24T08:30:00Z")))
     take(AlertResponder(begun.site), heard(alert("c", start="2026-11-24T08:31:00Z")))
     assert len({receipt.operation for receipt in receipts(begun)}) == 1
     take(responder, heard(alert("c", start="2026-11-24T08:31:00Z", status="resolved", end="2026-11-24T08:40:00Z")))
@@ -249,8 +249,8 @@ def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and
     begun.target.journal.write_bytes(good)
     recover.recover(Target.at(begun.target, begun.site.access, begun.clock))
     late = receipts(begun)
-    assert [(one.late, one.alert is not None) for one in late] == [(True, True), (True, True)]
-    assert len({one.operation for one in late}) == 1
+    assert [(receipt.late, receipt.alert is not None) for receipt in late] == [(True, True), (True, True)]
+    assert len({receipt.operation for receipt in late}) == 1
     take(AlertResponder(begun.site), heard(alert("a"), alert("b")))
     assert len(receipts(begun)) == 2
 
@@ -342,7 +342,7 @@ def test_payloads_that_wait_share_one_file_of_marks_and_each_mark_is_its_own(beg
     """Forty groups at once: every cause has its mark and its receipt, lifting one takes that one mark, and the chain holds."""
     payloads = [heard(alert(f"a{number:02x}"), groupKey=f"group {number}") for number in range(40)]
     acted = responder.act_on_all(payloads)
-    assert [(one.held, one.safe, len(one.notes)) for one in acted] == [(True, True, 1)] * 40
+    assert [(result.held, result.safe, len(result.notes)) for result in acted] == [(True, True, 1)] * 40
     folder = begun.target.run_dir / "brake"
     shared = {path.stat().st_ino for path in folder.glob("note-*.json")}
     assert len(shared) < 10  # in as many files as their bound asks for, and not in forty
@@ -362,7 +362,7 @@ def test_payloads_that_wait_share_one_file_of_marks_and_each_mark_is_its_own(beg
 def test_a_file_of_marks_that_cannot_be_read_freezes_under_all_its_names(begun: Rig, responder: AlertResponder) -> None:
     """What a crash of the machine leaves of it is a hold for every name that it had."""
     acted = responder.act_on_all([heard(alert(f"a{number}"), groupKey=f"group {number}") for number in range(3)])
-    names = {note.id for one in acted for note in one.notes}
+    names = {note.id for result in acted for note in result.notes}
     for name in names:
         (begun.target.run_dir / "brake" / f"note-{name}.json").write_bytes(b"\0" * 900)
     assert set(begun.site.brake.read().frozen_by) == names

@@ -90,14 +90,14 @@ def test_a_promotion_that_stalls_longer_than_the_answer_waits_is_put_right_when_
     stalled.start()
     held.wait(60)
     brake.freeze(begun.site, begun.people["max"], "errors")
-    waiting = [one for one in threading.enumerate() if one.name == "anr-after-brake"]
-    for queued in waiting:
-        queued.join(60)
-    longer = [one for one in threading.enumerate() if one.name == "anr-long-after-brake"]
+    waiting = [thread for thread in threading.enumerate() if thread.name == "anr-after-brake"]
+    for thread in waiting:
+        thread.join(60)
+    longer = [thread for thread in threading.enumerate() if thread.name == "anr-long-after-brake"]
     ends.set()
     stalled.join(60)
-    for one in longer:
-        one.join(60)
+    for thread in longer:
+        thread.join(60)
     assert (len(waiting), len(longer)) == (1, 1)
     assert begun.site.router.settings().carries(SAFE_SETTINGS)
     assert begun.site.journal.receipts(last=1)[0].receipt.reason.endswith("They said 25 % before.")

@@ -28,11 +28,11 @@ def about(heard_of: tuple[AlertFacts, ...]) -> set[str]:
 def test_payloads_stay_in_their_order_and_none_meets_one_about_the_same(told: list[tuple[AlertFacts, ...]]) -> None:
     """Nothing is left out; in one run no two share a group or an alert; a run is as long as that allows."""
     runs = list(nothing_in_common(told))
-    assert [one for run in runs for one in run] == told
+    assert [payload for run in runs for payload in run] == told
     for run in runs:
-        assert all(about(one).isdisjoint(about(other)) for one, other in combinations(run, 2))
+        assert all(about(payload).isdisjoint(about(other)) for payload, other in combinations(run, 2))
     for run, after in pairwise(runs):
-        assert any(about(one) & about(after[0]) for one in run)
+        assert any(about(payload) & about(after[0]) for payload in run)
 
 
 @given(shows=st.lists(st.booleans(), max_size=10))
@@ -42,6 +42,6 @@ def test_what_is_shown_ends_a_run_of_receipts(shows: list[bool]) -> None:
     (facts,) = heard(alert())
     acted = [BrakeResult(at, shown=(("story", facts),) if show else ()) for show in shows]
     runs = list(until_shown(acted))
-    assert [one for run in runs for one in run] == acted
-    assert all(not one.shown for run in runs for one in run[:-1])
+    assert [result for run in runs for result in run] == acted
+    assert all(not result.shown for run in runs for result in run[:-1])
     assert all(run[-1].shown for run in runs[:-1])

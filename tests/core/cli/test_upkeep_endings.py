@@ -50,4 +50,4 @@ def test_nothing_to_prune_and_nothing_to_archive_are_done(begun: Rig) -> None:
     assert ending(archived).facts["result"] == "nothing_to_archive"
     assert (ending(pruned).code, ending(archived).code) == (DONE, DONE)
     assert begun.site.journal.receipts() == before
-    assert {one.receipt.action for one in before} == {Action.INIT}
+    assert {sealed_receipt.receipt.action for sealed_receipt in before} == {Action.INIT}

@@ -60,7 +60,10 @@ def _room(monkeypatch: pytest.MonkeyPatch) -> None:
 def found(rig: Rig, name: str, **options: Any) -> Check:
     """The worst of what the checks of that name found."""
     order = [Health.FAIL, Health.WARN, Health.OK]
-    return min((check for check in check_up(rig.site, **options) if check.name == name), key=lambda one: order.index(one.health))
+    return min(
+        (check for check in check_up(rig.site, **options) if check.name == name),
+        key=lambda found_check: order.index(found_check.health),
+    )
 
 
 def changed(rig: Rig, **facts: Any) -> Rig:
@@ -352,7 +355,7 @@ def test_secrets_that_others_may_read_are_told(begun: Rig, tmp_path: Path) -> No
     assert "chmod 600" in check.remedy
     assert "very-secret" not in check.text + check.remedy
     options.chmod(0o600)
-    assert "secrets" not in {one.name for one in check_up(begun.site, secrets_in=options)}
+    assert "secrets" not in {found_check.name for found_check in check_up(begun.site, secrets_in=options)}
 
 
 def test_a_guard_that_is_off_is_told(begun: Rig) -> None:

@@ -269,29 +269,31 @@ def spoiled(rng: random.Random, data: bytes) -> bytes:
     """The same ledger after zero to three mishaps, each of which meets a share of its lines."""
     lines = [json.loads(line) for line in data.splitlines()]
     mishaps: list[Callable[[dict[str, Any]], Any]] = [
-        lambda one: one.pop("live"),
-        lambda one: one["live"].update(route="R1"),
-        lambda one: one["rewards"]["deployment"].update(rollback=rng.choice([1, -1.0, True, "1", None, 0.0])),
-        lambda one: one["rewards"].pop("deployment"),
-        lambda one: one["rewards"].pop("immediate"),
-        lambda one: one["rewards"]["immediate"].update(tri_delta_norm=rng.choice([-1, "0.5", float("nan"), None])),
-        lambda one: one["anomaly"].update(engaged=rng.choice([1, -1, True, "1", None])),
-        lambda one: one.update(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R3": rng.choice([0.1, 0.2, None])}}),
-        lambda one: one.update(anomaly={"engaged": 1}, shadow={"argmax": "R2"}),
-        lambda one: one.update(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R2": 1}}),
-        lambda one: one.pop("anomaly"),
-        lambda one: one.update(t=rng.choice([3, None, "yesterday", "2025-10-02T09:05:00Z"])),
-        lambda one: one.update(t="2025-09-29T09:05:00Z"),
+        lambda entry: entry.pop("live"),
+        lambda entry: entry["live"].update(route="R1"),
+        lambda entry: entry["rewards"]["deployment"].update(rollback=rng.choice([1, -1.0, True, "1", None, 0.0])),
+        lambda entry: entry["rewards"].pop("deployment"),
+        lambda entry: entry["rewards"].pop("immediate"),
+        lambda entry: entry["rewards"]["immediate"].update(tri_delta_norm=rng.choice([-1, "0.5", float("nan"), None])),
+        lambda entry: entry["anomaly"].update(engaged=rng.choice([1, -1, True, "1", None])),
+        lambda entry: entry.update(
+            anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R3": rng.choice([0.1, 0.2, None])}}
+        ),
+        lambda entry: entry.update(anomaly={"engaged": 1}, shadow={"argmax": "R2"}),
+        lambda entry: entry.update(anomaly={"engaged": 1}, shadow={"argmax": "R2", "probs": {"R2": 1}}),
+        lambda entry: entry.pop("anomaly"),
+        lambda entry: entry.update(t=rng.choice([3, None, "yesterday", "2025-10-02T09:05:00Z"])),
+        lambda entry: entry.update(t="2025-09-29T09:05:00Z"),
     ]
     for mishap in rng.choices(mishaps, k=rng.randrange(4)):
         share = rng.choice([0.003, 0.02, 0.3, 0.49, 0.51, 1.0])
-        for one in lines:
+        for spoiled_entry in lines:
             if rng.random() < share:
                 try:
-                    mishap(one)
+                    mishap(spoiled_entry)
                 except KeyError:  # an earlier one took it away
                     continue
-    return "".join(json.dumps(one) + "\n" for one in lines).encode()
+    return "".join(json.dumps(spoiled_entry) + "\n" for spoiled_entry in lines).encode()
 
 
 @sweep(15, 150)

@@ -49,5 +49,5 @@ def test_keys_that_keep_nothing_unique_are_named(journal: Journal, tmp_path: Pat
         connection.execute("ALTER TABLE other RENAME TO receipts")
     problems = {flaw.problem for flaw in journal.verify()[1]}
     assert problems == {
-        f"the table 'receipts' no longer keeps {one} unique" for one in ("target, seq", "target, id", "target, cause")
+        f"the table 'receipts' no longer keeps {columns} unique" for columns in ("target, seq", "target, id", "target, cause")
     }

@@ -106,8 +106,8 @@ def test_what_is_appended_is_read_back(journal: Journal, tmp_path: Path) -> None
     sealed = [journal.append(recorded) for recorded in drafts]
     assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == [1, 2, 3]
     assert [sealed_receipt.receipt.prev for sealed_receipt in sealed] == [GENESIS, sealed[0].digest, sealed[1].digest]
-    for said, one in zip(drafts, sealed, strict=True):
-        assert {name: getattr(one.receipt, name) for name in Draft.model_fields} == dict(said)
+    for said, read_back in zip(drafts, sealed, strict=True):
+        assert {name: getattr(read_back.receipt, name) for name in Draft.model_fields} == dict(said)
     journal.close()
     again = journal_in(tmp_path)
     assert list(again.receipts()) == sealed
@@ -194,9 +194,18 @@ def test_of_receipts_that_are_recorded_together_only_the_new_ones_are(journal: J
     before = journal.append(draft(0, cause="known"))
     told = [draft(1, cause="a"), draft(2, cause="known"), draft(3, cause="a"), draft(0, cause="b"), draft(4), draft(5), draft(4)]
     added = journal.append_together(told)
-    assert [(one.receipt.seq, one.receipt.id) for one in added] == [(2, "r1"), (3, "r4"), (4, "r5")]
-    assert [sealed.digest for sealed in journal.receipts()] == [before.digest, *(one.digest for one in added)]
-    assert {path.name for path in (tmp_path / "logs").iterdir()} == {one.file_name for one in (before, *added)}
+    assert [(sealed_receipt.receipt.seq, sealed_receipt.receipt.id) for sealed_receipt in added] == [
+        (2, "r1"),
+        (3, "r4"),
+        (4, "r5"),
+    ]
+    assert [sealed.digest for sealed in journal.receipts()] == [
+        before.digest,
+        *(sealed_receipt.digest for sealed_receipt in added),
+    ]
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {
+        sealed_receipt.file_name for sealed_receipt in (before, *added)
+    }
     assert journal.verify()[1] == ()
 
 

@@ -109,7 +109,7 @@ def test_a_request_of_an_older_version_that_expired_is_ended(rig: Rig) -> None:
     """The sweep ends a request of an older version whose time is over, and the journal verifies."""
     upgraded(rig, "whole")
     rig.clock.pass_(days=30)
-    assert [one.approval.status for one in requests.sweep(rig.site)] == [ApprovalStatus.EXPIRED]
+    assert [ended.approval.status for ended in requests.sweep(rig.site)] == [ApprovalStatus.EXPIRED]
     assert rig.site.journal.verify()[1] == ()
 
 

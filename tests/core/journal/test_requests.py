@@ -30,10 +30,10 @@ def story(*, bound: bool) -> list[Receipt]:
     signatures = (Signature(actor=AARON, at=NOW, decision="approved"),)
     second = draft(1, Action.PROMOTE, **told, approvals=signatures)
     found = []
-    for number, (one, row) in enumerate(((first, ASKED), (second, SIGNED)), 1):
+    for number, (unsealed, row) in enumerate(((first, ASKED), (second, SIGNED)), 1):
         digest = sha256(bytes_of(row)).hexdigest() if bound else None
         found.append(
-            seal(one.model_copy(update={"request_digest": digest}), target="production", seq=number, prev=GENESIS).receipt
+            seal(unsealed.model_copy(update={"request_digest": digest}), target="production", seq=number, prev=GENESIS).receipt
         )
     return found
 
@@ -83,7 +83,7 @@ def test_whatever_is_changed_is_found(facts: dict[str, Any], told: bool) -> None
 )
 def test_rows_that_are_no_request_of_the_chain(row: tuple[object, object, bytes] | None, problem: str) -> None:
     """Gone, unreadable, in another column, or put back."""
-    assert any(problem in one for one in problems(row, bound=True))
+    assert any(problem in problem_found for problem_found in problems(row, bound=True))
 
 
 def test_a_requesters_name_is_told() -> None:

@@ -84,8 +84,15 @@ def delete_everything(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
 
 
 def swap_two_rows(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
-    for seq, one in ((2, sealed[2]), (3, sealed[1])):
-        change(rig, "UPDATE receipts SET id = ?, data = ?, digest = ? WHERE seq = ?", f"x{seq}", one.data, one.digest, seq)
+    for seq, sealed_receipt in ((2, sealed[2]), (3, sealed[1])):
+        change(
+            rig,
+            "UPDATE receipts SET id = ?, data = ?, digest = ? WHERE seq = ?",
+            f"x{seq}",
+            sealed_receipt.data,
+            sealed_receipt.digest,
+            seq,
+        )
 
 
 def swap_two_files(rig: Rig, sealed: tuple[Sealed, ...]) -> None:

@@ -82,8 +82,12 @@ def test_whatever_leaves_more_traffic_needs_passing_gates(begun: Rig, end: objec
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
     state = begun.site.journal.state()
     assert (state.stage, state.drift, begun.site.facts().drift) == (25, None, None)
-    receipt = next(one.receipt for one in begun.site.journal.of_request(asked.approval.id) if one.receipt.action != "request")
-    assert [one.actor.id for one in receipt.approvals] == ["UPRIYA"]
+    receipt = next(
+        sealed_receipt.receipt
+        for sealed_receipt in begun.site.journal.of_request(asked.approval.id)
+        if sealed_receipt.receipt.action != "request"
+    )
+    assert [signature.actor.id for signature in receipt.approvals] == ["UPRIYA"]
 
 
 def test_a_drift_upwards_is_ended_by_one_stage_that_has_soaked(begun: Rig) -> None:

@@ -18,8 +18,8 @@ def draft(number: int, action: Action, phase: Phase, **facts: object) -> Draft:
 
 def chained(drafts: list[Draft]) -> list[Sealed]:
     sealed: list[Sealed] = []
-    for number, one in enumerate(drafts, 1):
-        sealed.append(seal(one, target="production", seq=number, prev=sealed[-1].digest if sealed else GENESIS))
+    for number, unsealed in enumerate(drafts, 1):
+        sealed.append(seal(unsealed, target="production", seq=number, prev=sealed[-1].digest if sealed else GENESIS))
     return sealed
 
 

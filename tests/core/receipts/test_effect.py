@@ -14,7 +14,7 @@ def test_every_action_has_its_effect() -> None:
 @pytest.mark.parametrize("action", list(Action))
 def test_an_action_that_is_left_out_is_found(action: Action) -> None:
     """The check at import names it."""
-    assert unlisted({one: what for one, what in EFFECT.items() if one is not action}) == {action}
+    assert unlisted({other: what for other, what in EFFECT.items() if other is not action}) == {action}
 
 
 def test_what_voids_an_approval_is_what_moves_the_rollout() -> None:

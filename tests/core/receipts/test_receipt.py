@@ -6,7 +6,7 @@ from tests.core.receipts.test_chain import MOMENT, PERSON, chained, draft
 
 
 def state_after(*drafts: Draft) -> RolloutState:
-    return fold(one.receipt for one in chained(list(drafts)))
+    return fold(sealed_receipt.receipt for sealed_receipt in chained(list(drafts)))
 
 
 def promotion(number: int, phase: Phase, **facts: object) -> Draft:

@@ -418,7 +418,11 @@ reports = st.just(GO) | st.builds(
 states = st.builds(
     lambda stage, held, required, unsettled: at(stage, *held, person_required=required, unsettled=unsettled),
     st.none() | st.sampled_from(LADDER),
-    st.lists(st.sampled_from([hold("h1"), hold("h2"), hold("h3", keeps_stage=True)]), max_size=2, unique_by=lambda one: one.id),
+    st.lists(
+        st.sampled_from([hold("h1"), hold("h2"), hold("h3", keeps_stage=True)]),
+        max_size=2,
+        unique_by=lambda in_force: in_force.id,
+    ),
     st.booleans(),
     st.none() | st.just(UNSETTLED),
 )

@@ -36,7 +36,7 @@ def test_the_next_stage_is_the_lowest_one_above(stage: int, ladder: tuple[int, .
 def test_no_stage_lies_between_a_stage_and_the_next(stage: int, ladder: tuple[int, ...]) -> None:
     """On any ladder, the next stage is on it, is higher, and skips none."""
     above = next_stage(stage, ladder)
-    skipped = [one for one in ladder if one > stage and (above is None or one <= above)]
+    skipped = [step for step in ladder if step > stage and (above is None or step <= above)]
     assert skipped == ([] if above is None else [above])
 
 

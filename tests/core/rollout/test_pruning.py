@@ -96,8 +96,8 @@ def test_no_story_is_cut_in_two(drawn: list[tuple[int, int]]) -> None:
     receipts = [receipt(seq, days, f"story{story}") for seq, (days, story) in enumerate(drawn, 1)]
     through = prunable(receipts, RolloutState(), (), CUTOFF).through
     gone, left = receipts[:through], receipts[through:]
-    assert not {one.operation for one in gone} & {one.operation for one in left}
-    assert all(one.ts < CUTOFF for one in gone)
+    assert not {written.operation for written in gone} & {written.operation for written in left}
+    assert all(written.ts < CUTOFF for written in gone)
     if gone != receipts:  # nothing more could have gone
-        longer = {one.operation for one in receipts[: through + 1]}
-        assert left[0].ts >= CUTOFF or any(one.operation in longer for one in left[1:])
+        longer = {written.operation for written in receipts[: through + 1]}
+        assert left[0].ts >= CUTOFF or any(written.operation in longer for written in left[1:])

@@ -116,7 +116,7 @@ def test_who_signed_and_may_not_any_more_has_not_signed() -> None:
     assert kept.missing == 0
     left = renewed(signed, two.model_copy(update={"approvers": frozenset({"UPRIYA"})}))
     assert isinstance(left, Approval)
-    assert ([one.actor.id for one in left.signatures], left.missing) == (["UPRIYA"], 1)
+    assert ([approver.actor.id for approver in left.signatures], left.missing) == (["UPRIYA"], 1)
 
 
 def test_as_many_are_needed_as_the_rules_of_now_say() -> None:

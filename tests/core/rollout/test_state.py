@@ -103,7 +103,7 @@ class Pencil:
             "stage": stage,
             "under_way": None,
             "person_required": True,
-            "holds": (*self.now.holds, *(one.id for one in held)),
+            "holds": (*self.now.holds, *(added.id for added in held)),
         }
         result = Result.APPLIED if reached else Result.NOT_APPLIED
         self.write(action, Phase.OUTCOME, name, truth, result=result, stage_after=stage, holds_added=held)
@@ -194,23 +194,23 @@ def test_only_an_act_at_once_or_the_outcome_of_what_is_under_way_moves_the_stage
     """No other receipt, whatever it claims, changes the stage; and it becomes what that receipt says."""
     at_once = {Action.INIT, Action.ROLLBACK, Action.FREEZE, Action.ACCEPT}
     states = [fold(receipts[:count]) for count in range(len(receipts) + 1)]
-    for (before, after), one in zip(pairwise(states), receipts, strict=True):
-        own = before.unsettled is not None and before.unsettled.operation == one.operation
+    for (before, after), folded in zip(pairwise(states), receipts, strict=True):
+        own = before.unsettled is not None and before.unsettled.operation == folded.operation
         if after.stage != before.stage:
-            assert one.phase is not Phase.INTENT
-            assert one.action not in SAYINGS
-            assert own or one.action in at_once
-            assert (after.stage, after.since) == (one.stage_after, one.ts)
+            assert folded.phase is not Phase.INTENT
+            assert folded.action not in SAYINGS
+            assert own or folded.action in at_once
+            assert (after.stage, after.since) == (folded.stage_after, folded.ts)
 
 
 @given(any_receipts())
 def test_a_hold_stays_until_it_is_lifted_by_name(receipts: list[Receipt]) -> None:
     """Nothing but its own name in a receipt takes a hold away, and no hold is in force twice."""
     states = [fold(receipts[:count]) for count in range(len(receipts) + 1)]
-    for (before, after), one in zip(pairwise(states), receipts, strict=True):
+    for (before, after), folded in zip(pairwise(states), receipts, strict=True):
         held, now = [each.id for each in before.holds], [each.id for each in after.holds]
-        assert set(held) - set(now) <= set(one.holds_lifted)
-        assert set(now) - set(held) <= {each.id for each in one.holds_added}
+        assert set(held) - set(now) <= set(folded.holds_lifted)
+        assert set(now) - set(held) <= {each.id for each in folded.holds_added}
         assert len(now) == len(set(now))
         assert after.frozen is bool(now)
 
@@ -219,12 +219,12 @@ def test_a_hold_stays_until_it_is_lifted_by_name(receipts: list[Receipt]) -> Non
 def test_only_a_person_whose_own_step_was_applied_sets_the_scheduler_free(receipts: list[Receipt]) -> None:
     """After a brake the scheduler stays out until a person's step up has been applied while nothing overtook it."""
     states = [fold(receipts[:count]) for count in range(len(receipts) + 1)]
-    for (before, after), one in zip(pairwise(states), receipts, strict=True):
+    for (before, after), folded in zip(pairwise(states), receipts, strict=True):
         if before.person_required and not after.person_required:
             assert before.unsettled is not None
-            assert before.unsettled.operation == one.operation
-            assert (one.result, one.actor) == (Result.APPLIED, OLIVIA)
-            assert one.action is Action.PROMOTE
+            assert before.unsettled.operation == folded.operation
+            assert (folded.result, folded.actor) == (Result.APPLIED, OLIVIA)
+            assert folded.action is Action.PROMOTE
 
 
 def test_no_receipts_say_nothing() -> None:
@@ -335,7 +335,7 @@ BESIDE = [
 ]
 
 
-@pytest.mark.parametrize("one", [pytest.param(one, id=str(one.action)) for one in BESIDE])
+@pytest.mark.parametrize("one", [pytest.param(beside, id=str(beside.action)) for beside in BESIDE])
 def test_what_is_noted_beside_the_rollout_leaves_open_requests_alone(one: Receipt) -> None:
     """Sightings, pauses and alarms move nothing: stage, holds and the revision to which requests are bound stay."""
     before = fold([INIT, BEGUN, APPLIED])

@@ -36,9 +36,9 @@ def test_spells_fill_the_span_and_agree_with_the_receipts(taken: list[tuple[Acti
     found = spells(receipts, begins, ends)
     assert found[0].begins == begins
     assert found[-1].ends == ends
-    for one, other in pairwise(found):
-        assert one.ends == other.begins
-        assert (one.stage, one.frozen) != (other.stage, other.frozen)
+    for earlier, other in pairwise(found):
+        assert earlier.ends == other.begins
+        assert (earlier.stage, earlier.frozen) != (other.stage, other.frozen)
     for spell in found:
         middle = spell.begins + (spell.ends - spell.begins) / 2
         state = fold(receipt for receipt in receipts if receipt.ts <= middle)
@@ -54,7 +54,7 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
     propose.unfreeze(begun.site, Order(begun.people["olivia"]))
     begun.clock.pass_(hours=1)
     found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock())
-    assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True), (0, False)]
+    assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True), (0, False)]
     assert found[1].ends - found[1].begins == timedelta(hours=2)
 
 
@@ -69,7 +69,7 @@ def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: Rig
     brake.freeze(begun.site, begun.people["max"], "errors")
     begun.clock.pass_(hours=1)
     found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock.now)
-    assert [(one.stage, one.frozen) for one in found] == [(10, False), (0, True)]
+    assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True)]
 
 
 def test_a_span_that_ends_before_it_begins_holds_nothing() -> None:

@@ -158,7 +158,7 @@ def test_a_link_is_no_backup(kept: Backups, tmp_path: Path) -> None:
     """A link among the backups could name any file of the machine."""
     taken = kept.take(NOW)
     (tmp_path / "backups" / "anr_state_20200101_000000.json").symlink_to(tmp_path / "anr_state.json")
-    assert [one.name for one in kept.found()] == [taken.name]
+    assert [backup.name for backup in kept.found()] == [taken.name]
 
 
 def test_putting_back_keeps_the_present_state(kept: Backups, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_the_oldest_go_when_there_are_too_many(kept: Backups, tmp_path: Path) ->
     few = backups(tmp_path, keep=2)
     names = [few.take(NOW + timedelta(seconds=second)).name for second in range(4)]
     few.delete(few.surplus())
-    assert [one.name for one in few.found()] == [names[3], names[2]]
+    assert [backup.name for backup in few.found()] == [names[3], names[2]]
     assert len(list((tmp_path / "backups").iterdir())) == 4
 
 
@@ -430,7 +430,7 @@ def test_backups_without_a_checksum_are_neither_counted_nor_deleted(tmp_path: Pa
     names = [few.take(NOW + timedelta(seconds=second)).name for second in range(3)]
     assert few.surplus() == (names[1], names[0])
     few.delete(few.surplus())
-    assert [one.name for one in few.found()] == [names[2], *reversed(old)]
+    assert [backup.name for backup in few.found()] == [names[2], *reversed(old)]
 
 
 def test_a_state_that_was_cut_off_by_the_stop_is_kept_as_it_was_before(kept: Backups, tmp_path: Path) -> None:
@@ -454,5 +454,5 @@ def test_what_was_learned_until_the_stop_is_kept_instead_of_the_copy_before_it(k
     replaced = kept.remove(NOW + timedelta(minutes=1), before)
     assert replaced.kept is not None
     assert (tmp_path / "backups" / replaced.kept.name).read_bytes() == b'{"count": 8}'
-    assert {one.name for one in kept.found()} == {taken.name, replaced.kept.name}
+    assert {backup.name for backup in kept.found()} == {taken.name, replaced.kept.name}
     assert not (tmp_path / "anr_state.json").exists()

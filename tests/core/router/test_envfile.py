@@ -40,7 +40,7 @@ def by_systemd(data: bytes, folder: Path) -> Mapping[str, str | None]:
     (place_for / "50-router.conf").write_bytes(data)
     said = subprocess.run([GENERATOR], env={"XDG_CONFIG_HOME": str(folder)}, capture_output=True, check=True).stdout.decode()
     got = re.findall(r'^(\w+)=(?:"((?:\\.|[^"\\])*)"|(.*))$', said, re.MULTILINE)
-    return {name: bare or re.sub(r"\\(.)", lambda one: _ESCAPES.get(one[1], one[1]), quoted) for name, quoted, bare in got}
+    return {name: bare or re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), quoted) for name, quoted, bare in got}
 
 
 def by_docker(data: bytes) -> Mapping[str, str | None]:

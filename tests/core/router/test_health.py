@@ -84,7 +84,7 @@ def test_healthy_slots_are_healthy(slots: tuple[str, dict[str, str]]) -> None:
 @pytest.mark.parametrize("name", CRITICAL)
 def test_one_slot_that_is_not_healthy_is_enough(name: str, status: str) -> None:
     """Only the word itself counts, and every slot is asked."""
-    body = json.dumps({"slots": {one: {"status": status if one == name else "healthy"} for one in CRITICAL}})
+    body = json.dumps({"slots": {critical: {"status": status if critical == name else "healthy"} for critical in CRITICAL}})
     with answering(reply(body.encode())) as url:
         found = asked(url)
     assert found == SlotsHealth(statuses={**dict.fromkeys(CRITICAL, "healthy"), name: status})
@@ -318,7 +318,8 @@ def test_the_examples_of_the_documentation_are_accepted_and_read_the_routers_ans
         tomllib.loads(block)["target"] for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "health" in block
     ]
     read = [
-        slots_in(body, TargetSettings.model_validate(one)) for one, body in zip(examples, (HEALTHY, self_checks()), strict=True)
+        slots_in(body, TargetSettings.model_validate(example))
+        for example, body in zip(examples, (HEALTHY, self_checks()), strict=True)
     ]
     assert read == [SlotsHealth(statuses=dict.fromkeys(CRITICAL, "healthy"))] * 2
 

@@ -345,17 +345,17 @@ def test_several_processes_and_threads_share_an_index_while_the_router_writes(tm
                 found.append(report(path, now, index))
             return found
 
-        seen = [one for found in pool.map(reports, range(3)) for one in found]
+        seen = [metrics for found in pool.map(reports, range(3)) for metrics in found]
     reporter.kill()
     reporter.communicate()
     assert writer.wait() == 0
     writer.communicate()
     seen.append(report(path, now, index))
     data, copy = path.read_bytes(), tmp_path / "copy.ndjson"
-    for one in random.Random(6).sample(seen, min(len(seen), 40)) + seen[-1:]:
-        copy.write_bytes(data[: one.span.start + one.span.size])
+    for metrics in random.Random(6).sample(seen, min(len(seen), 40)) + seen[-1:]:
+        copy.write_bytes(data[: metrics.span.start + metrics.span.size])
         expected = report(copy, now)
-        assert (one.figures, one.hours, one.skipped) == (expected.figures, expected.hours, expected.skipped)
+        assert (metrics.figures, metrics.hours, metrics.skipped) == (expected.figures, expected.hours, expected.skipped)
     assert seen[-1].figures.decisions == 3600
 
 

@@ -77,14 +77,14 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
     rollbacks = sum(feedback(receipt) in (1, -1) for receipt in inside)
     told = [receipt.get("anomaly", {}).get("engaged") for receipt in inside]
-    engaged = [one for one, says in zip(inside, told, strict=True) if says in (1, -1)]
-    probs = [one["shadow"]["probs"] for one in engaged if "probs" in one["shadow"]]
+    engaged = [entry for entry, says in zip(inside, told, strict=True) if says in (1, -1)]
+    probs = [entry["shadow"]["probs"] for entry in engaged if "probs" in entry["shadow"]]
     r3 = [value for probability in probs if (value := probability.get("R3", 0)) is not None]
     heard = share(sum(isinstance(message, int) for message in told), len(inside))
     known = share(len(r3), len(engaged))
     return {
         "coverage": {
-            "rollbacks_per_1k": share(sum(isinstance(feedback(one), (int, float)) for one in live), len(live)),
+            "rollbacks_per_1k": share(sum(isinstance(feedback(entry), (int, float)) for entry in live), len(live)),
             "tri_median": share(len(tri), len(inside)),
             "fast_cap": heard if known is None or heard is None else min(heard, known),
         },
@@ -92,7 +92,7 @@ def oracle(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "newest": max((receipt["t"] for receipt in inside), default=None),
         "decisions": len(inside),
         "live": len(live),
-        "rsi": sum(one["live"]["route"] == one["shadow"]["argmax"] for one in live) / len(live) if live else None,
+        "rsi": sum(entry["live"]["route"] == entry["shadow"]["argmax"] for entry in live) / len(live) if live else None,
         "rollbacks": rollbacks,
         "rollbacks_per_1k": 1000 * rollbacks / len(live) if live else None,
         "tri_median": median(tri) if tri else None,
@@ -218,7 +218,7 @@ def test_the_newest_pilot_is_that_of_the_newest_live_entry(tmp_path: Path) -> No
     path = tmp_path / "ledger.ndjson"
     newer, older = decision(NOW), decision(NOW - timedelta(minutes=2))
     newer["live"]["pilot"] = 0.25
-    path.write_text("\n".join(json.dumps(one) for one in (newer, older)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(json.dumps(entry) for entry in (newer, older)) + "\n", encoding="utf-8")
     seen = newest_pilot(path)
     assert seen is not None
     assert seen.pilot == 0.25

@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 def lines(count: int, until: datetime, *, step: timedelta = timedelta(seconds=1), **change: Any) -> str:
     each = [{**decision(until), "t": written(until - step * (count - 1 - number)), **change} for number in range(count)]
-    return "".join(json.dumps(one) + "\n" for one in each)
+    return "".join(json.dumps(entry) + "\n" for entry in each)
 
 
 def renamed(ledger: Path) -> None:

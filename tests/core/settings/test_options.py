@@ -348,7 +348,7 @@ def test_broken_variables_do_not_stop_the_brake(home: Path, monkeypatch: pytest.
     monkeypatch.setenv("ANR_TARGET__SETTINGS_FILE", "../../nova.env")
     monkeypatch.setenv("ANR_TARGET__WINDOW_MINUTES", "many")
     found = load_for_brake(None)
-    ((settings, doubts),) = ((one.settings, one.doubts) for one in found.meant)
+    ((settings, doubts),) = ((known.settings, known.doubts) for known in found.meant)
     assert settings.target.settings_file.resolve() == home / "site/nova.env"
     assert ("ANR_TARGET__WINDOW_MINUTES" in found.wrong, doubts) == (True, ())
 

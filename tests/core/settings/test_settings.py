@@ -337,7 +337,7 @@ def test_several_routers_are_named_and_their_files_kept_apart(config: Path) -> N
     assert (production.name, staging.name, staging.channel) == ("production", "staging", "C0STAGING")
     assert (production.gates.rsi_min, staging.gates.rsi_min) == (0.85, 0.7)
     assert (production.schedule.zone, staging.schedule.zone) == ("UTC", "Europe/Zurich")
-    places = [(one.run_dir, one.receipts_dir) for one in (production, staging)]
+    places = [(target.run_dir, target.receipts_dir) for target in (production, staging)]
     here = config.parent
     assert places == [
         (here / "run/anr/production", here / "ops/logs/production"),

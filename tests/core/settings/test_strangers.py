@@ -172,7 +172,7 @@ def test_a_backup_that_is_no_file_is_not_valid(begun: Rig, kind: str) -> None:
     begun.site.backups.take(NOW)
     (backup,) = begun.site.backups.found()
     obstruct(begun.target.backups_dir / backup.name, kind)
-    assert [one.name for one in begun.site.backups.found() if one.valid] == []
+    assert [usable.name for usable in begun.site.backups.found() if usable.valid] == []
 
 
 def test_a_device_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

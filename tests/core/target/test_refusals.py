@@ -29,7 +29,7 @@ def test_refusals_of_the_last_hour_are_counted_by_their_kind(tmp_path: Path) -> 
     keep_refusals(tmp_path, [refused(at=NOW - timedelta(minutes=50)), refused("malformed", NOW - timedelta(minutes=9))])
     keep_refusals(tmp_path, [refused()])
     found = refusals(tmp_path, NOW)
-    assert [(one.result, one.count) for one in found] == [("unauthorised", 2), ("malformed", 1)]
+    assert [(refusal.result, refusal.count) for refusal in found] == [("unauthorised", 2), ("malformed", 1)]
     assert refusals(tmp_path, NOW + TOLD_FOR + timedelta(seconds=1)) == ()
 
 

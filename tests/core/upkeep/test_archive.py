@@ -345,8 +345,8 @@ def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_w
         done = months_under(begun, begun.site, 6)
         count = router.ended()
     assert count > 1000
-    assert [len(one.renamed) for one in done] == [1] * 6
-    assert [len(one.archives) for one in done] == [0] + [1] * 5
+    assert [len(result.renamed) for result in done] == [1] * 6
+    assert [len(result.archives) for result in done] == [0] + [1] * 5
     every_line_once(begun, count)
 
 
@@ -360,8 +360,8 @@ def test_not_a_line_is_lost_while_a_router_that_reopens_the_ledger_at_its_restar
         done = months_under(begun, site, 4)
         count = router.ended()
     assert count > 1000
-    assert [len(one.renamed) for one in done] == [1] * 4
-    assert [len(one.archives) for one in done] == [0] + [1] * 3
+    assert [len(result.renamed) for result in done] == [1] * 4
+    assert [len(result.archives) for result in done] == [0] + [1] * 3
     every_line_once(begun, count)
 
 
@@ -373,9 +373,9 @@ def test_not_a_line_is_lost_of_a_router_that_never_lets_go(begun: Rig) -> None:
         done = months_under(begun, begun.site, 4)
         count = router.ended()
     assert count > 1000
-    assert [one.renamed for one in done] == [(RENAMED,), (), (), ()]
-    assert [one.archives for one in done] == [()] * 4
-    assert {one.waiting for one in done} == {(RENAMED,)}
+    assert [result.renamed for result in done] == [(RENAMED,), (), (), ()]
+    assert [result.archives for result in done] == [()] * 4
+    assert {result.waiting for result in done} == {(RENAMED,)}
     assert begun.target.ledger.stat().st_size == 0
     every_line_once(begun, count)
 

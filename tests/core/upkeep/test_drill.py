@@ -120,7 +120,7 @@ def test_a_net_that_would_not_hold_is_named(ready: Rig, spoil: Callable[[Rig], N
     spoil(ready)
     done = held(ready)
     assert done.sealed.receipt.result is Result.NOT_APPLIED
-    assert any(problem in one for one in done.problems), done.problems
+    assert any(problem in said for said in done.problems), done.problems
     assert problem in done.sealed.receipt.note
     assert ending(done).code == FAILED
 

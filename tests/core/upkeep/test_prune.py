@@ -42,7 +42,7 @@ def test_old_receipts_go_and_the_rest_still_verifies(aged: Rig) -> None:
     assert receipt.checkpoint is not None
     assert (receipt.checkpoint.last, receipt.checkpoint.pruned, receipt.checkpoint.digest) == (6, 6, before[5].digest)
     assert receipt.deleted is not None
-    assert receipt.deleted.names == tuple(one.file_name for one in before[:6])
+    assert receipt.deleted.names == tuple(sealed_receipt.file_name for sealed_receipt in before[:6])
     sealed, flaws = site.journal.verify()
     assert flaws == ()
     assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == [7, 8]

@@ -244,13 +244,13 @@ def test_each_turn_has_one_receipt_whoever_looks(braked: Rig) -> None:
         bot._read()
         terminal._read()
         assert [bot.look() is not None, terminal._look() is not None] == [True, False]
-        for one in (bot, terminal):
-            one.look()
+        for observer in (bot, terminal):
+            observer.look()
         braked.clock.pass_(minutes=1)
         append(braked, 150, every=0.2, **QUIET)
         assert [bot.look() is not None, terminal.look() is not None] == [True, False]
     receipts = [sealed.receipt for sealed in braked.site.journal.receipts()]
-    turns = [recorded for recorded in receipts if recorded.action is Action.OBSERVED]
+    turns = [receipt for receipt in receipts if receipt.action is Action.OBSERVED]
     assert [turn.observation and turn.observation.sight for turn in turns] == [Sight.STILL_SERVING, Sight.SEEN_SAFE]
     assert {turn.operation for turn in turns} == {receipts[1].operation}
     assert braked.site.journal.state().observation == turns[-1].observation

@@ -501,7 +501,7 @@ async def test_lines_without_a_pilot_are_live_all_the_same(router: SimulatedRout
     await router.stop()
     live = [entry["live"] for entry in entries(ledger) if "live" in entry]
     assert len(live) == 10
-    assert not any("pilot" in one for one in live)
+    assert not any("pilot" in line for line in live)
 
 
 async def test_masked_routes_have_no_key_in_an_anomaly(router: SimulatedRouter, ledger: Path) -> None:

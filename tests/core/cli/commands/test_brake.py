@@ -22,7 +22,7 @@ def test_rollback_freeze_and_unfreeze(anr: Anr, rig: Rig) -> None:
     assert "1 lifted" in anr("unfreeze").output
     assert rig.site.router.settings().carries(SAFE_SETTINGS)
     assert anr("verify", "--alone").exit_code == 0
-    assert [one["action"] for one in json.loads(anr("receipts", "--json").stdout)] == ["rollback", "freeze", "unfreeze"]
+    assert [receipt["action"] for receipt in json.loads(anr("receipts", "--json").stdout)] == ["rollback", "freeze", "unfreeze"]
 
 
 def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(anr: Anr, rig: Rig) -> None:

@@ -68,5 +68,5 @@ def test_a_past_report_made_again_on_a_ledger_that_has_grown_can_be_read(anr: An
     assert reading(anr, rig, NOW) == ("PASS", {"malformed": 9, "undated": 0, "future": 300})
     now = datetime.now(UTC)
     ahead = [decision(now + timedelta(minutes=30 if minute < 60 else -minute)) for minute in range(1440, -1, -1)]
-    rig.target.ledger.write_text("".join(json.dumps(one) + "\n" for one in ahead), encoding="utf-8")
+    rig.target.ledger.write_text("".join(json.dumps(entry) + "\n" for entry in ahead), encoding="utf-8")
     assert reading(anr, rig, now)[0] == "NO_DATA"

@@ -97,7 +97,7 @@ def test_a_report_of_the_old_script_is_judged_as_far_as_it_goes(
     found = anr("promote", "--dry-run", "--report", str(tmp_path / "old.json"), "--verbose")
     assert found.exit_code == REFUSED
     said = verdicts(found.output)
-    assert {name for name, one in said.items() if one == "FAIL"} == failing
+    assert {name for name, verdict in said.items() if verdict == "FAIL"} == failing
     assert {said[name] for name in ("tri_median", "fast_cap", "reading", "span", "freshness")} == {"NO_DATA"}
     assert said["rollbacks_per_1k"] != "PASS"
     assert change or (said["rsi"], said["decisions"]) == ("PASS", "PASS")

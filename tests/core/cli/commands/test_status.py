@@ -158,8 +158,8 @@ def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, rig: Rig, m
     """3 if anything fails, 0 with nothing worse than a warning; options that cannot be read are a finding too."""
     rig.target.state_file.write_text("{}", encoding="utf-8")
     result = anr("doctor", "--json")
-    found = {one["name"]: one for one in json.loads(result.stdout)}
-    assert [name for name, one in found.items() if one["health"] == "FAIL"] == []
+    found = {check["name"]: check for check in json.loads(result.stdout)}
+    assert [name for name, check in found.items() if check["health"] == "FAIL"] == []
     assert result.exit_code == 0
     assert found["slack token"]["health"] == "WARN"
     rig.target.state_file.write_bytes(b"{")
