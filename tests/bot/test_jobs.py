@@ -33,7 +33,7 @@ def live_through(rig: Rig, moments: Iterable[datetime]) -> list[tuple[str, datet
         rig.clock.now = moment
         jobs._daily()
     receipts = (sealed.receipt for sealed in rig.site.journal.receipts())
-    return [(str(recorded.cause).removeprefix("daily:"), recorded.ts) for recorded in receipts if recorded.action is Action.DAILY]
+    return [(str(receipt.cause).removeprefix("daily:"), receipt.ts) for receipt in receipts if receipt.action is Action.DAILY]
 
 
 def ticks(begin: datetime, end: datetime) -> Iterator[datetime]:

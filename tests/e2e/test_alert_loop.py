@@ -81,7 +81,7 @@ async def test_a_bad_ledger_line_freezes_the_router_and_the_card_follows_to_the_
             assert own is not None
             figure(f"bad ledger line to safe settings: {whole:.1f} s, of it the bot's own share {float(own[1]):.3f} s")
             receipts = [sealed.receipt for sealed in site_of(ours).journal.receipts() if sealed.receipt.action is Action.FREEZE]
-            assert [recorded.alert.name for recorded in receipts if recorded.alert] == ["AnrFastCapBreach"]
+            assert [receipt.alert.name for receipt in receipts if receipt.alert] == ["AnrFastCapBreach"]
             ended = "Frozen by alert, which has ended: AnrFastCapBreach"
             await playground.wait_for(lambda: cards(playground, ended), LOOP_SECONDS)
             (card,) = cards(playground, ended)

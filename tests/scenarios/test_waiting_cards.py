@@ -50,7 +50,7 @@ async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scen
     assert "rollbacks" in said(ended)
     assert posted(playground) == 1
     receipts = [sealed.receipt for sealed in Target.at(settings.target, settings.access).journal.receipts()]
-    assert [recorded.action for recorded in receipts].count(Action.STALE) == 1
+    assert [receipt.action for receipt in receipts].count(Action.STALE) == 1
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
 
 

@@ -71,7 +71,7 @@ class Copy:
         for name, edit in requests.items():
             self._rewrite_request(name, edit, receipts)
         first = before[0].receipt
-        checkpoint = next((recorded["checkpoint"] for recorded in reversed(receipts) if recorded["checkpoint"]), None)
+        checkpoint = next((kept["checkpoint"] for kept in reversed(receipts) if kept["checkpoint"]), None)
         seq, prev = (first.seq - 1, first.prev) if first.prev != GENESIS else (0, GENESIS)
         if checkpoint is not None and not any(sealed_receipt.receipt.checkpoint for sealed_receipt in before):
             seq, prev = checkpoint["last"], checkpoint["digest"]

@@ -80,20 +80,18 @@ def agree(site: Target, how: str) -> None:
     """Everything that has to hold after a kill has to hold after a disk failed, too."""
     sealed = [sealed_receipt.receipt for sealed_receipt in site.journal.receipts()]
     failed_brakes = [
-        recorded for recorded in sealed if recorded.action in {Action.ROLLBACK, Action.FREEZE} and recorded.result != "applied"
+        receipt for receipt in sealed if receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result != "applied"
     ]
     if not failed_brakes:
         consistent(site, how)
     assert site.journal.verify()[1] == (), how
     assert site.journal.state().unsettled is None, how
-    causes = Counter(recorded.cause for recorded in sealed if recorded.cause)
+    causes = Counter(receipt.cause for receipt in sealed if receipt.cause)
     assert set(causes.values()) <= {1}, how
-    intents = {
-        recorded.approval_id for recorded in sealed if recorded.action is Action.PROMOTE and recorded.phase is Phase.INTENT
-    }
-    for recorded in sealed:
-        if recorded.action is Action.REQUEST and recorded.approval_id is not None:
-            approval = site.journal.approval(recorded.approval_id)
+    intents = {receipt.approval_id for receipt in sealed if receipt.action is Action.PROMOTE and receipt.phase is Phase.INTENT}
+    for receipt in sealed:
+        if receipt.action is Action.REQUEST and receipt.approval_id is not None:
+            approval = site.journal.approval(receipt.approval_id)
             assert approval is not None, how
             assert (approval.status is ApprovalStatus.APPROVED) == (approval.id in intents), how
 

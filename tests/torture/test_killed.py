@@ -143,7 +143,7 @@ def consistent(site: Target, where: str) -> None:
 def effects(site: Target, work: Callable[..., Any], where: str) -> None:
     """After it was delivered again, a work has had its effect exactly once."""
     receipts = [sealed.receipt for sealed in site.journal.receipts()]
-    count = Counter((recorded.action, recorded.phase) for recorded in receipts)
+    count = Counter((receipt.action, receipt.phase) for receipt in receipts)
     state = site.journal.state()
     if work is promote:
         assert count[Action.REQUEST, Phase.EVENT] == len(site.journal.pending()) == 1, where

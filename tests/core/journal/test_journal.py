@@ -103,7 +103,7 @@ def files_in(folder: Path) -> list[str]:
 def test_what_is_appended_is_read_back(journal: Journal, tmp_path: Path) -> None:
     """Receipts come back in order with all that they say, chained to each other, in this journal and in one opened later."""
     drafts = [draft(1, Action.INIT, stage_after=10, note="Zürich – ok"), draft(2, metrics={"rsi": 0.5}), draft(3, operation="o1")]
-    sealed = [journal.append(recorded) for recorded in drafts]
+    sealed = [journal.append(unsealed) for unsealed in drafts]
     assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == [1, 2, 3]
     assert [sealed_receipt.receipt.prev for sealed_receipt in sealed] == [GENESIS, sealed[0].digest, sealed[1].digest]
     for said, read_back in zip(drafts, sealed, strict=True):

@@ -359,19 +359,19 @@ def test_a_promotions_receipts_say_all_that_the_architecture_asks_for(begun: Rig
     begun.write_ledger()
     requests.approve(begun.site, begun.people["aaron"], request.id)
     question, intent, outcome = (json.loads(sealed.data) for sealed in begun.site.journal.of_operation(request.id))
-    assert [recorded["phase"] for recorded in (question, intent, outcome)] == ["event", "intent", "outcome"]
-    assert [recorded["seq"] for recorded in (question, intent, outcome)] == [2, 3, 4]
-    for recorded in (question, intent, outcome):
-        assert (recorded["actor"]["kind"], recorded["actor"]["id"]) == ("slack", "UOLIVIA")
-        assert (recorded["reason"], recorded["stage_before"], recorded["stage_after"]) == ("good day", 10, 25)
-        assert (recorded["pilot_before"], recorded["build"], recorded["host"]) == (
+    assert [receipt["phase"] for receipt in (question, intent, outcome)] == ["event", "intent", "outcome"]
+    assert [receipt["seq"] for receipt in (question, intent, outcome)] == [2, 3, 4]
+    for receipt in (question, intent, outcome):
+        assert (receipt["actor"]["kind"], receipt["actor"]["id"]) == ("slack", "UOLIVIA")
+        assert (receipt["reason"], receipt["stage_before"], receipt["stage_after"]) == ("good day", 10, 25)
+        assert (receipt["pilot_before"], receipt["build"], receipt["host"]) == (
             "0.10",
             f"anr {version('anr')}",
             socket.gethostname(),
         )
-        assert recorded["ts"].endswith("Z")
-        assert len(recorded["ts"]) == len("2025-10-01T09:05:00.000000Z")
-        assert {"id", "cause", "runbook_url"} <= set(recorded)
+        assert receipt["ts"].endswith("Z")
+        assert len(receipt["ts"]) == len("2025-10-01T09:05:00.000000Z")
+        assert {"id", "cause", "runbook_url"} <= set(receipt)
     assert [gate["verdict"] for gate in intent["gates"]] == ["PASS"] * 9
     assert len(intent["metrics"]["ledger"]["sha256"]) == 64
     assert intent["approvals"] == [

@@ -68,7 +68,7 @@ def test_a_restore_is_asked_for_approved_and_carried_out_frozen(kept: Rig) -> No
     assert [hold.reason for hold in state.holds] == [f"state restored from {NAME}: it learned nonsense"]
     assert kept.site.brake.read().frozen_by == (request,)
     receipts = [sealed.receipt for sealed in kept.site.journal.of_operation(request)]
-    assert [(recorded.action, recorded.phase) for recorded in receipts] == [
+    assert [(receipt.action, receipt.phase) for receipt in receipts] == [
         (Action.REQUEST, Phase.EVENT),
         (Action.RESTORE, Phase.INTENT),
         (Action.RESTORE, Phase.OUTCOME),
