@@ -181,13 +181,13 @@ def test_two_processes_and_their_threads_hammer_the_same_operations(rig: Rig, fi
     }
     consistent(site, "hammered")
     receipts = [sealed.receipt for sealed in site.journal.receipts()]
-    count = Counter((recorded.action, recorded.phase) for recorded in receipts)
+    count = Counter((receipt.action, receipt.phase) for receipt in receipts)
     assert (ended["ask", "Asked"], count[Action.REQUEST, Phase.EVENT]) == (1, 1)
     assert (ended["approve", "Moved"], count[Action.PROMOTE, Phase.INTENT], count[Action.PROMOTE, Phase.OUTCOME]) == (1, 1, 1)
     assert count[Action.ROLLBACK, Phase.OUTCOME] == 1
     assert (ended["freeze", "Braked"], count[Action.FREEZE, Phase.OUTCOME]) == (everybody, everybody)
     assert (ended["unfreeze", "Unfrozen"], count[Action.UNFREEZE, Phase.EVENT]) == (1, 1)
-    causes = Counter(recorded.cause for recorded in receipts if recorded.cause is not None)
+    causes = Counter(receipt.cause for receipt in receipts if receipt.cause is not None)
     assert causes == Counter(
         ["slash:ask", "slash:rollback", "slash:unfreeze", *(f"slash:freeze-{who}" for who in range(everybody))]
     )

@@ -208,9 +208,9 @@ def test_a_hold_stays_until_it_is_lifted_by_name(receipts: list[Receipt]) -> Non
     """Nothing but its own name in a receipt takes a hold away, and no hold is in force twice."""
     states = [fold(receipts[:count]) for count in range(len(receipts) + 1)]
     for (before, after), folded in zip(pairwise(states), receipts, strict=True):
-        held, now = [each.id for each in before.holds], [each.id for each in after.holds]
+        held, now = [in_force.id for in_force in before.holds], [in_force.id for in_force in after.holds]
         assert set(held) - set(now) <= set(folded.holds_lifted)
-        assert set(now) - set(held) <= {each.id for each in folded.holds_added}
+        assert set(now) - set(held) <= {in_force.id for in_force in folded.holds_added}
         assert len(now) == len(set(now))
         assert after.frozen is bool(now)
 
