@@ -628,7 +628,7 @@ def test_one_reading_has_what_an_operation_is_decided_on(journal: Journal) -> No
     journal.append(draft(4), request("over", status=ApprovalStatus.DENIED))
     found = journal.read("daily:2025-10-01")
     assert (found.state.stage, found.done) == (10, 2)
-    assert [card.id for card in found.waiting] == ["first", "later"]
+    assert [approval.id for approval in found.waiting] == ["first", "later"]
     assert (journal.read("daily:2025-10-02").done, journal.read().done) == (None, None)
 
 
