@@ -44,6 +44,8 @@ _ENOUGH_LINES = 3
 _OLDER_US = 3_600_000_000
 _OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 PACKED = (*_OPENERS, ".zip")
+_SET_ASIDE = r"\.backup"
+"""How logrotate, with `create`, calls a ledger that the router made itself meanwhile: `ledger.ndjson-2026112813.backup`."""
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
 Read = Callable[[int, int], bytes]
@@ -136,7 +138,7 @@ def _beside(path: Path, others: Sequence[Path]) -> tuple[Path, ...]:
 def _named_after(path: Path) -> re.Pattern[str]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     packed = "|".join(map(re.escape, PACKED))
-    return re.compile(rf"{stem}.*{suffix}(?:[.-]\d[\d._-]*)?(?:{packed})?", re.DOTALL)
+    return re.compile(rf"{stem}.*{suffix}(?:[.-]\d[\d._-]*)?(?:{_SET_ASIDE})?(?:{packed})?", re.DOTALL)
 
 
 class LedgerFamily(LedgerFile):

@@ -293,7 +293,7 @@ class Trial:
             router_account=case.account,
             reload_command=commands[case.command],
             reload_timeout_s=0.3 if case.command == "too slow" else 20,
-            observe_timeout_s=2.5,
+            observe_timeout_s=8,  # what was left out of a restart has four seconds to show itself, also where processors are few
             health_url="http://127.0.0.1:9/",
             journal=folder / "journal.sqlite",
             receipts_dir=folder / "logs",

@@ -275,6 +275,14 @@ def test_siblings_can_be_left_aside(tmp_path: Path) -> None:
     assert json.dumps(measured(ledger, rotated=False).as_json()) == alone(tmp_path / "alone", lines[60:])
 
 
+def test_what_logrotate_sets_aside_when_the_router_was_faster_is_read(tmp_path: Path) -> None:
+    """With `create` it renames the ledger that the router made itself between rename and create; foreign copies stay foreign."""
+    ledger = tmp_path / "anr_ledger.ndjson"
+    for name in ("anr_ledger.ndjson", "anr_ledger.ndjson-2026112813.backup", "anr_ledger.ndjson.bak", "my.backup"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in siblings_of(ledger)] == ["anr_ledger.ndjson-2026112813.backup"]
+
+
 def test_a_line_that_is_still_being_written_in_a_renamed_ledger_is_not_there_yet(tmp_path: Path) -> None:
     """A router that has not let go of it finishes the line there; nothing of it is malformed meanwhile."""
     lines = good_lines(50)
