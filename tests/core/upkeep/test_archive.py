@@ -344,7 +344,7 @@ def test_not_a_line_is_lost_while_a_router_that_opens_the_ledger_for_each_line_w
     with writing(REOPENS, begun.target.ledger, old=OLD, now=NOW) as router:
         done = months_under(begun, begun.site, 6)
         count = router.ended()
-    assert count > 1000
+    assert count > 400  # each month has ten thousand bytes at least, however slow the machine is
     assert [len(result.renamed) for result in done] == [1] * 6
     assert [len(result.archives) for result in done] == [0] + [1] * 5
     every_line_once(begun, count)
@@ -359,7 +359,7 @@ def test_not_a_line_is_lost_while_a_router_that_reopens_the_ledger_at_its_restar
         site = Target.at(begun.target.model_copy(update=changed), begun.site.access, begun.clock)
         done = months_under(begun, site, 4)
         count = router.ended()
-    assert count > 1000
+    assert count > 400  # each month has ten thousand bytes at least, however slow the machine is
     assert [len(result.renamed) for result in done] == [1] * 4
     assert [len(result.archives) for result in done] == [0] + [1] * 3
     every_line_once(begun, count)
@@ -372,7 +372,7 @@ def test_not_a_line_is_lost_of_a_router_that_never_lets_go(begun: Rig) -> None:
     with writing(NEVER_LETS_GO, begun.target.ledger, old=OLD, now=NOW) as router:
         done = months_under(begun, begun.site, 4)
         count = router.ended()
-    assert count > 1000
+    assert count > 400  # each month has ten thousand bytes at least, however slow the machine is
     assert [result.renamed for result in done] == [(RENAMED,), (), (), ()]
     assert [result.archives for result in done] == [()] * 4
     assert {result.waiting for result in done} == {(RENAMED,)}
