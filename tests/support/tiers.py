@@ -24,6 +24,7 @@ PROGRAMS: Mapping[str, str] = {
     "amtool": "prometheus-alertmanager",
     "initdb": "postgresql",
     "logrotate": "logrotate",
+    "openssl": "openssl",
     "strace": "strace",
 }
 """What the further tiers start, and the Debian packages that it comes with."""

@@ -15,6 +15,7 @@ from core.errors import ConfigurationError
 from core.journal.marks import Mark
 from core.journal.signed_heads import head_of, heads_in, signed
 
+pytestmark = pytest.mark.torture  # a machine with Python, make and git alone may have no `openssl`
 OPENSSL = shutil.which("openssl") or "openssl"
 MARK = Mark(seq=12, digest="0c6082f58fd0" + "ab" * 26)
 HEAD = head_of(MARK, "production", datetime(2025, 10, 1, 9, 5, tzinfo=UTC))
