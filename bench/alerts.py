@@ -230,11 +230,11 @@ async def asking(playground: Playground) -> None:
         await playground.slash("U0AARON", CHANNEL, "/anr", "status")
 
 
-async def recorded(site: Target) -> tuple[int, float]:
+async def recorded(target: Target) -> tuple[int, float]:
     """Wait until the journal has every cause, for a while; return how many it has, and seconds."""
     begun = time.perf_counter()
     while True:
-        found = await asyncio.to_thread(site.journal.receipts, last=4 * WEBHOOKS * SECONDS)
+        found = await asyncio.to_thread(target.journal.receipts, last=4 * WEBHOOKS * SECONDS)
         causes = {sealed_receipt.receipt.cause for sealed_receipt in found if sealed_receipt.receipt.action is Action.FREEZE}
         took = time.perf_counter() - begun
         if len(causes) == WEBHOOKS * SECONDS or took > _LATE_SECONDS:
@@ -247,14 +247,14 @@ async def measured(way: Way, port: int, lines: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="anr-bench-", dir=Path.cwd()) as named:
         folder = Path(named)
         async with scenery(folder) as (playground, begun):
-            target = begun.target.model_copy(update={"reload_command": ()})
-            live = target.settings_file.read_bytes()
-            changed = {"target": target, "http": HttpSettings(port=port), "alerts": AlertSettings(token=SecretStr(_TOKEN))}
+            options = begun.target.model_copy(update={"reload_command": ()})
+            live = options.settings_file.read_bytes()
+            changed = {"target": options, "http": HttpSettings(port=port), "alerts": AlertSettings(token=SecretStr(_TOKEN))}
             settings = begun.model_copy(update=changed)
-            site = Target.at(target, settings.access)
-            await asyncio.to_thread(grow, target.ledger, lines)
+            target = Target.at(options, settings.access)
+            await asyncio.to_thread(grow, options.ledger, lines)
             if way.receipts:
-                await asyncio.to_thread(history.grow, site, way.receipts)
+                await asyncio.to_thread(history.grow, target, way.receipts)
             command = (sys.executable, "-m", "bench.traced", str(folder / "trace.json"), "bot")
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment(settings, os.environ), stderr=asyncio.subprocess.DEVNULL
@@ -265,23 +265,23 @@ async def measured(way: Way, port: int, lines: int) -> Measured:
                 await answers(playground, "status", 2)  # the first one also reads the ledger, which nobody has read
                 await settled(psutil.Process(process.pid))
                 put_first(process.pid)
-                before = await asyncio.to_thread(bare, folder, target.settings_file.read_bytes())
+                before = await asyncio.to_thread(bare, folder, options.settings_file.read_bytes())
                 others = [asyncio.create_task(work) for work in (asking(playground), reporting(playground))] if way.load else []
                 url = f"http://127.0.0.1:{port}/alertmanager/webhook"
-                raise_again = partial(put, target.settings_file, live) if way.raised else lambda: None
+                raise_again = partial(put, options.settings_file, live) if way.raised else lambda: None
                 async with aiohttp.ClientSession() as session:
-                    with locked(target.journal) if way.locked else nullcontext():
+                    with locked(options.journal) if way.locked else nullcontext():
                         writing = asyncio.create_task(bare_meanwhile(folder))
                         safe, whole, statuses = await send_all(session, url, raise_again)
                 meanwhile = await writing
                 for other in others:
                     other.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
-                late = await recorded(site)
+                late = await recorded(target)
             finally:
                 process.terminate()
                 await process.wait()
-            site.journal.close()
+            target.journal.close()
             trace = json.loads((folder / "trace.json").read_bytes())
     return Measured(safe, whole, before, meanwhile, statuses, late, trace)
 

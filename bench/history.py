@@ -24,19 +24,19 @@ _STEP = timedelta(seconds=20)
 """Apart enough that the whole lies in the last month, which no pruning takes away."""
 
 
-def grow(site: Target, receipts: int) -> None:
+def grow(target: Target, receipts: int) -> None:
     """Add so many receipts to a journal that has at least one."""
-    newest = site.journal.receipts(last=1)[0]
-    site.journal.close()
+    newest = target.journal.receipts(last=1)[0]
+    target.journal.close()
     (columns,) = (("target", "seq", "id", "cause", "operation", "data", "digest"),)
     insert = f"INSERT INTO receipts ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names of ours
-    with closing(sqlite3.connect(site.target.journal)) as journal, journal:
-        journal.executemany(insert, _rows(site, newest, receipts))
+    with closing(sqlite3.connect(target.settings.journal)) as journal, journal:
+        journal.executemany(insert, _rows(target, newest, receipts))
 
 
-def _rows(site: Target, newest: Sealed, receipts: int) -> Iterator[tuple[str, int, str, str, str, bytes, str]]:
-    first, name = newest.receipt.seq + 1, site.target.name
-    pattern = _pattern(site, first, newest.digest)
+def _rows(target: Target, newest: Sealed, receipts: int) -> Iterator[tuple[str, int, str, str, str, bytes, str]]:
+    first, name = newest.receipt.seq + 1, target.settings.name
+    pattern = _pattern(target, first, newest.digest)
     prev = newest.digest
     for number in range(first, first + receipts):
         stamp = rfc3339(_BEGAN + number * _STEP)
@@ -48,15 +48,15 @@ def _rows(site: Target, newest: Sealed, receipts: int) -> Iterator[tuple[str, in
         kept = data.encode()
         prev = sha256(kept).hexdigest()
         short = f"{stamp[:19].replace('-', '').replace(':', '')}Z"
-        (site.target.receipts_dir / f"anr_{short}_{number:06d}_silence.json").write_bytes(kept)
+        (target.settings.receipts_dir / f"anr_{short}_{number:06d}_silence.json").write_bytes(kept)
         yield name, number, receipt_id, cause, operation, kept, prev
 
 
-def _pattern(site: Target, number: int, prev: str) -> str:
+def _pattern(target: Target, number: int, prev: str) -> str:
     """Return a receipt's text with the names of what differs in brackets."""
     origin = Origin(_OPERATION, _BEGAN, ALERTMANAGER, "a benchmark's history", _CAUSE)
-    draft = site.draft(alerts_silenced(origin, "Nothing was silenced."), _ID)
-    text = seal(draft, target=site.target.name, seq=number, prev=prev).data.decode()
+    draft = target.draft(alerts_silenced(origin, "Nothing was silenced."), _ID)
+    text = seal(draft, target=target.settings.name, seq=number, prev=prev).data.decode()
     differing = {
         f'"seq":{number}': '"seq":<seq>',
         rfc3339(_BEGAN): "<ts>",

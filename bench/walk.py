@@ -240,19 +240,19 @@ async def _in_slack(folder: Path, *, every: bool) -> tuple[Walk, Walk]:
 
 def _rolled_back(folder: Path, *, every: bool) -> Walk:
     """Roll back as `anr rollback` does, from the call of the operation on; the second time is counted: all is imported then."""
-    target = TargetSettings(
+    options = TargetSettings(
         settings_file=folder / "anr.env", journal=folder / "journal.sqlite", run_dir=folder / "run", receipts_dir=folder / "logs"
     )
-    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    options.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
     actor = Actor(kind=ActorKind.OS, id="olivia", roles=frozenset({Role.BRAKE}))
     walk = Walk(every=every)
     for counted in (None, walk):
-        site = Target.at(target, AccessPolicy(operators=frozenset({"os:olivia"}), approvers=frozenset()))
+        target = Target.at(options, AccessPolicy(operators=frozenset({"os:olivia"}), approvers=frozenset()))
         _WALK.set(counted)
         _HERE.set("core/cli/commands/brake.py")
-        brake(site, Approvable.ROLLBACK, Order(actor, "a walk"))
+        brake(target, Approvable.ROLLBACK, Order(actor, "a walk"))
         _WALK.set(None)
-        site.journal.close()
+        target.journal.close()
     return walk
 
 

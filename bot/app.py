@@ -95,7 +95,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             await parts.enter_async_context(_target_channel(settings, target, calls, clock)) for target in settings.every_target
         ]
         lanes = [Lane(target_channel, metrics.counters) for target_channel in target_channels]
-        refusals = RefusalKeeper([target_channel.site for target_channel in target_channels])
+        refusals = RefusalKeeper([target_channel.target for target_channel in target_channels])
         webhook = AlertWebhook(settings.alerts, lanes, metrics.counters, refusals)
         parts.push_async_callback(webhook.drain)
         server = Server(webhook, metrics, target_channels)
@@ -182,38 +182,40 @@ async def _patiently(ask: Callable[[], Awaitable[T]], what: str) -> T:
 
 @asynccontextmanager
 async def _target_channel(
-    settings: Settings, target: TargetSettings, calls: SlackCalls, clock: Callable[[], datetime]
+    settings: Settings, options: TargetSettings, calls: SlackCalls, clock: Callable[[], datetime]
 ) -> AsyncIterator[TargetChannel]:
     """Serve one router while the block lasts: settle what died, follow its journal, run its schedule."""
     observer = Observer()
-    site = Target.at(target, settings.access, clock, measured=observer.measure)
+    target = Target.at(options, settings.access, clock, measured=observer.measure)
     try:
-        await asyncio.to_thread(recover.recover, site)
+        await asyncio.to_thread(recover.recover, target)
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
-    channel = target.channel or settings.slack.channel
-    deliveries = Deliveries.at(target)
-    composer = StoryComposer(site, lambda: following.seen)
-    outbox = Outbox(calls, deliveries, channel, settings.slack.fallback_channel, site.journal)
-    stories = Stories(site, composer, outbox, deliveries)
-    marks = partial(channel_marks, settings.slack, channel, target.name)
-    jobs = Jobs(site, stories.wake, stories.looked, marks)
+    channel = options.channel or settings.slack.channel
+    deliveries = Deliveries.at(options)
+    composer = StoryComposer(target, lambda: following.seen)
+    outbox = Outbox(calls, deliveries, channel, settings.slack.fallback_channel, target.journal)
+    stories = Stories(target, composer, outbox, deliveries)
+    marks = partial(channel_marks, settings.slack, channel, options.name)
+    jobs = Jobs(target, stories.wake, stories.looked, marks)
 
-    following = Following(site, stories.wake, stories.refresh)
+    following = Following(target, stories.wake, stories.refresh)
 
     def examine() -> tuple[Check, ...]:
-        own = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
+        own = check_up(target, stray=stray_router_settings(), secrets_in=options_file())
         return (
             *own,
             *examine_slack(settings.slack, (channel,), settings.access, settings.people),
             *examine_deliveries(deliveries),
         )
 
-    with closing(site.journal), closing(observer), closing(deliveries), closing(following):
+    with closing(target.journal), closing(observer), closing(deliveries), closing(following):
         async with _following(stories.run()), _following(following.run()):
             jobs.start()
             try:
-                yield TargetChannel(site, partial(observer.look, site), stories, channel, examine, lambda: following.seen, marks)
+                yield TargetChannel(
+                    target, partial(observer.look, target), stories, channel, examine, lambda: following.seen, marks
+                )
             finally:
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):

@@ -44,19 +44,19 @@ _UPKEEP_RETRY_SECONDS = 600.0
 
 
 class Jobs:
-    """Runs the jobs of one site."""
+    """Runs the jobs of one target."""
 
     def __init__(
         self,
-        site: Target,
+        target: Target,
         on_change: Callable[[], None],
         on_look: Callable[[Reexamined], None],
         marks: Callable[[], Marks] = lambda: Marks("the channel"),
     ) -> None:
-        self._site = site
+        self._target = target
         self._marks = marks
         self._on_look = on_look
-        self._schedule = site.target.schedule
+        self._schedule = target.settings.schedule
         self._on_change = on_change
         self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
         self._running: set[asyncio.Task[None]] = set()
@@ -66,7 +66,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
-        periods = {self._reexamine: self._site.target.recheck_minutes * 60, self._verify: _VERIFY_SECONDS}
+        periods = {self._reexamine: self._target.settings.recheck_minutes * 60, self._verify: _VERIFY_SECONDS}
         for job in (
             self._record_brakes,
             self._preflight,
@@ -108,7 +108,7 @@ class Jobs:
         task.add_done_callback(self._running.discard)
 
     async def _guarded(self, job: Callable[[], None]) -> None:
-        structlog.contextvars.bind_contextvars(router=self._site.target.name, job=job.__name__.strip("_"))
+        structlog.contextvars.bind_contextvars(router=self._target.settings.name, job=job.__name__.strip("_"))
         try:
             await asyncio.to_thread(job)
         except AnrError as error:
@@ -117,41 +117,41 @@ class Jobs:
             log.exception("a scheduled job failed")
 
     def _daily(self) -> None:
-        day = due(self._site.clock(), self._schedule)
-        if day is None or self._site.journal.find_cause(Daily(day)) is not None:
+        day = due(self._target.clock(), self._schedule)
+        if day is None or self._target.journal.find_cause(Daily(day)) is not None:
             return
-        if not isinstance(daily.daily(self._site, day, self._schedule.promotion), Refused):
+        if not isinstance(daily.daily(self._target, day, self._schedule.promotion), Refused):
             self._on_change()
 
     def _record_brakes(self) -> None:
-        if recover.record_waiting(self._site):
+        if recover.record_waiting(self._target):
             self._on_change()
 
     def _preflight(self) -> None:
-        day = preflight_due(self._site.clock(), self._schedule)
-        if day is None or self._site.journal.find_cause(Preflight(day)) is not None:
+        day = preflight_due(self._target.clock(), self._schedule)
+        if day is None or self._target.journal.find_cause(Preflight(day)) is not None:
             return
-        daily.preflight(self._site, day, self._schedule.promotion)
+        daily.preflight(self._target, day, self._schedule.promotion)
         self._on_change()
 
     def _note_missed(self) -> None:
-        if daily.note_missed(self._site) is not None:
+        if daily.note_missed(self._target) is not None:
             self._on_change()
 
     def _reexamine(self) -> None:
-        for found in requests.reexamine(self._site):
+        for found in requests.reexamine(self._target):
             self._on_look(found)
 
     def _sweep(self) -> None:
-        if requests.sweep(self._site):
+        if requests.sweep(self._target):
             self._on_change()
 
     def _watch(self) -> None:
-        if watch.watch(self._site):
+        if watch.watch(self._target):
             self._on_change()
 
     def _guard(self) -> None:
-        if guard.guard_look(self._site) is not None:
+        if guard.guard_look(self._target) is not None:
             self._on_change()
 
     def _verify(self) -> None:
@@ -162,42 +162,42 @@ class Jobs:
         shown = self._marks()
         if shown.problem:
             log.warning("the journal was not compared with the channel: %s", shown.problem)
-        self._site.witness.saw(*shown.marks, chain=self._site.journal.digests())
-        self._site.journal.state(whole=True)
+        self._target.witness.saw(*shown.marks, chain=self._target.journal.digests())
+        self._target.journal.state(whole=True)
 
     def _backup(self) -> None:
         """Once per local date, when the daily run is due."""
-        day = due(self._site.clock(), self._schedule)
+        day = due(self._target.clock(), self._schedule)
         if day is not None:
-            self._once(str(Backup(day)), lambda cause: backup.back_up(self._site, UPKEEP, cause=cause))
+            self._once(str(Backup(day)), lambda cause: backup.back_up(self._target, UPKEEP, cause=cause))
 
     def _prune(self) -> None:
         """Once per ISO week of local time."""
-        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
-        self._once(str(Prune(year, week)), lambda cause: prune.prune(self._site, UPKEEP, cause=cause))
+        year, week, _ = self._target.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        self._once(str(Prune(year, week)), lambda cause: prune.prune(self._target, UPKEEP, cause=cause))
 
     def _drill(self) -> None:
         """Once per ISO week of local time, where the settings want it."""
         if not self._schedule.drill:
             return
-        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
-        self._once(str(Drill(year, week)), lambda cause: drill.drill(self._site, UPKEEP, cause=cause))
+        year, week, _ = self._target.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        self._once(str(Drill(year, week)), lambda cause: drill.drill(self._target, UPKEEP, cause=cause))
 
     def _drill_alerts(self) -> None:
         """Once per ISO week of local time, where the settings want it."""
         if not self._schedule.drill_alerts:
             return
-        year, week, _ = self._site.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
+        year, week, _ = self._target.clock().astimezone(ZoneInfo(self._schedule.zone)).isocalendar()
         self._once(
             str(DrillAlerts(year, week)),
-            lambda cause: alert_drill.drill_alerts(self._site, UPKEEP, cause=cause, stopping=self._stopping),
+            lambda cause: alert_drill.drill_alerts(self._target, UPKEEP, cause=cause, stopping=self._stopping),
         )
 
     def _archive(self) -> None:
         """Once per local date: the ledger is renamed once a month, and compressed once nobody has written to it for a day."""
-        today = self._site.clock().astimezone(ZoneInfo(self._schedule.zone))
+        today = self._target.clock().astimezone(ZoneInfo(self._schedule.zone))
         self._once(
-            str(Archive(today.year, today.month, today.day)), lambda cause: archive.archive(self._site, UPKEEP, cause=cause)
+            str(Archive(today.year, today.month, today.day)), lambda cause: archive.archive(self._target, UPKEEP, cause=cause)
         )
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
@@ -206,7 +206,7 @@ class Jobs:
         if cause in self._done or now < self._not_before.get(cause, now):
             return
         self._not_before[cause] = now + _UPKEEP_RETRY_SECONDS
-        if self._site.journal.find_cause(cause) is None:
+        if self._target.journal.find_cause(cause) is None:
             work(cause)
             self._on_change()
         self._done.add(cause)  # also where there was nothing to do, and so no receipt with this cause

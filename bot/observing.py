@@ -21,10 +21,10 @@ _TICK_SECONDS, _COUNT_SECONDS = 1.0, 10.0
 
 
 class Following:
-    """Follows the running router of one site; tells when something was recorded of it, and which story's count has grown."""
+    """Follows the running router of one target; tells when something was recorded of it, and which story's count has grown."""
 
-    def __init__(self, site: Target, on_change: Callable[[], None], on_count: Callable[[str], None]) -> None:
-        self._observer = Observer(site)
+    def __init__(self, target: Target, on_change: Callable[[], None], on_count: Callable[[str], None]) -> None:
+        self._observer = Observer(target)
         self._on_change = on_change
         self._on_count = on_count
         self._counted = (0, 0.0)

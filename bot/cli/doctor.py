@@ -23,12 +23,12 @@ def doctor(*, as_json: AsJson = False) -> None:
     """Examine everything that operating the router depends on, and say what to do next."""
     checks: tuple[Check, ...] = ()
     try:
-        with examining(load()) as (settings, site):
-            checks = check_up(site, stray=stray_router_settings(), secrets_in=options_file())
-            channel = site.target.channel or settings.slack.channel
+        with examining(load()) as (settings, target):
+            checks = check_up(target, stray=stray_router_settings(), secrets_in=options_file())
+            channel = target.settings.channel or settings.slack.channel
             checks = (*checks, *examine_slack(settings.slack, (channel,), settings.access, settings.people))
             if settings.slack.bot_token.get_secret_value():
-                with closing(Deliveries.at(site.target)) as deliveries:
+                with closing(Deliveries.at(target.settings)) as deliveries:
                     checks = (*checks, *examine_deliveries(deliveries))
     except ConfigurationError as error:
         checks = (Check("options", Health.FAIL, str(error), "Correct the options; docs/configuration.md names them all."),)

@@ -25,11 +25,11 @@ def verify(
     records.verify_and_print(expect, alone=alone, as_json=as_json, further=_channel if slack else records.nowhere)
 
 
-def _channel(settings: Settings, site: Target) -> tuple[Marks, ...]:
+def _channel(settings: Settings, target: Target) -> tuple[Marks, ...]:
     from bot.slack.channel_marks import channel_marks  # noqa: PLC0415 - slack_sdk is slow to import, and only this needs it
 
-    marks = channel_marks(settings.slack, site.target.channel or settings.slack.channel, site.target.name)
-    memory = site.witness.marks()
+    marks = channel_marks(settings.slack, target.settings.channel or settings.slack.channel, target.settings.name)
+    memory = target.witness.marks()
     if marks.marks and not memory.marks and not memory.problem:
         # the bot remembers each mark that it posts: somebody took that away
         return (marks, Marks(memory.source, problem="it is gone, although the channel has shown marks", outside=False))

@@ -34,20 +34,20 @@ class Silence(Addressed):
 
 def acknowledge(call: Call, command: Acknowledge) -> Acknowledged | Refuse:
     """Note that somebody looks after it."""
-    return alert_answers.acknowledge(call.site, call.order(), command.operation)
+    return alert_answers.acknowledge(call.target, call.order(), command.operation)
 
 
 def silence(call: Call, command: Silence) -> Silenced | Refuse:
     """Silence it in Alertmanager."""
-    return alert_answers.silence(call.site, call.order(command.reason), command.operation, command.minutes)
+    return alert_answers.silence(call.target, call.order(command.reason), command.operation, command.minutes)
 
 
-def ask_silence(site: Target, _actor: Actor, about: About) -> View:
+def ask_silence(target: Target, _actor: Actor, about: About) -> View:
     """Return the question for how long."""
-    firing = alert_answers.firing_of(site, about.argument)
+    firing = alert_answers.firing_of(target, about.argument)
     if not firing:
         return modals.told(modals.SILENCE, about, answers.failure("No alert of this group fires any more."))
-    return modals.silence(replace(about, target=site.target.name), firing)
+    return modals.silence(replace(about, target=target.settings.name), firing)
 
 
 def read_silence(values: Mapping[str, Any], about: About) -> Silence | Wrong:

@@ -81,30 +81,30 @@ class Unfreeze(Addressed):
 def rollback(call: Call, command: Rollback) -> Braked | Asked | Refused | Refuse:
     """Roll back."""
     if command.operation:
-        return approved_brake.brake_now(call.site, Approvable.ROLLBACK, call.actor, command.operation)
-    return approved_brake.brake(call.site, Approvable.ROLLBACK, call.order(command.reason), at_once=command.at_once)
+        return approved_brake.brake_now(call.target, Approvable.ROLLBACK, call.actor, command.operation)
+    return approved_brake.brake(call.target, Approvable.ROLLBACK, call.order(command.reason), at_once=command.at_once)
 
 
 def freeze(call: Call, command: Freeze) -> Braked | Asked | Refused | Refuse:
     """Roll back, and hold every promotion."""
     if command.operation:
-        return approved_brake.brake_now(call.site, Approvable.FREEZE, call.actor, command.operation)
+        return approved_brake.brake_now(call.target, Approvable.FREEZE, call.actor, command.operation)
     order = call.order(command.reason)
-    return approved_brake.brake(call.site, Approvable.FREEZE, order, lasts=command.lasts, at_once=command.at_once)
+    return approved_brake.brake(call.target, Approvable.FREEZE, order, lasts=command.lasts, at_once=command.at_once)
 
 
 def hold(call: Call, command: Hold) -> Held | Refuse:
     """Hold every promotion."""
-    return holding.hold_promotions(call.site, call.order(command.reason), lasts=command.lasts)
+    return holding.hold_promotions(call.target, call.order(command.reason), lasts=command.lasts)
 
 
 def unfreeze(call: Call, command: Unfreeze) -> Unfrozen | Asked | Refused:
     """Lift the holds that are named, those of the group of alerts whose card was used, or all."""
-    site, operation = call.site, command.operation
-    holds = alert_answers.holds_of(site, operation) if operation else frozenset(command.holds)
+    target, operation = call.target, command.operation
+    holds = alert_answers.holds_of(target, operation) if operation else frozenset(command.holds)
     if operation and not holds:
         return Refused(Refuse(Code.NOT_FROZEN, "The holds of these alerts are lifted already. Nothing was changed."))
-    return propose.unfreeze(site, call.order(command.reason), holds, while_firing=command.while_firing)
+    return propose.unfreeze(target, call.order(command.reason), holds, while_firing=command.while_firing)
 
 
 def parse_rollback(rest: str) -> Rollback:
@@ -176,7 +176,7 @@ def _names_hold(word: str) -> bool:
     return hexadecimal and (len(word) >= 8 or any(letter.isdigit() for letter in word))
 
 
-def ask_freeze(_site: Target, _actor: Actor, _about: About) -> None:
+def ask_freeze(_target: Target, _actor: Actor, _about: About) -> None:
     """Leave the modal as it was opened."""
 
 
@@ -192,13 +192,13 @@ def read_freeze(values: Mapping[str, Any], about: About) -> Freeze | Hold | Wron
     return (Hold if chosen(values, "mode") == "keep" else Freeze)(reason, span, target=target)
 
 
-def ask_unfreeze(site: Target, _actor: Actor, about: About) -> View:
+def ask_unfreeze(target: Target, _actor: Actor, about: About) -> View:
     """Return the choice of holds."""
-    state = site.journal.state()
-    named = alert_answers.holds_of(site, about.argument) if about.argument else {hold.id for hold in state.holds}
+    state = target.journal.state()
+    named = alert_answers.holds_of(target, about.argument) if about.argument else {hold.id for hold in state.holds}
     chosen_holds = [hold for hold in state.holds if hold.id in named]
     firing = [hold for hold in state.firing if hold.id in named]
-    return modals.unfreeze(About(site.target.name, "", about.response_url), chosen_holds, state.stage, firing)
+    return modals.unfreeze(About(target.settings.name, "", about.response_url), chosen_holds, state.stage, firing)
 
 
 def read_unfreeze(values: Mapping[str, Any], about: About) -> Unfreeze | Wrong:

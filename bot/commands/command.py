@@ -63,7 +63,7 @@ class Call:
         channel_marks: reads the marks that the channel's messages carry.
     """
 
-    site: Target
+    target: Target
     actor: Actor
     cause: str | None
     overview: Callable[[], Overview]
@@ -73,7 +73,7 @@ class Call:
 
     def followed(self, result: R) -> R:
         """Wait a few seconds to see what came of a move, so that its answer says it. A brake is answered at once."""
-        return followed(self.site, result) if isinstance(result, Moved) else result
+        return followed(self.target, result) if isinstance(result, Moved) else result
 
     def order(self, reason: str = "") -> Order:
         """Return the order that this is to core."""

@@ -86,20 +86,20 @@ def overview(call: Call, _command: Addressed) -> Overview:
 def insight(call: Call, _command: Addressed) -> Insight:
     """Look at what stands in the way of the next promotion, and at what lies ahead."""
     seen = call.overview()
-    return insight_into(seen.now, seen.blockers, seen.question, call.site.target.schedule)
+    return insight_into(seen.now, seen.blockers, seen.question, call.target.settings.schedule)
 
 
 def receipts(call: Call, command: Receipts) -> tuple[Sealed, ...]:
     """Read the last receipts."""
     if command.person is None:
-        return call.site.journal.receipts(last=command.count)
-    theirs = (sealed for sealed in call.site.journal.receipts() if sealed.receipt.actor.id == command.person)
+        return call.target.journal.receipts(last=command.count)
+    theirs = (sealed for sealed in call.target.journal.receipts() if sealed.receipt.actor.id == command.person)
     return tuple(theirs)[-command.count :]
 
 
 def verify(call: Call, command: Verify) -> Verification:
     """Check every receipt."""
-    return verify_journal(call.site.journal, (*call.site.witnesses.marks(), *given(command.mark), call.channel_marks()))
+    return verify_journal(call.target.journal, (*call.target.witnesses.marks(), *given(command.mark), call.channel_marks()))
 
 
 def doctor(call: Call, _command: Doctor) -> tuple[Check, ...]:

@@ -34,12 +34,12 @@ class Deny(Addressed):
 
 def approve(call: Call, command: Approve) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out."""
-    return call.followed(requests.approve(call.site, call.actor, command.operation))
+    return call.followed(requests.approve(call.target, call.actor, command.operation))
 
 
 def deny(call: Call, command: Deny) -> Ended | Refused:
     """End a request with a no."""
-    return requests.deny(call.site, call.actor, command.operation, command.reason)
+    return requests.deny(call.target, call.actor, command.operation, command.reason)
 
 
 def parse_approve(rest: str) -> Approve | Misunderstood:
@@ -64,12 +64,12 @@ def _needs_id(word: str) -> Misunderstood:
     return Misunderstood(f"`{word}` needs the id of the request, as shown on its card.")
 
 
-def ask_deny(site: Target, actor: Actor, about: About) -> View:
+def ask_deny(target: Target, actor: Actor, about: About) -> View:
     """Return the question why a request is denied."""
     if not actor.roles:
         return modals.told(modals.DENY, about, answers.answer(not_allowed("deny a request", "approvers")))
-    approval = site.journal.approval(about.argument)
-    if refusal := still_open(approval, about.argument, site.clock()):
+    approval = target.journal.approval(about.argument)
+    if refusal := still_open(approval, about.argument, target.clock()):
         return modals.told(modals.DENY, about, answers.answer(refusal))
     if approval is None:
         raise AssertionError("still_open refuses a request that does not exist")

@@ -80,34 +80,34 @@ class Drift(Addressed):
 
 def promote(call: Call, command: Promote) -> Asked | Moved | WouldMove | Refused | GlassOffered:
     """Ask for a move; an approver whom only failing gates stand in the way of is offered to promote alone."""
-    asked = propose.propose(call.site, call.order(command.reason), wanted=command.stage, dry_run=command.dry_run)
+    asked = propose.propose(call.target, call.order(command.reason), wanted=command.stage, dry_run=command.dry_run)
     result = call.followed(asked)
     if not isinstance(result, Refused) or result.refusal.code is not Code.GATES_NOT_PASSED or result.report is None:
         return result
     blind = any(gate.blind for gate in result.report.gates.blocking)
-    entitled = call.site.access.may_approve(call.actor, Approvable.PROMOTE)
-    return GlassOffered(result, call.site.target.name) if entitled and not blind else result
+    entitled = call.target.access.may_approve(call.actor, Approvable.PROMOTE)
+    return GlassOffered(result, call.target.settings.name) if entitled and not blind else result
 
 
 def break_glass(call: Call, command: BreakGlass) -> Moved | Refused:
     """Promote alone."""
-    return call.followed(glass_operations.break_glass(call.site, call.order(command.reason)))
+    return call.followed(glass_operations.break_glass(call.target, call.order(command.reason)))
 
 
 def review(call: Call, command: Review) -> Reviewed | Refused:
     """Review a break-glass."""
-    return glass_operations.review(call.site, call.actor, command.reason, command.operation)
+    return glass_operations.review(call.target, call.actor, command.reason, command.operation)
 
 
 def drift(call: Call, command: Drift) -> Moved | Asked | Refused:
     """End a drift."""
     end = end_drift.reapply if command.end == "reapply" else end_drift.accept
-    return call.followed(end(call.site, call.order(command.reason), command.operation))
+    return call.followed(end(call.target, call.order(command.reason), command.operation))
 
 
 def shadow(call: Call, command: Shadow) -> Moved | Refused:
     """Let the router observe again."""
-    return call.followed(shadow_operations.shadow(call.site, call.order(command.reason)))
+    return call.followed(shadow_operations.shadow(call.target, call.order(command.reason)))
 
 
 def parse_promote(rest: str) -> Promote | Misunderstood:
@@ -148,10 +148,10 @@ def parse_shadow(rest: str) -> Shadow:
     return Shadow(plain(rest))
 
 
-def ask_promote(site: Target, actor: Actor, about: About) -> View:
+def ask_promote(target: Target, actor: Actor, about: About) -> View:
     """Return the choice of a stage."""
-    about = About(site.target.name, "", about.response_url)
-    return modals.promote(about, look(site), site.target.stages, may_raise=Role.OPERATE in actor.roles)
+    about = About(target.settings.name, "", about.response_url)
+    return modals.promote(about, look(target), target.settings.stages, may_raise=Role.OPERATE in actor.roles)
 
 
 def read_promote(values: Mapping[str, Any], about: About) -> Promote | Wrong:
@@ -162,21 +162,21 @@ def read_promote(values: Mapping[str, Any], about: About) -> Promote | Wrong:
     return Promote(int(stage), written(values, "reason"), target=about.target)
 
 
-def ask_break_glass(site: Target, actor: Actor, about: About) -> View:
+def ask_break_glass(target: Target, actor: Actor, about: About) -> View:
     """Return what would be passed over, and the question why."""
-    state, now = site.journal.state(), site.clock()
-    if refusal := glass.may_break_glass(actor, state, site.access):
+    state, now = target.journal.state(), target.clock()
+    if refusal := glass.may_break_glass(actor, state, target.access):
         return modals.told(modals.BREAK_GLASS, about, answers.answer(refusal))
-    report = site.measure(now, leaving_zero=state.stage == 0)
+    report = target.measure(now, leaving_zero=state.stage == 0)
     failing = "\n".join(f"• {LABELS[gate.name]}: {escape(gate.reason)}" for gate in report.gates.blocking)
-    above = None if state.stage is None else next_stage(state.stage, site.target.stages)
-    others = passed_over(glass.passed_over(Approvable.PROMOTE, actor, site.access))
+    above = None if state.stage is None else next_stage(state.stage, target.settings.stages)
+    others = passed_over(glass.passed_over(Approvable.PROMOTE, actor, target.access))
     text = (
         f"You promote {percent(state.stage)} → {percent(above)} of live traffic *alone*, against these gates:\n"
         f"{failing or '• none: they pass'}\n{others} "
         "The receipt is marked, and the next break-glass waits until somebody else has reviewed this one."
     )
-    about = About(site.target.name, "", about.response_url)
+    about = About(target.settings.name, "", about.response_url)
     return modals.reason_for(modals.BREAK_GLASS, about, text, "Why it cannot wait, and why the gates are wrong")
 
 
@@ -188,9 +188,9 @@ def read_break_glass(values: Mapping[str, Any], about: About) -> BreakGlass | Wr
     return BreakGlass(reason, operation=about.argument, target=about.target or None)
 
 
-def ask_review(site: Target, actor: Actor, about: About) -> View:
+def ask_review(target: Target, actor: Actor, about: About) -> View:
     """Return the question what was found."""
-    if refusal := glass.may_review(site.journal.state(), actor, site.access, about.argument):
+    if refusal := glass.may_review(target.journal.state(), actor, target.access, about.argument):
         return modals.told(modals.REVIEW, about, answers.answer(refusal))
     text = "You say that you have looked at this break-glass. After that the next one is possible."
     return modals.reason_for(modals.REVIEW, about, text, "What you found")
@@ -202,14 +202,14 @@ def read_review(values: Mapping[str, Any], about: About) -> Review | Wrong:
     return Review(reason, operation=about.argument, target=about.target or None) if reason else dict(modals.WHY_IN_RECEIPT)
 
 
-def ask_shadow(site: Target, actor: Actor, about: About) -> View:
+def ask_shadow(target: Target, actor: Actor, about: About) -> View:
     """Return what observing means, and the question what was found."""
-    if refusal := decide_shadow(site.journal.state(), actor, site.brake.read().frozen_by, None):
+    if refusal := decide_shadow(target.journal.state(), actor, target.brake.read().frozen_by, None):
         return modals.told(modals.SHADOW, about, answers.answer(refusal))
     text = (
         "The router learns in shadow again, at every route; it serves no live traffic. What it learned under KILL does not count."
     )
-    return modals.reason_for(modals.SHADOW, About(site.target.name, "", about.response_url), text, "What was found")
+    return modals.reason_for(modals.SHADOW, About(target.settings.name, "", about.response_url), text, "What was found")
 
 
 def read_shadow(values: Mapping[str, Any], about: About) -> Shadow | Wrong:

@@ -43,18 +43,18 @@ class Skip(Addressed):
 def schedule(call: Call, command: Schedule) -> Scheduled | Refused:
     """Pause or resume."""
     change = daily.pause if command.change == "pause" else daily.resume
-    return change(call.site, call.order(command.reason))
+    return change(call.target, call.order(command.reason))
 
 
 def skip(call: Call, command: Skip) -> Skipped | Refused:
     """Skip one run."""
-    return daily.skip(call.site, call.actor, _announced_day(call.site, command.operation), command.reason)
+    return daily.skip(call.target, call.actor, _announced_day(call.target, command.operation), command.reason)
 
 
-def _announced_day(site: Target, operation: str) -> date:
+def _announced_day(target: Target, operation: str) -> date:
     """Return the local date of the run that a pre-flight announced, or of the next run if none is named."""
-    announced = next((sealed.receipt.cause for sealed in site.journal.of_operation(operation)), None) if operation else None
-    return day_of(announced) or site.day_ahead()
+    announced = next((sealed.receipt.cause for sealed in target.journal.of_operation(operation)), None) if operation else None
+    return day_of(announced) or target.day_ahead()
 
 
 def parse_schedule(rest: str) -> Schedule | Misunderstood:
@@ -70,9 +70,9 @@ def parse_skip(rest: str) -> Skip:
     return Skip(plain(rest))
 
 
-def ask_skip(site: Target, _actor: Actor, about: About) -> View:
+def ask_skip(target: Target, _actor: Actor, about: About) -> View:
     """Return the question why."""
-    day = _announced_day(site, about.argument)
+    day = _announced_day(target, about.argument)
     text = f"The run of {day:%d %B} will report and promote nothing. The runs after it go on as always."
     return modals.reason_for(modals.SKIP, about, text, "What speaks against it today")
 

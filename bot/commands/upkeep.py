@@ -65,29 +65,29 @@ class Drill(Addressed):
 
 def backups(call: Call, _command: Backups) -> Sequence[StateBackup]:
     """List the backups."""
-    return call.site.backups.found()
+    return call.target.backups.found()
 
 
 def backup(call: Call, _command: Backup) -> BackedUp | Refuse:
     """Back the state up now."""
-    return back_up(call.site, call.actor, cause=call.cause)
+    return back_up(call.target, call.actor, cause=call.cause)
 
 
 def restore(call: Call, command: Restore) -> Asked | Refused:
     """Ask for a backup to be put back."""
-    return propose.restore(call.site, call.order(command.reason), command.name, other_routes=command.other_routes)
+    return propose.restore(call.target, call.order(command.reason), command.name, other_routes=command.other_routes)
 
 
 def reset_state(call: Call, command: ResetState) -> Asked | Refused:
     """Ask for the state to be removed."""
-    return propose.reset_state(call.site, call.order(command.reason))
+    return propose.reset_state(call.target, call.order(command.reason))
 
 
 def drill(call: Call, command: Drill) -> Drilled | AlertDrilled | Refuse:
     """Try backups and journal out, or whether an alert arrives."""
     if command.alerts:
-        return drill_alerts(call.site, call.actor, cause=call.cause)
-    return drill_upkeep(call.site, call.actor, cause=call.cause)
+        return drill_alerts(call.target, call.actor, cause=call.cause)
+    return drill_upkeep(call.target, call.actor, cause=call.cause)
 
 
 def parse_restore(rest: str) -> Restore | Misunderstood:
@@ -114,9 +114,9 @@ def parse_state(rest: str) -> ResetState | Misunderstood:
     return ResetState(plain(reason))
 
 
-def ask_restore(site: Target, _actor: Actor, about: About) -> View:
+def ask_restore(target: Target, _actor: Actor, about: About) -> View:
     """Return the choice of a backup."""
-    return modals.restore(About(site.target.name, "", about.response_url), site.backups.found())
+    return modals.restore(About(target.settings.name, "", about.response_url), target.backups.found())
 
 
 def read_restore(values: Mapping[str, Any], about: About) -> Restore | Wrong:

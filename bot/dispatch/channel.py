@@ -26,7 +26,7 @@ class TargetChannel:
         marks: reads the marks that the channel's messages carry.
     """
 
-    site: Target
+    target: Target
     look: Callable[[OnProgress | None], Overview]
     stories: Stories
     channel: str

@@ -58,7 +58,7 @@ class Dispatcher:
     def __init__(
         self, target_channels: Sequence[TargetChannel], access: Access, allowed_channels: frozenset[str] = frozenset()
     ) -> None:
-        self._target_channels = {target_channel.site.target.name: target_channel for target_channel in target_channels}
+        self._target_channels = {target_channel.target.settings.name: target_channel for target_channel in target_channels}
         self._access = access
         self._allowed_channels = allowed_channels
         self._work = ThreadPoolExecutor(8, thread_name_prefix="anr-work")
@@ -121,9 +121,9 @@ class Dispatcher:
         def handle(channel: TargetChannel, actor: Actor) -> Any:
             if not row.brakes and not actor.roles:
                 return answers.NOT_A_MEMBER
-            site = replace(channel.site, on_progress=progress.note, asked_of=who_now)
+            target = replace(channel.target, on_progress=progress.note, asked_of=who_now)
             look = partial(channel.look, progress.note)
-            call = Call(site, actor, request.cause, look, channel.examine, channel.stories.open, channel.marks)
+            call = Call(target, actor, request.cause, look, channel.examine, channel.stories.open, channel.marks)
             return row.handle(call, command)
 
         result = await self.consult(row, command, request, handle)
@@ -167,7 +167,7 @@ class Dispatcher:
             )
         decides = row.answers_request or row.word == "break-glass"
         actor = await self._access.actor(request.user, request.team, for_brake=row.brakes, decides=decides)
-        structlog.contextvars.bind_contextvars(router=channel.site.target.name, word=row.word, asked_by=actor.id)
+        structlog.contextvars.bind_contextvars(router=channel.target.settings.name, word=row.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
         return await loop.run_in_executor(pool, copy_context().run, call, channel, actor)
 
@@ -202,8 +202,8 @@ class Dispatcher:
             return target_channels[0]
         if row.answers_request:
             # the first one will say that there is no such request
-            return self._that(lambda site: site.journal.approval(said.operation) is not None) or target_channels[0]
-        if said.operation and (known := self._that(lambda site: bool(site.journal.of_operation(said.operation)))):
+            return self._that(lambda target: target.journal.approval(said.operation) is not None) or target_channels[0]
+        if said.operation and (known := self._that(lambda target: bool(target.journal.of_operation(said.operation)))):
             return known
         here = [target_channel for target_channel in target_channels if target_channel.channel == channel]
         if len(here) == 1:
@@ -215,7 +215,7 @@ class Dispatcher:
         """Return the router that knows what was clicked; None if none says so, also because its journal cannot be read."""
         for target_channel in self._target_channels.values():
             with suppress(AnrError):
-                if knows(target_channel.site):
+                if knows(target_channel.target):
                     return target_channel
         return None
 

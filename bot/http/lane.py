@@ -67,11 +67,11 @@ class Lane:
     """The way of alerts to one router, with threads of its own, so that no report and no other router can delay them."""
 
     def __init__(self, target_channel: TargetChannel, counters: Counters) -> None:
-        self.name = target_channel.site.target.name
-        self._site: Target = target_channel.site
+        self.name = target_channel.target.settings.name
+        self._target: Target = target_channel.target
         self._wake: Callable[[], None] = target_channel.stories.wake
         self._counters = counters
-        self._responder = AlertResponder(target_channel.site)
+        self._responder = AlertResponder(target_channel.target)
         self._to_act = Together(self._act, "anr-alert")
         self._to_note = Together(self._responder.note_down_all, "anr-note")
         self._kept: set[asyncio.Future[Any]] = set()
@@ -146,7 +146,7 @@ class Lane:
         problems: tuple[str, ...] = ()
         if any(alert.effect is Effect.WATCHDOG and alert.status is AlertStatus.FIRING for alert in facts):
             try:
-                heard(self._site.target.run_dir, acted.at)
+                heard(self._target.settings.run_dir, acted.at)
             except WatchdogUnwritable as error:
                 problems = (str(error),)
         return acted, (*problems, *self._hear(drills, acted.at)), seconds
@@ -157,7 +157,9 @@ class Lane:
         others: list[AlertFacts] = []
         for alert in facts:
             drill = (
-                announced(self._site.target.run_dir, self.name, alert, self._site.clock()) if "drill" in alert.labels else None
+                announced(self._target.settings.run_dir, self.name, alert, self._target.clock())
+                if "drill" in alert.labels
+                else None
             )
             if drill is None:
                 others.append(alert)
@@ -171,7 +173,7 @@ class Lane:
             self._counters.alerts.labels(self.name, "drill", facts.status.value).inc()
             if facts.status is AlertStatus.FIRING:
                 try:
-                    keep_heard(self._site.target.run_dir, drill, at)
+                    keep_heard(self._target.settings.run_dir, drill, at)
                 except DrillUnwritable as error:
                     yield str(error)
 
@@ -187,7 +189,9 @@ class Lane:
     def _look_again(self) -> None:
         """One look after several brakes in a row: none of them waits for it."""
         self._look = None
-        self._keep(asyncio.get_running_loop().run_in_executor(self._to_note.thread, stay_safe, self._site, self._site.clock()))
+        self._keep(
+            asyncio.get_running_loop().run_in_executor(self._to_note.thread, stay_safe, self._target, self._target.clock())
+        )
 
     def _keep(self, work: "asyncio.Future[Any]") -> None:
         self._kept.add(work)

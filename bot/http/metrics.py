@@ -128,7 +128,7 @@ class Metrics(Collector):
                 try:
                     await loop.run_in_executor(self._thread, self._measure, target_channel)
                 except Exception:  # the top of a job: what was measured last stands, and its age shows
-                    log.exception("the figures could not be measured", target=target_channel.site.target.name)
+                    log.exception("the figures could not be measured", target=target_channel.target.settings.name)
             await asyncio.sleep(rest_after(time.monotonic() - begun, self._every_s))
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class Metrics(Collector):
         serving = GaugeMetricFamily("anr_router_still_serving", _STILL_SERVING, labels=["target"])
         sights = GaugeMetricFamily("anr_router_sight", _SIGHT, labels=["target", "sight"])
         for target_channel in self._target_channels:
-            name, seen = target_channel.site.target.name, target_channel.seen()
+            name, seen = target_channel.target.settings.name, target_channel.seen()
             serving.add_metric([name], float(seen is not None and seen.serves_too_much))
             for sight in Sight if seen is not None else ():
                 sights.add_metric([name, sight.value], float(seen is not None and seen.sight is sight))
@@ -170,10 +170,10 @@ class Metrics(Collector):
             yield "anr_daily_run_go", "1 if the last daily run said GO.", {}, float(daily.go)
 
     def _measure(self, target_channel: TargetChannel) -> None:
-        name = target_channel.site.target.name
+        name = target_channel.target.settings.name
         self._measured[name] = measure(target_channel)
         try:
-            news = target_channel.site.journal.receipts(after=self._read.get(name, 0))
+            news = target_channel.target.journal.receipts(after=self._read.get(name, 0))
         except AnrError:
             return
         for sealed in news:

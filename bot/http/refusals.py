@@ -25,8 +25,8 @@ _MOST_NAMES = 1000
 class RefusalKeeper:
     """Keeps refusals for `doctor`, the home and the metrics, on a thread of its own."""
 
-    def __init__(self, sites: Sequence[Target]) -> None:
-        self._sites = tuple(sites)
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = tuple(targets)
         self._refused: dict[str, Refusal] = {}
         self._unmatched: dict[str, None] = {}
         self._kept_at: dict[str, datetime] = {}
@@ -36,18 +36,18 @@ class RefusalKeeper:
     def refused(self, status: int, result: str, text: str) -> None:
         """Keep that somebody was refused."""
         log.warning("the webhook refused a request", status=status, result=result, said=text)
-        if not self._sites:
+        if not self._targets:
             return
-        one = Refusal(self._sites[0].clock(), status, result, text)
+        one = Refusal(self._targets[0].clock(), status, result, text)
         before = self._refused.get(result)
         self._refused[result] = replace(one, count=before.count + 1) if before else one
         self._begin()
 
     def unmatched(self, names: Iterable[str]) -> None:
         """Keep that alerts about ANR were heard that no rule matches."""
-        if not self._sites:
+        if not self._targets:
             return
-        now = self._sites[0].clock()
+        now = self._targets[0].clock()
         if len(self._kept_at) > _MOST_NAMES:
             self._kept_at.clear()
         for name in names:
@@ -77,11 +77,11 @@ class RefusalKeeper:
         self._writing = None
 
     def _keep(self, refused: tuple[Refusal, ...], names: tuple[str, ...]) -> None:
-        for site in self._sites:
+        for target in self._targets:
             try:
                 if refused:
-                    keep_refusals(site.target.run_dir, refused)
+                    keep_refusals(target.settings.run_dir, refused)
                 if names:
-                    keep_unmatched(site.target.run_dir, names, site.clock())
+                    keep_unmatched(target.settings.run_dir, names, target.clock())
             except OSError as error:
-                log.error("what the webhook refused could not be kept", target=site.target.name, error=str(error))  # noqa: TRY400
+                log.error("what the webhook refused could not be kept", target=target.settings.name, error=str(error))  # noqa: TRY400

@@ -111,10 +111,10 @@ class Measured:
 
 def measure(target_channel: TargetChannel) -> Measured:
     """Take one look; what goes wrong is part of the answer."""
-    begun, site = time.monotonic(), target_channel.site
-    now = site.clock()
+    begun, target = time.monotonic(), target_channel.target
+    now = target.clock()
     overview = target_channel.look(None)
-    seen, drift = site.sighting(), None
+    seen, drift = target.sighting(), None
     if overview.state is not None and overview.settings is not None:
         settings = overview.settings
         found = find_drift(overview.state, settings.values, settings.stage, seen, overview.observation)
@@ -125,14 +125,14 @@ def measure(target_channel: TargetChannel) -> Measured:
         pilot=seen.pilot if seen else None,
         drift=drift,
         unshown=_told(target_channel.stories.unshown),
-        watchdog=alert_path(site.target.run_dir).heard,
-        due=_last_due(now, site.target.schedule),
-        bounds=_bounds(site.target.gates),
+        watchdog=alert_path(target.settings.run_dir).heard,
+        due=_last_due(now, target.settings.schedule),
+        bounds=_bounds(target.settings.gates),
         parked=_told(target_channel.stories.parked),
-        refused=_told(lambda: sum(refusal.count for refusal in refusals(site.target.run_dir, now))),
-        unmatched=_told(lambda: len(unmatched(site.target.run_dir, now))),
-        state_age=_state_age(site.target.state_file, now),
-        ready=site.router.unwritable() is None and _told(lambda: len(site.journal.receipts(last=1))) is not None,
+        refused=_told(lambda: sum(refusal.count for refusal in refusals(target.settings.run_dir, now))),
+        unmatched=_told(lambda: len(unmatched(target.settings.run_dir, now))),
+        state_age=_state_age(target.settings.state_file, now),
+        ready=target.router.unwritable() is None and _told(lambda: len(target.journal.receipts(last=1))) is not None,
         seconds=time.monotonic() - begun,
     )
 

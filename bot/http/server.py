@@ -135,7 +135,7 @@ class Server:
         """Whether the bot can act: routers writable, journals usable, Slack connected; every reason is told."""
         slack = await self.slack_problem()
         routers = {
-            target_channel.site.target.name: problems
+            target_channel.target.settings.name: problems
             for target_channel, problems in zip(
                 self._target_channels,
                 await asyncio.gather(*(asyncio.to_thread(_unready, channel) for channel in self._target_channels)),
@@ -145,7 +145,7 @@ class Server:
         ready = slack is None and not any(problems for parts in routers.values() for problems in parts.values())
         # said, and no reason to be unready: whoever takes an unready bot out of service takes the alerts' brake with it
         seen = {
-            target_channel.site.target.name: told(one) if (one := target_channel.seen()) else None
+            target_channel.target.settings.name: told(one) if (one := target_channel.seen()) else None
             for target_channel in self._target_channels
         }
         answer = {"ready": ready, "slack": slack or "connected", "routers": routers, "observed": seen}
@@ -174,10 +174,10 @@ async def _not_met() -> str | None:
 
 def _unready(target_channel: TargetChannel) -> dict[str, str]:
     problems = {}
-    if problem := target_channel.site.router.unwritable():
+    if problem := target_channel.target.router.unwritable():
         problems["router"] = problem
     try:
-        target_channel.site.journal.receipts(last=1)
+        target_channel.target.journal.receipts(last=1)
     except AnrError as error:
         problems["journal"] = str(error)
     return problems

@@ -49,7 +49,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         port: of the playground; 0 takes any free one.
         http_port: where the bot will listen in HTTP mode; None means Socket Mode.
     """
-    target = TargetSettings(
+    options = TargetSettings(
         name="demo",
         ledger=folder / "anr_ledger.ndjson",
         settings_file=folder / "anr.env",
@@ -63,16 +63,16 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
         soak_hours=0,  # a visitor climbs the whole ladder in minutes
         schedule=Schedule(at=(datetime.now(UTC) + timedelta(hours=12)).time()),  # not due whenever a visitor looks
     )
-    target.settings_file.write_text(
+    options.settings_file.write_text(
         "# the router's settings\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_LEARN_SHADOW=1\n"
         "NOVA_ANR_MAX_FAST_PROB=0.15\nNOVA_ANR_STRICT_ON_ANOMALY=1\n",
         encoding="utf-8",
     )
-    router = SimulatedRouter(target.settings_file, target.ledger, target.state_file, rng=random.Random(7))  # noqa: S311 - a demo
+    router = SimulatedRouter(options.settings_file, options.ledger, options.state_file, rng=random.Random(7))  # noqa: S311 - a demo
     router.seed_history(datetime.now(UTC))
     request_url = None if http_port is None else f"http://127.0.0.1:{http_port}/slack/events"
     async with Playground(MANIFEST, port=port, request_url=request_url, extra_routes=RouterPages(router).routes()) as playground:
-        target = target.model_copy(
+        options = options.model_copy(
             update={
                 "health_url": f"{playground.url}/health/slots",
                 **{
@@ -92,7 +92,7 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
             api_url=f"{playground.url}/api/",
         )
         settings = Settings(
-            target=target,
+            target=options,
             slack=slack,
             http=HttpSettings(port=http_port or 0),
             operators=frozenset({OPERATOR}),
@@ -100,10 +100,10 @@ async def scenery(folder: Path, port: int = 0, http_port: int | None = None) -> 
             brake_open_to_members=True,
             people={},
         )
-        site = Target.at(target, settings.access)
+        target = Target.at(options, settings.access)
         roles = settings.access.roles_of(OPERATOR, full_member=True)
-        propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
-        site.journal.close()
+        propose.init(target, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "start of the demo")
+        target.journal.close()
         await router.start()
         try:
             yield playground, settings

@@ -28,10 +28,10 @@ _HOLDS_FOLLOWED = 20
 
 
 class StoryComposer:
-    """Tells the stories of one site; `seen` is what was seen of its running router a second ago."""
+    """Tells the stories of one target; `seen` is what was seen of its running router a second ago."""
 
-    def __init__(self, site: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:
-        self._site = site
+    def __init__(self, target: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:
+        self._target = target
         self._seen = seen
         self._looks: dict[str, Reexamined] = {}
         self._opened: set[str] = set()
@@ -50,26 +50,26 @@ class StoryComposer:
         Raises:
             JournalError: its receipts cannot be read.
         """
-        sealed = self._site.journal.of_operation(operation)
+        sealed = self._target.journal.of_operation(operation)
         if not sealed:
             return None
         if any(sealed_receipt.receipt.alert for sealed_receipt in sealed):
-            silences = bool(self._site.target.alertmanager_url)
+            silences = bool(self._target.settings.alertmanager_url)
             return alert_story(sealed, self._lifted(sealed), silences=silences, seen=self._seen_since(sealed))
         match sealed[0].receipt.action:
             case Action.DAILY:
                 return daily_report(self._day(sealed))
             case Action.PREFLIGHT:
                 day = _date_of(sealed[0].receipt)
-                run, veto, missed = (self._site.journal.by_cause(key) for key in (Daily(day), Skip(day), Missed(day)))
-                return announced(sealed[0], begin_of(day, self._site.target.schedule), run, missed or veto)
+                run, veto, missed = (self._target.journal.by_cause(key) for key in (Daily(day), Skip(day), Missed(day)))
+                return announced(sealed[0], begin_of(day, self._target.settings.schedule), run, missed or veto)
             case Action.SKIP:
-                return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._site.target.schedule))
+                return skipped(sealed[0], begin_of(_date_of(sealed[0].receipt), self._target.settings.schedule))
             case _:
                 approval_id = next(
                     (sealed_receipt.receipt.approval_id for sealed_receipt in sealed if sealed_receipt.receipt.approval_id), None
                 )
-                approval = self._site.journal.approval(approval_id) if approval_id else None
+                approval = self._target.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
                     return notices.notice(sealed)
                 return card.story(sealed, approval, self._looks.get(operation), self._seen_since(sealed))
@@ -85,13 +85,13 @@ class StoryComposer:
     def _touched(self, receipt: Receipt) -> Iterator[str]:
         yield receipt.operation
         for hold in receipt.holds_lifted:
-            if (frozen := self._site.journal.operation_of(hold)) is not None:
+            if (frozen := self._target.journal.operation_of(hold)) is not None:
                 yield frozen
         if receipt.action is Action.OBSERVED and receipt.stage_after == 0:
-            holds = self._site.journal.state().holds[-_HOLDS_FOLLOWED:]
-            yield from filter(None, (self._site.journal.operation_of(hold.id) for hold in holds if not hold.keeps_stage))
+            holds = self._target.journal.state().holds[-_HOLDS_FOLLOWED:]
+            yield from filter(None, (self._target.journal.operation_of(hold.id) for hold in holds if not hold.keeps_stage))
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
-        if scheduled and (announcement := self._site.journal.by_cause(Preflight(_date_of(receipt)))):
+        if scheduled and (announcement := self._target.journal.by_cause(Preflight(_date_of(receipt)))):
             yield announcement.receipt.operation
         if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
             yield before.operation
@@ -111,20 +111,20 @@ class StoryComposer:
         holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added if not hold.keeps_stage}
         if not holds:
             return None
-        state = self._site.journal.state()
+        state = self._target.journal.state()
         later = state.stage == 0 and state.acted > sealed[-1].receipt.seq and state.acted_in != sealed[0].receipt.operation
         return state.observation if later and holds & {hold.id for hold in state.holds} else None
 
     def _lifted(self, sealed: Sequence[Sealed]) -> dict[str, Sealed]:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""
         holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added}
-        holds = {hold for hold in holds if not self._site.brake.has(hold)}  # a mark is there as long as its hold
-        after = self._site.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
+        holds = {hold for hold in holds if not self._target.brake.has(hold)}  # a mark is there as long as its hold
+        after = self._target.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
         return {hold: lifting for lifting in after for hold in lifting.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
-        run, target = sealed[0].receipt, self._site.target
-        history = [sealed_receipt.receipt for sealed_receipt in self._site.journal.receipts()]
+        run, target = sealed[0].receipt, self._target.settings
+        history = [sealed_receipt.receipt for sealed_receipt in self._target.journal.receipts()]
         hours = run.figures.hours if run.figures is not None else ()
         later = any(receipt.action is Action.DAILY and receipt.seq > run.seq for receipt in history)
         return ReportedDay(
@@ -141,7 +141,7 @@ class StoryComposer:
         )
 
     def _run_before(self, receipt: Receipt) -> Receipt | None:
-        return _last_daily([sealed.receipt for sealed in self._site.journal.receipts()], receipt.seq)
+        return _last_daily([sealed.receipt for sealed in self._target.journal.receipts()], receipt.seq)
 
 
 def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:

@@ -64,10 +64,10 @@ class _Pause:
 
 
 class Stories:
-    """Shows every story of one site."""
+    """Shows every story of one target."""
 
-    def __init__(self, site: Target, composer: StoryComposer, outbox: Outbox, deliveries: Deliveries) -> None:
-        self._site = site
+    def __init__(self, target: Target, composer: StoryComposer, outbox: Outbox, deliveries: Deliveries) -> None:
+        self._target = target
         self._composer = composer
         self._outbox = outbox
         self._deliveries = deliveries
@@ -102,7 +102,7 @@ class Stories:
         Raises:
             JournalError: the journal cannot be read.
         """
-        newest = self._site.journal.receipts(last=1)
+        newest = self._target.journal.receipts(last=1)
         ahead = max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
         return ahead + len(self._deliveries.queued())
 
@@ -153,7 +153,7 @@ class Stories:
 
     async def _queue_news(self) -> None:
         cursor = await asyncio.to_thread(self._deliveries.cursor)
-        news = await asyncio.to_thread(self._site.journal.receipts, after=cursor)
+        news = await asyncio.to_thread(self._target.journal.receipts, after=cursor)
         stories = await asyncio.to_thread(self._composer.touched, news) if news else ()
         changed = tuple(self._changed)
         if news or changed:
@@ -189,7 +189,7 @@ class Stories:
                 self._pauses = {story: it for story, it in self._pauses.items() if story != operation and not it.outage}
 
     async def _show(self, operation: str) -> None:
-        told = await asyncio.to_thread(self._site.journal.of_operation, operation)
+        told = await asyncio.to_thread(self._target.journal.of_operation, operation)
         post = await asyncio.to_thread(self._composer.tell, operation)
         if post is not None:
             await self._outbox.show(operation, post)
@@ -199,6 +199,6 @@ class Stories:
 
     def _witness(self, sealed: Sealed) -> None:
         try:
-            self._site.witness.saw(Mark.of(sealed), chain=self._site.journal.digests())
+            self._target.witness.saw(Mark.of(sealed), chain=self._target.journal.digests())
         except (OSError, AnrError):
             log.exception("that %s was shown could not be remembered; the channel itself still witnesses it", sealed.mark)

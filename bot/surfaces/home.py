@@ -132,7 +132,10 @@ class Home:
 
     async def _heads(self) -> tuple[int, ...]:
         return tuple(
-            [await asyncio.to_thread(_head, target_channel.site) for target_channel in self._dispatcher.target_channels.values()]
+            [
+                await asyncio.to_thread(_head, target_channel.target)
+                for target_channel in self._dispatcher.target_channels.values()
+            ]
         )
 
     async def _view(self, request: Request, glances: list[Glance]) -> dict[str, Any]:
@@ -142,28 +145,28 @@ class Home:
             return home.closed(answers.failure(str(error)))
         if not actor.roles:
             return home.closed(answers.answer(answers.NOT_A_MEMBER))
-        return home.home(glances, next(iter(self._dispatcher.target_channels.values())).site.clock())
+        return home.home(glances, next(iter(self._dispatcher.target_channels.values())).target.clock())
 
 
 def glance(target_channel: TargetChannel) -> Glance:
     """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
-    site, seen = target_channel.site, target_channel.look(None)
+    target, seen = target_channel.target, target_channel.look(None)
     try:
         parked, waiting = target_channel.stories.undelivered()
     except sqlite3.Error:
         parked, waiting = (), ()  # doctor says that it cannot be read
     now = seen.now
     try:
-        history = site.journal.receipts()
+        history = target.journal.receipts()
     except AnrError:
         history = ()  # the overview says that it cannot be read
     return Glance(
         seen=seen,
         receipts=history[-_RECEIPTS_SHOWN:],
         spells=spells((sealed.receipt for sealed in history), now - timedelta(days=DAYS), now) if history else (),
-        next_run=next_run(now, site.target.schedule),
-        schedule=site.target.schedule,
-        stages=site.target.stages,
+        next_run=next_run(now, target.settings.schedule),
+        schedule=target.settings.schedule,
+        stages=target.settings.stages,
         parked=parked,
         waiting=waiting,
     )
@@ -181,8 +184,8 @@ def _remembered(file: Path) -> dict[str, _Open]:
         return {}
 
 
-def _head(site: Target) -> int:
+def _head(target: Target) -> int:
     try:
-        return max((sealed.receipt.seq for sealed in site.journal.receipts(last=1)), default=0)
+        return max((sealed.receipt.seq for sealed in target.journal.receipts(last=1)), default=0)
     except AnrError:
         return -1

@@ -52,7 +52,7 @@ async def opened(dispatcher: Dispatcher, name: str, about: About, body: dict[str
     if modal.at_once is not None:
         meant = dispatcher.target_channel(row, said, request.channel)
         if not isinstance(meant, Misunderstood):
-            about = replace(about, target=meant.site.target.name, argument="")
+            about = replace(about, target=meant.target.settings.name, argument="")
         first = modal.at_once(about, dispatcher.routers)
     else:
         first = modals.waiting(modal.form, about)
@@ -68,7 +68,7 @@ async def opened(dispatcher: Dispatcher, name: str, about: About, body: dict[str
         return
     try:
         view = await dispatcher.consult(
-            row, said, request, lambda channel, actor: _loaded(row, modal, channel.site, actor, about)
+            row, said, request, lambda channel, actor: _loaded(row, modal, channel.target, actor, about)
         )
     except AnrError as error:
         # the brake's form stays: it is carried out whether or not Slack says who somebody is
@@ -85,11 +85,11 @@ def _modal(name: str) -> tuple[Row[Any, Any], Modal[Any]]:
     return row, row.modal
 
 
-def _loaded(row: Row[Any, Any], modal: Modal[Any], site: Target, actor: Actor, about: About) -> View | None:
+def _loaded(row: Row[Any, Any], modal: Modal[Any], target: Target, actor: Actor, about: About) -> View | None:
     """Return what the modal has to ask, or say; None if it stays as it was opened."""
     if modal.refused and row.role not in actor.roles:
         return modals.told(modal.form, about, answers.answer(not_allowed(modal.refused, "operators")))
-    return modal.load(site, actor, about)
+    return modal.load(target, actor, about)
 
 
 def acknowledgement(view: dict[str, Any]) -> dict[str, Any]:

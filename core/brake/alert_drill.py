@@ -57,7 +57,7 @@ class AlertDrilled:
 
 
 def drill_alerts(
-    site: Target,
+    target: Target,
     actor: Actor,
     *,
     cause: str | None = None,
@@ -67,7 +67,7 @@ def drill_alerts(
     """Post a drill alert to Alertmanager, wait until the bot's webhook has heard it, and record how long each leg took.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who holds the drill.
         cause: key of the scheduled drill, if it is one.
         wait_s: for how many seconds at most the webhook is waited for.
@@ -80,41 +80,41 @@ def drill_alerts(
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("hold a drill", "operators")
-    if not (url := site.target.drill_url):
+    if not (url := target.settings.drill_url):
         text = "No `alertmanager_url` and no `drill_alertmanager_url` is set. Nothing was posted."
         return Refuse(Code.NOT_CONFIGURED, text)
-    if cause is not None and (seq := site.journal.find_cause(cause)) is not None:
+    if cause is not None and (seq := target.journal.find_cause(cause)) is not None:
         return _already_done(seq)
-    now = site.clock()
-    drill = announce(site.target.run_dir, now)
-    legs, problem = _travel(site, url, drill, now, wait_s, stopping or threading.Event())
+    now = target.clock()
+    drill = announce(target.settings.run_dir, now)
+    legs, problem = _travel(target, url, drill, now, wait_s, stopping or threading.Event())
     begun = time.monotonic()
-    draft = site.draft(alert_drill_held(Origin(uuid.uuid4().hex, now, actor, cause=cause), legs, problem))
+    draft = target.draft(alert_drill_held(Origin(uuid.uuid4().hex, now, actor, cause=cause), legs, problem))
     try:
-        sealed = site.journal.append(draft)
+        sealed = target.journal.append(draft)
     except CauseAlreadyRecorded as error:
         return _already_done(error.seq)
     return AlertDrilled(sealed, legs, round(time.monotonic() - begun, 3), problem)
 
 
 def _travel(
-    site: Target, url: str, drill: str, now: datetime, wait_s: float, stopping: threading.Event
+    target: Target, url: str, drill: str, now: datetime, wait_s: float, stopping: threading.Event
 ) -> tuple[AlertDrill, str]:
     """Return how far the alert came, and why it came no further."""
     from core.brake.alertmanager import AlertmanagerFailed, post_alert  # noqa: PLC0415 - urllib3 is slow to import
 
-    run_dir, posted = site.target.run_dir, time.monotonic()
+    run_dir, posted = target.settings.run_dir, time.monotonic()
     ends = now + timedelta(seconds=wait_s) + _FIRES_LONGER
     summary = "A drill of the alert path: it freezes nothing."
     try:
-        post_alert(url, labels_of(drill, site.target.name), now, ends, summary=summary)
+        post_alert(url, labels_of(drill, target.settings.name), now, ends, summary=summary)
     except AlertmanagerFailed as error:
         return AlertDrill(), f"{error} The drill alert was not taken, so nobody knows whether a real one would arrive."
     accepted = time.monotonic()
     took = AlertDrill(accepted_s=_seconds(posted, accepted))
     while not was_heard(run_dir, drill):
         if time.monotonic() - accepted >= wait_s:
-            return took, _never_heard(site, now, wait_s)
+            return took, _never_heard(target, now, wait_s)
         if stopping.wait(_LOOK_SECONDS):
             raise AlertDrillStopped(
                 "The drill of the alert path was stopped before it had ended. Nothing was recorded; hold it again."
@@ -122,13 +122,13 @@ def _travel(
     return took.model_copy(update={"heard_s": _seconds(accepted, time.monotonic())}), ""
 
 
-def _never_heard(site: Target, since: datetime, wait_s: float) -> str:
+def _never_heard(target: Target, since: datetime, wait_s: float) -> str:
     problem = (
         f"Alertmanager took it, the webhook never heard of it within {wait_s:g} s: look at the route "
         "(ops/alertmanager.yml), at Alertmanager's log, and whether the bot runs"
     )
     try:
-        refused = next((refusal for refusal in refusals(site.target.run_dir, site.clock()) if refusal.at >= since), None)
+        refused = next((refusal for refusal in refusals(target.settings.run_dir, target.clock()) if refusal.at >= since), None)
     except RefusalsUnreadable:
         refused = None
     return f"{problem}." if refused is None else f"{problem}. Meanwhile the webhook refused somebody: {refused.told}"

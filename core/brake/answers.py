@@ -41,7 +41,7 @@ class Silenced:
     left: tuple[str, ...]
 
 
-def acknowledge(site: Target, order: Order, operation: str) -> Acknowledged | Refuse:
+def acknowledge(target: Target, order: Order, operation: str) -> Acknowledged | Refuse:
     """Note that somebody looks after a group of alerts. It changes nothing else, and the first counts.
 
     Raises:
@@ -49,20 +49,20 @@ def acknowledge(site: Target, order: Order, operation: str) -> Acknowledged | Re
     """
     if not order.actor.roles:
         return not_allowed("acknowledge alerts", "operators")
-    if not alerts_of(site, operation):
+    if not alerts_of(target, operation):
         return _no_such_story()
-    draft = site.draft(alerts_acknowledged(Origin(operation, site.clock(), order.actor)))
+    draft = target.draft(alerts_acknowledged(Origin(operation, target.clock(), order.actor)))
     try:
-        return Acknowledged(site.journal.append(draft))
+        return Acknowledged(target.journal.append(draft))
     except CauseAlreadyRecorded as error:
         return Refuse(Code.ALREADY_DONE, f"Somebody acknowledged this already: receipt #{error.seq}. Nothing was done again.")
 
 
-def silence(site: Target, order: Order, operation: str, minutes: int) -> Silenced | Refuse:
+def silence(target: Target, order: Order, operation: str, minutes: int) -> Silenced | Refuse:
     """Silence the alerts of a group that fire, each by exactly its labels, for so many minutes.
 
     Args:
-        site: the target whose Alertmanager is asked.
+        target: the router that is meant, and whose Alertmanager is asked.
         order: who asks, and why.
         operation: the story of the group.
         minutes: how long, in minutes from now.
@@ -72,12 +72,12 @@ def silence(site: Target, order: Order, operation: str, minutes: int) -> Silence
     """
     if Role.OPERATE not in order.actor.roles:
         return not_allowed("silence alerts", "operators")
-    if not site.target.alertmanager_url:
+    if not target.settings.alertmanager_url:
         return Refuse(Code.NOT_CONFIGURED, "No `alertmanager_url` is set. Nothing was silenced.")
-    now = site.clock()
-    if done := site.done_before(order.cause):
+    now = target.clock()
+    if done := target.done_before(order.cause):
         return done
-    firing = firing_of(site, operation)
+    firing = firing_of(target, operation)
     if not firing:
         return _no_such_story()
     silenced, left = [], [f"{facts.name}: more than {_MOST_SILENCED} alerts" for facts in firing[_MOST_SILENCED:]]
@@ -87,49 +87,51 @@ def silence(site: Target, order: Order, operation: str, minutes: int) -> Silence
             left.append(f"{facts.name}: its labels are too many or too long to be kept whole")
             continue
         try:
-            ask_for_silence(site.target.alertmanager_url, facts.labels, now, until, by=order.actor.id, comment=_comment(order))
+            ask_for_silence(
+                target.settings.alertmanager_url, facts.labels, now, until, by=order.actor.id, comment=_comment(order)
+            )
             silenced.append(facts)
         except AnrError as error:
             left.append(f"{facts.name}: {error}")
     if not silenced:
         return Refuse(Code.NOT_SILENCED, "Nothing was silenced.", tuple(left))
     names = ", ".join(dict.fromkeys(facts.name for facts in silenced))
-    draft = site.draft(
+    draft = target.draft(
         alerts_silenced(
             replace(order.origin(now), operation=operation),
             f"{names} silenced in Alertmanager for {minutes / 60:g} h ({len(silenced)} alerts)",
         ),
     )
-    return Silenced(site.journal.append(draft), tuple(left))
+    return Silenced(target.journal.append(draft), tuple(left))
 
 
-def alerts_of(site: Target, operation: str) -> tuple[AlertFacts, ...]:
+def alerts_of(target: Target, operation: str) -> tuple[AlertFacts, ...]:
     """Return the alerts of a group's story as they were heard last; empty if there is no such story.
 
     Raises:
         JournalError: the story cannot be read.
     """
-    heard = [sealed.receipt.alert for sealed in site.journal.of_operation(operation) if sealed.receipt.alert is not None]
+    heard = [sealed.receipt.alert for sealed in target.journal.of_operation(operation) if sealed.receipt.alert is not None]
     return tuple({facts.cause: facts for facts in heard}.values())
 
 
-def firing_of(site: Target, operation: str) -> tuple[AlertFacts, ...]:
+def firing_of(target: Target, operation: str) -> tuple[AlertFacts, ...]:
     """Return the alerts of a group that still fire, as far as anybody has heard.
 
     Raises:
         JournalError: the story cannot be read.
     """
-    return tuple(facts for facts in alerts_of(site, operation) if facts.status is AlertStatus.FIRING)
+    return tuple(facts for facts in alerts_of(target, operation) if facts.status is AlertStatus.FIRING)
 
 
-def holds_of(site: Target, operation: str) -> frozenset[str]:
+def holds_of(target: Target, operation: str) -> frozenset[str]:
     """Return the ids of a story's holds that are in force.
 
     Raises:
         JournalError: the story or the state cannot be read.
     """
-    added = {hold.id for sealed in site.journal.of_operation(operation) for hold in sealed.receipt.holds_added}
-    return frozenset(hold.id for hold in site.journal.state().holds if hold.id in added)
+    added = {hold.id for sealed in target.journal.of_operation(operation) for hold in sealed.receipt.holds_added}
+    return frozenset(hold.id for hold in target.journal.state().holds if hold.id in added)
 
 
 def _comment(order: Order) -> str:

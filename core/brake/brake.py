@@ -61,47 +61,49 @@ class Braked:
     remarks: tuple[str, ...] = ()
 
 
-def rollback(site: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
+def rollback(target: Target, actor: Actor, reason: str, cause: str | None = None) -> Braked | Refuse:
     """Put the router in its safe settings at once: ANR off, guardrail route forced.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who asks; a person needs the role BRAKE.
         reason: why; it is cleaned and bounded.
         cause: key of what set it off, which has one effect however often it is told; None if it can be told once only.
     """
-    return engage(site, Action.ROLLBACK, Order(actor, reason, cause))
+    return engage(target, Action.ROLLBACK, Order(actor, reason, cause))
 
 
 def freeze(
-    site: Target, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None
+    target: Target, actor: Actor, reason: str, cause: str | None = None, *, lasts: timedelta | None = None
 ) -> Braked | Refuse:
     """Roll back at once, and hold every promotion until the hold is lifted, or has lasted its time.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who asks; a person needs the role BRAKE.
         reason: why; it is cleaned and bounded.
         cause: key of what set it off, which has one effect however often it is told; None if it can be told once only.
         lasts: when the hold ends by itself, from now on; None if only somebody ends it.
     """
-    return engage(site, Action.FREEZE, Order(actor, reason, cause), lasts)
+    return engage(target, Action.FREEZE, Order(actor, reason, cause), lasts)
 
 
-def engage(site: Target, action: Action, order: Order, lasts: timedelta | None = None, *, operation: str = "") -> Braked | Refuse:
+def engage(
+    target: Target, action: Action, order: Order, lasts: timedelta | None = None, *, operation: str = ""
+) -> Braked | Refuse:
     """Roll back or freeze at once; the receipt begins a story of its own, or joins that of a request.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         action: ROLLBACK or FREEZE.
         order: who asks, why, and what set it off.
         lasts: when a freeze ends by itself, from now on; None if only somebody ends it.
         operation: story of the request that asked for it; empty if it begins one of its own.
     """
-    now, actor, cause = site.clock(), order.actor, order.cause
+    now, actor, cause = target.clock(), order.actor, order.cause
     if actor.is_person and Role.BRAKE not in actor.roles:
         return not_allowed(str(action), "operators")
-    if cause is not None and (seq := _earlier_effect(site, cause)) is not None:
+    if cause is not None and (seq := _earlier_effect(target, cause)) is not None:
         return already_done(seq)
     note = BrakeNote(
         id=uuid.uuid4().hex,
@@ -114,27 +116,27 @@ def engage(site: Target, action: Action, order: Order, lasts: timedelta | None =
         at=now,
         expires_at=now + lasts if lasts else None,
     )
-    unmarked, went_wrong = stop(site, (note,))
-    expected = site.written(0, safe=True)
-    sealed, unrecorded = _recorded(site, note, expected, safe=not went_wrong)
+    unmarked, went_wrong = stop(target, (note,))
+    expected = target.written(0, safe=True)
+    sealed, unrecorded = _recorded(target, note, expected, safe=not went_wrong)
     remarks: tuple[str, ...] = ()
-    if (again := stay_safe(site, now, failed=bool(went_wrong))) is not None and not again.problems:
-        expected, sealed = site.written(0, safe=True), again.sealed or sealed
+    if (again := stay_safe(target, now, failed=bool(went_wrong))) is not None and not again.problems:
+        expected, sealed = target.written(0, safe=True), again.sealed or sealed
         remarks, went_wrong = tuple(f"The second try put it right. {problem}" for problem in went_wrong), ()
-    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *site.doubts)
+    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *target.doubts)
     if problems:
         log.error("%s by %s: %s", action, actor.id, " ".join(problems))
-    safe = not went_wrong and not site.doubts  # no router is called safe that may be another than the one that is meant
-    return Braked(note, sealed, safe, problems, expected, (*remarks, *site.router.remarks))
+    safe = not went_wrong and not target.doubts  # no router is called safe that may be another than the one that is meant
+    return Braked(note, sealed, safe, problems, expected, (*remarks, *target.router.remarks))
 
 
-def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
+def stop(target: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) -> tuple[dict[str, OSError], tuple[str, ...]]:
     """Leave the marks of one brake or several and put the router in its safe settings, doing as much as can be done.
 
     The router does not wait for more than one file of marks, however many there are.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         notes: what the brakes are.
         trusted_s: for how many seconds a router is left alone whose settings still are as a brake of this process left them.
 
@@ -142,26 +144,26 @@ def stop(site: Target, notes: tuple[BrakeNote, ...], *, trusted_s: float = 0.0) 
         Why notes could not be left, by their ids, and what went wrong at the router, each a sentence.
     """
     first, *others = in_files(notes)
-    unmarked = _unmarked(site, first)
-    went_wrong = () if trusted_s and site.router.is_left_safe(trusted_s) else site.router.make_safe()
+    unmarked = _unmarked(target, first)
+    went_wrong = () if trusted_s and target.router.is_left_safe(trusted_s) else target.router.make_safe()
     for group in others:
-        unmarked |= _unmarked(site, group)
+        unmarked |= _unmarked(target, group)
     return unmarked, went_wrong
 
 
-def _unmarked(site: Target, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
+def _unmarked(target: Target, notes: tuple[BrakeNote, ...]) -> dict[str, OSError]:
     """Leave notes that share a file; return why they could not be left, by their ids."""
     try:
-        site.brake.engage(*notes)
+        target.brake.engage(*notes)
     except OSError as error:
         return {note.id: error for note in notes}
     return {}
 
 
-def _recorded(site: Target, note: BrakeNote, expected: Observation, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
-    with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
+def _recorded(target: Target, note: BrakeNote, expected: Observation, *, safe: bool) -> tuple[Sealed | None, JournalError | None]:
+    with closing(target.journal.with_patience(_RECORD_SECONDS)) as journal:
         try:
-            return record(replace(site, journal=journal), note, late=False, safe=safe, expected=expected), None
+            return record(replace(target, journal=journal), note, late=False, safe=safe, expected=expected), None
         except JournalError as error:
             return None, error
         except (OSError, ImportError) as error:  # what records is imported late, and that may be what a dying disk refuses
@@ -184,12 +186,12 @@ def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalErro
 
 
 def record(
-    site: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None, expected: Observation | None = None
+    target: Target, note: BrakeNote, *, late: bool, safe: bool, newest: Sealed | None = None, expected: Observation | None = None
 ) -> Sealed | None:
     """Record a brake that has acted; None if its cause turns out to be recorded already.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         note: what the brake left.
         late: it is recorded later than it acted.
         safe: the router is in its safe settings.
@@ -199,28 +201,30 @@ def record(
     Raises:
         JournalError: it could not be recorded; the note stays.
     """
-    (draft,) = _drafts(site, (note,), late=late, safe=safe, newest=newest, expected=expected)
+    (draft,) = _drafts(target, (note,), late=late, safe=safe, newest=newest, expected=expected)
     sealed: Sealed | None = None
     try:
-        sealed = site.journal.append(draft)
+        sealed = target.journal.append(draft)
     except JournalError as error:
-        told = site.journal.of_operation(note.operation or note.id)
+        told = target.journal.of_operation(note.operation or note.id)
         sealed = next(
             (message for message in told if message.receipt.id == note.id), None
         )  # somebody else was quicker to record it
         if sealed is None and not isinstance(error, CauseAlreadyRecorded):
             raise
-        if sealed is None and _is_lifted(site, note):
-            sealed = site.journal.append(draft.model_copy(update={"cause": None}))
-    _align_mark(site, note, sealed)
+        if sealed is None and _is_lifted(target, note):
+            sealed = target.journal.append(draft.model_copy(update={"cause": None}))
+    _align_mark(target, note, sealed)
     return sealed
 
 
-def record_together(site: Target, notes: Sequence[BrakeNote], *, safe: bool, newest: Sealed | None = None) -> tuple[Sealed, ...]:
+def record_together(
+    target: Target, notes: Sequence[BrakeNote], *, safe: bool, newest: Sealed | None = None
+) -> tuple[Sealed, ...]:
     """Record brakes that acted just now in one transaction: a storm of alerts waits for one sync of the disk.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         notes: what the brakes left.
         safe: the router is in its safe settings.
         newest: as for one brake.
@@ -228,21 +232,21 @@ def record_together(site: Target, notes: Sequence[BrakeNote], *, safe: bool, new
     Raises:
         JournalError: some could not be recorded; their notes stay.
     """
-    drafts = _drafts(site, notes, late=False, safe=safe, newest=newest)
-    by_id = {sealed.receipt.id: sealed for sealed in site.journal.append_together(drafts)}
+    drafts = _drafts(target, notes, late=False, safe=safe, newest=newest)
+    by_id = {sealed.receipt.id: sealed for sealed in target.journal.append_together(drafts)}
     recorded: list[Sealed] = []
     for note in notes:
         one = by_id.get(note.id)
         if one is not None:
-            _align_mark(site, note, one)
+            _align_mark(target, note, one)
         else:
-            one = record(site, note, late=False, safe=safe)  # its cause, or it itself, is in the journal
+            one = record(target, note, late=False, safe=safe)  # its cause, or it itself, is in the journal
         recorded.extend([one] if one else [])
     return tuple(recorded)
 
 
 def _drafts(
-    site: Target,
+    target: Target,
     notes: Sequence[BrakeNote],
     *,
     late: bool,
@@ -251,12 +255,12 @@ def _drafts(
     expected: Observation | None = None,
 ) -> tuple[Draft, ...]:
     """Return the receipts of brakes, one after the other: the stage before a brake is the one after the brake before it."""
-    settings, _ = observed(site)
+    settings, _ = observed(target)
     try:
-        before, version = _known(site, newest)
+        before, version = _known(target, newest)
     except JournalCorrupt:  # its last receipts may do all the same
         before = version = None
-    expected = expected or site.written(0, safe=True)
+    expected = expected or target.written(0, safe=True)
     drafts: list[Draft] = []
     for note in notes:
         hold = Hold(id=note.id, actor=note.actor, reason=note.reason, since=note.at, cause=note.cause, expires_at=note.expires_at)
@@ -271,41 +275,41 @@ def _drafts(
                 stage_shown=settings.stage if settings else None,
                 expected=expected,
                 late=late,
-                doubts=site.doubts,
-                remarks=site.router.remarks,
+                doubts=target.doubts,
+                remarks=target.router.remarks,
                 router_version=version,
             ),
         )
-        drafts.append(site.draft(statement, note.id))
+        drafts.append(target.draft(statement, note.id))
         before = drafts[-1].stage_after
     return tuple(drafts)
 
 
-def _align_mark(site: Target, note: BrakeNote, sealed: Sealed | None) -> None:
+def _align_mark(target: Target, note: BrakeNote, sealed: Sealed | None) -> None:
     try:
         if sealed is None:
-            site.brake.release((note.id,))
+            target.brake.release((note.id,))
         else:
-            site.brake.mark_recorded(note)
+            target.brake.mark_recorded(note)
     except OSError:
         log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
 
 
-def _known(site: Target, newest: Sealed | None) -> tuple[int | None, str | None]:
+def _known(target: Target, newest: Sealed | None) -> tuple[int | None, str | None]:
     """Return the stage and the router's version; a storm of alerts is spared a look at the whole journal for each brake."""
-    if newest is not None and site.journal.newest_digest() == newest.digest:
+    if newest is not None and target.journal.newest_digest() == newest.digest:
         return newest.receipt.stage_after, newest.receipt.router_version
-    state = site.journal.state()
+    state = target.journal.state()
     return state.stage, state.router_version
 
 
-def _is_lifted(site: Target, note: BrakeNote) -> bool:
+def _is_lifted(target: Target, note: BrakeNote) -> bool:
     """Whether the cause of a freeze is recorded, but its hold was lifted: this is a hold anew, nobody could tell it so."""
-    return note.action is Action.FREEZE and all(hold.cause != note.cause for hold in site.journal.state().holds)
+    return note.action is Action.FREEZE and all(hold.cause != note.cause for hold in target.journal.state().holds)
 
 
-def _earlier_effect(site: Target, cause: str) -> int | None:
-    with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
+def _earlier_effect(target: Target, cause: str) -> int | None:
+    with closing(target.journal.with_patience(LOOK_SECONDS)) as journal:
         try:
             return journal.find_cause(cause)
         except (JournalError, OSError, ImportError):

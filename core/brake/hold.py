@@ -36,20 +36,20 @@ class Held:
     stage: int | None
 
 
-def hold_promotions(site: Target, order: Order, *, lasts: timedelta | None = None) -> Held | Refuse:
+def hold_promotions(target: Target, order: Order, *, lasts: timedelta | None = None) -> Held | Refuse:
     """Hold every promotion until the hold is lifted, or has lasted its time. The router keeps its stage.
 
     Raises:
         OperationBusy, LockUnavailable, JournalError: nothing is held; a freeze that rolls back does not need them.
     """
-    now = site.clock()
+    now = target.clock()
     if order.actor.is_person and Role.BRAKE not in order.actor.roles:
         return not_allowed("freeze", "operators")
-    with operation_lock(site.target.run_dir, "freeze and keep the stage", now, wait_s=WAIT_SECONDS):
-        if done := site.done_before(order.cause):
+    with operation_lock(target.settings.run_dir, "freeze and keep the stage", now, wait_s=WAIT_SECONDS):
+        if done := target.done_before(order.cause):
             return done
-        state = site.journal.state()
-        settings, _ = observed(site)
+        state = target.journal.state()
+        settings, _ = observed(target)
         hold = Hold(
             id=uuid.uuid4().hex,
             actor=order.actor,
@@ -60,5 +60,5 @@ def hold_promotions(site: Target, order: Order, *, lasts: timedelta | None = Non
             keeps_stage=True,
         )
         origin = Origin(hold.id, now, order.actor, order.reason, order.cause)
-        draft = site.draft(hold_placed(origin, hold, state.stage, settings.values if settings else None), hold.id)
-        return Held(site.journal.append(draft), hold, state.stage)
+        draft = target.draft(hold_placed(origin, hold, state.stage, settings.values if settings else None), hold.id)
+        return Held(target.journal.append(draft), hold, state.stage)

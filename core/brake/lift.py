@@ -36,7 +36,7 @@ class Unfrozen:
 
 
 def lift(
-    site: Target,
+    target: Target,
     state: RolloutState,
     hold_ids: tuple[str, ...],
     order: Order,
@@ -46,7 +46,7 @@ def lift(
     """Lift holds that may be lifted; the caller holds the lock and has decided so. The router is not touched.
 
     Args:
-        site: the target, whose operation lock the caller holds.
+        target: the router that is meant, whose operation lock the caller holds.
         state: the rollout's state, read under that lock.
         hold_ids: the holds to lift; all of them are in force.
         order: who asks, and why.
@@ -57,31 +57,31 @@ def lift(
         JournalError: nothing was lifted.
     """
     left = tuple(hold for hold in state.holds if hold.id not in hold_ids)
-    draft = site.draft(
+    draft = target.draft(
         holds_lifted(order.origin(now), state.stage, hold_ids, left, approval.consent if approval else None),
     )
-    sealed = site.journal.append(draft, approval)
+    sealed = target.journal.append(draft, approval)
     try:
-        site.brake.release(hold_ids)
+        target.brake.release(hold_ids)
     except OSError:
         log.exception("marks of lifted holds could not be removed; recover tries again")
     lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
     return Unfrozen(sealed, lifted, left)
 
 
-def lift_expired(site: Target) -> Unfrozen | None:
+def lift_expired(target: Target) -> Unfrozen | None:
     """Lift the holds whose time is over; None if there are none. Like every unfreezing it promotes nothing.
 
     Raises:
         OperationBusy, LockUnavailable, JournalError: nothing was lifted.
     """
-    if not _expired(site.journal.state(), site.clock()):
+    if not _expired(target.journal.state(), target.clock()):
         return None
-    with operation_lock(site.target.run_dir, "lift what has expired", site.clock()):
-        now, state = site.clock(), site.journal.state()
+    with operation_lock(target.settings.run_dir, "lift what has expired", target.clock()):
+        now, state = target.clock(), target.journal.state()
         expired = _expired(state, now)
         order = Order(SCHEDULER, "The time of the hold is over.")
-        return lift(site, state, expired, order, now) if expired else None
+        return lift(target, state, expired, order, now) if expired else None
 
 
 def _expired(state: RolloutState, now: datetime) -> tuple[str, ...]:

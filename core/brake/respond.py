@@ -65,8 +65,8 @@ class _Plan:
 class AlertResponder:
     """Acts on alerts at one target. Safe to use from several threads: one payload acts at a time, and one is recorded."""
 
-    def __init__(self, site: Target) -> None:
-        self._site = site = replace(site, journal=site.journal.held_open(IDLE_SECONDS))
+    def __init__(self, target: Target) -> None:
+        self._target = target = replace(target, journal=target.journal.held_open(IDLE_SECONDS))
         self._memory = AlertMemory()
         self._groups: set[str] = set()
         self._acting = threading.Lock()
@@ -76,12 +76,12 @@ class AlertResponder:
         self._unnoted: dict[str, AlertFacts] = {}  # the last word on each cause, until another thread has noted it
         self._unnoted_lock = threading.Lock()
         self._journal_rests_until = 0.0
-        self._glance = site.journal.with_patience(_GLANCE_SECONDS)
+        self._glance = target.journal.with_patience(_GLANCE_SECONDS)
 
     def close(self) -> None:
         """Let go of the journal."""
         self._glance.close()
-        self._site.journal.close()
+        self._target.journal.close()
 
     def act(self, heard: tuple[AlertFacts, ...]) -> BrakeResult:
         """Freeze for every new cause that asks for it, and see that the router is safe for those that are held."""
@@ -96,21 +96,21 @@ class AlertResponder:
         return tuple(results)
 
     def _act(self, payloads: Sequence[tuple[AlertFacts, ...]]) -> list[BrakeResult]:
-        now = self._site.clock()
+        now = self._target.clock()
         self._recall([facts for heard in payloads for facts in heard])
         plans = [self._plan(heard, now) for heard in payloads]
         notes = tuple(note for plan in plans for note in plan.notes)
         if notes:
-            before, _ = observed(self._site)
+            before, _ = observed(self._target)
             pilot = before.pilot if before else None
             plans = [plan.with_pilot_before(pilot) for plan in plans]
             notes = tuple(note for plan in plans for note in plan.notes)
         unmarked: dict[str, OSError] = {}
         wrong: tuple[str, ...] = ()
         if notes:
-            unmarked, wrong = brake.stop(self._site, notes, trusted_s=TRUST_SECONDS)
-        elif any(plan.keeps for plan in plans) and not self._site.router.is_left_safe():
-            wrong = self._site.router.make_safe()
+            unmarked, wrong = brake.stop(self._target, notes, trusted_s=TRUST_SECONDS)
+        elif any(plan.keeps for plan in plans) and not self._target.router.is_left_safe():
+            wrong = self._target.router.make_safe()
         for note in notes:
             if note.id in unmarked:
                 self._unkept[note.cause or ""] = note
@@ -165,7 +165,7 @@ class AlertResponder:
             if not notes or wrong is not None:
                 continue  # the next would wait as long, for the same
             try:
-                sealed.extend(brake.record_together(self._site, notes, safe=safe, newest=self._newest))
+                sealed.extend(brake.record_together(self._target, notes, safe=safe, newest=self._newest))
             except JournalError as error:
                 wrong = error
                 continue
@@ -237,7 +237,7 @@ class AlertResponder:
         if all(self._memory.find(cause) is not None for cause in unknown):
             return
         try:
-            marks = self._site.brake.freezes(besides=self._memory.holds())
+            marks = self._target.brake.freezes(besides=self._memory.holds())
         except BrakeUnreadable:
             return
         for note in marks:
@@ -291,7 +291,7 @@ class AlertResponder:
             return Handled.SHOWN
         if instance.lifted:
             return Handled.LIFTED
-        if self._site.brake.has(instance.hold):
+        if self._target.brake.has(instance.hold):
             return Handled.HELD
         try:
             held = any(hold.id == instance.hold for hold in self._glance.state().holds)
@@ -349,14 +349,14 @@ class AlertResponder:
         """
         instance = self._memory.find(facts.cause)
         cause = facts.key_after(instance.changes_with(facts) if instance else 0)
-        draft = self._site.draft(alert_noted(Origin(operation, now, ALERTMANAGER, cause=cause), facts))
+        draft = self._target.draft(alert_noted(Origin(operation, now, ALERTMANAGER, cause=cause), facts))
         try:
-            return self._site.journal.append(draft)
+            return self._target.journal.append(draft)
         except CauseAlreadyRecorded:
             # another process noted changes that are not remembered here
-            noted = [sealed.receipt.alert for sealed in self._site.journal.of_operation(operation)]
+            noted = [sealed.receipt.alert for sealed in self._target.journal.of_operation(operation)]
             heard = [alert for alert in noted if alert is not None and alert.cause == facts.cause]
             changes = sum(earlier.status is not later.status for earlier, later in pairwise(heard))
             if not heard or heard[-1].status is facts.status:
                 raise
-            return self._site.journal.append(draft.model_copy(update={"cause": facts.key_after(changes + 1)}))
+            return self._target.journal.append(draft.model_copy(update={"cause": facts.key_after(changes + 1)}))

@@ -50,14 +50,14 @@ class MadeSafe:
     sealed: Sealed | None = None
 
 
-def stay_safe(site: Target, now: datetime, *, failed: bool = False) -> MadeSafe | None:
+def stay_safe(target: Target, now: datetime, *, failed: bool = False) -> MadeSafe | None:
     """Look at the settings again once nobody can be writing them, and make them safe again if need be.
 
     Who still holds the lock after the wait looks at the marks after its write. The answer does not wait for that: while somebody
     holds the lock, a thread does.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         now: when the brake acted.
         failed: the brake did not put the router in its safe settings; this is its second try.
 
@@ -65,20 +65,20 @@ def stay_safe(site: Target, now: datetime, *, failed: bool = False) -> MadeSafe 
         What came of making it safe again; None if that was not needed, or waits for the lock.
     """
     try:
-        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=0):
-            return _look_again(site, failed=failed)
+        with operation_lock(target.settings.run_dir, "look after the brake", now, wait_s=0):
+            return _look_again(target, failed=failed)
     except OperationBusy:
-        threading.Thread(target=_wait_and_look, args=(site, now, failed, _CONFIRM_SECONDS), name="anr-after-brake").start()
+        threading.Thread(target=_wait_and_look, args=(target, now, failed, _CONFIRM_SECONDS), name="anr-after-brake").start()
     except LockUnavailable:
         log.warning("the operation lock cannot be taken, so that nobody can hold it either")
-        return _look_again(site, failed=failed)
+        return _look_again(target, failed=failed)
     return None
 
 
-def _wait_and_look(site: Target, now: datetime, failed: bool, wait_s: float) -> None:  # noqa: FBT001 - a thread's arguments
+def _wait_and_look(target: Target, now: datetime, failed: bool, wait_s: float) -> None:  # noqa: FBT001 - a thread's arguments
     try:
-        with operation_lock(site.target.run_dir, "look after the brake", now, wait_s=wait_s):
-            _look_again(site, failed=failed, half_way=_left_half_way(site))
+        with operation_lock(target.settings.run_dir, "look after the brake", now, wait_s=wait_s):
+            _look_again(target, failed=failed, half_way=_left_half_way(target))
     except LockUnavailable:
         log.warning("the operation lock cannot be taken; the next look is the watch's")
     except OperationBusy:
@@ -87,33 +87,33 @@ def _wait_and_look(site: Target, now: datetime, failed: bool, wait_s: float) -> 
             return
         # whoever holds it looks at the marks, unless it is stopped, and dies: a bot waits for that, a command line ends
         longer = threading.Thread(
-            target=_wait_and_look, args=(site, now, failed, _LONGEST_SECONDS), name="anr-long-after-brake", daemon=True
+            target=_wait_and_look, args=(target, now, failed, _LONGEST_SECONDS), name="anr-long-after-brake", daemon=True
         )
         longer.start()
 
 
-def _look_again(site: Target, *, failed: bool = False, half_way: bool = False) -> MadeSafe | None:
-    settings, _ = observed(site)
+def _look_again(target: Target, *, failed: bool = False, half_way: bool = False) -> MadeSafe | None:
+    settings, _ = observed(target)
     raised = settings is not None and not settings.carries(SAFE_SETTINGS)
     if not (raised or failed or half_way):
         return None
     log.error("a promotion died beside the brake, the settings were raised after it, or it had failed; they are made safe again")
-    return make_safe_and_record(site, "The safe settings were written once more after a brake.")
+    return make_safe_and_record(target, "The safe settings were written once more after a brake.")
 
 
-def make_safe_and_record(site: Target, why: str) -> MadeSafe:
+def make_safe_and_record(target: Target, why: str) -> MadeSafe:
     """Put the router in its safe settings, and record it if the journal says anything else; the outcomes that are missing, too.
 
     Args:
-        site: the target; the caller holds its lock, unless it cannot be taken.
+        target: the router that is meant; the caller holds its lock, unless it cannot be taken.
         why: for the receipt, a sentence.
     """
-    before, _ = observed(site)
-    if problems := site.router.make_safe():
+    before, _ = observed(target)
+    if problems := target.router.make_safe():
         log.error("the router could not be put in its safe settings: %s", " ".join(problems))
         return MadeSafe(problems)
-    with closing(site.journal.with_patience(_RECORD_SECONDS)) as journal:
-        patient = replace(site, journal=journal)
+    with closing(target.journal.with_patience(_RECORD_SECONDS)) as journal:
+        patient = replace(target, journal=journal)
         try:
             sealed = _record(patient, why, before)
             settle_overtaken(patient)
@@ -123,13 +123,13 @@ def make_safe_and_record(site: Target, why: str) -> MadeSafe:
         return MadeSafe((), sealed)
 
 
-def _record(site: Target, why: str, before: RouterSettings | None) -> Sealed | None:
+def _record(target: Target, why: str, before: RouterSettings | None) -> Sealed | None:
     """Record that the safe settings were written; None if they stood, and the journal says so.
 
     Raises:
         JournalError: it could not be recorded.
     """
-    state = site.journal.state()
+    state = target.journal.state()
     stood = before is not None and before.stage == 0
     if not state.revision or state.unsettled is not None:
         return None  # what is under way is settled first (core/watch/recover.py), and begins with these settings
@@ -137,24 +137,24 @@ def _record(site: Target, why: str, before: RouterSettings | None) -> Sealed | N
         return None
     if not stood:
         why = f"{why} They said {'nothing that can be read' if before is None else _stage(before)} before."
-    settings, _ = observed(site)
+    settings, _ = observed(target)
     operation = state.acted_in if state.brake_failed and state.acted_in else uuid.uuid4().hex
     statement = made_safe(
-        Origin(operation, site.clock(), RECOVERY, why),
+        Origin(operation, target.clock(), RECOVERY, why),
         state.stage,
         SAFE_SETTINGS,
         settings.values if settings else None,
-        site.written(0, safe=True),
-        site.doubts,
+        target.written(0, safe=True),
+        target.doubts,
     )
-    return site.journal.append(site.draft(statement))
+    return target.journal.append(target.draft(statement))
 
 
 def _stage(settings: RouterSettings) -> str:
     return "a pilot that cannot be understood" if settings.stage is None else f"{settings.stage} %"
 
 
-def settle_overtaken(site: Target) -> tuple[Sealed, ...]:
+def settle_overtaken(target: Target) -> tuple[Sealed, ...]:
     """Record the outcome of each move that died under a brake: whoever looks for it finds how it ended.
 
     The caller holds the lock, so that none of them is under way.
@@ -162,13 +162,13 @@ def settle_overtaken(site: Target) -> tuple[Sealed, ...]:
     Raises:
         JournalError: an outcome could not be recorded.
     """
-    state = site.journal.state()
-    settings, _ = observed(site)
+    state = target.journal.state()
+    settings, _ = observed(target)
     return tuple(
-        site.journal.append(
-            site.draft(
+        target.journal.append(
+            target.draft(
                 settled_outcome(
-                    Origin(intent.operation, site.clock(), RECOVERY),
+                    Origin(intent.operation, target.clock(), RECOVERY),
                     intent.action,
                     intent.from_stage,
                     Ending(Result.OVERTAKEN, state.stage, "A brake overtook it.", settings.values if settings else None),
@@ -179,10 +179,10 @@ def settle_overtaken(site: Target) -> tuple[Sealed, ...]:
     )
 
 
-def _left_half_way(site: Target) -> bool:
+def _left_half_way(target: Target) -> bool:
     """Whether a move has an intent and no outcome: its reload may have come after the brake's."""
     try:
-        receipts = [sealed.receipt for sealed in site.journal.receipts(last=_RECENT)]
+        receipts = [sealed.receipt for sealed in target.journal.receipts(last=_RECENT)]
     except (JournalError, OSError, ImportError):
         return True
     begun = {receipt.operation for receipt in receipts if receipt.phase is Phase.INTENT}

@@ -34,38 +34,38 @@ VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 
 @contextmanager
 def operating() -> Iterator[tuple[Actor, Target]]:
-    """Yield who sits at the terminal and the site that the options describe; long reading shows its progress."""
-    with examining(load()) as (settings, site):
-        terminal = at_terminal(settings, site.target)
+    """Yield who sits at the terminal and the target that the options describe; long reading shows its progress."""
+    with examining(load()) as (settings, target):
+        terminal = at_terminal(settings, target.settings)
         DISTRUST.set(terminal.distrust)
-        yield terminal.actor, replace(site, not_its_run=terminal.not_its_run)
+        yield terminal.actor, replace(target, not_its_run=terminal.not_its_run)
 
 
 @contextmanager
 def braking() -> Iterator[tuple[tuple[tuple[Actor, Target], ...], tuple[str, ...]]]:
-    """Yield who brakes, and the site, of every router that is meant: the one that is named, else all; and what is unclear.
+    """Yield who brakes, and the target, of every router that is meant: the one that is named, else all; and what is unclear.
 
-    A brake runs with broken options, too; a site knows what had to be guessed of it.
+    A brake runs with broken options, too; a target knows what had to be guessed of it.
     """
     found = load_for_brake(NAMED_TARGET.get())
     if found.wrong:
         err.say(f"{found.wrong} The brake runs on what can be understood; correct the rest.")
-    with ExitStack() as sites:
+    with ExitStack() as targets:
         meant = []
         for known in found.meant:
-            _, site = sites.enter_context(examining(known.settings, known.settings.target))
-            meant.append((who_brakes(known.settings, site.target), replace(site, doubts=known.doubts)))
+            _, target = targets.enter_context(examining(known.settings, known.settings.target))
+            meant.append((who_brakes(known.settings, target.settings), replace(target, doubts=known.doubts)))
         yield tuple(meant), found.unclear
 
 
 @contextmanager
-def examining(settings: Settings, target: TargetSettings | None = None) -> Iterator[tuple[Settings, Target]]:
-    """Yield settings and the site that they describe, whoever sits there: that of a target, else of the one that is named."""
+def examining(settings: Settings, options: TargetSettings | None = None) -> Iterator[tuple[Settings, Target]]:
+    """Yield settings and the target that they describe, whoever sits there: that of a target, else of the one that is named."""
     logs.hide(settings.secrets)
-    target = target or settings.target_named(NAMED_TARGET.get())
+    options = options or settings.target_named(NAMED_TARGET.get())
     with working() as on_progress:
-        site = Target.at(target, settings.access, on_progress=on_progress)
+        target = Target.at(options, settings.access, on_progress=on_progress)
         try:
-            yield settings, site
+            yield settings, target
         finally:
-            site.journal.close()
+            target.journal.close()

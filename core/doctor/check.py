@@ -45,18 +45,18 @@ class Check:
 Examine = Callable[[Target, datetime], Iterator[Check]]
 
 
-def examine(site: Target, examinations: Sequence[tuple[str, Examine]]) -> tuple[Check, ...]:
+def examine(target: Target, examinations: Sequence[tuple[str, Examine]]) -> tuple[Check, ...]:
     """Run examinations on one moment, each by itself.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         examinations: what is looked at, by name; a name stands for what could not be looked at.
     """
-    now = site.clock()
+    now = target.clock()
     found: list[Check] = []
     for name, look in examinations:
         try:
-            found.extend(look(site, now))
+            found.extend(look(target, now))
         except AnrError as error:
             found.append(Check(name, Health.FAIL, str(error), "The sentence says what to repair; then run `doctor` again."))
         except Exception as error:  # the top of a check: the others still have to be seen
@@ -66,9 +66,9 @@ def examine(site: Target, examinations: Sequence[tuple[str, Examine]]) -> tuple[
     return tuple(found)
 
 
-def restart(site: Target, _now: datetime) -> Iterator[Check]:
+def restart(target: Target, _now: datetime) -> Iterator[Check]:
     """Whether anything restarts the router: a running process never reads its settings again."""
-    name, command = "restart", site.target.reload_command
+    name, command = "restart", target.settings.reload_command
     if not command:
         text = "`reload_command` is not set: what anr writes reaches the router when somebody restarts it, and not before."
         yield Check(name, Health.WARN, text, 'Set it to what restarts the router, as `["systemctl", "restart", "nova"]`.')
@@ -84,10 +84,10 @@ def restart(site: Target, _now: datetime) -> Iterator[Check]:
         )
 
 
-def restore_commands(site: Target, _now: datetime) -> Iterator[Check]:
+def restore_commands(target: Target, _now: datetime) -> Iterator[Check]:
     """Whether a restore or a reset could stop the router and start it again: it is refused otherwise while the router runs."""
     name = "restore commands"
-    missing = [word for word in ("stop_command", "start_command") if not getattr(site.target, word)]
+    missing = [word for word in ("stop_command", "start_command") if not getattr(target.settings, word)]
     if missing:
         text = (
             f"{' and '.join(f'`{word}`' for word in missing)} not set: while the router runs, `restore` and `state reset` refuse."

@@ -46,16 +46,16 @@ _LOCK_SECONDS = 1.0
 """How long the router's own lock is waited for; the router holds it for milliseconds."""
 
 
-def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
+def check_up(target: Target, *, stray: Sequence[str] = (), secrets_in: Path | None = None) -> tuple[Check, ...]:
     """Examine everything but Slack.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         stray: names of router settings that stand in this process's environment.
         secrets_in: the file from which the options were read; None if there is none.
     """
 
-    def environment(_site: Target, _now: datetime) -> Iterator[Check]:
+    def environment(_target: Target, _now: datetime) -> Iterator[Check]:
         yield from _environment(stray, secrets_in)
 
     examinations: tuple[tuple[str, Examine], ...] = (
@@ -78,7 +78,7 @@ def check_up(site: Target, *, stray: Sequence[str] = (), secrets_in: Path | None
         ("promotion", _promotion),
         ("alert webhook", _alert_webhook),
     )
-    return examine(site, examinations)
+    return examine(target, examinations)
 
 
 def _environment(stray: Sequence[str], secrets_in: Path | None) -> Iterator[Check]:
@@ -100,10 +100,10 @@ def _is_readable_by_others(options: Path) -> bool:
     return any(name in read_bounded(options, 1 << 20) for name in (b"_token", b"signing_secret"))
 
 
-def _state_file(site: Target, now: datetime) -> Iterator[Check]:
-    name, path = "state file", site.target.state_file
+def _state_file(target: Target, now: datetime) -> Iterator[Check]:
+    name, path = "state file", target.settings.state_file
     remedy = "Look at `anr backups`, then `anr restore NAME`; the router begins anew without its state."
-    yield from _other_state_path(site)
+    yield from _other_state_path(target)
     if not path.exists():
         yield Check(name, Health.WARN, f"{path} does not exist.", f"See whether `state_file` names the right file. {remedy}")
         return
@@ -119,42 +119,43 @@ def _state_file(site: Target, now: datetime) -> Iterator[Check]:
         return
     age = now - datetime.fromtimestamp(path.stat().st_mtime, now.tzinfo)
     told = f"{path} is valid, {len(data):,} bytes, {spoken(age)} old"
-    yield from _other_routes(site, data)
+    yield from _other_routes(target, data)
     if age > _STATE_STALE:
         yield Check(name, Health.WARN, f"{told}.", "See whether the router still learns and writes its state.")
     else:
         yield Check(name, Health.OK, f"{told}.")
 
 
-def _other_state_path(site: Target) -> Iterator[Check]:
+def _other_state_path(target: Target) -> Iterator[Check]:
     """Whether the router's settings name another state file than ours: then we would back up what nobody learns in."""
     try:
-        named = site.router.settings().values.get(_STATE_PATH)
+        named = target.router.settings().values.get(_STATE_PATH)
     except SettingsFileError:
         return  # the check of the settings file says so
     if not named:
         return
-    target = site.target
+    options = target.settings
     file = Path(named)
-    here = file if file.is_absolute() else target.settings_file.parent / file
-    if os.path.normcase(os.path.realpath(here)) == os.path.normcase(os.path.realpath(target.state_file)):
+    here = file if file.is_absolute() else options.settings_file.parent / file
+    if os.path.normcase(os.path.realpath(here)) == os.path.normcase(os.path.realpath(options.state_file)):
         return
     read = (
         ""
         if file.is_absolute()
-        else f" (taken from {target.settings_file.parent.resolve()}; its own working folder is not known)"
+        else f" (taken from {options.settings_file.parent.resolve()}; its own working folder is not known)"
     )
     text = (
-        f"{target.settings_file} says that the router keeps its state in {named}{read}, but `state_file` is {target.state_file}."
+        f"{options.settings_file} says that the router keeps its state in {named}{read}, "
+        f"but `state_file` is {options.state_file}."
     )
     remedy = f"Set `state_file` to the file that the router writes, or {_STATE_PATH} to a whole path; no other is backed up."
     yield Check("state file", Health.FAIL, text, remedy)
 
 
-def _other_routes(site: Target, data: bytes) -> Iterator[Check]:
+def _other_routes(target: Target, data: bytes) -> Iterator[Check]:
     """Whether the state has learned about other routes than it had when it was backed up last."""
-    newest = site.backups.newest_valid()
-    before = None if newest is None else site.backups.routes_of(newest)
+    newest = target.backups.newest_valid()
+    before = None if newest is None else target.backups.routes_of(newest)
     now = routes_in(data)
     if newest is None or before is None or now is None or before == now:
         return
@@ -165,12 +166,12 @@ def _other_routes(site: Target, data: bytes) -> Iterator[Check]:
     yield Check("state file", Health.WARN, text, remedy)
 
 
-def _operation_lock(site: Target, now: datetime) -> Iterator[Check]:
-    name, holder = "operation lock", holder_of(site.target.run_dir)
+def _operation_lock(target: Target, now: datetime) -> Iterator[Check]:
+    name, holder = "operation lock", holder_of(target.settings.run_dir)
     if holder is None:
         yield Check(name, Health.OK, "Nobody holds it.")
         return
-    held_since = _held_since(site.target.run_dir)
+    held_since = _held_since(target.settings.run_dir)
     if held_since is not None and (now - held_since).total_seconds() <= MAX_OPERATION_SECONDS:
         yield Check(name, Health.WARN, f"Held by {holder}.", "Wait until it has ended; `rollback` and `freeze` do not need it.")
         return
@@ -185,20 +186,20 @@ def _held_since(run_dir: Path) -> datetime | None:
         return None
 
 
-def _journal(site: Target, _now: datetime) -> Iterator[Check]:
-    name, journal = "journal", site.journal
+def _journal(target: Target, _now: datetime) -> Iterator[Check]:
+    name, journal = "journal", target.journal
     remedy = "Run `anr verify`; restore the journal from a backup if it was damaged. `rollback` and `freeze` still work."
     if damage := journal.damage():
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
-    verified = verify(journal, site.witnesses.marks())
+    verified = verify(journal, target.witnesses.marks())
     sealed, flaws = verified.sealed, verified.flaws
     missing = [flaw for flaw in flaws if flaw.missing_file]
     if grave := [flaw for flaw in flaws if flaw not in missing]:
         yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(sealed)} receipts, the first: {grave[0].problem}.", remedy)
         return
     state = journal.state()
-    waiting = len(site.brake.unrecorded())
+    waiting = len(target.brake.unrecorded())
     if missing or waiting or state.unsettled:
         parts = [
             f"{len(missing)} receipt file(s) missing" if missing else "",
@@ -214,21 +215,21 @@ def _journal(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, text)
 
 
-def _places(site: Target) -> dict[Path, str]:
+def _places(target: Target) -> dict[Path, str]:
     """The folders that anr writes in, with what for."""
-    target = site.target
+    options = target.settings
     places = {
-        target.run_dir: "lock and brake",
-        target.receipts_dir: "receipts",
-        target.journal.parent: "journal",
-        target.settings_file.parent: "the router's settings",
+        options.run_dir: "lock and brake",
+        options.receipts_dir: "receipts",
+        options.journal.parent: "journal",
+        options.settings_file.parent: "the router's settings",
     }
     return {path.resolve(): what for path, what in places.items()}
 
 
-def _disk_space(site: Target, _now: datetime) -> Iterator[Check]:
+def _disk_space(target: Target, _now: datetime) -> Iterator[Check]:
     name = "disk space"
-    free = {_existing(path): shutil.disk_usage(_existing(path)).free for path in _places(site)}
+    free = {_existing(path): shutil.disk_usage(_existing(path)).free for path in _places(target)}
     least = min(free, key=lambda path: free[path])
     told = f"{free[least] / (1 << 20):,.0f} MB are free on the disk of {least}."
     if free[least] < _SPACE_FAIL:
@@ -239,10 +240,10 @@ def _disk_space(site: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, told)
 
 
-def _permissions(site: Target, _now: datetime) -> Iterator[Check]:
+def _permissions(target: Target, _now: datetime) -> Iterator[Check]:
     """Write a small file into each folder, for real: permission bits do not tell of a full or read-only disk."""
     name, failed = "permissions", []
-    for path, what in _places(site).items():
+    for path, what in _places(target).items():
         try:
             with tempfile.TemporaryDirectory(prefix=".anr-doctor-", dir=_existing(path)) as probe:
                 write_durably(Path(probe) / "probe", b"\0" * _PROBE_BYTES)
@@ -252,15 +253,15 @@ def _permissions(site: Target, _now: datetime) -> Iterator[Check]:
         text = f"It cannot be written in {'; '.join(failed)}."
         yield Check(name, Health.FAIL, text, "Let the account that runs anr write there, or free the disk.")
     else:
-        yield Check(name, Health.OK, f"It can be written in all {len(_places(site))} folders that anr writes in.")
+        yield Check(name, Health.OK, f"It can be written in all {len(_places(target))} folders that anr writes in.")
 
 
 def _existing(path: Path) -> Path:
     return next(folder for folder in chain([path], path.parents) if folder.is_dir())
 
 
-def _clock(site: Target, now: datetime) -> Iterator[Check]:
-    name, last = "clock", site.journal.receipts(last=1)
+def _clock(target: Target, now: datetime) -> Iterator[Check]:
+    name, last = "clock", target.journal.receipts(last=1)
     if last and last[0].receipt.ts > now:
         ahead = spoken(last[0].receipt.ts - now)
         text = f"It is {now:%Y-%m-%d %H:%M} UTC, but the newest receipt is {ahead} later: the clock was set back."
@@ -269,8 +270,8 @@ def _clock(site: Target, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"It is {now:%Y-%m-%d %H:%M:%S} UTC, after every receipt.")
 
 
-def _zone(site: Target, now: datetime) -> Iterator[Check]:
-    name, schedule = "zone", site.target.schedule
+def _zone(target: Target, now: datetime) -> Iterator[Check]:
+    name, schedule = "zone", target.settings.schedule
     here, there = now.astimezone(), now.astimezone(ZoneInfo(schedule.zone))
     told = f"The daily run is at {schedule.at:%H:%M} {schedule.zone}, where it is {there:%H:%M} now"
     if here.utcoffset() != there.utcoffset():
@@ -280,27 +281,27 @@ def _zone(site: Target, now: datetime) -> Iterator[Check]:
         yield Check(name, Health.OK, f"{told}, as on this machine.")
 
 
-def _schedule(site: Target, now: datetime) -> Iterator[Check]:
-    name, schedule, state = "schedule", site.target.schedule, site.journal.state()
+def _schedule(target: Target, now: datetime) -> Iterator[Check]:
+    name, schedule, state = "schedule", target.settings.schedule, target.journal.state()
     run_at = next_run(now, schedule)
     told = f"Next daily run {run_at:%Y-%m-%d %H:%M} UTC ({schedule.promotion})"
     if state.paused is not None:
         text = f"Paused by {state.paused.actor.id} for {spoken(now - state.paused.since)}. {told}, which only reports."
         yield Check(name, Health.WARN, text, "`schedule resume` lets it go on.")
-    elif (day := due(now, schedule)) is not None and state.since is not None and _is_missing(site, now, day):
+    elif (day := due(now, schedule)) is not None and state.since is not None and _is_missing(target, now, day):
         text = f"The run of {day} was due and was not made. {told}."
         yield Check(name, Health.FAIL, text, "See whether `anr bot` runs; it makes the run within the grace. Or run `anr daily`.")
     else:
         yield Check(name, Health.OK, f"{told}.")
-    yield _guard(site, now)
+    yield _guard(target, now)
 
 
-def _is_missing(site: Target, now: datetime, day: date) -> bool:
+def _is_missing(target: Target, now: datetime, day: date) -> bool:
     """Whether the run of a date is late by more than the minutes that it may take to begin."""
-    if site.journal.find_cause(Daily(day)) is not None:
+    if target.journal.find_cause(Daily(day)) is not None:
         return False
     while_ago = now - timedelta(minutes=10)
-    was_due, oldest = due(while_ago, site.target.schedule), site.journal.oldest()
+    was_due, oldest = due(while_ago, target.settings.schedule), target.journal.oldest()
     return was_due == day and oldest is not None and oldest.receipt.ts < while_ago
 
 
@@ -308,8 +309,8 @@ _FAULTS = frozenset({Code.UNREADABLE, Code.DRIFT, Code.UNSETTLED, Code.BRAKE_ENG
 """What stands in the way because something is wrong; the rest is how a rollout goes."""
 
 
-def _promotion(site: Target, _now: datetime) -> Iterator[Check]:
-    name, found = "promotion", look(site).blockers
+def _promotion(target: Target, _now: datetime) -> Iterator[Check]:
+    name, found = "promotion", look(target).blockers
     if not found:
         yield Check(name, Health.OK, "Nothing stands in its way.")
         return
@@ -318,20 +319,20 @@ def _promotion(site: Target, _now: datetime) -> Iterator[Check]:
     yield Check(name, Health.WARN if wrong else Health.OK, text, "`why` says whose each is and how to lift it." if wrong else "")
 
 
-def _alert_webhook(site: Target, now: datetime) -> Iterator[Check]:
-    name, refused = "alert webhook", refusals(site.target.run_dir, now)
+def _alert_webhook(target: Target, now: datetime) -> Iterator[Check]:
+    name, refused = "alert webhook", refusals(target.settings.run_dir, now)
     if refused:
         text = f"In the last hour it refused: {'; '.join(refusal.told for refusal in refused)}"
         yield Check(name, Health.FAIL, text, "An alert may not have frozen: see Alertmanager's log and its credentials.")
     else:
         yield Check(name, Health.OK, "Nobody was refused in the last hour.")
-    if names := unmatched(site.target.run_dir, now):
+    if names := unmatched(target.settings.run_dir, now):
         text = f"No rule matches these alerts of the last day, though they name ANR: {', '.join(sorted(names))}."
         yield Check("unmatched alerts", Health.WARN, text, 'Give them the label component="anr", or a rule in `alerts.rules`.')
 
 
-def _guard(site: Target, now: datetime) -> Check:
-    name, policy, series = "guard", site.target.guard, failing_looks(site)
+def _guard(target: Target, now: datetime) -> Check:
+    name, policy, series = "guard", target.settings.guard, failing_looks(target)
     if policy.mode is GuardMode.OFF:
         return Check(name, Health.WARN, "It is switched off.", "Set `guard.mode` to `observe` or `act`.")
     told = f"It looks every {policy.every_minutes} min and {'freezes' if policy.mode is GuardMode.ACT else 'only observes'}"

@@ -22,15 +22,15 @@ _MALFORMED_WARN, _MALFORMED_FAIL = 0.001, 0.01
 """Shares of the ledger's lines in the window: a crash leaves a line or two, more is a writer that is broken."""
 
 
-def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
+def settings_file(target: Target, _now: datetime) -> Iterator[Check]:
     """Whether the router's settings can be read, understood and written, and carry the guardrails that the gates assume."""
-    yield from _settings_written(site)
-    name, settings = "settings file", site.router.settings()
+    yield from _settings_written(target)
+    name, settings = "settings file", target.router.settings()
     if settings.stage is None:
-        text = f"{site.target.settings_file} can be read, but the pilot in it cannot be understood."
+        text = f"{target.settings.settings_file} can be read, but the pilot in it cannot be understood."
         yield Check(name, Health.FAIL, text, "Correct NOVA_ANR_PILOT, NOVA_ANR_ENABLED and NOVA_ANR_KILL, or use `rollback`.")
         return
-    wanted = settings_for(settings.stage, site.target.gates.fast_cap) if settings.stage else {}
+    wanted = settings_for(settings.stage, target.settings.gates.fast_cap) if settings.stage else {}
     loose = sorted(
         variable for variable in wanted if variable != "NOVA_ANR_PILOT" and settings.values.get(variable) != wanted[variable]
     )
@@ -38,12 +38,12 @@ def settings_file(site: Target, _now: datetime) -> Iterator[Check]:
         text = f"It serves {settings.stage} %, but without what the gates assume: {', '.join(loose)}."
         yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")
         return
-    yield Check(name, Health.OK, f"{site.target.settings_file} serves {settings.stage} %.")
+    yield Check(name, Health.OK, f"{target.settings.settings_file} serves {settings.stage} %.")
 
 
-def _settings_written(site: Target) -> Iterator[Check]:
+def _settings_written(target: Target) -> Iterator[Check]:
     """Whether a brake could write the settings so that every router reads them, tried on a file beside theirs."""
-    name, trial = "settings write", site.router.try_settings_file()
+    name, trial = "settings write", target.router.try_settings_file()
     told = " ".join((*trial.warnings, *trial.remarks))
     if trial.problem is not None:
         yield Check(name, Health.FAIL, trial.problem, "A brake could not make the router safe. Repair it now, then try again.")
@@ -53,16 +53,16 @@ def _settings_written(site: Target) -> Iterator[Check]:
         yield Check(name, Health.OK, f"It can be written, and its readers agree on it. {told}".rstrip())
 
 
-def observed_router(site: Target, now: datetime) -> Iterator[Check]:
+def observed_router(target: Target, now: datetime) -> Iterator[Check]:
     """Whether the running router shows what settings and journal say."""
     name = "observed router"
-    if site.target.ledger_is_a_table and not site.target.observe.url:
+    if target.settings.ledger_is_a_table and not target.settings.observe.url:
         text = (
             "It cannot be seen whether the running router follows a brake or a promotion: its ledger is a table, which is not "
             "followed, and it has no endpoint."
         )
         yield Check(name, Health.WARN, text, "Set `target.observe`; until then look at the router yourself after every brake.")
-    facts = site.facts(whole=False)
+    facts = target.facts(whole=False)
     seen = facts.observation
     if (drift := facts.difference) is not None:
         exported = "" if seen is None or not seen.sight.contradicts else f" {_beaten_by_its_launcher(seen)}"
@@ -101,43 +101,43 @@ def _beaten_by_its_launcher(seen: Observation) -> str:
     )
 
 
-def router_version(site: Target, _now: datetime) -> Iterator[Check]:
-    """What the site's command says of the router's version, if there is one."""
-    if not site.target.version_command:
+def router_version(target: Target, _now: datetime) -> Iterator[Check]:
+    """What the configured command says of the router's version, if there is one."""
+    if not target.settings.version_command:
         return
     name = "router version"
     try:
-        yield Check(name, Health.OK, f"The version command says {ask_version(site.target)}.")
+        yield Check(name, Health.OK, f"The version command says {ask_version(target.settings)}.")
     except EndpointUnreadable as error:
         remedy = "Receipts go on with the version that was told last. Try `version_command` as the account that runs anr."
         yield Check(name, Health.WARN, str(error), remedy)
 
 
-def slots(site: Target, _now: datetime) -> Iterator[Check]:
+def slots(target: Target, _now: datetime) -> Iterator[Check]:
     """Whether every critical slot is healthy."""
-    name, health = "slots", ask_slots(site.target)
+    name, health = "slots", ask_slots(target.settings)
     if health.error is not None:
-        where = " or ".join(site.target.health_urls)
+        where = " or ".join(target.settings.health_urls)
         yield Check(name, Health.FAIL, f"{health.error}.", f"See whether {where} is the right address.")
         return
-    ill = [slot for slot in site.target.gates.critical_slots if health.statuses.get(slot) != "healthy"]
+    ill = [slot for slot in target.settings.gates.critical_slots if health.statuses.get(slot) != "healthy"]
     if ill:
         states = ", ".join(f"{slot} is {health.statuses.get(slot, 'missing')}" for slot in ill)
         yield Check(name, Health.FAIL, f"{states}.", "Make every critical slot healthy; the gate blocks until then.")
         return
-    yield Check(name, Health.OK, f"All {len(site.target.gates.critical_slots)} critical slots are healthy.")
+    yield Check(name, Health.OK, f"All {len(target.settings.gates.critical_slots)} critical slots are healthy.")
 
 
-def ledger(site: Target, now: datetime) -> Iterator[Check]:
+def ledger(target: Target, now: datetime) -> Iterator[Check]:
     """Whether the ledger exists, can be read, is fresh and well-formed."""
-    name, target = "ledger", site.target
-    metrics = site.figures(now, target.window_minutes)
-    where = "The ledger table" if target.ledger_is_a_table else _size_of(target.ledger)
+    name, options = "ledger", target.settings
+    metrics = target.figures(now, options.window_minutes)
+    where = "The ledger table" if options.ledger_is_a_table else _size_of(options.ledger)
     if metrics.newest_us is None:
         text = f"{where} has no entry in the window, so that every gate is without data."
         yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
-    elif (age := now - moment_of(metrics.newest_us)).total_seconds() > target.gates.fresh_minutes * 60:
-        text = f"The newest entry is {spoken(age)} old in {where}; at most {target.gates.fresh_minutes:g} min is fresh."
+    elif (age := now - moment_of(metrics.newest_us)).total_seconds() > options.gates.fresh_minutes * 60:
+        text = f"The newest entry is {spoken(age)} old in {where}; at most {options.gates.fresh_minutes:g} min is fresh."
         yield Check(name, Health.FAIL, text, "See whether the router runs and writes its ledger.")
     else:
         yield Check(name, Health.OK, f"{where} is {spoken(age)} old at its newest entry.")

@@ -28,52 +28,52 @@ log = logger(__name__)
 
 
 def brake(
-    site: Target, action: Approvable, order: Order, *, lasts: timedelta | None = None, at_once: bool = False
+    target: Target, action: Approvable, order: Order, *, lasts: timedelta | None = None, at_once: bool = False
 ) -> Braked | Asked | Refused | Refuse:
     """Roll back or freeze: at once, unless the settings give a person's brake an approval; then ask for it.
 
     Whatever keeps the request from being made makes the brake act at once: only somebody's no may hold it back.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         action: ROLLBACK or FREEZE.
         order: who wants it, why, and what set it off.
         lasts: when a freeze ends by itself; None if somebody has to lift it.
         at_once: break the glass: do not wait for anybody. The receipt names who was passed over.
     """
-    rule = site.access.rule(action)
+    rule = target.access.rule(action)
     if not rule.needed or not order.actor.is_person:
-        return engage(site, Action(action), order, lasts)
+        return engage(target, Action(action), order, lasts)
     if at_once:
-        return engage(site, Action(action), replace(order, break_glass=passed_over(action, order.actor, site.access)), lasts)
+        return engage(target, Action(action), replace(order, break_glass=passed_over(action, order.actor, target.access)), lasts)
     if Role.BRAKE not in order.actor.roles:
         return not_allowed(str(action), "operators")
     try:
-        facts = site.facts_and_requests(site.unseen())
-        if done := site.done_before(order.cause):
+        facts = target.facts_and_requests(target.unseen())
+        if done := target.done_before(order.cause):
             return done
         minutes = (f"{round(lasts.total_seconds() / 60)}m",) if lasts else ()
-        asked = ask(site, facts, Proposal(action, minutes), order, site.clock())
+        asked = ask(target, facts, Proposal(action, minutes), order, target.clock())
     except AnrError:
         log.exception("the approval of %s cannot be asked for; it acts at once", action)
-        return engage(site, Action(action), order, lasts)
+        return engage(target, Action(action), order, lasts)
     if isinstance(asked, Refused) and asked.refusal.code is Code.NO_APPROVERS:
-        return engage(site, Action(action), order, lasts)
+        return engage(target, Action(action), order, lasts)
     return asked
 
 
-def brake_now(site: Target, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
+def brake_now(target: Target, action: Approvable, actor: Actor, approval_id: str) -> Braked | Refused | Refuse:
     """Break the glass of a brake that waits for an approval: act at once, then end the request.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         action: the brake that the button stands for; it acts whatever the request says.
         actor: who does not want to wait.
         approval_id: of the request.
     """
-    now, approval = site.clock(), None
+    now, approval = target.clock(), None
     try:
-        with closing(site.journal.with_patience(LOOK_SECONDS)) as journal:
+        with closing(target.journal.with_patience(LOOK_SECONDS)) as journal:
             approval = journal.approval(approval_id)
     except JournalError:
         log.exception("the request %s cannot be read; the brake acts all the same", approval_id)
@@ -83,14 +83,14 @@ def brake_now(site: Target, action: Approvable, actor: Actor, approval_id: str) 
         return Refused(Refuse(Code.APPROVAL_OVER, f"This request is over: it was already {approval.status}."), approval=approval)
     reason = approval.reason if approval else ""
     lasts = parse_span(approval.subject[0]) if approval and approval.subject else None
-    order = Order(actor, reason, str(Approved(approval_id)), break_glass=passed_over(action, actor, site.access))
-    braked = engage(site, Action(action), order, lasts, operation=approval_id)
+    order = Order(actor, reason, str(Approved(approval_id)), break_glass=passed_over(action, actor, target.access))
+    braked = engage(target, Action(action), order, lasts, operation=approval_id)
     if isinstance(braked, Refuse) or approval is None:
         return braked
     try:
-        with operation_lock(site.target.run_dir, f"end {approval_id}", now):
+        with operation_lock(target.settings.run_dir, f"end {approval_id}", now):
             settle_brake(
-                site, approval, ApprovalStatus.STALE, now, by=actor, note="Done at once, without waiting for an approval."
+                target, approval, ApprovalStatus.STALE, now, by=actor, note="Done at once, without waiting for an approval."
             )
     except AnrError as error:
         log.exception("the brake acted, but its request is still open; the next sweep ends it")

@@ -37,7 +37,7 @@ class Proposal:
 
 
 def ask(
-    site: Target,
+    target: Target,
     facts: Facts,
     intent: Proposal,
     order: Order,
@@ -47,7 +47,7 @@ def ask(
     """Record a request and what it is bound to. The caller holds the lock and has decided that it may be asked.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         facts: what is so now, with the requests that wait (`Target.facts_and_requests`).
         intent: what is asked for.
         order: who asks, why, and what set it off.
@@ -61,7 +61,7 @@ def ask(
         if waiting.action is intent.action:
             text = f"Request {waiting.id} already waits for an answer. Nothing was asked again; approve or deny that one."
             return Refused(Refuse(Code.APPROVAL_PENDING, text), report, waiting)
-    rule = site.access.rule(intent.action)
+    rule = target.access.rule(intent.action)
     if refusal := nobody_eligible(order.actor, rule):
         return Refused(refusal, report)
     approval = Approval(
@@ -74,13 +74,13 @@ def ask(
         to_stage=intent.to_stage,
         revision=facts.state.revision,
         epoch=facts.state.epoch,
-        policy_digest=site.target.policy_digest,
+        policy_digest=target.settings.policy_digest,
         verdict_digest=report.gates.verdict_digest if report else "",
         asked_at=now,
-        expires_at=now + timedelta(minutes=site.target.approval_minutes),
+        expires_at=now + timedelta(minutes=target.settings.approval_minutes),
         needed=rule.needed,
     )
-    draft = site.draft(
+    draft = target.draft(
         request_asked(
             Origin(approval.id, now, order.actor, approval.reason, order.cause),
             (facts.state.stage, intent.to_stage),
@@ -89,4 +89,4 @@ def ask(
             approval.terms,
         ),
     )
-    return Asked(approval, report, site.journal.append(draft, approval))
+    return Asked(approval, report, target.journal.append(draft, approval))

@@ -29,41 +29,41 @@ class Reviewed:
     sealed: Sealed
 
 
-def break_glass(site: Target, order: Order) -> Moved | Refused:
+def break_glass(target: Target, order: Order) -> Moved | Refused:
     """Promote by one stage against gates that fail, without anybody else's approval. The receipt is marked.
 
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return decide_locked(site, "break glass", lambda gathered: _break_glass(site, order, gathered))
+    return decide_locked(target, "break glass", lambda gathered: _break_glass(target, order, gathered))
 
 
-def _break_glass(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
+def _break_glass(target: Target, order: Order, gathered: Gathered) -> Moved | Refused:
     now, actor, reason = gathered.now, order.actor, clean_text(order.reason)
-    facts = site.facts(gathered.evidence)
-    if done := site.done_before(order.cause):
+    facts = target.facts(gathered.evidence)
+    if done := target.done_before(order.cause):
         return Refused(done)
-    if refusal := may_break_glass(actor, facts.state, site.access) or too_short(reason):
+    if refusal := may_break_glass(actor, facts.state, target.access) or too_short(reason):
         return Refused(refusal)
-    move = decide_step_up(site.preconditions(facts, now, answers=True), actor)
+    move = decide_step_up(target.preconditions(facts, now, answers=True), actor)
     if isinstance(move, Refuse):
         return Refused(move)
-    report = gathered.report(site, leaving_zero=move.from_stage == 0)
+    report = gathered.report(target, leaving_zero=move.from_stage == 0)
     decision = decide_break_glass(move, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)
-    kept = keep_state(site, now)
+    kept = keep_state(target, now)
     if isinstance(kept, Refuse):
         return Refused(kept, report)
-    broken = passed_over(Approvable.PROMOTE, actor, site.access, report.gates)
-    return Moved(climb(site, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
+    broken = passed_over(Approvable.PROMOTE, actor, target.access, report.gates)
+    return Moved(climb(target, facts, move, replace(order, reason=reason, break_glass=broken), report, kept), report)
 
 
-def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -> Reviewed | Refused:
+def review(target: Target, actor: Actor, finding: str = "", operation: str = "") -> Reviewed | Refused:
     """Say that somebody else has looked at the last break-glass, so that the next one is possible.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who looked.
         finding: what they found.
         operation: the break-glass that they looked at; the last one if it is left out.
@@ -71,13 +71,13 @@ def review(site: Target, actor: Actor, finding: str = "", operation: str = "") -
     Raises:
         OperationBusy, JournalError: nothing was recorded.
     """
-    with operation_lock(site.target.run_dir, "review", site.clock()):
-        state = site.journal.state()
-        if refusal := may_review(state, actor, site.access, operation):
+    with operation_lock(target.settings.run_dir, "review", target.clock()):
+        state = target.journal.state()
+        if refusal := may_review(state, actor, target.access, operation):
             return Refused(refusal)
         if state.unreviewed is None:
             raise AssertionError("may_review refuses where there is nothing to review")
-        draft = site.draft(
-            break_glass_reviewed(Origin(state.unreviewed.operation, site.clock(), actor, finding)),
+        draft = target.draft(
+            break_glass_reviewed(Origin(state.unreviewed.operation, target.clock(), actor, finding)),
         )
-        return Reviewed(site.journal.append(draft))
+        return Reviewed(target.journal.append(draft))

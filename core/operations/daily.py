@@ -59,11 +59,11 @@ class DailyRun:
     outcome: Asked | Moved | Refused
 
 
-def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
+def daily(target: Target, day: date, mode: PromotionMode, *, dry_run: bool = False) -> DailyRun | Refused | WouldMove:
     """The scheduled run of one local date: report, and promote when GO. It has its effect once per date.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         day: the local date.
         mode: what a GO leads to.
         dry_run: decide, but change and record nothing.
@@ -71,31 +71,33 @@ def daily(site: Target, day: date, mode: PromotionMode, *, dry_run: bool = False
     Raises:
         AnrError: something that the run needs cannot be read; nothing was promoted, and the date is not used up.
     """
-    if (seq := site.journal.find_cause(Daily(day))) is not None:
+    if (seq := target.journal.find_cause(Daily(day))) is not None:
         text = f"The run of {day} was already made: receipt #{seq}. Nothing was done again."
         return Refused(Refuse(Code.ALREADY_DONE, text))
-    if not dry_run and site.not_its_run:
-        return Refused(Refuse(Code.NOT_THE_ACCOUNT, f"{site.not_its_run} Nothing was done; a person asks with `promote`."))
-    if not dry_run and (refusal := _not_now(site, day, site.clock(), site.journal.state())):
+    if not dry_run and target.not_its_run:
+        return Refused(Refuse(Code.NOT_THE_ACCOUNT, f"{target.not_its_run} Nothing was done; a person asks with `promote`."))
+    if not dry_run and (refusal := _not_now(target, day, target.clock(), target.journal.state())):
         return Refused(refusal)  # before anything is measured
-    return decide_locked(site, "daily", lambda gathered: _daily(site, day, mode, gathered, dry_run=dry_run), measured=True)
+    return decide_locked(target, "daily", lambda gathered: _daily(target, day, mode, gathered, dry_run=dry_run), measured=True)
 
 
-def _daily(site: Target, day: date, mode: PromotionMode, gathered: Gathered, *, dry_run: bool) -> DailyRun | Refused | WouldMove:
-    now, facts = gathered.now, site.facts_and_requests(gathered.evidence)
-    if not dry_run and (refusal := _not_now(site, day, now, facts.state)):
+def _daily(
+    target: Target, day: date, mode: PromotionMode, gathered: Gathered, *, dry_run: bool
+) -> DailyRun | Refused | WouldMove:
+    now, facts = gathered.now, target.facts_and_requests(gathered.evidence)
+    if not dry_run and (refusal := _not_now(target, day, now, facts.state)):
         return Refused(refusal)
-    report = gathered.report(site, leaving_zero=False)
-    plan, kept = _plan_daily(site, facts, report, mode, day, now), StateBackup(None)
+    report = gathered.report(target, leaving_zero=False)
+    plan, kept = _plan_daily(target, facts, report, mode, day, now), StateBackup(None)
     if dry_run:
         return _would_run(plan, report, mode)
     if isinstance(plan, Raise) and mode is PromotionMode.AUTO:
-        preparation = keep_state(site, now)
+        preparation = keep_state(target, now)
         plan, kept = (preparation, kept) if isinstance(preparation, Refuse) else (plan, preparation)
-    draft = site.draft(
+    draft = target.draft(
         daily_run(
             Origin(uuid.uuid4().hex, now, SCHEDULER),
-            Run(day, begin_of(day, site.target.schedule)),
+            Run(day, begin_of(day, target.settings.schedule)),
             report,
             stage=facts.state.stage,
             pilot=facts.settings.pilot,
@@ -104,21 +106,21 @@ def _daily(site: Target, day: date, mode: PromotionMode, gathered: Gathered, *, 
         ),
     )
     try:
-        sealed = site.journal.append(draft)
+        sealed = target.journal.append(draft)
     except CauseAlreadyRecorded as error:
         return Refused(Refuse(Code.ALREADY_DONE, str(error)))
     if isinstance(plan, Refuse):
         return DailyRun(report, sealed, Refused(plan, report))
     if mode is PromotionMode.APPROVE:
         intent = Proposal(Approvable.PROMOTE, to_stage=plan.to_stage)
-        return DailyRun(report, sealed, ask(site, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
+        return DailyRun(report, sealed, ask(target, facts, intent, Order(SCHEDULER, "scheduled run"), now, report))
     order = Order(SCHEDULER, "scheduled run", operation=sealed.receipt.operation)
-    return DailyRun(report, sealed, Moved(climb(site, facts, plan, order, report, kept), report))
+    return DailyRun(report, sealed, Moved(climb(target, facts, plan, order, report, kept), report))
 
 
-def _not_now(site: Target, day: date, now: datetime, state: RolloutState) -> Refuse | None:
+def _not_now(target: Target, day: date, now: datetime, state: RolloutState) -> Refuse | None:
     """Say why the run of a local date cannot be made at this moment; None if it is due."""
-    schedule = site.target.schedule
+    schedule = target.settings.schedule
     if due(now, schedule) != day:
         text = f"The run of {day} is not due: it begins at {begin_of(day, schedule):%Y-%m-%d %H:%M} UTC, and can be made for "
         return Refuse(Code.NOT_DUE, f"{text}{schedule.grace_hours:g} hours. Nothing was done; a person asks with `promote`.")
@@ -128,8 +130,8 @@ def _not_now(site: Target, day: date, now: datetime, state: RolloutState) -> Ref
     return None
 
 
-def _plan_daily(site: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
-    standing = replace(site.preconditions(facts, now), schedule_promotes=mode is not PromotionMode.OFF, veto=site.veto(day))
+def _plan_daily(target: Target, facts: Facts, report: Report, mode: PromotionMode, day: date, now: datetime) -> Raise | Refuse:
+    standing = replace(target.preconditions(facts, now), schedule_promotes=mode is not PromotionMode.OFF, veto=target.veto(day))
     decision = decide_step_up(standing, SCHEDULER, report.gates)
     return decision if isinstance(decision, Refuse) else Raise(decision.from_stage, decision.to_stage)
 
@@ -153,7 +155,7 @@ class Scheduled:
         return self.sealed.receipt.action is Action.PAUSE
 
 
-def pause(site: Target, order: Order) -> Scheduled | Refused:
+def pause(target: Target, order: Order) -> Scheduled | Refused:
     """Pause the schedule. Whoever may brake may pause: it only keeps a promotion back.
 
     Raises:
@@ -161,10 +163,10 @@ def pause(site: Target, order: Order) -> Scheduled | Refused:
     """
     if order.actor.is_person and Role.BRAKE not in order.actor.roles:
         return Refused(not_allowed("pause the schedule", "operators"))
-    return _record(site, order, Action.PAUSE)
+    return _record(target, order, Action.PAUSE)
 
 
-def resume(site: Target, order: Order) -> Scheduled | Refused:
+def resume(target: Target, order: Order) -> Scheduled | Refused:
     """Let the schedule go on. A day whose run was made while it was paused is not made up for.
 
     Raises:
@@ -172,19 +174,19 @@ def resume(site: Target, order: Order) -> Scheduled | Refused:
     """
     if refusal := may_operate(order.actor, "resume the schedule"):
         return Refused(refusal)
-    return _record(site, order, Action.RESUME)
+    return _record(target, order, Action.RESUME)
 
 
-def _record(site: Target, order: Order, action: Action) -> Scheduled | Refused:
-    with operation_lock(site.target.run_dir, f"schedule {action}", site.clock()):
-        state = site.journal.state()
+def _record(target: Target, order: Order, action: Action) -> Scheduled | Refused:
+    with operation_lock(target.settings.run_dir, f"schedule {action}", target.clock()):
+        state = target.journal.state()
         if (state.paused is not None) == (action is Action.PAUSE):
             so = "paused" if state.paused else "not paused"
             return Refused(Refuse(Code.ALREADY_DONE, f"The schedule is {so} already. Nothing was changed."))
-        draft = site.draft(
-            (schedule_paused if action is Action.PAUSE else schedule_resumed)(order.origin(site.clock()), state.stage),
+        draft = target.draft(
+            (schedule_paused if action is Action.PAUSE else schedule_resumed)(order.origin(target.clock()), state.stage),
         )
-        return Scheduled(site.journal.append(draft))
+        return Scheduled(target.journal.append(draft))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +202,11 @@ class Skipped:
     sealed: Sealed
 
 
-def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refused:
+def skip(target: Target, actor: Actor, day: date, reason: str) -> Skipped | Refused:
     """Veto what the scheduled run of one local date would do with a GO. The run still reports.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who vetoes it; an operator.
         day: the local date.
         reason: why.
@@ -212,21 +214,21 @@ def skip(site: Target, actor: Actor, day: date, reason: str) -> Skipped | Refuse
     Raises:
         OperationBusy, JournalError: nothing was recorded.
     """
-    now = site.clock()
+    now = target.clock()
     if actor.is_person and Role.OPERATE not in actor.roles:
         return Refused(not_allowed("skip the scheduled run", "operators"))
-    with operation_lock(site.target.run_dir, "skip", now):
-        if (seq := site.journal.find_cause(Daily(day))) is not None:
+    with operation_lock(target.settings.run_dir, "skip", now):
+        if (seq := target.journal.find_cause(Daily(day))) is not None:
             text = f"The run of {day} was already made: receipt #{seq}. Nothing was skipped; `rollback` undoes a promotion."
             return Refused(Refuse(Code.ALREADY_DONE, text))
-        draft = site.draft(run_skipped(Origin(uuid.uuid4().hex, now, actor, reason), day))
+        draft = target.draft(run_skipped(Origin(uuid.uuid4().hex, now, actor, reason), day))
         try:
-            return Skipped(day, site.journal.append(draft))
+            return Skipped(day, target.journal.append(draft))
         except CauseAlreadyRecorded as error:
             return Refused(Refuse(Code.ALREADY_DONE, f"The run of {day} is skipped already. {error}"))
 
 
-def note_missed(site: Target) -> Skipped | None:
+def note_missed(target: Target) -> Skipped | None:
     """Record that the newest run that can no longer be caught up was never made, once; None if there is nothing to record.
 
     A day before the journal began was nobody's to run.
@@ -234,36 +236,36 @@ def note_missed(site: Target) -> Skipped | None:
     Raises:
         OperationBusy, JournalError: nothing was recorded.
     """
-    now, schedule = site.clock(), site.target.schedule
+    now, schedule = target.clock(), target.settings.schedule
     day = last_missable(now, schedule)
-    if any(site.journal.find_cause(key) is not None for key in (Daily(day), Missed(day))):
+    if any(target.journal.find_cause(key) is not None for key in (Daily(day), Missed(day))):
         return None
-    with operation_lock(site.target.run_dir, "note a missed run", now):
-        oldest = site.journal.oldest()
-        made = site.journal.find_cause(Daily(day)) is not None
+    with operation_lock(target.settings.run_dir, "note a missed run", now):
+        oldest = target.journal.oldest()
+        made = target.journal.find_cause(Daily(day)) is not None
         if made or oldest is None or oldest.receipt.ts >= begin_of(day, schedule):
             return None
         why = f"It was missed: nobody made it within its grace of {schedule.grace_hours:g} hours."
-        draft = site.draft(run_missed(Origin(uuid.uuid4().hex, now, SCHEDULER, why), day))
+        draft = target.draft(run_missed(Origin(uuid.uuid4().hex, now, SCHEDULER, why), day))
         try:
-            return Skipped(day, site.journal.append(draft))
+            return Skipped(day, target.journal.append(draft))
         except CauseAlreadyRecorded:
             return None
 
 
-def preflight(site: Target, day: date, mode: PromotionMode) -> Sealed | None:
+def preflight(target: Target, day: date, mode: PromotionMode) -> Sealed | None:
     """Record what the scheduled run of one local date will do if nothing changes; None if that or the run was made already.
 
     Raises:
         AnrError: something that the run needs cannot be read; it is not used up.
     """
-    found = daily(site, day, mode, dry_run=True)
+    found = daily(target, day, mode, dry_run=True)
     if isinstance(found, DailyRun) or found.report is None:
         return None
-    stage = site.journal.state().stage
-    draft = site.draft(
+    stage = target.journal.state().stage
+    draft = target.draft(
         run_announced(
-            Origin(uuid.uuid4().hex, site.clock(), SCHEDULER),
+            Origin(uuid.uuid4().hex, target.clock(), SCHEDULER),
             day,
             found.report,
             stages=(stage, found.decision.to_stage if isinstance(found, WouldMove) else stage),
@@ -271,7 +273,7 @@ def preflight(site: Target, day: date, mode: PromotionMode) -> Sealed | None:
         ),
     )
     try:
-        return site.journal.append(draft)
+        return target.journal.append(draft)
     except CauseAlreadyRecorded:
         return None
 

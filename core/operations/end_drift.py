@@ -30,79 +30,79 @@ from core.target.target import Facts, Target
 ACCEPT, REAPPLY = "accept", "reapply"
 
 
-def reapply(site: Target, order: Order, drift_id: str = "") -> Moved | Asked | Refused:
+def reapply(target: Target, order: Order, drift_id: str = "") -> Moved | Asked | Refused:
     """Write the settings that the journal says once more, and reload the router; or ask for it, if that raises live traffic.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, and why.
         drift_id: the drift that is meant, as its message carries it; empty for the present one.
 
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    shown = shown_since(site)
-    return decide_locked(site, "drift reapply", lambda gathered: _reapply(site, order, drift_id, gathered, shown))
+    shown = shown_since(target)
+    return decide_locked(target, "drift reapply", lambda gathered: _reapply(target, order, drift_id, gathered, shown))
 
 
-def _reapply(site: Target, order: Order, drift_id: str, gathered: Gathered, shown: "Shown") -> Moved | Asked | Refused:
-    facts = site.facts_and_requests(gathered.evidence)
-    drift = _drift_meant(site, order, facts, drift_id)
+def _reapply(target: Target, order: Order, drift_id: str, gathered: Gathered, shown: "Shown") -> Moved | Asked | Refused:
+    facts = target.facts_and_requests(gathered.evidence)
+    drift = _drift_meant(target, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
     if drift.kind is DriftKind.BRAKED:
         return Refused(_braked(drift))
     stage = facts.state.stage or 0
     if stage and (drift.shown is None or stage > drift.shown):
-        if refusal := _not_a_step_back(site, facts, drift, shown, gathered.now):
+        if refusal := _not_a_step_back(target, facts, drift, shown, gathered.now):
             return Refused(refusal)
-        return _ask(site, facts, Proposal(Approvable.PROMOTE, (REAPPLY, str(drift.shown)), stage), order, gathered)
+        return _ask(target, facts, Proposal(Approvable.PROMOTE, (REAPPLY, str(drift.shown)), stage), order, gathered)
     again = replace(order, operation=_story(facts, order.operation))
     if stage or not _was_safe(facts):
-        return Moved(serve_again(site, facts, stage, again, None))
-    return Moved(make_safe_again(site, facts, again))
+        return Moved(serve_again(target, facts, stage, again, None))
+    return Moved(make_safe_again(target, facts, again))
 
 
-def accept(site: Target, order: Order, drift_id: str = "") -> Moved | Asked | Refused:
+def accept(target: Target, order: Order, drift_id: str = "") -> Moved | Asked | Refused:
     """Record what the router's settings show as the new state, or ask for that, if it is more; nothing is written to the router.
 
     The next promotion has to be asked for by a person, and the soak begins anew.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, and why.
         drift_id: the drift that is meant, as its message carries it; empty for the present one.
 
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return decide_locked(site, "drift accept", lambda gathered: _accept(site, order, drift_id, gathered))
+    return decide_locked(target, "drift accept", lambda gathered: _accept(target, order, drift_id, gathered))
 
 
-def _accept(site: Target, order: Order, drift_id: str, gathered: Gathered) -> Moved | Asked | Refused:
-    facts = site.facts_and_requests(gathered.evidence)
-    drift = _drift_meant(site, order, facts, drift_id)
+def _accept(target: Target, order: Order, drift_id: str, gathered: Gathered) -> Moved | Asked | Refused:
+    facts = target.facts_and_requests(gathered.evidence)
+    drift = _drift_meant(target, order, facts, drift_id)
     if isinstance(drift, Refuse):
         return Refused(drift)
-    if refusal := _not_acceptable(site, facts, drift):
+    if refusal := _not_acceptable(target, facts, drift):
         return Refused(refusal)
     shown = drift.shown or 0
     if shown > (facts.state.stage or 0):
         # what stands in the way of this promotion is everything but the drift that it ends
-        standing = replace(site.preconditions(facts, gathered.now), drift=None)
+        standing = replace(target.preconditions(facts, gathered.now), drift=None)
         step = decide_step_up(standing, order.actor, wanted=shown)
         if isinstance(step, Refuse):
             return Refused(step)
-        return _ask(site, facts, Proposal(Approvable.PROMOTE, (ACCEPT, str(shown)), shown), order, gathered)
-    return Moved(_adopt(site, facts, drift, order, gathered.now))
+        return _ask(target, facts, Proposal(Approvable.PROMOTE, (ACCEPT, str(shown)), shown), order, gathered)
+    return Moved(_adopt(target, facts, drift, order, gathered.now))
 
 
-def _ask(site: Target, facts: Facts, proposal: Proposal, order: Order, gathered: Gathered) -> Asked | Refused:
+def _ask(target: Target, facts: Facts, proposal: Proposal, order: Order, gathered: Gathered) -> Asked | Refused:
     stage = proposal.to_stage or 0
-    report = gathered.report(site, leaving_zero=_less(facts, proposal.subject) == 0)
+    report = gathered.report(target, leaving_zero=_less(facts, proposal.subject) == 0)
     if refusal := _gates_refuse(report, stage):
         return Refused(refusal, report)
-    return ask(site, facts, proposal, order, gathered.now, report)
+    return ask(target, facts, proposal, order, gathered.now, report)
 
 
 def _less(facts: Facts, subject: tuple[str, ...]) -> int | None:
@@ -124,24 +124,24 @@ class Shown:
     since: RouterSighting | None = None
 
 
-def shown_since(site: Target) -> Shown:
+def shown_since(target: Target) -> Shown:
     """Look since when the router shows less than the journal says. Its ledger is read, so nobody waits for a lock meanwhile.
 
     Raises:
         AnrError: something cannot be read.
     """
-    facts = site.facts(whole=False)
+    facts = target.facts(whole=False)
     drift, stage = facts.difference, facts.state.stage or 0
     if drift is None or drift.shown is None or drift.shown >= stage:
         return Shown()
-    return Shown(drift.shown, site.served_since(drift.shown, site.clock()))
+    return Shown(drift.shown, target.served_since(drift.shown, target.clock()))
 
 
-def against_ending(site: Target, facts: Facts, approval: Approval, shown: Shown, now: datetime) -> Refuse | None:
+def against_ending(target: Target, facts: Facts, approval: Approval, shown: Shown, now: datetime) -> Refuse | None:
     """Say why a drift may not be ended upwards any more as it was asked for, apart from the gates; None if it may.
 
     Args:
-        site: the target; the caller holds its lock.
+        target: the router that is meant; the caller holds its lock.
         facts: what was read under the lock.
         approval: the request.
         shown: what the router showed a moment ago.
@@ -156,19 +156,19 @@ def against_ending(site: Target, facts: Facts, approval: Approval, shown: Shown,
         return _braked(drift)
     if approval.ends_drift == REAPPLY:
         engaged = brake_engaged(facts.state, (*facts.brake.frozen_by, *facts.brake.waiting))
-        return engaged or _not_a_step_back(site, facts, drift, shown, now)
-    if refusal := _not_acceptable(site, facts, drift):
+        return engaged or _not_a_step_back(target, facts, drift, shown, now)
+    if refusal := _not_acceptable(target, facts, drift):
         return refusal
-    standing = replace(site.preconditions(facts, now, answers=True), drift=None)
+    standing = replace(target.preconditions(facts, now, answers=True), drift=None)
     step = decide_approved(standing, approval.to_stage)
     return step if isinstance(step, Refuse) else None
 
 
-def end_approved(site: Target, facts: Facts, approval: Approval, report: Report, now: datetime) -> Sealed:
+def end_approved(target: Target, facts: Facts, approval: Approval, report: Report, now: datetime) -> Sealed:
     """End a drift upwards, as it was asked for and approved, and return the receipt.
 
     Args:
-        site: the target; the caller holds its lock.
+        target: the router that is meant; the caller holds its lock.
         facts: what was read under the lock.
         approval: the request, with every signature and its end.
         report: the gates that let it pass.
@@ -179,15 +179,15 @@ def end_approved(site: Target, facts: Facts, approval: Approval, report: Report,
     """
     order = Order(approval.requester, approval.reason, operation=_story(facts, approval.id))
     if approval.ends_drift == REAPPLY:
-        return serve_again(site, facts, approval.to_stage or 0, order, report, approval)
+        return serve_again(target, facts, approval.to_stage or 0, order, report, approval)
     drift = facts.difference
     if drift is None:
         raise AssertionError("against_ending refuses where there is no drift")
-    return _adopt(site, facts, drift, order, now, report=report, approval=approval)
+    return _adopt(target, facts, drift, order, now, report=report, approval=approval)
 
 
 def _adopt(
-    site: Target,
+    target: Target,
     facts: Facts,
     drift: Drift,
     order: Order,
@@ -206,7 +206,7 @@ def _adopt(
         report=report,
         consent=consent,
     )
-    return site.journal.append(site.draft(statement), approval)
+    return target.journal.append(target.draft(statement), approval)
 
 
 def _story(facts: Facts, otherwise: str) -> str:
@@ -214,13 +214,13 @@ def _story(facts: Facts, otherwise: str) -> str:
     return facts.state.drift.operation if facts.state.drift else otherwise
 
 
-def _drift_meant(site: Target, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:
+def _drift_meant(target: Target, order: Order, facts: Facts, drift_id: str) -> Drift | Refuse:
     """Return the drift that is to be ended, or why this actor may not end it now."""
     if order.actor.kind is ActorKind.ACCOUNT:
         return no_person("end a drift")
-    if not order.actor.is_person or not site.access.may_approve(order.actor, Approvable.PROMOTE):
+    if not order.actor.is_person or not target.access.may_approve(order.actor, Approvable.PROMOTE):
         return not_allowed("end a drift", "approvers")
-    if done := site.done_before(order.cause):
+    if done := target.done_before(order.cause):
         return done
     if facts.state.unsettled is not None:
         text = "An operation has no known outcome. Nothing was changed; `anr recover` settles it first."
@@ -241,7 +241,7 @@ def _braked(drift: Drift) -> Refuse:
     return Refuse(Code.BRAKED, text)
 
 
-def _not_acceptable(site: Target, facts: Facts, drift: Drift) -> Refuse | None:
+def _not_acceptable(target: Target, facts: Facts, drift: Drift) -> Refuse | None:
     raises = (drift.shown or 0) > (facts.state.stage or 0)
     if facts.state.rolled_back or facts.brake.frozen_by or (facts.state.frozen and raises):
         text = "The rollout is frozen, so this cannot be accepted. Use `drift reapply` or `rollback`."
@@ -249,23 +249,23 @@ def _not_acceptable(site: Target, facts: Facts, drift: Drift) -> Refuse | None:
     if drift.kind is DriftKind.RUNNING:
         text = "Settings and journal agree, only the running router does not follow. Nothing was changed; use `drift reapply`."
         return Refuse(Code.NOTHING_TO_ACCEPT, text)
-    if drift.shown not in site.target.stages:
+    if drift.shown not in target.settings.stages:
         text = "What the router's settings show is no stage of the ladder, so nothing can be accepted. Nothing was changed."
         return Refuse(Code.NOT_ON_LADDER, text)
     return None
 
 
-def _not_a_step_back(site: Target, facts: Facts, drift: Drift, shown: Shown, now: datetime) -> Refuse | None:
+def _not_a_step_back(target: Target, facts: Facts, drift: Drift, shown: Shown, now: datetime) -> Refuse | None:
     """Say why the journal's stage may not be put back where the router shows less; None if it is one step that has soaked."""
     stage = facts.state.stage or 0
     if facts.state.frozen:
         return Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
-    if drift.shown is None or next_stage(drift.shown, site.target.stages) != stage:
+    if drift.shown is None or next_stage(drift.shown, target.settings.stages) != stage:
         there = "what nobody can understand" if drift.shown is None else f"{drift.shown} %"
         text = f"The router shows {there}, and {stage} % is not the next stage. Nothing was changed; "
-        way = "`rollback` makes it 0 %" if drift.shown not in site.target.stages else "`drift accept` takes what it shows"
+        way = "`rollback` makes it 0 %" if drift.shown not in target.settings.stages else "`drift accept` takes what it shows"
         return Refuse(Code.NOT_NEXT_STAGE, f"{text}{way}, then `promote`.")
-    hours = site.target.soaks.get(drift.shown, 0)
+    hours = target.settings.soaks.get(drift.shown, 0)
     since = shown.since if shown.stage == drift.shown else None
     if hours and (since is None or now < since.at + timedelta(hours=hours)):
         return Refuse(

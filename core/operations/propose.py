@@ -33,7 +33,7 @@ from core.target.target import Facts, Target, already_done, observed
 from core.text import clean_text
 
 
-def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
+def init(target: Target, actor: Actor, reason: str) -> Moved | Refused:
     """Record the stage that the router's settings show as the journal's first fact. Nothing is written to the router.
 
     Raises:
@@ -41,18 +41,18 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
     """
     if actor.kind is not ActorKind.ACCOUNT and Role.OPERATE not in actor.roles:
         return Refused(not_allowed("initialise the journal", "operators"))
-    shown = observed(site)[0]
-    seen = None if shown is None or shown.stage is None else site.served_since(shown.stage, site.clock())
-    now = site.clock()
-    with operation_lock(site.target.run_dir, "init", now):
-        facts = site.facts(site.unseen())
+    shown = observed(target)[0]
+    seen = None if shown is None or shown.stage is None else target.served_since(shown.stage, target.clock())
+    now = target.clock()
+    with operation_lock(target.settings.run_dir, "init", now):
+        facts = target.facts(target.unseen())
         if facts.state.revision:
             return Refused(Refuse(Code.ALREADY_INITIALISED, "The journal has receipts already. Nothing was recorded."))
         stage = facts.settings.stage
-        if stage not in site.target.stages:
+        if stage not in target.settings.stages:
             text = "The pilot in the router's settings is not on the ladder. Nothing was recorded; set it to a stage first."
             return Refused(Refuse(Code.NOT_ON_LADDER, text))
-        draft = site.draft(
+        draft = target.draft(
             initialised(
                 Origin(uuid.uuid4().hex, now, actor, reason),
                 stage,
@@ -60,11 +60,11 @@ def init(site: Target, actor: Actor, reason: str) -> Moved | Refused:
                 seen if seen is not None and seen.shows(stage) else None,
             ),
         )
-        return Moved(site.journal.append(draft))
+        return Moved(target.journal.append(draft))
 
 
 def propose(
-    site: Target,
+    target: Target,
     order: Order,
     *,
     wanted: int | None = None,
@@ -74,7 +74,7 @@ def propose(
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, why, and what set it off; the same cause again has no second effect.
         wanted: a stage in percent, or None for the next one.
         dry_run: decide, but change and record nothing.
@@ -86,24 +86,24 @@ def propose(
     if judged is not None and not dry_run:
         raise AssertionError("nothing is promoted on other figures than the ledger's")
     return decide_locked(
-        site,
+        target,
         "promote",
-        lambda gathered: _propose(site, order, gathered, wanted, dry_run=dry_run, judged=judged),
-        measured=judged is None and _asks_gates(site, wanted),
+        lambda gathered: _propose(target, order, gathered, wanted, dry_run=dry_run, judged=judged),
+        measured=judged is None and _asks_gates(target, wanted),
     )
 
 
-def _asks_gates(site: Target, wanted: int | None) -> bool:
+def _asks_gates(target: Target, wanted: int | None) -> bool:
     """Whether this is a step up, as far as the journal says before the lock: decides only when the gates are measured."""
     try:
-        state = site.journal.state()
+        state = target.journal.state()
     except JournalError:
         return False  # it is said under the lock
     return state.stage is not None and not state.frozen and (wanted is None or wanted > state.stage)
 
 
 def _propose(
-    site: Target,
+    target: Target,
     order: Order,
     gathered: Gathered,
     wanted: int | None,
@@ -112,26 +112,26 @@ def _propose(
     judged: Callable[[bool], Report] | None,
 ) -> Asked | Moved | WouldMove | Refused:
     now, actor = gathered.now, order.actor
-    facts = site.facts_and_requests(gathered.evidence, order.cause)
+    facts = target.facts_and_requests(gathered.evidence, order.cause)
     if facts.done is not None:
         return Refused(already_done(facts.done))
-    move = decide_move(site.preconditions(facts, now), actor, wanted)
+    move = decide_move(target.preconditions(facts, now), actor, wanted)
     if isinstance(move, Refuse):
         return Refused(move, approval=_waiting(facts, move))
     if isinstance(move, Lower):
-        return WouldMove(move, None) if dry_run else Moved(step_down(site, facts, move, order))
+        return WouldMove(move, None) if dry_run else Moved(step_down(target, facts, move, order))
     leaving_zero = move.from_stage == 0
-    report = judged(leaving_zero) if judged else gathered.report(site, leaving_zero=leaving_zero)
+    report = judged(leaving_zero) if judged else gathered.report(target, leaving_zero=leaving_zero)
     decision = decide_on_gates(move, actor, report.gates)
     if isinstance(decision, Refuse):
         return Refused(decision, report)
     if dry_run:
         return WouldMove(decision, report)
-    return ask(site, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
+    return ask(target, facts, Proposal(Approvable.PROMOTE, to_stage=move.to_stage), order, now, report)
 
 
 def unfreeze(
-    site: Target,
+    target: Target,
     order: Order,
     hold_ids: frozenset[str] = frozenset(),
     *,
@@ -143,7 +143,7 @@ def unfreeze(
     `while_firing`, with a reason.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, and why.
         hold_ids: of the holds that are meant, or the beginnings of their ids; empty for all.
         while_firing: also lift holds whose alert still fires.
@@ -151,22 +151,22 @@ def unfreeze(
     Raises:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was lifted.
     """
-    now = site.clock()
-    with operation_lock(site.target.run_dir, "unfreeze", now):
-        state = site.journal.state()
+    now = target.clock()
+    with operation_lock(target.settings.run_dir, "unfreeze", now):
+        state = target.journal.state()
         decision = decide_unfreeze(state, order.actor, hold_ids, clean_text(order.reason), while_firing=while_firing)
         if isinstance(decision, Refuse):
             return Refused(decision)
-        if site.access.rule(Approvable.UNFREEZE).needed:
-            return ask(site, site.facts_and_requests(site.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
-        return lift(site, state, decision, order, now)
+        if target.access.rule(Approvable.UNFREEZE).needed:
+            return ask(target, target.facts_and_requests(target.unseen()), Proposal(Approvable.UNFREEZE, decision), order, now)
+        return lift(target, state, decision, order, now)
 
 
-def restore(site: Target, order: Order, name: str, *, other_routes: bool = False) -> Asked | Refused:
+def restore(target: Target, order: Order, name: str, *, other_routes: bool = False) -> Asked | Refused:
     """Ask for a backup of the bandit's state to be put back. It always waits for somebody else's approval.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, why, and what set it off.
         name: of a backup in the list; it is compared, and never becomes a path.
         other_routes: also if it has other routes than the newest valid backup.
@@ -174,24 +174,24 @@ def restore(site: Target, order: Order, name: str, *, other_routes: bool = False
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    now = site.clock()
+    now = target.clock()
     if refusal := may_operate(order.actor, "ask for a restore"):
         return Refused(refusal)
-    with operation_lock(site.target.run_dir, "restore", now):
-        if done := site.done_before(order.cause):
+    with operation_lock(target.settings.run_dir, "restore", now):
+        if done := target.done_before(order.cause):
             return Refused(done)
-        facts = site.facts_and_requests(site.unseen())
+        facts = target.facts_and_requests(target.unseen())
         if refusal := may_restore(facts.state):
             return Refused(refusal)
-        backup = chosen(site, name, other_routes=other_routes)
+        backup = chosen(target, name, other_routes=other_routes)
         if isinstance(backup, Refuse):
             return Refused(backup)
-        if refusal := router_in_the_way(site):
+        if refusal := router_in_the_way(target):
             return Refused(refusal)
-        return ask(site, facts, Proposal(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
+        return ask(target, facts, Proposal(Approvable.RESTORE, (backup.name, backup.digest), to_stage=0), order, now)
 
 
-def reset_state(site: Target, order: Order) -> Asked | Refused:
+def reset_state(target: Target, order: Order) -> Asked | Refused:
     """Ask for the bandit's state to be removed, so that the router begins anew (the runbook's last resort).
 
     It always waits for somebody else's approval, and the state is kept as a backup before it goes.
@@ -199,16 +199,16 @@ def reset_state(site: Target, order: Order) -> Asked | Refused:
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    now = site.clock()
+    now = target.clock()
     if refusal := may_operate(order.actor, "ask for a reset of the bandit's state"):
         return Refused(refusal)
-    with operation_lock(site.target.run_dir, "state reset", now):
-        if done := site.done_before(order.cause):
+    with operation_lock(target.settings.run_dir, "state reset", now):
+        if done := target.done_before(order.cause):
             return Refused(done)
-        facts = site.facts_and_requests(site.unseen())
-        if refusal := may_restore(facts.state) or nothing_to_reset(site) or router_in_the_way(site):
+        facts = target.facts_and_requests(target.unseen())
+        if refusal := may_restore(facts.state) or nothing_to_reset(target) or router_in_the_way(target):
             return Refused(refusal)
-        return ask(site, facts, Proposal(Approvable.RESET, to_stage=0), order, now)
+        return ask(target, facts, Proposal(Approvable.RESET, to_stage=0), order, now)
 
 
 def _waiting(facts: Facts, refusal: Refuse) -> Approval | None:

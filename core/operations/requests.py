@@ -46,7 +46,7 @@ from core.upkeep.backup import keep_state
 log = logger(__name__)
 
 
-def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
+def approve(target: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | Restored | Braked | Signed | Ended | Refused:
     """Approve a request; the last approval that it needs carries it out, after everything was checked again.
 
     Everything is what it is now: also who asked and who signed before, and how many are needed. What is carried out is the
@@ -56,101 +56,101 @@ def approve(site: Target, actor: Actor, approval_id: str) -> Moved | Unfrozen | 
         PersonUnknown: nobody can say what those who asked and signed may do by now; the request still waits.
         AnrError: something else that the decision needs cannot be read; the request still waits.
     """
-    asked = site.journal.approval(approval_id)
+    asked = target.journal.approval(approval_id)
     if asked is not None and asked.action in BRAKES:
-        return _approve_brake(site, asked, actor)
-    people, shown = _People(site, asked), shown_since(site) if asked is not None and asked.ends_drift else Shown()
+        return _approve_brake(target, asked, actor)
+    people, shown = _People(target, asked), shown_since(target) if asked is not None and asked.ends_drift else Shown()
     operation = f"approve {clean_text(approval_id, 40)}"
     promotes = asked is not None and asked.action is Approvable.PROMOTE and asked.status is ApprovalStatus.PENDING
     return decide_locked(
-        site, operation, lambda gathered: _approve(site, actor, approval_id, gathered, people, shown), measured=promotes
+        target, operation, lambda gathered: _approve(target, actor, approval_id, gathered, people, shown), measured=promotes
     )
 
 
 class _People:
     """Those whose hands a request has seen, as they are now: asked of once, before anybody waits for the lock."""
 
-    def __init__(self, site: Target, approval: Approval | None) -> None:
-        self._site = site
+    def __init__(self, target: Target, approval: Approval | None) -> None:
+        self._target = target
         hands = (approval.requester, *(signature.actor for signature in approval.signatures)) if approval is not None else ()
-        self._known = {hand: site.person_now(hand) for hand in hands if hand.is_person}
+        self._known = {hand: target.person_now(hand) for hand in hands if hand.is_person}
 
     def now(self, actor: Actor) -> Actor:
         """Return who somebody is by now; whoever has signed a moment ago is asked of late."""
         if actor not in self._known:
-            self._known[actor] = self._site.person_now(actor)
+            self._known[actor] = self._target.person_now(actor)
         return self._known[actor]
 
 
 def _approve(
-    site: Target, actor: Actor, approval_id: str, gathered: Gathered, people: _People, shown: Shown
+    target: Target, actor: Actor, approval_id: str, gathered: Gathered, people: _People, shown: Shown
 ) -> Moved | Unfrozen | Restored | Signed | Ended | Refused:
-    now = site.clock()  # no earlier moment: a request may have expired while the router was looked at
-    facts = site.facts(gathered.evidence)
-    approval = _answerable(site, actor, approval_id, now, people)
+    now = target.clock()  # no earlier moment: a request may have expired while the router was looked at
+    facts = target.facts(gathered.evidence)
+    approval = _answerable(target, actor, approval_id, now, people)
     if not isinstance(approval, Approval):
         return approval
-    if changed := still_true(approval, facts.state, site.target.policy_digest):
-        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
+    if changed := still_true(approval, facts.state, target.settings.policy_digest):
+        return _end(target, approval, ApprovalStatus.STALE, now, by=actor, note=changed.text)
     match approval.action:
         case Approvable.PROMOTE:
-            if approval.ends_drift and (against := against_ending(site, facts, approval, shown, now)):
-                return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=against.text)
-            return _approve_promotion(site, facts, approval, actor, now, gathered)
+            if approval.ends_drift and (against := against_ending(target, facts, approval, shown, now)):
+                return _end(target, approval, ApprovalStatus.STALE, now, by=actor, note=against.text)
+            return _approve_promotion(target, facts, approval, actor, now, gathered)
         case Approvable.RESTORE | Approvable.RESET:
-            return _approve_restore(site, facts, approval, actor, now)
+            return _approve_restore(target, facts, approval, actor, now)
         case Approvable.UNFREEZE:
             signed = approval.signed(actor, now)
             if signed.missing:
-                return _sign(site, signed, now)
+                return _sign(target, signed, now)
             done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
             order = Order(approval.requester, approval.reason, operation=approval.id)
-            return lift(site, facts.state, approval.subject, order, now, done)
+            return lift(target, facts.state, approval.subject, order, now, done)
         case action:
             raise NotImplementedError(f"nothing carries out an approved {action}")
 
 
-def _answerable(site: Target, actor: Actor, approval_id: str, now: datetime, people: _People) -> Approval | Ended | Refused:
+def _answerable(target: Target, actor: Actor, approval_id: str, now: datetime, people: _People) -> Approval | Ended | Refused:
     """Return the request that is answered, by the rules of now; or why this actor may not answer it, or how it ended."""
-    row = site.journal.approval(approval_id)
+    row = target.journal.approval(approval_id)
     if refusal := still_open(row, approval_id, now):
-        return _refuse_late_answer(site, row, refusal, now)
+        return _refuse_late_answer(target, row, refusal, now)
     if row is None:
         raise AssertionError("still_open refuses a request that does not exist")
-    if refusal := tampered(row, (sealed.receipt for sealed in site.journal.of_request(row.id))):
+    if refusal := tampered(row, (sealed.receipt for sealed in target.journal.of_request(row.id))):
         return Refused(refusal, approval=row)
-    approval = by_rules_of_now(row, people.now, site.access)
+    approval = by_rules_of_now(row, people.now, target.access)
     if isinstance(approval, Refuse):
-        return _end(site, row, ApprovalStatus.STALE, now, by=actor, note=approval.text)
-    if refusal := may_approve(approval, actor, site.access):
+        return _end(target, row, ApprovalStatus.STALE, now, by=actor, note=approval.text)
+    if refusal := may_approve(approval, actor, target.access):
         return Refused(refusal, approval=approval)
     return approval
 
 
-def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
+def _approve_brake(target: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:
     """Sign a request for a brake. The last approval acts on the router first, without the lock, and records afterwards."""
-    now = site.clock()
+    now = target.clock()
     if refusal := still_open(approval, approval.id, now):
-        return _refuse_late_answer(site, approval, refusal, now)
-    if refusal := may_approve(approval, actor, site.access):
+        return _refuse_late_answer(target, approval, refusal, now)
+    if refusal := may_approve(approval, actor, target.access):
         return Refused(refusal, approval=approval)
     if approval.missing > 1:
-        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
-            again = site.journal.approval(approval.id) or approval  # somebody may have signed meanwhile
-            if refusal := still_open(again, approval.id, now) or may_approve(again, actor, site.access):
+        with operation_lock(target.settings.run_dir, f"approve {approval.id}", now):
+            again = target.journal.approval(approval.id) or approval  # somebody may have signed meanwhile
+            if refusal := still_open(again, approval.id, now) or may_approve(again, actor, target.access):
                 return Refused(refusal, approval=again)
             if again.missing > 1:
-                return _sign(site, again.signed(actor, now), now)
+                return _sign(target, again.signed(actor, now), now)
             approval = again
     requester = approval.requester.model_copy(update={"roles": frozenset({Role.BRAKE})})
     order = Order(requester, approval.reason, str(Approved(approval.id)))
     lasts = parse_span(approval.subject[0]) if approval.subject else None
-    braked = engage(site, Action(approval.action), order, lasts, operation=approval.id)
+    braked = engage(target, Action(approval.action), order, lasts, operation=approval.id)
     if isinstance(braked, Refuse):
         return Refused(braked, approval=approval)
     try:
-        with operation_lock(site.target.run_dir, f"approve {approval.id}", now):
-            settle_brake(site, approval.signed(actor, now), ApprovalStatus.APPROVED, now, by=actor)
+        with operation_lock(target.settings.run_dir, f"approve {approval.id}", now):
+            settle_brake(target, approval.signed(actor, now), ApprovalStatus.APPROVED, now, by=actor)
     except AnrError as error:
         log.exception("the brake acted, but its request is still open; the next sweep ends it")
         return replace(braked, problems=(*braked.problems, f"The request is still open: {error}"))
@@ -158,12 +158,12 @@ def _approve_brake(site: Target, approval: Approval, actor: Actor) -> Braked | S
 
 
 def settle_brake(
-    site: Target, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
+    target: Target, approval: Approval, status: ApprovalStatus, now: datetime, *, by: Actor | None = None, note: str = ""
 ) -> Ended | None:
     """End the request for a brake that has acted; None if it is over already. The caller holds the lock.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         approval: the request, as it was read before the brake acted.
         status: how it ended.
         now: the moment.
@@ -173,60 +173,60 @@ def settle_brake(
     Raises:
         JournalError: the request is still open.
     """
-    again = site.journal.approval(approval.id)
+    again = target.journal.approval(approval.id)
     if again is None or again.status is not ApprovalStatus.PENDING:
         return None
     ended = approval.ended(status, now, by=by, note=note)
     action = Action.APPROVE if status is ApprovalStatus.APPROVED else Action.STALE
-    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now))
+    return Ended(ended, _record(target, ended, action, by or SCHEDULER, now))
 
 
 def _approve_promotion(
-    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, gathered: Gathered
+    target: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime, gathered: Gathered
 ) -> Moved | Signed | Ended | Refused:
-    standing = site.preconditions(facts, now, answers=True)
+    standing = target.preconditions(facts, now, answers=True)
     move = decide_approved(standing, approval.to_stage) if not approval.ends_drift else None
     if isinstance(move, Refuse):
-        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
-    report = gathered.report(site, leaving_zero=approval.leaves_zero)
+        return _end(target, approval, ApprovalStatus.STALE, now, by=actor, note=move.text)
+    report = gathered.report(target, leaving_zero=approval.leaves_zero)
     if refusal := decide_approval(approval, report.gates):
         note = " ".join((refusal.text, *refusal.blockers))
-        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
+        return _end(target, approval, ApprovalStatus.STALE, now, by=actor, note=note, report=report)
     signed = approval.signed(actor, now)
     if signed.missing:
-        return _sign(site, signed, now, report)
+        return _sign(target, signed, now, report)
     if move is None:
         done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
-        return Moved(end_approved(site, facts, done, report, now), report)
-    kept = keep_state(site, now)
+        return Moved(end_approved(target, facts, done, report, now), report)
+    kept = keep_state(target, now)
     if isinstance(kept, Refuse):
         return Refused(kept, report, approval)
     done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
     order = Order(approval.requester, approval.reason, operation=approval.id)
-    return Moved(climb(site, facts, move, order, report, kept, done), report)
+    return Moved(climb(target, facts, move, order, report, kept, done), report)
 
 
 def _approve_restore(
-    site: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime
+    target: Target, facts: Facts, approval: Approval, actor: Actor, now: datetime
 ) -> Restored | Signed | Ended | Refused:
     restores = approval.action is Approvable.RESTORE
-    backup = chosen(site, *approval.subject) if restores else nothing_to_reset(site)
+    backup = chosen(target, *approval.subject) if restores else nothing_to_reset(target)
     if isinstance(backup, Refuse):
-        return _end(site, approval, ApprovalStatus.STALE, now, by=actor, note=backup.text)
-    if refusal := router_in_the_way(site):
+        return _end(target, approval, ApprovalStatus.STALE, now, by=actor, note=backup.text)
+    if refusal := router_in_the_way(target):
         return Refused(refusal, approval=approval)
     signed = approval.signed(actor, now)
     if signed.missing:
-        return _sign(site, signed, now)
+        return _sign(target, signed, now)
     done = signed.ended(ApprovalStatus.APPROVED, now, by=actor)
-    return carry_out(site, facts, backup, Order(approval.requester, approval.reason, operation=approval.id), done)
+    return carry_out(target, facts, backup, Order(approval.requester, approval.reason, operation=approval.id), done)
 
 
-def deny(site: Target, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
+def deny(target: Target, actor: Actor, approval_id: str, reason: str = "") -> Ended | Refused:
     """End a request with a no; one is enough.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who says no.
         approval_id: of the request.
         reason: why.
@@ -234,39 +234,39 @@ def deny(site: Target, actor: Actor, approval_id: str, reason: str = "") -> Ende
     Raises:
         OperationBusy, JournalError: the request still waits.
     """
-    with operation_lock(site.target.run_dir, f"deny {clean_text(approval_id, 40)}", site.clock()):
-        now = site.clock()
-        approval = site.journal.approval(approval_id)
+    with operation_lock(target.settings.run_dir, f"deny {clean_text(approval_id, 40)}", target.clock()):
+        now = target.clock()
+        approval = target.journal.approval(approval_id)
         if refusal := still_open(approval, approval_id, now):
-            return _refuse_late_answer(site, approval, refusal, now)
+            return _refuse_late_answer(target, approval, refusal, now)
         if approval is None:
             raise AssertionError("still_open refuses a request that does not exist")
-        if refusal := may_deny(approval, actor, site.access):
+        if refusal := may_deny(approval, actor, target.access):
             return Refused(refusal, approval=approval)
-        return _end(site, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
+        return _end(target, approval, ApprovalStatus.DENIED, now, by=actor, note=clean_text(reason))
 
 
-def sweep(site: Target) -> tuple[Ended, ...]:
+def sweep(target: Target) -> tuple[Ended, ...]:
     """End the requests that have expired, or that the rollout has moved away from.
 
     Raises:
         OperationBusy, JournalError: the rest still waits.
     """
-    if not site.journal.pending():
+    if not target.journal.pending():
         return ()
     ended = []
-    with operation_lock(site.target.run_dir, "sweep", site.clock()):
-        now = site.clock()
-        state = site.journal.state()
-        for approval in site.journal.pending():
-            if approval.action in BRAKES and site.journal.find_cause(str(Approved(approval.id))) is not None:
+    with operation_lock(target.settings.run_dir, "sweep", target.clock()):
+        now = target.clock()
+        state = target.journal.state()
+        for approval in target.journal.pending():
+            if approval.action in BRAKES and target.journal.find_cause(str(Approved(approval.id))) is not None:
                 # the process died between the brake and this
-                settled = settle_brake(site, approval, ApprovalStatus.APPROVED, now)
+                settled = settle_brake(target, approval, ApprovalStatus.APPROVED, now)
                 ended.extend([settled] if settled else [])
             elif now >= approval.expires_at:
-                ended.append(_end(site, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
-            elif changed := still_true(approval, state, site.target.policy_digest):
-                ended.append(_end(site, approval, ApprovalStatus.STALE, now, note=changed.text))
+                ended.append(_end(target, approval, ApprovalStatus.EXPIRED, now, note="Nobody answered in time."))
+            elif changed := still_true(approval, state, target.settings.policy_digest):
+                ended.append(_end(target, approval, ApprovalStatus.STALE, now, note=changed.text))
     return tuple(ended)
 
 
@@ -287,7 +287,7 @@ class Reexamined:
     ended: Ended | None = None
 
 
-def reexamine(site: Target) -> tuple[Reexamined, ...]:
+def reexamine(target: Target) -> tuple[Reexamined, ...]:
     """Measure the gates of every promotion that waits for an approval, and end a request whose gates fail.
 
     Where there is only too little data (the router's health did not answer, the ledger paused) nothing ends: it may come
@@ -296,38 +296,38 @@ def reexamine(site: Target) -> tuple[Reexamined, ...]:
     Raises:
         AnrError: something cannot be read; the rest still waits.
     """
-    return tuple(_reexamined(site, intent) for intent in site.journal.pending() if intent.action is Approvable.PROMOTE)
+    return tuple(_reexamined(target, intent) for intent in target.journal.pending() if intent.action is Approvable.PROMOTE)
 
 
-def _reexamined(site: Target, approval: Approval) -> Reexamined:
-    now = site.clock()
-    report = site.measure(now, leaving_zero=approval.leaves_zero)
+def _reexamined(target: Target, approval: Approval) -> Reexamined:
+    now = target.clock()
+    report = target.measure(now, leaving_zero=approval.leaves_zero)
     against = decide_approval(approval, report.gates)
     found = Reexamined(approval, now, report, against)
     if against is None or all(gate.blind for gate in report.gates.blocking):
         return found
-    with operation_lock(site.target.run_dir, f"re-examine {approval.id}", now):
-        again = site.journal.approval(approval.id)
+    with operation_lock(target.settings.run_dir, f"re-examine {approval.id}", now):
+        again = target.journal.approval(approval.id)
         if again is None or again.status is not ApprovalStatus.PENDING:
             return found
         note = " ".join((against.text, *against.blockers))
-        return replace(found, ended=_end(site, again, ApprovalStatus.STALE, now, note=note, report=report))
+        return replace(found, ended=_end(target, again, ApprovalStatus.STALE, now, note=note, report=report))
 
 
-def _refuse_late_answer(site: Target, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
+def _refuse_late_answer(target: Target, approval: Approval | None, refusal: Refuse, now: datetime) -> Ended | Refused:
     """Refuse an answer that comes too late; one that comes after the expiry also ends the request."""
     if approval is not None and refusal.code is Code.APPROVAL_EXPIRED:
-        return _end(site, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
+        return _end(target, approval, ApprovalStatus.EXPIRED, now, note=refusal.text)
     return Refused(refusal, approval=approval)
 
 
-def _sign(site: Target, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
-    sealed = _record(site, signed, Action.APPROVE, signed.signatures[-1].actor, now, report=report)
+def _sign(target: Target, signed: Approval, now: datetime, report: Report | None = None) -> Signed:
+    sealed = _record(target, signed, Action.APPROVE, signed.signatures[-1].actor, now, report=report)
     return Signed(signed, sealed)
 
 
 def _end(
-    site: Target,
+    target: Target,
     approval: Approval,
     status: ApprovalStatus,
     now: datetime,
@@ -340,13 +340,13 @@ def _end(
     action = {ApprovalStatus.DENIED: Action.DENY, ApprovalStatus.EXPIRED: Action.EXPIRE}.get(status, Action.STALE)
     if by and status is ApprovalStatus.DENIED:
         ended = ended.model_copy(update={"signatures": (*ended.signatures, Signature(actor=by, at=now, decision="denied"))})
-    return Ended(ended, _record(site, ended, action, by or SCHEDULER, now, report=report))
+    return Ended(ended, _record(target, ended, action, by or SCHEDULER, now, report=report))
 
 
 def _record(
-    site: Target, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
+    target: Target, approval: Approval, action: Action, actor: Actor, now: datetime, *, report: Report | None = None
 ) -> Sealed:
-    draft = site.draft(
+    draft = target.draft(
         request_answered(Origin(approval.id, now, actor), action, approval.signatures, approval.note, report),
     )
-    return site.journal.append(draft, approval)
+    return target.journal.append(draft, approval)

@@ -66,11 +66,11 @@ class _Ending:
     kept: StateCopy | None = None
 
 
-def chosen(site: Target, name: str, digest: str | None = None, *, other_routes: bool = True) -> Backup | Refuse:
+def chosen(target: Target, name: str, digest: str | None = None, *, other_routes: bool = True) -> Backup | Refuse:
     """Return the backup of that name if it can be restored, and if it is still the one with that digest.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         name: of a backup in the list.
         digest: SHA-256 of the bytes that were asked for; None if nobody asked yet.
         other_routes: whether it may have learned about other routes than the newest valid backup.
@@ -78,7 +78,7 @@ def chosen(site: Target, name: str, digest: str | None = None, *, other_routes: 
     Raises:
         StateFileError: the backups cannot be listed.
     """
-    found = site.backups.find(name)
+    found = target.backups.find(name)
     if found is None:
         return Refuse(Code.BACKUP_UNKNOWN, "There is no backup of this name. Nothing was changed; `backups` lists them.")
     if found.problem is not None:
@@ -86,8 +86,8 @@ def chosen(site: Target, name: str, digest: str | None = None, *, other_routes: 
     if digest is not None and found.digest != digest:
         text = f"{found.name} is not the file that was asked for: its bytes have changed. Nothing was changed."
         return Refuse(Code.BACKUP_INVALID, text)
-    newest = None if other_routes else site.backups.newest_valid()
-    routes, usual = site.backups.routes_of(found), None if newest is None else site.backups.routes_of(newest)
+    newest = None if other_routes else target.backups.newest_valid()
+    routes, usual = target.backups.routes_of(found), None if newest is None else target.backups.routes_of(newest)
     if newest is not None and routes != usual and routes is not None and usual is not None:
         text = (
             f"{found.name} has the routes {listed(routes)}, but the newest backup {newest.name} has {listed(usual)}: a router "
@@ -97,21 +97,21 @@ def chosen(site: Target, name: str, digest: str | None = None, *, other_routes: 
     return found
 
 
-def nothing_to_reset(site: Target) -> Refuse | None:
+def nothing_to_reset(target: Target) -> Refuse | None:
     """Say that there is no state that could be removed, or None if there is."""
-    if site.target.state_file.exists():
+    if target.settings.state_file.exists():
         return None
-    text = f"There is no state {site.target.state_file}: the router begins anew as it is. Nothing was changed."
+    text = f"There is no state {target.settings.state_file}: the router begins anew as it is. Nothing was changed."
     return Refuse(Code.STATE_MISSING, text)
 
 
-def router_in_the_way(site: Target) -> Refuse | None:
+def router_in_the_way(target: Target) -> Refuse | None:
     """Say why the state cannot be exchanged: the router can neither be stopped from here nor is it seen to be down."""
-    target = site.target
-    if target.stop_command and target.start_command:
+    options = target.settings
+    if options.stop_command and options.start_command:
         return None
-    rotated = siblings_of(target.ledger, target.reading.other_ledgers)
-    alive = signs_of_life(target, rotated)
+    rotated = siblings_of(options.ledger, options.reading.other_ledgers)
+    alive = signs_of_life(options, rotated)
     if alive is None:
         return None
     text = (
@@ -122,13 +122,13 @@ def router_in_the_way(site: Target) -> Refuse | None:
     return Refuse(Code.ROUTER_RUNS, text)
 
 
-def carry_out(site: Target, facts: Facts, backup: Backup | None, order: Order, approval: Approval | None = None) -> Restored:
+def carry_out(target: Target, facts: Facts, backup: Backup | None, order: Order, approval: Approval | None = None) -> Restored:
     """Put a backup back, or remove the state: freeze, stop the router, exchange, start it, look.
 
     The caller holds the lock and has decided so.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         facts: what was so when it was decided.
         backup: what is put back; None if the state is reset.
         order: who wants it, and why.
@@ -137,7 +137,7 @@ def carry_out(site: Target, facts: Facts, backup: Backup | None, order: Order, a
     Raises:
         JournalError: the intent could not be recorded (nothing was changed), or the outcome could not (`recover` settles it).
     """
-    now = site.clock()
+    now = target.clock()
     action = Action.RESET if backup is None else Action.RESTORE
     what = "state reset" if backup is None else f"state restored from {backup.name}"
     reason = clean_text(f"{what}: {order.reason}".removesuffix(": "))
@@ -146,47 +146,49 @@ def carry_out(site: Target, facts: Facts, backup: Backup | None, order: Order, a
     restored = copy_of(backup) if backup else None
     consent = approval.consent if approval else None
     intent = state_change_intent(order.origin(now), action, step, hold, restored=restored, consent=consent)
-    site.journal.append(site.draft(intent), approval)
+    target.journal.append(target.draft(intent), approval)
     note = BrakeNote(id=hold.id, action=Action.FREEZE, actor=hold.actor, reason=reason, cause=None, at=now, recorded=True)
     try:
-        site.brake.engage(note)
+        target.brake.engage(note)
     except OSError:
         log.exception("the mark of hold %s could not be written; recover tries again", hold.id)
-    ending = _exchanged(site, backup)
+    ending = _exchanged(target, backup)
     outcome = _Outcome(action, order.operation, facts.state.stage, restored)
-    return Restored(_record(site, outcome, order, ending))
+    return Restored(_record(target, outcome, order, ending))
 
 
-def _exchanged(site: Target, backup: Backup | None) -> _Ending:
+def _exchanged(target: Target, backup: Backup | None) -> _Ending:
     """Make the router safe, stop it, exchange the state, start it, and look; after a stop there is always a start."""
-    if problems := site.router.make_safe():
+    if problems := target.router.make_safe():
         text = "The router could not be put in its safe settings, so its state was left alone."
         return _Ending(Result.NOT_APPLIED, " ".join((text, *problems)))
-    if refusal := router_in_the_way(site):
+    if refusal := router_in_the_way(target):
         return _Ending(Result.NOT_APPLIED, refusal.text)
     try:
-        first = site.backups.keep_present(site.clock())  # a router that is stopped in the middle of a write leaves half a state
+        first = target.backups.keep_present(
+            target.clock()
+        )  # a router that is stopped in the middle of a write leaves half a state
     except StateFileError as error:
         return _Ending(Result.NOT_APPLIED, str(error))
-    if not (site.target.stop_command and site.target.start_command):
-        return _exchanged_while_down(site, backup, first)
+    if not (target.settings.stop_command and target.settings.start_command):
+        return _exchanged_while_down(target, backup, first)
     try:
-        site.router.stop()
-        kept = _put(site, backup, first)
+        target.router.stop()
+        kept = _put(target, backup, first)
     except ReloadFailed as error:
         text = f"The router could not be stopped, so its state was left alone. {error}"
-        return _Ending(Result.NOT_APPLIED, " ".join((text, *_started(site))), kept=_copy(first))
+        return _Ending(Result.NOT_APPLIED, " ".join((text, *_started(target))), kept=_copy(first))
     except StateFileError as error:
-        return _Ending(Result.NOT_APPLIED, " ".join((str(error), *_started(site))), kept=_copy(first))
+        return _Ending(Result.NOT_APPLIED, " ".join((str(error), *_started(target))), kept=_copy(first))
     except BaseException:  # not foreseen; but whatever it is, the router is not left down
-        _started(site)
+        _started(target)
         raise
-    return _started_on(site, backup, kept)
+    return _started_on(target, backup, kept)
 
 
-def _exchanged_while_down(site: Target, backup: Backup | None, first: Backup | None) -> _Ending:
+def _exchanged_while_down(target: Target, backup: Backup | None, first: Backup | None) -> _Ending:
     try:
-        kept = _put(site, backup, first)
+        kept = _put(target, backup, first)
     except StateFileError as error:
         return _Ending(Result.NOT_APPLIED, str(error), kept=_copy(first))
     text = (
@@ -196,23 +198,23 @@ def _exchanged_while_down(site: Target, backup: Backup | None, first: Backup | N
     return _Ending(Result.UNKNOWN, text, StateChange(written=True), _copy(kept))
 
 
-def _put(site: Target, backup: Backup | None, first: Backup | None) -> Backup | None:
+def _put(target: Target, backup: Backup | None, first: Backup | None) -> Backup | None:
     if backup is None:
-        return site.backups.remove(site.clock(), first).kept
-    return site.backups.put_back(backup, site.clock(), first).kept
+        return target.backups.remove(target.clock(), first).kept
+    return target.backups.put_back(backup, target.clock(), first).kept
 
 
-def _started_on(site: Target, backup: Backup | None, before: Backup | None) -> _Ending:
+def _started_on(target: Target, backup: Backup | None, before: Backup | None) -> _Ending:
     """Start the router on the state that was put there, and say what its file shows then."""
-    put, had = _bytes(site, backup), _bytes(site, before)
-    with _first_write(site, put) as written:
-        problems = _started(site)
+    put, had = _bytes(target, backup), _bytes(target, before)
+    with _first_write(target, put) as written:
+        problems = _started(target)
         if problems:
             text = "The state was exchanged, but the router could not be started on it. Start it by hand."
             return _Ending(Result.UNKNOWN, " ".join((text, *problems)), StateChange(written=True), _copy(before))
-        written.wait(site.target.observe_timeout_s)
+        written.wait(target.settings.observe_timeout_s)
     try:
-        shown = written.found if written.seen.is_set() else site.backups.present()
+        shown = written.found if written.seen.is_set() else target.backups.present()
     except StateFileError as error:
         change = StateChange(written=True, restarted=True, seen=StateSeen.UNCLEAR)
         return _Ending(Result.UNKNOWN, str(error), change, _copy(before))
@@ -237,7 +239,7 @@ _TEXTS = {
 }
 
 
-def _started(site: Target) -> tuple[str, ...]:
+def _started(target: Target) -> tuple[str, ...]:
     """Start the router, again if that fails, and say what went wrong at last.
 
     A router that was stopped for us stays down until it is started: nobody else may be there to do it.
@@ -245,7 +247,7 @@ def _started(site: Target) -> tuple[str, ...]:
     from core.system.retries import caller  # noqa: PLC0415 - stamina is slow to import, and every request imports this module
 
     try:
-        caller(_STARTS, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)(ReloadFailed, site.router.start)
+        caller(_STARTS, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)(ReloadFailed, target.router.start)
     except ReloadFailed as error:
         return (f"It was tried {_STARTS} times. {error}",)
     return ()
@@ -263,11 +265,11 @@ class _FirstWrite:
         """Wait for the first write, so long at most."""
         self.seen.wait(seconds)
 
-    def watch(self, site: Target, put: bytes | None) -> None:
+    def watch(self, target: Target, put: bytes | None) -> None:
         """Look until it differs or the watch is over."""
         while not self.over.is_set():
             try:
-                shown = site.backups.present()
+                shown = target.backups.present()
             except StateFileError as error:
                 log.info("the state cannot be looked at now: %s", error)
             else:
@@ -279,9 +281,9 @@ class _FirstWrite:
 
 
 @contextmanager
-def _first_write(site: Target, put: bytes | None) -> Iterator[_FirstWrite]:
+def _first_write(target: Target, put: bytes | None) -> Iterator[_FirstWrite]:
     first = _FirstWrite()
-    watching = threading.Thread(target=first.watch, args=(site, put), name="anr-first-write")
+    watching = threading.Thread(target=first.watch, args=(target, put), name="anr-first-write")
     watching.start()
     try:
         yield first
@@ -290,10 +292,10 @@ def _first_write(site: Target, put: bytes | None) -> Iterator[_FirstWrite]:
         watching.join()
 
 
-def _bytes(site: Target, backup: Backup | None) -> bytes | None:
+def _bytes(target: Target, backup: Backup | None) -> bytes | None:
     """Return the bytes of a backup; None if there is none, or if they are not those of a state."""
     try:
-        return None if backup is None else site.backups.bytes_of(backup)
+        return None if backup is None else target.backups.bytes_of(backup)
     except (StateFileError, OSError):
         return None
 
@@ -302,7 +304,7 @@ def _copy(backup: Backup | None) -> StateCopy | None:
     return None if backup is None else copy_of(backup)
 
 
-def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
+def settle_restore(target: Target, intent: UnsettledIntent) -> Sealed:
     """Find out how a restore or a reset that died half-way ended, and record it. The rollout is frozen since its intent.
 
     The router may have been stopped: it is started again, on the state that there is, in its safe settings. Nothing is
@@ -312,58 +314,58 @@ def settle_restore(site: Target, intent: UnsettledIntent) -> Sealed:
         JournalError: it could not be recorded; it still blocks every promotion.
     """
     wanted = next(
-        (sealed.receipt.restored for sealed in site.journal.of_operation(intent.operation) if sealed.receipt.seq == intent.seq),
+        (sealed.receipt.restored for sealed in target.journal.of_operation(intent.operation) if sealed.receipt.seq == intent.seq),
         None,
     )
     if wanted is None and intent.action is Action.RESTORE:
         raise JournalError(f"Receipt #{intent.seq} does not say what was to be restored. Run `anr verify`.")
-    restarted, problems = _restarted(site)
-    ending = _as_found(site, wanted, intent)
+    restarted, problems = _restarted(target)
+    ending = _as_found(target, wanted, intent)
     change = ending.change.model_copy(update={"restarted": restarted})
     result = Result.UNKNOWN if problems and ending.result is Result.APPLIED else ending.result
     started = "The router was started again in its safe settings." if restarted else ""
     note = " ".join(filter(None, (ending.note, started, *problems)))
     outcome = _Outcome(intent.action, intent.operation, intent.from_stage, wanted)
     return _record(
-        site, outcome, Order(RECOVERY, operation=intent.operation), replace(ending, result=result, note=note, change=change)
+        target, outcome, Order(RECOVERY, operation=intent.operation), replace(ending, result=result, note=note, change=change)
     )
 
 
-def _restarted(site: Target) -> tuple[bool, tuple[str, ...]]:
+def _restarted(target: Target) -> tuple[bool, tuple[str, ...]]:
     """Make the router safe and start it anew; say whether it was, and what went wrong."""
-    problems = site.router.make_safe()
-    if not (site.target.stop_command and site.target.start_command):
+    problems = target.router.make_safe()
+    if not (target.settings.stop_command and target.settings.start_command):
         return False, problems
     try:
-        site.router.stop()
+        target.router.stop()
     except ReloadFailed as error:
         log.warning("the router could not be stopped, perhaps because it was: %s", error)
-    failed = _started(site)
+    failed = _started(target)
     return not failed, (*problems, *(f"The router could not be started; start it by hand. {text}" for text in failed))
 
 
-def _as_found(site: Target, wanted: StateCopy | None, intent: UnsettledIntent) -> _Ending:
+def _as_found(target: Target, wanted: StateCopy | None, intent: UnsettledIntent) -> _Ending:
     """Say from the state file, and from the copy of the state before, whether a state had been exchanged."""
-    receipts = (sealed.receipt for sealed in site.journal.receipts())
+    receipts = (sealed.receipt for sealed in target.journal.receipts())
     earlier = {receipt.backup.name for receipt in receipts if receipt.backup and receipt.seq < intent.seq}
     if wanted is not None:
         earlier.add(wanted.name)
     try:
-        shown = site.backups.present()
-        backups = site.backups.found()
+        shown = target.backups.present()
+        backups = target.backups.found()
     except StateFileError as error:
         return _Ending(Result.UNKNOWN, str(error))
     since = intent.since.replace(microsecond=0)  # a backup's name says no more
     kept = [backup for backup in backups if backup.made_at >= since and backup.name not in earlier]
     before = kept[-1] if kept else None
     put = _bytes(
-        site,
+        target,
         next((backup for backup in backups if wanted and (backup.name, backup.digest) == (wanted.name, wanted.digest)), None),
     )
     copy = _copy(before)
     if wanted is not None and put is None:
         return _Ending(Result.UNKNOWN, f"The backup {wanted.name} is no longer what it was; nobody can say what the state is.")
-    had = _bytes(site, before)
+    had = _bytes(target, before)
     # without a copy from before nothing was exchanged yet, unless there was no state
     seen = StateSeen.OVERWRITTEN if shown != put and had is None else seen_after(shown, put, had)
     there = "The state had been exchanged." if wanted else "The state had been removed."
@@ -387,19 +389,19 @@ class _Outcome:
     wanted: StateCopy | None
 
 
-def _record(site: Target, outcome: _Outcome, order: Order, ending: _Ending) -> Sealed:
-    settings, unreadable = observed(site)
+def _record(target: Target, outcome: _Outcome, order: Order, ending: _Ending) -> Sealed:
+    settings, unreadable = observed(target)
     safe = settings is not None and settings.carries(SAFE_SETTINGS)
     stage = 0 if safe else (settings.stage if settings else None)
     statement = state_change_outcome(
-        replace(order.origin(site.clock()), operation=outcome.operation, cause=None),
+        replace(order.origin(target.clock()), operation=outcome.operation, cause=None),
         (outcome.action, outcome.stage_before, outcome.wanted),
         Ending(ending.result, stage, f"{ending.note} {unreadable or ''}", settings.values if settings else None),
         kept=ending.kept,
         change=ending.change,
     )
     try:
-        return site.journal.append(site.draft(statement))
+        return target.journal.append(target.draft(statement))
     except JournalError as error:
         shown = "a stage that cannot be read" if stage is None else f"{stage} %"
         said = f"The {outcome.action} ended as {ending.result}, and the router's settings say {shown}. {ending.note}"

@@ -31,33 +31,33 @@ class UnfrozenInShadow:
     shadow: Moved | Refused
 
 
-def shadow(site: Target, order: Order) -> Moved | Refused:
+def shadow(target: Target, order: Order) -> Moved | Refused:
     """Write the settings of stage 0 in shadow and restart the router: enabled, pilot 0.00, R4 not forced.
 
     Raises:
         AnrError: something that the decision needs cannot be read; nothing was changed.
     """
-    return decide_locked(site, "shadow", lambda gathered: _shadow(site, order, gathered))
+    return decide_locked(target, "shadow", lambda gathered: _shadow(target, order, gathered))
 
 
-def _shadow(site: Target, order: Order, gathered: Gathered) -> Moved | Refused:
-    facts = site.facts(gathered.evidence)
-    if done := site.done_before(order.cause):
+def _shadow(target: Target, order: Order, gathered: Gathered) -> Moved | Refused:
+    facts = target.facts(gathered.evidence)
+    if done := target.done_before(order.cause):
         return Refused(done)
     marks, drift = (*facts.brake.frozen_by, *facts.brake.waiting), facts.difference
     braked = drift is not None and drift.kind is DriftKind.BRAKED
     if refusal := decide_shadow(facts.state, order.actor, marks, drift.text if drift else None, braked=braked):
         return Refused(refusal)
-    return Moved(observe_in_shadow(site, facts, order))
+    return Moved(observe_in_shadow(target, facts, order))
 
 
 def unfreeze_in_shadow(
-    site: Target, order: Order, hold_ids: frozenset[str] = frozenset(), *, while_firing: bool = False
+    target: Target, order: Order, hold_ids: frozenset[str] = frozenset(), *, while_firing: bool = False
 ) -> Unfrozen | UnfrozenInShadow | Asked | Refused:
     """Lift holds, and let the router observe again once none is left.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         order: who asks, and why.
         hold_ids: as `unfreeze` takes them.
         while_firing: as above.
@@ -65,7 +65,7 @@ def unfreeze_in_shadow(
     Raises:
         AnrError: what it says was not done.
     """
-    lifted = unfreeze(site, order, hold_ids, while_firing=while_firing)
+    lifted = unfreeze(target, order, hold_ids, while_firing=while_firing)
     if not isinstance(lifted, Unfrozen) or lifted.left:
         return lifted
-    return UnfrozenInShadow(lifted, shadow(site, Order(order.actor, order.reason)))
+    return UnfrozenInShadow(lifted, shadow(target, Order(order.actor, order.reason)))

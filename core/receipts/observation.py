@@ -1,8 +1,8 @@
 """What was seen of the running router since its settings were written: a closed set of answers, with their evidence.
 
 Written, restarted and seen are three facts. The router reads its settings once, when its process starts, so that a settings file
-and a restart command that ended with 0 prove nothing: only the lines that it appends to its ledger do, or an endpoint if the site
-names one. A live decision that is newer than the restart contradicts the safe settings; decisions of which none is live support
+and a restart command that ended with 0 prove nothing: only the lines that it appends to its ledger do, or an endpoint if one is
+configured. A live decision that is newer than the restart contradicts the safe settings; decisions of which none is live support
 them once they are too many to be chance: at a pilot of 10 %, nine in ten lines of a router that still serves are shadow-only.
 
 Lines are nearly in time order, and are flushed up to minutes late: a line counts by its own `t`, and one that is not newer than
@@ -195,8 +195,8 @@ class Evidence:
     """What could be looked at, at one moment. A part is None, and its problem a sentence, if it could not be read.
 
     Attributes:
-        status: None also if the site names no endpoint.
-        version: of the router, as the site's command tells it; only who is about to record a move asks for it.
+        status: None also if no endpoint is configured.
+        version: of the router, as the configured command tells it; only who is about to record a move asks for it.
     """
 
     now: datetime

@@ -1,4 +1,4 @@
-"""A router's own endpoint, where the site names one: what its running process says of its settings.
+"""A router's own endpoint, where the options name one: what its running process says of its settings.
 
 The answer is outside text: bounded in bytes and in the time that the whole of it may take, and what is not understood is nothing.
 Excluded: the asking (core/system/bounded_http.py), and what follows from it (core/receipts/observation.py).

@@ -14,7 +14,7 @@ from core.system.bounded_http import get
 _BYTES_MAX = 64 << 10
 _STATUS_CHARACTERS_MAX = 60
 _HEALTHY = "healthy"
-"""The word of the gate, for which a site's own words stand."""
+"""The word of the gate, for which the configured words stand."""
 
 
 def ask_slots(target: TargetSettings) -> SlotsHealth:
@@ -43,7 +43,7 @@ def ask_slots(target: TargetSettings) -> SlotsHealth:
 
 
 def slots_in(body: bytes, target: TargetSettings) -> SlotsHealth:
-    """Read the critical slots' statuses from an answer; the site's healthy words become the gate's own."""
+    """Read the critical slots' statuses from an answer; the configured healthy words become the gate's own."""
     import jmespath  # noqa: PLC0415 - the brake, which starts quickly, needs no health
     from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as jmespath
 
@@ -63,7 +63,7 @@ def slots_in(body: bytes, target: TargetSettings) -> SlotsHealth:
 
 
 def _told(status: object, target: TargetSettings) -> str:
-    """Return the gate's word for one of the site's healthy words, and anything else in words that are not the gate's."""
+    """Return the gate's word for one of the configured healthy words, and anything else in words that are not the gate's."""
     if isinstance(status, str) and status in target.health.healthy:
         return _HEALTHY
     told = _recordable(status)

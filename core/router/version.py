@@ -1,4 +1,4 @@
-"""The version of the running router as a command of the site tells it, where its endpoint does not.
+"""The version of the running router as a configured command tells it, where its endpoint does not.
 
 The command is bounded in time and output and gets no token of ours, as every command of the settings (core/system/processes.py).
 Excluded: the endpoint, which is asked first (core/router/endpoint.py), and the receipts that keep it (core/receipts/receipt.py).

@@ -59,7 +59,7 @@ class Gathered:
         """Whether this was answered just now."""
         return time.monotonic() - self.ended_s <= FRESH_SECONDS
 
-    def report(self, site: Target, *, leaving_zero: bool) -> Report:
+    def report(self, target: Target, *, leaving_zero: bool) -> Report:
         """Hold the figures against the gates. Whoever asks must not have changed anything yet.
 
         Raises:
@@ -70,14 +70,14 @@ class Gathered:
             raise self.metrics
         if self.metrics is None or self.slots is None:
             raise Unmeasured
-        return Report(self.metrics, site.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
+        return Report(self.metrics, target.held_against_gates(self.metrics, self.slots, leaving_zero=leaving_zero))
 
 
-def decide_locked(site: Target, operation: str, decide: Callable[[Gathered], _Decided], *, measured: bool = False) -> _Decided:
+def decide_locked(target: Target, operation: str, decide: Callable[[Gathered], _Decided], *, measured: bool = False) -> _Decided:
     """Gather, then take the lock and decide.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         operation: what others are told who find the lock held.
         decide: decides and acts under the lock. Where it turns out to need the gates, the lock is let go, they are measured, and
             it decides again.
@@ -88,27 +88,27 @@ def decide_locked(site: Target, operation: str, decide: Callable[[Gathered], _De
         OperationBusy: the lock is held, or whenever it was had the answers were too old.
         LedgerUnreadable, OperationTimedOut: the gates cannot be measured; nothing was changed.
     """
-    gathered = _gather(site, measured=measured)
+    gathered = _gather(target, measured=measured)
     for _ in range(_LOOKS):
         try:
-            with operation_lock(site.target.run_dir, operation, gathered.now):
+            with operation_lock(target.settings.run_dir, operation, gathered.now):
                 if gathered.is_fresh:
                     return decide(gathered)
         except Unmeasured:
             measured = True
-        gathered = _gather(site, measured=measured, known=gathered.metrics)
+        gathered = _gather(target, measured=measured, known=gathered.metrics)
     raise OperationBusy(
         "Other operations came in between whenever the router and its ledger had been looked at. Nothing was changed; try again."
     )
 
 
-def _gather(site: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Gathered:
+def _gather(target: Target, *, measured: bool, known: WindowMetrics | AnrError | None = None) -> Gathered:
     """Ask for everything; what takes longest first, and the figures, which hardly change in seconds, once."""
     if not measured:
-        return Gathered(site.evidence(with_version=True))
+        return Gathered(target.evidence(with_version=True))
     try:
-        metrics = known or site.figures(site.clock(), site.target.window_minutes)
+        metrics = known or target.figures(target.clock(), target.settings.window_minutes)
     except AnrError as error:
-        return Gathered(site.evidence(with_version=True), error)
-    slots = ask_slots(site.target)
-    return Gathered(site.evidence(with_version=True), metrics, slots)
+        return Gathered(target.evidence(with_version=True), error)
+    slots = ask_slots(target.settings)
+    return Gathered(target.evidence(with_version=True), metrics, slots)

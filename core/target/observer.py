@@ -130,7 +130,7 @@ class Observer:
         with self._told(on_progress):
             return shared.ask(_Measure(target, window))
 
-    def look(self, site: Target, on_progress: OnProgress | None = None) -> Overview:
+    def look(self, target: Target, on_progress: OnProgress | None = None) -> Overview:
         """Look at everything that a status shows; a part that cannot be read says so and hides nothing else.
 
         Raises:
@@ -138,13 +138,13 @@ class Observer:
         """
         try:
             with self._told(on_progress):
-                return self._looking.ask(site)
+                return self._looking.ask(target)
         except LedgerUnreadable as error:
             if self._closed:  # nobody waits for it any more
                 raise
             # the process died: what needs no ledger can be seen from here
-            log.warning("looked at %s without the process that looks: %s", site.target.name, error)
-            return look(replace(site, on_progress=on_progress))
+            log.warning("looked at %s without the process that looks: %s", target.settings.name, error)
+            return look(replace(target, on_progress=on_progress))
 
     @contextmanager
     def _told(self, on_progress: OnProgress | None) -> Iterator[None]:
@@ -166,9 +166,11 @@ class Observer:
         metrics: WindowMetrics = self._carried_out(lambda: max(orders, key=lambda order: order.window.end_us))
         return metrics
 
-    def _looked(self, sites: Sequence[Target]) -> Overview:
-        site = sites[-1]  # the others are the same; what only this process knows is taken when the look begins
-        overview: Overview = self._carried_out(lambda: _Look(site.target, site.access, site.clock(), site.brake.remembered))
+    def _looked(self, targets: Sequence[Target]) -> Overview:
+        target = targets[-1]  # the others are the same; what only this process knows is taken when the look begins
+        overview: Overview = self._carried_out(
+            lambda: _Look(target.settings, target.access, target.clock(), target.brake.remembered)
+        )
         return overview
 
     def _carried_out(self, order: Callable[[], _Order]) -> Any:
@@ -223,9 +225,9 @@ class Observer:
             return self._worker
 
 
-def _seen(site: Target, order: _Look, on_progress: OnProgress) -> Overview:
-    site.brake.remember(order.remembered)
-    return look(replace(site, clock=lambda: order.now, on_progress=on_progress))
+def _seen(target: Target, order: _Look, on_progress: OnProgress) -> Overview:
+    target.brake.remember(order.remembered)
+    return look(replace(target, clock=lambda: order.now, on_progress=on_progress))
 
 
 def serve(connection: Connection) -> None:
@@ -234,7 +236,7 @@ def serve(connection: Connection) -> None:
         os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; whoever asked ends this one
     logs.configure(verbose=False, quiet_level=logging.WARNING)
-    site: Target | None = None
+    target: Target | None = None
 
     def on_progress(read: int, size: int) -> None:
         connection.send((read, size))
@@ -244,8 +246,8 @@ def serve(connection: Connection) -> None:
         logs.hide([order.target.ledger_table.get_secret_value()])
         try:
             if isinstance(order, _Look):
-                site = site or Target.at(order.target, order.access)  # it is always the same router
-                answer: object = _seen(site, order, on_progress)
+                target = target or Target.at(order.target, order.access)  # it is always the same router
+                answer: object = _seen(target, order, on_progress)
             else:
                 answer = measure(order.target, order.window, on_progress)
         except AnrError as error:

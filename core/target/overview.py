@@ -73,9 +73,9 @@ class Overview:
         }
 
 
-def look(site: Target) -> Overview:
+def look(target: Target) -> Overview:
     """Look at journal, settings, brake, the running router and the ledger."""
-    now = site.clock()
+    now = target.clock()
     unreadable: list[str] = []
 
     def read(what: Callable[[], _Read]) -> _Read | None:
@@ -85,24 +85,24 @@ def look(site: Target) -> Overview:
             unreadable.append(str(error))
             return None
 
-    brake, state, pending = read(site.brake.read), read(site.journal.state), read(site.journal.pending) or ()
-    settings = read(site.router.settings)
-    report = read(lambda: site.measure(now, leaving_zero=state is not None and state.stage == 0))
-    evidence, difference = site.evidence(), None
+    brake, state, pending = read(target.brake.read), read(target.journal.state), read(target.journal.pending) or ()
+    settings = read(target.router.settings)
+    report = read(lambda: target.measure(now, leaving_zero=state is not None and state.stage == 0))
+    evidence, difference = target.evidence(), None
     sighting = sighting_in(evidence.tail)
-    observation = None if state is None else site.observe(state, evidence)
+    observation = None if state is None else target.observe(state, evidence)
     if state is not None and settings is not None:
         difference = Facts(brake or _NO_MARKS, settings, state, sighting, observation).difference
     drift = difference.text if difference else None
     standing = None
     if state is not None:
         waiting = tuple(intent.id for intent in pending if intent.action is Approvable.PROMOTE)
-        standing = site.standing(state, now, marks=brake or _NO_MARKS, drift=difference, waiting=waiting, report=report)
-        veto = read(lambda: site.veto(run_day(now, site.target.schedule)))
+        standing = target.standing(state, now, marks=brake or _NO_MARKS, drift=difference, waiting=waiting, report=report)
+        veto = read(lambda: target.veto(run_day(now, target.settings.schedule)))
         standing = replace(standing, veto=veto)
-    approvers = site.access.rule(Approvable.PROMOTE).approvers
-    question = Question(standing, approvers, site.target.schedule.promotion, tuple(dict.fromkeys(unreadable)))
-    refused = read(lambda: refusals(site.target.run_dir, now)) or ()
+    approvers = target.access.rule(Approvable.PROMOTE).approvers
+    question = Question(standing, approvers, target.settings.schedule.promotion, tuple(dict.fromkeys(unreadable)))
+    refused = read(lambda: refusals(target.settings.run_dir, now)) or ()
     problems = (
         *dict.fromkeys(unreadable),
         *_problems(state, brake, drift, observation),
@@ -110,7 +110,7 @@ def look(site: Target) -> Overview:
     )
     found = blockers(question)
     return Overview(
-        site.target.name, state, pending, settings, report, problems, now, question, found, difference, sighting, observation
+        target.settings.name, state, pending, settings, report, problems, now, question, found, difference, sighting, observation
     )
 
 

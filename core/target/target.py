@@ -113,7 +113,7 @@ class Target:
         asked_of: says who a person is now; None where only the options can be asked, as at the terminal.
     """
 
-    target: TargetSettings
+    settings: TargetSettings
     access: AccessPolicy
     journal: Journal
     router: Router
@@ -134,7 +134,7 @@ class Target:
         on_progress: OnProgress | None = None,
         measured: Measure = measured_here,
     ) -> "Target":
-        """Put a site together from its target.
+        """Put a target together from its settings.
 
         Args:
             target: its settings.
@@ -150,7 +150,7 @@ class Target:
     @property
     def witnesses(self) -> Witnesses:
         """Where marks of the journal are kept outside of it."""
-        return Witnesses(self.target)
+        return Witnesses(self.settings)
 
     @property
     def witness(self) -> Witness:
@@ -160,7 +160,7 @@ class Target:
     @property
     def backups(self) -> Backups:
         """The backups of the bandit's state."""
-        return Backups(self.target.state_file, self.target.backups_dir, self.target.retention.backups)
+        return Backups(self.settings.state_file, self.settings.backups_dir, self.settings.retention.backups)
 
     def facts(self, evidence: Evidence | None = None, *, whole: bool = True) -> Facts:
         """Read the brake's marks, the settings, the journal, and what the running router last showed.
@@ -224,7 +224,7 @@ class Target:
         Raises:
             JournalError: nobody can say whether the run that is due was made.
         """
-        now, schedule = self.clock(), self.target.schedule
+        now, schedule = self.clock(), self.settings.schedule
         day = due(now, schedule)
         waits = day is not None and self.journal.find_cause(Daily(day)) is None
         return day if day is not None and waits else run_day(now, schedule)
@@ -271,15 +271,15 @@ class Target:
         """
         return Preconditions(
             state=state,
-            stages=self.target.stages,
+            stages=self.settings.stages,
             now=now,
             drift=drift.text if drift else None,
             braked=drift is not None and drift.kind is DriftKind.BRAKED,
             brake_marks=(*marks.frozen_by, *marks.waiting),
-            soak_hours=self.target.soaks,
+            soak_hours=self.settings.soaks,
             pilot_untold=self._pilot_untold(state),
             approvers_set=bool(self.access.rule(Approvable.PROMOTE).approvers),
-            schedule_promotes=self.target.schedule.promotion is not PromotionMode.OFF,
+            schedule_promotes=self.settings.schedule.promotion is not PromotionMode.OFF,
             waiting=waiting,
             gates=report.gates if report else None,
         )
@@ -288,17 +288,17 @@ class Target:
         """Whether the running router serves live traffic since the stage began, and its ledger never says how much."""
         if state.since is None or not state.stage or state.observed_since is not None:
             return False  # no soak asks
-        if self.target.ledger_is_a_table:  # which is not asked for the pilot
+        if self.settings.ledger_is_a_table:  # which is not asked for the pilot
             return True
         try:
-            return is_pilot_untold(self.target.ledger, state.since, self.target.reading)
+            return is_pilot_untold(self.settings.ledger, state.since, self.settings.reading)
         except LedgerUnreadable:
             return False
 
     @property
     def _reading_seconds(self) -> float:
         """What an operation may spend on the ledger, in seconds: the rest is for the reloads, the health and the read-back."""
-        target = self.target
+        target = self.settings
         return MAX_OPERATION_SECONDS - 2 * target.reload_timeout_s - target.health_timeout_s - target.observe_timeout_s
 
     def figures(self, now: datetime, minutes: int) -> WindowMetrics:
@@ -309,7 +309,7 @@ class Target:
             OperationTimedOut: it took longer than an operation may.
         """
         begun = time.monotonic()
-        figures = self.measured(self.target, Window.ending(now, minutes), self.watch())
+        figures = self.measured(self.settings, Window.ending(now, minutes), self.watch())
         took_s = round(time.monotonic() - begun, 3)
         log.info("window measured", minutes=minutes, decisions=figures.figures.decisions, took_s=took_s)
         return figures
@@ -336,17 +336,17 @@ class Target:
             LedgerUnreadable: the ledger cannot be read.
             OperationTimedOut: it took longer than an operation may.
         """
-        metrics = self.figures(now, self.target.window_minutes)
-        return Report(metrics, self.held_against_gates(metrics, ask_slots(self.target), leaving_zero=leaving_zero))
+        metrics = self.figures(now, self.settings.window_minutes)
+        return Report(metrics, self.held_against_gates(metrics, ask_slots(self.settings), leaving_zero=leaving_zero))
 
     def held_against_gates(self, metrics: WindowMetrics, slots: SlotsHealth, *, leaving_zero: bool) -> GateReport:
         """Hold figures of this moment against the gates, with the slots as they are now, and the alert path."""
-        return evaluate(metrics, slots, self.target.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
+        return evaluate(metrics, slots, self.settings.gates, alert_path=self._alert_path(), leaving_zero=leaving_zero)
 
     def _alert_path(self) -> AlertPath:
         """Return when the alert path last gave a sign of life; what its drills have proven only if the gates ask for it."""
-        path = alert_path(self.target.run_dir)
-        if self.target.gates.alert_path_proof_days is None:
+        path = alert_path(self.settings.run_dir)
+        if self.settings.gates.alert_path_proof_days is None:
             return path
         try:
             drills = self.journal.state().alert_drills
@@ -360,26 +360,26 @@ class Target:
             "account": operating_system_user(),
             "build": _build(),
             "host": socket.gethostname(),
-            "runbook_url": self.target.runbook_url,
+            "runbook_url": self.settings.runbook_url,
         }
         return Draft(**{**dict(statement), **everywhere, "id": receipt_id or uuid.uuid4().hex})
 
     def sighting(self) -> RouterSighting | None:
         """Return the pilot that the running router last showed in its ledger, or None if it cannot be seen."""
-        if self.target.ledger_is_a_table:
+        if self.settings.ledger_is_a_table:
             return None
         try:
-            return sighting_in(newest_lines(self.target.ledger, self.target.reading))
+            return sighting_in(newest_lines(self.settings.ledger, self.settings.reading))
         except LedgerUnreadable:
             return None
 
     def served_since(self, stage: int, now: datetime) -> RouterSighting | None:
         """Return since when the ledger shows this stage and no other, as far back as a soak asks; None if it does not."""
-        hours = self.target.soaks.get(stage, 0)
-        if not hours or self.target.ledger_is_a_table:
+        hours = self.settings.soaks.get(stage, 0)
+        if not hours or self.settings.ledger_is_a_table:
             return None
         try:
-            since = served_since(self.target.ledger, stage, now, timedelta(hours=hours + 1), self.target.reading)
+            since = served_since(self.settings.ledger, stage, now, timedelta(hours=hours + 1), self.settings.reading)
         except LedgerUnreadable:
             return None
         return None if since is None else RouterSighting(pilot=stage / 100, at=since)
@@ -388,24 +388,24 @@ class Target:
         """Look at what shows the running router: the newest lines of its ledger, and its endpoint if it has one.
 
         Args:
-            with_version: also run the site's command for the router's version, where the endpoint tells none. It takes a moment:
+            with_version: also run the command for the router's version, where the endpoint tells none. It takes a moment:
                 who looks every second goes without.
         """
         problems: list[str] = []
         tail = status = None
         now = self.clock()
         try:
-            if self.target.ledger_is_a_table:
+            if self.settings.ledger_is_a_table:
                 problems.append(
                     "The ledger is a table, which is not followed: only an endpoint (`target.observe`) shows the router."
                 )
             else:
-                tail = newest_lines(self.target.ledger, self.target.reading)
+                tail = newest_lines(self.settings.ledger, self.settings.reading)
         except LedgerUnreadable as error:
             problems.append(str(error))
-        if self.target.observe.url:
+        if self.settings.observe.url:
             try:
-                status = ask(self.target.observe, now)
+                status = ask(self.settings.observe, now)
             except EndpointUnreadable as error:
                 problems.append(str(error))
         version = self._version() if with_version and (status is None or status.version is None) else None
@@ -413,7 +413,7 @@ class Target:
 
     def _version(self) -> str | None:
         try:
-            return ask_version(self.target)
+            return ask_version(self.settings)
         except EndpointUnreadable as error:  # the receipts go on with the version that was told last
             log.warning("%s", error)
             return None
@@ -454,10 +454,10 @@ def _build() -> str:
     return f"anr {version('anr')}"
 
 
-def observed(site: Target) -> tuple[RouterSettings | None, str | None]:
+def observed(target: Target) -> tuple[RouterSettings | None, str | None]:
     """Return the router's settings, or None and why they cannot be read."""
     try:
-        return site.router.settings(), None
+        return target.router.settings(), None
     except AnrError as error:
         return None, str(error)
 

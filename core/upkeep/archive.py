@@ -63,22 +63,22 @@ class Archived:
 class _Run:
     """One archive run: who asked for it, and what it looks at."""
 
-    def __init__(self, site: Target, actor: Actor, cause: str | None) -> None:
-        self.site, self.now = site, site.clock()
+    def __init__(self, target: Target, actor: Actor, cause: str | None) -> None:
+        self.target, self.now = target, target.clock()
         self.origin = Origin(uuid.uuid4().hex, self.now, actor, cause=cause)
         # a link is followed: the rename would move it, and not the file behind it
-        self.ledger = Path(os.path.realpath(site.target.ledger))
+        self.ledger = Path(os.path.realpath(target.settings.ledger))
 
     @property
     def month_began(self) -> datetime:
         """The beginning of the month in which the scheduled run is due once."""
-        local = self.now.astimezone(ZoneInfo(self.site.target.schedule.zone))
+        local = self.now.astimezone(ZoneInfo(self.target.settings.schedule.zone))
         return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
     @property
     def quiet(self) -> timedelta:
         """How long nobody has to have written to a file before it is compressed."""
-        return max(_DAY, timedelta(minutes=self.site.target.window_minutes) + _BEYOND_THE_WINDOW)
+        return max(_DAY, timedelta(minutes=self.target.settings.window_minutes) + _BEYOND_THE_WINDOW)
 
     def ours(self) -> list[Path]:
         """Return the files beside the ledger that were the ledger, packed or not, in the order of their names."""
@@ -94,8 +94,8 @@ class _Run:
 
     def expired(self) -> list[Path]:
         """Return the archives that are too old, beside the ledger and in their folder."""
-        keep_months = self.site.target.retention.archives_months
-        found = [*_files_in(self.site.target.archive_dir), *(path for path in self.ours() if not _plain_of(path).exists())]
+        keep_months = self.target.settings.retention.archives_months
+        found = [*_files_in(self.target.settings.archive_dir), *(path for path in self.ours() if not _plain_of(path).exists())]
         names = set(archives_to_delete((path.name for path in found), self.ledger.name, self.now, keep_months))
         return sorted((path for path in found if path.name in names), key=lambda path: path.name)
 
@@ -107,14 +107,14 @@ class _Run:
         return rotated_name(self.ledger.name, self.now) if begins_before(self.ledger, self.month_began) else None
 
     def record(self, statement: Statement) -> Sealed:
-        return self.site.journal.append(self.site.draft(statement))
+        return self.target.journal.append(self.target.draft(statement))
 
 
-def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
+def archive(target: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Archived | Refuse:
     """Rename the ledger's file if it has lines of past months, compress what was the ledger, delete archives that are too old.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who asks; a person needs the role OPERATE.
         cause: key of the scheduled run, which archives once; None if somebody asked.
         dry_run: only say what would be archived.
@@ -125,9 +125,9 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("archive the ledger", "operators")
-    with archive_lock(site.target.run_dir):
-        run = _Run(site, actor, cause)
-        if not dry_run and (done := site.done_before(cause)):
+    with archive_lock(target.settings.run_dir):
+        run = _Run(target, actor, cause)
+        if not dry_run and (done := target.done_before(cause)):
             return done
         try:
             return _planned(run) if dry_run else _archive(run)
@@ -137,13 +137,13 @@ def archive(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
             return Archived((), (), run.record(archive_failed(run.origin, str(error))))
 
 
-def finish_archive(site: Target) -> None:
+def finish_archive(target: Target) -> None:
     """Put an empty ledger in its place where an archive died between the rename and that.
 
     Raises:
         ArchiveError: it could not be made; or an archive of an earlier version died, and lines of it are in no ledger.
     """
-    ledger = Path(os.path.realpath(site.target.ledger))
+    ledger = Path(os.path.realpath(target.settings.ledger))
     go_on(ledger)
     note, old = (ledger.with_name(f".{ledger.name}.{part}") for part in ("cut.json", "old"))
     if note.exists() and old.exists():
@@ -156,19 +156,19 @@ def finish_archive(site: Target) -> None:
 
 def _planned(run: _Run) -> Archived:
     name, let_go = run.new_name(), run.let_go()
-    archives = tuple(described(plain, run.site.watch()) for plain in let_go)
+    archives = tuple(described(plain, run.target.watch()) for plain in let_go)
     waiting = tuple(plain.name for plain in run.plain() if plain not in let_go)
     return Archived(archives, _names(run.expired()), None, (name,) if name else (), waiting)
 
 
 def _archive(run: _Run) -> Archived:
-    site = run.site
-    finish_archive(site)
+    target = run.target
+    finish_archive(target)
     if (name := run.new_name()) is not None:
         _rename(run, name)
-    receipts = (sealed_receipt.receipt for sealed_receipt in site.journal.receipts())
+    receipts = (sealed_receipt.receipt for sealed_receipt in target.journal.receipts())
     told = [receipt for receipt in receipts if receipt.action is Action.ARCHIVE and receipt.result is Result.APPLIED]
-    packed, expired = [pack(plain, site.watch()) for plain in run.let_go()], run.expired()
+    packed, expired = [pack(plain, target.watch()) for plain in run.let_go()], run.expired()
     archives = tuple(
         pack_result.archive for pack_result in packed if not any(pack_result.archive in receipt.archived for receipt in told)
     )
@@ -184,25 +184,25 @@ def _archive(run: _Run) -> Archived:
 
 
 def _rename(run: _Run, name: str) -> None:
-    site = run.site
-    if not site.target.reading.rotated:
+    target = run.target
+    if not target.settings.reading.rotated:
         raise ArchiveError(
             "Rotated ledgers are not read here, so that reports would miss what the ledger had. Nothing was changed; set "
             "`target.reading.rotated` to true, or archive by other means.",
         )
-    with operation_lock(site.target.run_dir, "archive", site.clock()):
+    with operation_lock(target.settings.run_dir, "archive", target.clock()):
         rotate(run.ledger, run.ledger.with_name(name))
-        if site.target.ledger_reopened_by_reload and site.target.reload_command:
-            _reload(site)
+        if target.settings.ledger_reopened_by_reload and target.settings.reload_command:
+            _reload(target)
 
 
-def _reload(site: Target) -> None:
+def _reload(target: Target) -> None:
     """Make the router open its ledger anew, without changing its settings; a brake that came meanwhile wins (rule 2)."""
-    if drift := site.facts().drift:
+    if drift := target.facts().drift:
         log.warning("the router was not reloaded after its ledger was renamed, which would change it: %s", drift)
         return
     try:
-        site.router.reload_as_it_is(site.brake.read())
+        target.router.reload_as_it_is(target.brake.read())
     except (ReloadFailed, BrakeUnreadable, SettingsFileError):
         log.exception("the router could not be reloaded; until it is restarted it writes to the renamed file, which is read")
 
@@ -219,15 +219,15 @@ def _cleared(run: _Run, packed: Sequence[Packed], expired: Sequence[Path]) -> tu
         _move_old(run)
     except OSError as error:
         raise ArchiveError(
-            f"What was compressed is complete, but old archives could not be deleted or moved to {run.site.target.archive_dir} "
-            f"({error.strerror or error}). Repair the permissions; the next archive does it.",
+            f"What was compressed is complete, but old archives could not be deleted or moved to "
+            f"{run.target.settings.archive_dir} ({error.strerror or error}). Repair the permissions; the next archive does it.",
         ) from error
     return tuple(path.name for path in run.plain())
 
 
 def _move_old(run: _Run) -> None:
     """Move to the folder of archives what is older than decisions have to stay in the ledger; on another disk it stays."""
-    folder, before = run.site.target.archive_dir, run.now - timedelta(days=run.site.target.retention.ledger_days)
+    folder, before = run.target.settings.archive_dir, run.now - timedelta(days=run.target.settings.retention.ledger_days)
     old = [
         path
         for path in run.ours()

@@ -54,17 +54,17 @@ def copy_of(backup: Backup) -> StateCopy:
     return StateCopy(name=backup.name, size=backup.size, digest=backup.digest)
 
 
-def keep_state(site: Target, now: datetime) -> StateBackup | Refuse:
+def keep_state(target: Target, now: datetime) -> StateBackup | Refuse:
     """Back the bandit's state up before a promotion. The caller holds the operation lock.
 
     A router that never wrote its state has none to lose, and the promotion goes on with a note. A state that cannot be
     backed up refuses the promotion, and so does one that is gone although it was backed up before.
     """
     try:
-        return take_backup(site, now)
+        return take_backup(target, now)
     except StateFileMissing as error:
         try:
-            earlier = site.backups.found()
+            earlier = target.backups.found()
         except StateFileError as unreadable:
             return Refuse(Code.NO_BACKUP, f"{unreadable} Nothing was promoted.")
         if earlier:
@@ -75,7 +75,7 @@ def keep_state(site: Target, now: datetime) -> StateBackup | Refuse:
         return Refuse(Code.NO_BACKUP, f"The bandit's state has to be backed up first. {error} Nothing was promoted.")
 
 
-def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp | Refuse:
+def back_up(target: Target, actor: Actor, *, cause: str | None = None) -> BackedUp | Refuse:
     """Back the bandit's state up, and delete the backups that are one too many.
 
     Raises:
@@ -84,23 +84,23 @@ def back_up(site: Target, actor: Actor, *, cause: str | None = None) -> BackedUp
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("make backups", "operators")
-    with operation_lock(site.target.run_dir, "backup", site.clock()):
-        now = site.clock()
-        if done := site.done_before(cause):
+    with operation_lock(target.settings.run_dir, "backup", target.clock()):
+        now = target.clock()
+        if done := target.done_before(cause):
             return done
         origin = Origin(uuid.uuid4().hex, now, actor, cause=cause)
         try:
-            statement = backup_made(origin, take_backup(site, now))
+            statement = backup_made(origin, take_backup(target, now))
         except StateFileError as error:
             if actor.is_person:
                 raise
-            if isinstance(error, StateFileMissing) and not site.backups.found():
+            if isinstance(error, StateFileMissing) and not target.backups.found():
                 return Refuse(Code.NO_BACKUP, str(error))
             statement = backup_failed(origin, str(error))
-        return BackedUp(site.journal.append(site.draft(statement)))
+        return BackedUp(target.journal.append(target.draft(statement)))
 
 
-def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
+def adopt(target: Target, actor: Actor, name: str) -> Adopted | Refuse:
     """Take on a backup that has no checksum: validate it, and write its checksum beside it. From then on it counts.
 
     Raises:
@@ -109,43 +109,43 @@ def adopt(site: Target, actor: Actor, name: str) -> Adopted | Refuse:
     """
     if Role.OPERATE not in actor.roles:
         return not_allowed("adopt backups", "operators")
-    with operation_lock(site.target.run_dir, "adopt", site.clock()):
-        found = site.backups.find(name)
+    with operation_lock(target.settings.run_dir, "adopt", target.clock()):
+        found = target.backups.find(name)
         if found is None:
             return Refuse(Code.BACKUP_UNKNOWN, "There is no backup of this name. Nothing was changed; `backups` lists them.")
         if not found.without_checksum:
             standing = "is valid as it is" if found.valid else f"has a checksum, and {found.problem}"
             return Refuse(Code.BACKUP_INVALID, f"{found.name} {standing}. Nothing was changed.")
-        adopted = site.backups.adopt(found)
+        adopted = target.backups.adopt(found)
         if adopted.problem is not None:
             raise StateFileError(f"{adopted.name} got its checksum, but is not valid: {adopted.problem}.")
-        routes = site.backups.routes_of(adopted)
+        routes = target.backups.routes_of(adopted)
         shown = "that cannot be told" if routes is None else listed(routes)
-        draft = site.draft(
+        draft = target.draft(
             backup_adopted(
-                Origin(uuid.uuid4().hex, site.clock(), actor), copy_of(adopted), f"It is one JSON object with routes {shown}."
+                Origin(uuid.uuid4().hex, target.clock(), actor), copy_of(adopted), f"It is one JSON object with routes {shown}."
             ),
         )
-        return Adopted(copy_of(adopted), shown, site.journal.append(draft))
+        return Adopted(copy_of(adopted), shown, target.journal.append(draft))
 
 
-def take_backup(site: Target, now: datetime) -> StateBackup:
+def take_backup(target: Target, now: datetime) -> StateBackup:
     """Back the state up, and delete the backups that are one too many. The caller holds the operation lock.
 
     Raises:
         StateFileError: no backup was made.
     """
-    backups = site.backups
+    backups = target.backups
     copy = copy_of(backups.take(now))
-    deleted, note = discard(site)
+    deleted, note = discard(target)
     return StateBackup(copy, deleted, note)
 
 
-def discard(site: Target) -> tuple[Deleted | None, str]:
+def discard(target: Target) -> tuple[Deleted | None, str]:
     """Delete the backups that are one too many; return which, and what went wrong, as a sentence."""
     try:
-        names = site.backups.surplus()
-        site.backups.delete(names)
+        names = target.backups.surplus()
+        target.backups.delete(names)
     except StateFileError as error:
         log.warning("old backups stay: %s", error)
         return None, str(error)

@@ -67,7 +67,7 @@ class Drilled:
     problems: tuple[str, ...]
 
 
-def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | Refuse:
+def drill(target: Target, actor: Actor, *, cause: str | None = None) -> Drilled | Refuse:
     """Try the safety nets out, and record what was found.
 
     Raises:
@@ -75,21 +75,21 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("hold a drill", "operators")
-    with operation_lock(site.target.run_dir, "drill", site.clock()):
-        now = site.clock()
-        if done := site.done_before(cause):
+    with operation_lock(target.settings.run_dir, "drill", target.clock()):
+        now = target.clock()
+        if done := target.done_before(cause):
             return done
-        nets = tuple(_nets(site, now))
+        nets = tuple(_nets(target, now))
         problems: list[str] = []
-        kept, newest = _backed_up(site, now, problems)
+        kept, newest = _backed_up(target, now, problems)
         with tempfile.TemporaryDirectory(prefix="anr-drill-") as folder:
             if newest is not None:
-                problems.extend(_wrong_with_restore(site, newest, Path(folder), now))
-            problems.extend(_wrong_with_journal(site, Path(folder)))
+                problems.extend(_wrong_with_restore(target, newest, Path(folder), now))
+            problems.extend(_wrong_with_journal(target, Path(folder)))
         ages = "; ".join(f"{net.name}: {net.told}" for net in nets)
-        stoppable = site.target.stop_command and site.target.start_command
+        stoppable = target.settings.stop_command and target.settings.start_command
         hint = "" if stoppable else "A restore is refused while the router runs: `stop_command` and `start_command` are not set."
-        draft = site.draft(
+        draft = target.draft(
             drill_held(
                 Origin(uuid.uuid4().hex, now, actor, cause=cause),
                 kept,
@@ -98,15 +98,15 @@ def drill(site: Target, actor: Actor, *, cause: str | None = None) -> Drilled | 
                 restored=copy_of(newest) if newest else None,
             ),
         )
-        return Drilled(site.journal.append(draft), nets, tuple(problems))
+        return Drilled(target.journal.append(draft), nets, tuple(problems))
 
 
-def _nets(site: Target, now: datetime) -> Iterator[SafetyNet]:
-    newest = site.backups.newest_valid()
+def _nets(target: Target, now: datetime) -> Iterator[SafetyNet]:
+    newest = target.backups.newest_valid()
     yield _net("newest valid backup", newest.made_at if newest else None, now)
-    yield _net("newest archive of the ledger", _newest_archive(site.target), now)
+    yield _net("newest archive of the ledger", _newest_archive(target.settings), now)
     try:
-        receipts = [sealed.receipt for sealed in site.journal.receipts()]
+        receipts = [sealed.receipt for sealed in target.journal.receipts()]
     except JournalError:
         yield SafetyNet("last drill", None, "not known")  # verifying the journal says why
     else:
@@ -128,14 +128,14 @@ def _newest_archive(target: TargetSettings) -> datetime | None:
     return datetime.fromtimestamp(max(times)).astimezone() if times else None
 
 
-def _backed_up(site: Target, now: datetime, problems: list[str]) -> tuple[StateBackup, Backup | None]:
+def _backed_up(target: Target, now: datetime, problems: list[str]) -> tuple[StateBackup, Backup | None]:
     kept = StateBackup(None)
     try:
-        kept = take_backup(site, now)
+        kept = take_backup(target, now)
     except StateFileError as error:
         problems.append(str(error))
     try:
-        newest = site.backups.newest_valid()
+        newest = target.backups.newest_valid()
     except StateFileError as error:
         problems.append(str(error))
         return kept, None
@@ -144,13 +144,13 @@ def _backed_up(site: Target, now: datetime, problems: list[str]) -> tuple[StateB
     return kept, newest
 
 
-def _wrong_with_restore(site: Target, backup: Backup, folder: Path, now: datetime) -> Iterator[str]:
+def _wrong_with_restore(target: Target, backup: Backup, folder: Path, now: datetime) -> Iterator[str]:
     """Put a backup back where no router reads, and say what is wrong with what stands there then."""
     scratch = Backups(folder / "anr_state.json", folder / "backups", 1)
     try:
         (folder / "backups").mkdir()
         for name in (backup.name, f"{backup.name}.sha256"):
-            shutil.copyfile(site.target.backups_dir / name, folder / "backups" / name)
+            shutil.copyfile(target.settings.backups_dir / name, folder / "backups" / name)
         copied = scratch.find(backup.name)
         if copied is None or copied.digest != backup.digest:
             yield f"The backup {backup.name} does not read twice as the same."
@@ -164,16 +164,16 @@ def _wrong_with_restore(site: Target, backup: Backup, folder: Path, now: datetim
         yield f"What was put back of {backup.name} in a scratch folder is not what was backed up."
 
 
-def _wrong_with_journal(site: Target, folder: Path) -> Iterator[str]:
+def _wrong_with_journal(target: Target, folder: Path) -> Iterator[str]:
     try:
-        if damage := site.journal.damage():
+        if damage := target.journal.damage():
             yield f"{damage}."
-        sealed, flaws = site.journal.verify()
+        sealed, flaws = target.journal.verify()
         if flaws:
             yield f"The journal does not verify: {flaws[0].problem}."
         copy = folder / "journal.sqlite"
-        _copy_database(site.target.journal, copy)
-        again = Journal(copy, target=site.target.name, receipts_dir=site.target.receipts_dir)
+        _copy_database(target.settings.journal, copy)
+        again = Journal(copy, target=target.settings.name, receipts_dir=target.settings.receipts_dir)
         try:
             copied, flaws_of_copy = again.verify()
         finally:

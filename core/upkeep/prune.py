@@ -34,14 +34,14 @@ class Pruning:
     sealed: Sealed | None = None
 
 
-def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Pruning | Refuse:
+def prune(target: Target, actor: Actor, *, cause: str | None = None, dry_run: bool = False) -> Pruning | Refuse:
     """Delete the receipts that are older than the settings keep them, and seal them in a checkpoint.
 
     Receipts that an open hold, a waiting request or an intent without an outcome needs stay, with all after them. A cause
     key goes with its receipt: those of runs are dates that do not come again, an alert that still fires has an open hold.
 
     Args:
-        site: the target.
+        target: the router that is meant.
         actor: who asks; a person needs the role OPERATE.
         cause: key of the scheduled run, which prunes once; None if somebody asked.
         dry_run: only say what would be pruned.
@@ -51,16 +51,16 @@ def prune(site: Target, actor: Actor, *, cause: str | None = None, dry_run: bool
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
         return not_allowed("prune receipts", "operators")
-    with operation_lock(site.target.run_dir, "prune", site.clock()):
-        now = site.clock()
-        if not dry_run and (done := site.done_before(cause)):
+    with operation_lock(target.settings.run_dir, "prune", target.clock()):
+        now = target.clock()
+        if not dry_run and (done := target.done_before(cause)):
             return done
-        receipts = [sealed.receipt for sealed in site.journal.receipts()]
-        waiting = {approval.id for approval in site.journal.pending()}
-        cutoff = now - timedelta(days=site.target.retention.receipts_days)
-        limit = prunable(receipts, site.journal.state(), waiting, cutoff)
+        receipts = [sealed.receipt for sealed in target.journal.receipts()]
+        waiting = {approval.id for approval in target.journal.pending()}
+        cutoff = now - timedelta(days=target.settings.retention.receipts_days)
+        limit = prunable(receipts, target.journal.state(), waiting, cutoff)
         count = sum(receipt.seq <= limit.through for receipt in receipts)
         if dry_run or not count:
             return Pruning(limit.through, count, limit.held_back_by)
-        draft = site.draft(receipts_pruned(Origin(uuid.uuid4().hex, now, actor, cause=cause), limit.held_back_by or ""))
-        return Pruning(limit.through, count, limit.held_back_by, site.journal.prune(draft, limit.through))
+        draft = target.draft(receipts_pruned(Origin(uuid.uuid4().hex, now, actor, cause=cause), limit.held_back_by or ""))
+        return Pruning(limit.through, count, limit.held_back_by, target.journal.prune(draft, limit.through))

@@ -33,7 +33,7 @@ _SERIES = "guard.json"
 _MAX_SERIES_BYTES = 64 << 10
 
 
-def guard_look(site: Target) -> Braked | Sealed | None:
+def guard_look(target: Target) -> Braked | Sealed | None:
     """Look at the gates over the guard's short window if it is time to; freeze, or record that it would have been frozen.
 
     At stage 0, after a brake and while an operation has no outcome there is nothing to guard.
@@ -44,52 +44,52 @@ def guard_look(site: Target) -> Braked | Sealed | None:
     Raises:
         AnrError: something cannot be read or recorded; it is looked again at once.
     """
-    policy, now = site.target.guard, site.clock()
-    series = _load(site.target.run_dir / _SERIES)
+    policy, now = target.settings.guard, target.clock()
+    series = _load(target.settings.run_dir / _SERIES)
     if not guard.is_due(series, now, policy):
         return None
-    state = site.journal.state()
+    state = target.journal.state()
     if not state.stage or state.since is None or state.rolled_back or state.unsettled is not None:
         return None
     minutes = min(policy.window_minutes, int((now - state.since).total_seconds() // 60))
     if minutes < 1:
         return None
     try:
-        report = _short_report(site, now, minutes)
+        report = _short_report(target, now, minutes)
     except LedgerUnreadable as error:  # no data: it neither counts nor clears, and is looked at again in its time
         log.warning("the guard sees nothing: %s", error)
         report = None
     look = guard.judge(report.gates, now) if report else guard.Look(at=now, verdict=Verdict.NO_DATA)
     grown, trip = guard.after(series, look, state.since, policy)
-    done = _tripped(site, state, trip, report) if trip and report else None
-    write_durably(site.target.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")))
+    done = _tripped(target, state, trip, report) if trip and report else None
+    write_durably(target.settings.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")))
     return done
 
 
-def _short_report(site: Target, now: datetime, minutes: int) -> Report:
-    bounds = site.target.gates.model_copy(update={"decisions_min": site.target.guard.decisions_min})
-    metrics = site.figures(now, minutes)
-    return Report(metrics, evaluate(metrics, ask_slots(site.target), bounds))
+def _short_report(target: Target, now: datetime, minutes: int) -> Report:
+    bounds = target.settings.gates.model_copy(update={"decisions_min": target.settings.guard.decisions_min})
+    metrics = target.figures(now, minutes)
+    return Report(metrics, evaluate(metrics, ask_slots(target.settings), bounds))
 
 
-def _tripped(site: Target, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
-    mode = site.target.guard.mode
+def _tripped(target: Target, state: RolloutState, trip: guard.Trip, report: Report) -> Braked | Sealed | None:
+    mode = target.settings.guard.mode
     cause = Guard(mode, trip.looks[0].at)
     if mode is guard.GuardMode.ACT:
-        done = freeze(site, GUARD, f"The guard froze: {trip.text}", str(cause))
+        done = freeze(target, GUARD, f"The guard froze: {trip.text}", str(cause))
         return None if isinstance(done, Refuse) else done
-    draft = site.draft(
-        guard_would_freeze(Origin(uuid.uuid4().hex, site.clock(), GUARD, cause=cause), state.stage, trip.text, report),
+    draft = target.draft(
+        guard_would_freeze(Origin(uuid.uuid4().hex, target.clock(), GUARD, cause=cause), state.stage, trip.text, report),
     )
     try:
-        return site.journal.append(draft)
+        return target.journal.append(draft)
     except CauseAlreadyRecorded:
         return None
 
 
-def failing_looks(site: Target) -> guard.Series:
+def failing_looks(target: Target) -> guard.Series:
     """Return what the guard remembers: nothing, if that cannot be read."""
-    return _load(site.target.run_dir / _SERIES)
+    return _load(target.settings.run_dir / _SERIES)
 
 
 def _load(path: Path) -> guard.Series:

@@ -43,9 +43,9 @@ class Observer:
         seen: what was seen at the last look; None if nothing is expected of the router.
     """
 
-    def __init__(self, site: Target, expected: Observation | None = None) -> None:
+    def __init__(self, target: Target, expected: Observation | None = None) -> None:
         """Follow `expected` as long as the journal does not have it."""
-        self._site = replace(site, journal=site.journal.with_patience(_JOURNAL_SECONDS))
+        self._target = replace(target, journal=target.journal.with_patience(_JOURNAL_SECONDS))
         self._expected = expected
         self._head = ""
         self._state: RolloutState | None = None
@@ -61,7 +61,7 @@ class Observer:
 
     def close(self) -> None:
         """Let go of the journal."""
-        self._site.journal.close()
+        self._target.journal.close()
 
     def tick(self) -> Sealed | None:
         """Look if it is time to, or if something was recorded; return the receipt of a turn."""
@@ -78,7 +78,7 @@ class Observer:
     def _read(self) -> bool:
         """Read the journal if it has grown; whether it has."""
         try:
-            news = self._site.journal.state_after(self._head)
+            news = self._target.journal.state_after(self._head)
             if news is None:
                 return False
             self._state, self._head = news
@@ -96,7 +96,7 @@ class Observer:
         if asked is None:
             self.seen = None
             return None
-        evidence = self._site.evidence()
+        evidence = self._target.evidence()
         self.seen = judge(asked, evidence)
         return self._note(self.seen, evidence)
 
@@ -118,7 +118,7 @@ class Observer:
     def _by_marks(self) -> Observation | None:
         """Return what the marks of brakes expect of which the journal does not know yet."""
         try:
-            marks = {note.id: note for note in self._site.brake.in_force()}
+            marks = {note.id: note for note in self._target.brake.in_force()}
         except AnrError:
             return None
         known = {hold.id for hold in self._state.holds} if self._state is not None else set()
@@ -136,7 +136,7 @@ class Observer:
         turn = seen.turn + 1
         seen = seen.model_copy(update={"turn": turn})
         first = seen.sight is Sight.SEEN_STAGE and state.observed_since is None
-        draft = self._site.draft(
+        draft = self._target.draft(
             (stage_seen if first else router_observed)(
                 Origin(state.began if first else state.acted_in or state.began, evidence.now, SCHEDULER),
                 state.stage,
@@ -146,7 +146,7 @@ class Observer:
             ),
         )
         try:
-            sealed = self._site.journal.append(draft)
+            sealed = self._target.journal.append(draft)
         except CauseAlreadyRecorded:
             return None  # somebody else looks too
         except JournalError as error:
@@ -162,24 +162,24 @@ def _sighting(seen: Observation, evidence: Evidence) -> RouterSighting | None:
     return sighting_in(evidence.tail)
 
 
-def followed(site: Target, result: Result, sleep: Callable[[float], None] = time.sleep) -> Result:
+def followed(target: Target, result: Result, sleep: Callable[[float], None] = time.sleep) -> Result:
     """Wait up to `observe_timeout_s` to see what came of a brake or a move, and return the result with what was seen.
 
     The act is over: nothing is delayed by it, and no lock is held. Whatever else the result is, it is returned as it is.
     """
     if isinstance(result, UnfrozenInShadow):
-        return replace(result, shadow=followed(site, result.shadow, sleep))
+        return replace(result, shadow=followed(target, result.shadow, sleep))
     if isinstance(result, Braked | Moved):
         expected = result.observation if isinstance(result, Braked) else result.seen
         if expected is not None:
-            return replace(result, observation=follow(site, expected, sleep))
+            return replace(result, observation=follow(target, expected, sleep))
     return result
 
 
-def follow(site: Target, expected: Observation, sleep: Callable[[float], None] = time.sleep) -> Observation:
+def follow(target: Target, expected: Observation, sleep: Callable[[float], None] = time.sleep) -> Observation:
     """Wait up to `observe_timeout_s` until the running router is seen to do what is expected, and return what was seen."""
-    observer = Observer(site, expected)
-    ends = time.monotonic() + site.target.observe_timeout_s
+    observer = Observer(target, expected)
+    ends = time.monotonic() + target.settings.observe_timeout_s
     try:
         while True:
             observer.look()

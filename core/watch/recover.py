@@ -116,116 +116,118 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
     return Settlement(Result.NOT_APPLIED, intent.from_stage, intent.from_stage, why)
 
 
-def recover(site: Target) -> Recovered:
+def recover(target: Target) -> Recovered:
     """Bring router, marks and files in line with the journal after a crash. Safe to repeat.
 
     Raises:
         AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
     """
-    with operation_lock(site.target.run_dir, "recover", site.clock()):
-        late = _late(site, (*site.brake.unrecorded(), *_never_recorded(site)))
-        safe = _make_braked_safe(site)
-        settled = _settle(site)
-        overtaken = settle_overtaken(site)
-        _align_marks(site)
-        files = site.journal.recreate_files()
-        return Recovered(late, settled, files, _finish_archive(site), safe.sealed, overtaken, safe.problems)
+    with operation_lock(target.settings.run_dir, "recover", target.clock()):
+        late = _late(target, (*target.brake.unrecorded(), *_never_recorded(target)))
+        safe = _make_braked_safe(target)
+        settled = _settle(target)
+        overtaken = settle_overtaken(target)
+        _align_marks(target)
+        files = target.journal.recreate_files()
+        return Recovered(late, settled, files, _finish_archive(target), safe.sealed, overtaken, safe.problems)
 
 
-def _finish_archive(site: Target) -> str | None:
+def _finish_archive(target: Target) -> str | None:
     try:
-        finish_archive(site)
+        finish_archive(target)
     except ArchiveError as error:
         log.error("an archive of the ledger cannot be finished: %s", error)  # noqa: TRY400 - no bug's trace
         return str(error)
     return None
 
 
-def record_waiting(site: Target) -> tuple[Sealed, ...]:
+def record_waiting(target: Target) -> tuple[Sealed, ...]:
     """Record the brakes that could not be recorded when they acted. Costs a look at the marks if there are none.
 
     Raises:
         AnrError: they still wait.
     """
-    before = site.clock() - _UNDER_WAY
-    waiting = [note for note in site.brake.unrecorded() if note.at < before]
+    before = target.clock() - _UNDER_WAY
+    waiting = [note for note in target.brake.unrecorded() if note.at < before]
     if not waiting:
         return ()
-    with operation_lock(site.target.run_dir, "record the brake", site.clock()):
-        return _late(site, waiting)
+    with operation_lock(target.settings.run_dir, "record the brake", target.clock()):
+        return _late(target, waiting)
 
 
-def _late(site: Target, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
+def _late(target: Target, notes: Iterable[BrakeNote]) -> tuple[Sealed, ...]:
     """Record brakes late; the router is made safe again once, however many there are."""
     missing = []
     for note in notes:
-        if site.journal.has(note.id):
-            site.brake.mark_recorded(note)
+        if target.journal.has(note.id):
+            target.brake.mark_recorded(note)
         else:
             missing.append(note)
     if not missing:
         return ()
     # nothing was promoted while they waited, so that the router may be made safe again
-    safe = not site.router.make_safe()
-    return tuple(sealed for note in missing if (sealed := record(site, note, late=True, safe=safe)) is not None)
+    safe = not target.router.make_safe()
+    return tuple(sealed for note in missing if (sealed := record(target, note, late=True, safe=safe)) is not None)
 
 
-def _never_recorded(site: Target) -> Iterable[BrakeNote]:
+def _never_recorded(target: Target) -> Iterable[BrakeNote]:
     """Return the freezes whose marks do not wait, and of which the journal has never heard.
 
     A mark that cannot be understood does not say whether it waits; a journal that was put back from an older copy has lost
     what the mark remembers. A mark whose hold was lifted is no such: the journal has its receipt, or its story.
     """
-    marks = site.brake.read().frozen_by  # before the notes: a freeze that comes in between is no mark without a note
-    understood = {note.id: note for note in site.brake.freezes()}
-    held = {hold.id for hold in site.journal.state().holds}
+    marks = target.brake.read().frozen_by  # before the notes: a freeze that comes in between is no mark without a note
+    understood = {note.id: note for note in target.brake.freezes()}
+    held = {hold.id for hold in target.journal.state().holds}
     for mark in marks:
         note = understood.get(mark)
         if mark in held or (note is not None and not note.recorded):
             continue
-        if site.journal.has(mark) or site.journal.of_operation(mark):
+        if target.journal.has(mark) or target.journal.of_operation(mark):
             continue
         log.warning("the journal does not have the freeze of mark %s; it is recorded now", mark)
         unknown = "Its mark cannot be understood: who froze, and why, is not known."
-        yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=site.clock())
+        yield note or BrakeNote(id=mark, action=Action.FREEZE, actor=RECOVERY, reason=unknown, cause=None, at=target.clock())
 
 
-def _make_braked_safe(site: Target) -> MadeSafe:
+def _make_braked_safe(target: Target) -> MadeSafe:
     """A promotion that was killed between its write and its look at the marks may have undone a brake; or the brake failed."""
-    frozen = bool(site.brake.read().frozen_by)
-    state = site.journal.state()
-    settings = site.router.settings()
+    frozen = bool(target.brake.read().frozen_by)
+    state = target.journal.state()
+    settings = target.router.settings()
     if state.unsettled is None and (state.safe_only or (state.stage == 0 and settings.stage != 0)):
-        return make_safe_and_record(site, "The safe settings were written once more: a brake asked for them.")
+        return make_safe_and_record(target, "The safe settings were written once more: a brake asked for them.")
     if state.unsettled is None and state.stage and settings.carries(SAFE_SETTINGS):
-        return make_safe_and_record(site, "The safe settings stand, and of the brake that wrote them there was no receipt.")
-    return MadeSafe(site.router.make_safe()) if frozen else MadeSafe(())
+        return make_safe_and_record(target, "The safe settings stand, and of the brake that wrote them there was no receipt.")
+    return MadeSafe(target.router.make_safe()) if frozen else MadeSafe(())
 
 
-def _settle(site: Target) -> Sealed | None:
-    reading = site.brake.read()
-    intent = site.journal.state().unsettled
+def _settle(target: Target) -> Sealed | None:
+    reading = target.brake.read()
+    intent = target.journal.state().unsettled
     if intent is None:
         return None
     if replaces_state(intent.action):
-        return settle_restore(site, intent)
-    settings = site.router.settings()
-    decided = settle(intent, settings, site.sighting(), braked=bool(reading.frozen_by))
+        return settle_restore(target, intent)
+    settings = target.router.settings()
+    decided = settle(intent, settings, target.sighting(), braked=bool(reading.frozen_by))
     result, stage, note = decided.result, decided.stage, decided.why
     expected = None
     if decided.serve is not None:
         try:
-            overtaken = site.router.serve(decided.serve, reading).overtaken if decided.serve else bool(site.router.make_safe())
+            overtaken = (
+                target.router.serve(decided.serve, reading).overtaken if decided.serve else bool(target.router.make_safe())
+            )
             result = Result.OVERTAKEN if overtaken and decided.serve else result
-            stage = site.router.settings().stage
-            expected = site.written(stage or 0, safe=not decided.serve or overtaken)
+            stage = target.router.settings().stage
+            expected = target.written(stage or 0, safe=not decided.serve or overtaken)
         except (SettingsFileError, ReloadFailed, BrakeUnreadable) as error:
             result, stage, note = Result.UNKNOWN, None, f"{note} That failed: {error}"
-    now_shown = site.router.settings()
-    return site.journal.append(
-        site.draft(
+    now_shown = target.router.settings()
+    return target.journal.append(
+        target.draft(
             settled_outcome(
-                Origin(intent.operation, site.clock(), RECOVERY),
+                Origin(intent.operation, target.clock(), RECOVERY),
                 intent.action,
                 intent.from_stage,
                 Ending(result, stage, note, now_shown.values, expected),
@@ -234,10 +236,10 @@ def _settle(site: Target) -> Sealed | None:
     )
 
 
-def _align_marks(site: Target) -> None:
-    held = {hold.id: hold for hold in site.journal.state().holds if not hold.keeps_stage}  # such a hold leaves no mark
-    marked = set(site.brake.read().frozen_by)
-    site.brake.release(tuple(marked - set(held)))
+def _align_marks(target: Target) -> None:
+    held = {hold.id: hold for hold in target.journal.state().holds if not hold.keeps_stage}  # such a hold leaves no mark
+    marked = set(target.brake.read().frozen_by)
+    target.brake.release(tuple(marked - set(held)))
     for hold_id in set(held) - marked:
         hold = held[hold_id]
         note = BrakeNote(
@@ -250,5 +252,5 @@ def _align_marks(site: Target) -> None:
             expires_at=hold.expires_at,
             recorded=True,
         )
-        site.brake.engage(note)
+        target.brake.engage(note)
         log.warning("the mark of hold %s was missing and was written again", hold_id)

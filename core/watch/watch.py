@@ -30,52 +30,52 @@ _WAIT_SECONDS = 1.0
 """How long a look waits for an operation under way; the next look is a minute away."""
 
 
-def watch(site: Target) -> tuple[Sealed | Unfrozen, ...]:
+def watch(target: Target) -> tuple[Sealed | Unfrozen, ...]:
     """Lift what has expired, record what is seen of the running router, alarm a drift once and its end.
 
     Raises:
         AnrError: something cannot be read or recorded; the next look tries again.
     """
     news: list[Sealed | Unfrozen] = []
-    if safe := _kept_safe(site):
+    if safe := _kept_safe(target):
         news.append(safe)
-    with closing(Observer(site)) as observer:
+    with closing(Observer(target)) as observer:
         if turned := observer.look():
             news.append(turned)
     with contextlib.suppress(OperationBusy):
-        if lifted := lift_expired(site):
+        if lifted := lift_expired(target):
             news.append(lifted)
-        evidence = site.evidence()
-        if _drafts(site, site.facts(evidence, whole=False)):
-            with operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=_WAIT_SECONDS):
-                facts = site.facts(evidence)
-                if site.brake.read() == facts.brake and not site.brake.unrecorded():  # no brake is on its way
-                    for draft in _drafts(site, facts):
+        evidence = target.evidence()
+        if _drafts(target, target.facts(evidence, whole=False)):
+            with operation_lock(target.settings.run_dir, "watch", target.clock(), wait_s=_WAIT_SECONDS):
+                facts = target.facts(evidence)
+                if target.brake.read() == facts.brake and not target.brake.unrecorded():  # no brake is on its way
+                    for draft in _drafts(target, facts):
                         with contextlib.suppress(CauseAlreadyRecorded):
-                            news.append(site.journal.append(draft))
+                            news.append(target.journal.append(draft))
     return tuple(news)
 
 
-def _kept_safe(site: Target) -> Sealed | None:
+def _kept_safe(target: Target) -> Sealed | None:
     """Make a router safe again whose safe settings a brake asked for, and that has others: whoever sees it does so (rule 2)."""
-    state = site.journal.state()
-    if not state.safe_only or state.unsettled is not None or (not state.brake_failed and _stands_safe(site)):
+    state = target.journal.state()
+    if not state.safe_only or state.unsettled is not None or (not state.brake_failed and _stands_safe(target)):
         return None
-    with contextlib.suppress(OperationBusy), operation_lock(site.target.run_dir, "watch", site.clock(), wait_s=0):
-        state = site.journal.state()
-        if state.safe_only and state.unsettled is None and (state.brake_failed or not _stands_safe(site)):
-            return make_safe_and_record(site, "The safe settings were written once more: a brake asked for them.").sealed
+    with contextlib.suppress(OperationBusy), operation_lock(target.settings.run_dir, "watch", target.clock(), wait_s=0):
+        state = target.journal.state()
+        if state.safe_only and state.unsettled is None and (state.brake_failed or not _stands_safe(target)):
+            return make_safe_and_record(target, "The safe settings were written once more: a brake asked for them.").sealed
     return None
 
 
-def _stands_safe(site: Target) -> bool:
-    settings, _ = observed(site)
+def _stands_safe(target: Target) -> bool:
+    settings, _ = observed(target)
     return settings is not None and settings.stage == 0
 
 
-def _drafts(site: Target, facts: Facts) -> list[Draft]:
+def _drafts(target: Target, facts: Facts) -> list[Draft]:
     """Return what is to be recorded of these facts; nothing while an operation has no outcome."""
-    state, now = facts.state, site.clock()
+    state, now = facts.state, target.clock()
     if state.stage is None or state.unsettled is not None:
         return []
     statements, found, alarmed = [], facts.difference, state.drift
@@ -95,7 +95,7 @@ def _drafts(site: Target, facts: Facts) -> list[Draft]:
         )
     if found is None and alarmed is not None:
         statements.append(drift_over(Origin(alarmed.operation, now, SCHEDULER), state.stage))
-    return [site.draft(statement) for statement in statements]
+    return [target.draft(statement) for statement in statements]
 
 
 def _is_first_sighting(facts: Facts, state: RolloutState) -> bool:

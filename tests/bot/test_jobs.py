@@ -22,17 +22,17 @@ STEP = timedelta(minutes=20)
 def scheduled(rig: Rig, zone: str, at: time) -> Rig:  # noqa: F811 - the fixture's name
     """The same house with a daily run that only reports, at a local time of a zone."""
     schedule = Schedule(zone=zone, at=at, promotion=PromotionMode.OFF)
-    target = rig.target.model_copy(update={"schedule": schedule})
-    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
+    target = rig.settings.model_copy(update={"schedule": schedule})
+    return Rig(Target.at(target, rig.target.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
 def live_through(rig: Rig, moments: Iterable[datetime]) -> list[tuple[str, datetime]]:  # noqa: F811
     """Let the job look at each of these moments; return the runs that were made: local date and moment."""
-    jobs = Jobs(rig.site, lambda: None, lambda _found: None)
+    jobs = Jobs(rig.target, lambda: None, lambda _found: None)
     for moment in moments:
         rig.clock.now = moment
         jobs._daily()
-    receipts = (sealed.receipt for sealed in rig.site.journal.receipts())
+    receipts = (sealed.receipt for sealed in rig.target.journal.receipts())
     return [(str(receipt.cause).removeprefix("daily:"), receipt.ts) for receipt in receipts if receipt.action is Action.DAILY]
 
 
@@ -165,14 +165,14 @@ def test_two_bots_make_one_run(rig: Rig) -> None:  # noqa: F811
 def test_a_drill_is_held_once_a_week_where_the_settings_want_it(rig: Rig, *, wanted: bool) -> None:  # noqa: F811
     """Off by default; on, once in each ISO week of local time, whoever restarts the bot."""
     assert Schedule().drill is False
-    target = rig.target.model_copy(update={"schedule": Schedule(drill=wanted)})
-    site = Target.at(target, rig.site.access, rig.clock)
-    propose.init(site, rig.people["olivia"], "begin")
-    target.state_file.write_text('{"R1": 1}', encoding="utf-8")
+    options = rig.settings.model_copy(update={"schedule": Schedule(drill=wanted)})
+    target = Target.at(options, rig.target.access, rig.clock)
+    propose.init(target, rig.people["olivia"], "begin")
+    options.state_file.write_text('{"R1": 1}', encoding="utf-8")
     for _ in range(15):
-        Jobs(site, lambda: None, lambda _found: None)._drill()
+        Jobs(target, lambda: None, lambda _found: None)._drill()
         rig.clock.pass_(days=1)
-    causes = [sealed.receipt.cause for sealed in site.journal.receipts() if sealed.receipt.action is Action.DRILL]
+    causes = [sealed.receipt.cause for sealed in target.journal.receipts() if sealed.receipt.action is Action.DRILL]
     assert causes == (["drill:2025-W40", "drill:2025-W41", "drill:2025-W42"] if wanted else [])
 
 
@@ -181,13 +181,13 @@ def test_a_drill_of_the_alert_path_is_held_once_a_week_where_the_settings_want_i
     """Off by default; on, once in each ISO week of local time, also where nothing answers as Alertmanager."""
     assert Schedule().drill_alerts is False
     schedule = Schedule(drill_alerts=wanted)
-    target = rig.target.model_copy(update={"schedule": schedule, "alertmanager_url": "http://127.0.0.1:9"})
-    site = Target.at(target, rig.site.access, rig.clock)
-    propose.init(site, rig.people["olivia"], "begin")
+    options = rig.settings.model_copy(update={"schedule": schedule, "alertmanager_url": "http://127.0.0.1:9"})
+    target = Target.at(options, rig.target.access, rig.clock)
+    propose.init(target, rig.people["olivia"], "begin")
     for _ in range(15):
-        Jobs(site, lambda: None, lambda _found: None)._drill_alerts()
+        Jobs(target, lambda: None, lambda _found: None)._drill_alerts()
         rig.clock.pass_(days=1)
-    held = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is Action.ALERT_DRILL]
+    held = [sealed.receipt for sealed in target.journal.receipts() if sealed.receipt.action is Action.ALERT_DRILL]
     weeks = ["drill-alerts:2025-W40", "drill-alerts:2025-W41", "drill-alerts:2025-W42"] if wanted else []
     assert [receipt.cause for receipt in held] == weeks
     assert all("Alertmanager cannot be reached" in receipt.note for receipt in held)
@@ -195,18 +195,18 @@ def test_a_drill_of_the_alert_path_is_held_once_a_week_where_the_settings_want_i
 
 def test_the_ledger_is_renamed_once_a_month_and_compressed_once_it_was_quiet_for_a_day(rig: Rig) -> None:  # noqa: F811
     """Looked at each day: what was renamed on the first does not wait for the next month."""
-    propose.init(rig.site, rig.people["olivia"], "begin")
-    ledger = rig.target.ledger
+    propose.init(rig.target, rig.people["olivia"], "begin")
+    ledger = rig.settings.ledger
     names, told = [], []
     for _ in range(4):
         line = json.dumps({**decision(rig.clock.now - timedelta(days=1)), "id": str(rig.clock.now)}) + "\n"
         with ledger.open("a", encoding="utf-8") as stream:
             stream.write(line)
         os.utime(ledger, (rig.clock.now.timestamp(), rig.clock.now.timestamp()))
-        Jobs(rig.site, lambda: None, lambda _found: None)._archive()
-        Jobs(rig.site, lambda: None, lambda _found: None)._archive()
+        Jobs(rig.target, lambda: None, lambda _found: None)._archive()
+        Jobs(rig.target, lambda: None, lambda _found: None)._archive()
         names.append(sorted(path.name for path in ledger.parent.glob("ledger*")))
-        told = [sealed.receipt.cause for sealed in rig.site.journal.receipts() if sealed.receipt.action is Action.ARCHIVE]
+        told = [sealed.receipt.cause for sealed in rig.target.journal.receipts() if sealed.receipt.action is Action.ARCHIVE]
         rig.clock.pass_(days=1)
     renamed = "ledger-20251001T090500Z.ndjson"
     assert names == [*[[renamed, "ledger.ndjson"]] * 2, *[[f"{renamed}.gz", "ledger.ndjson"]] * 2]

@@ -25,7 +25,7 @@ from core.receipts.receipt import Action
 from core.settings.account import operating_system_user
 from core.settings.settings import Settings
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
-from tests.support.alerting import alerted, is_safe, listening, ready, site_of
+from tests.support.alerting import alerted, is_safe, listening, ready, target_of
 from tests.support.monitoring import alertmanager, post_alerts, prometheus, silences
 from tests.support.rig import decision
 from tests.support.workspace import cards, said, scenery, whispers
@@ -80,7 +80,7 @@ async def test_a_bad_ledger_line_freezes_the_router_and_the_card_follows_to_the_
             own = re.search(r"anr_alert_freeze_seconds_sum\{[^}]*\} ([0-9.e-]+)", metrics)
             assert own is not None
             figure(f"bad ledger line to safe settings: {whole:.1f} s, of it the bot's own share {float(own[1]):.3f} s")
-            receipts = [sealed.receipt for sealed in site_of(ours).journal.receipts() if sealed.receipt.action is Action.FREEZE]
+            receipts = [sealed.receipt for sealed in target_of(ours).journal.receipts() if sealed.receipt.action is Action.FREEZE]
             assert [receipt.alert.name for receipt in receipts if receipt.alert] == ["AnrFastCapBreach"]
             ended = "Frozen by alert, which has ended: AnrFastCapBreach"
             await playground.wait_for(lambda: cards(playground, ended), LOOP_SECONDS)
@@ -118,14 +118,14 @@ async def test_a_bot_that_was_down_and_then_killed_during_retries_freezes_once(t
             file.unlink()
             file.mkdir()  # the router cannot be made safe, so that the bot's answer is not yet 200
             async with bot_process(settings) as kill:
-                await until(lambda: bool(site_of(settings).brake.read().frozen_by))
+                await until(lambda: bool(target_of(settings).brake.read().frozen_by))
                 kill()
             file.rmdir()
             file.write_bytes(kept)
             async with bot_process(settings):
                 await until(lambda: is_safe(settings))
                 await playground.wait_for(lambda: cards(playground, "AnrRsiLow"), LOOP_SECONDS)
-        state = site_of(settings).journal.state()
+        state = target_of(settings).journal.state()
         assert [hold.reason for hold in state.holds] == ["AnrRsiLow: posted by a test"]
         assert len(cards(playground, "AnrRsiLow")) == 1
 
@@ -164,7 +164,7 @@ async def test_two_alerts_one_resolved_and_the_other_silenced(tmp_path: Path) ->
                     "severity": "page",
                 }
                 assert (silence["status"]["state"], silence["comment"]) == ("active", "we look into it")
-                assert len(site_of(settings).journal.state().holds) == 2
+                assert len(target_of(settings).journal.state().holds) == 2
 
 
 async def test_a_drill_goes_through_the_real_alertmanager_and_freezes_nothing(
@@ -185,7 +185,7 @@ async def test_a_drill_goes_through_the_real_alertmanager_and_freezes_nothing(
                 assert not is_safe(settings)
                 await post_alerts(url, "AnrRsiLow")
                 await until(lambda: is_safe(settings))
-        journal = site_of(settings).journal
+        journal = target_of(settings).journal
         assert [hold.reason for hold in journal.state().holds] == ["AnrRsiLow: posted by a test"]
         (drill,) = [sealed.receipt for sealed in journal.receipts() if sealed.receipt.action is Action.ALERT_DRILL]
         assert drill.alert_drill is not None

@@ -171,21 +171,21 @@ def test_archiving_leaves_what_logrotate_rotates_alone(begun: Rig) -> None:
     """Neither renamed again, compressed, moved nor deleted, however old it is; and each line is still read once."""
     from core.upkeep.archive import Archived, archive  # noqa: PLC0415 - beside its only use
 
-    folder = begun.target.ledger.parent
+    folder = begun.settings.ledger.parent
     (folder / "conf").write_text(
-        f'"{begun.target.ledger}" {{\n su root root\n rotate 99\n create\n dateext\n}}\n', encoding="utf-8"
+        f'"{begun.settings.ledger}" {{\n su root root\n rotate 99\n create\n dateext\n}}\n', encoding="utf-8"
     )
     old = b'{"id":"1","t":"2023-07-15T12:00:00Z","shadow":{"argmax":"R2"}}\n'
-    begun.target.ledger.write_bytes(old)
+    begun.settings.ledger.write_bytes(old)
     rotate(folder)
     (rotated,) = (path for path in folder.glob("ledger.ndjson-*"))
     os.utime(rotated, (1_690_000_000, 1_690_000_000))
-    begun.target.ledger.write_bytes(old.replace(b'"1"', b'"2"'))
-    done = archive(begun.site, begun.people["olivia"])
+    begun.settings.ledger.write_bytes(old.replace(b'"1"', b'"2"'))
+    done = archive(begun.target, begun.people["olivia"])
     assert isinstance(done, Archived)
-    assert [rotated_at(name, begun.target.ledger.name) for name in done.renamed] == [begun.clock.now]
-    begun.target.ledger.write_bytes(old.replace(b'"1"', b'"3"'))
+    assert [rotated_at(name, begun.settings.ledger.name) for name in done.renamed] == [begun.clock.now]
+    begun.settings.ledger.write_bytes(old.replace(b'"1"', b'"3"'))
     begun.clock.pass_(days=500)
-    archive(begun.site, begun.people["olivia"])
+    archive(begun.target, begun.people["olivia"])
     assert ids_in(rotated.read_bytes()) == {"1": 1}
-    assert family_ids(begun.target.ledger)["1"] == 1
+    assert family_ids(begun.settings.ledger)["1"] == 1

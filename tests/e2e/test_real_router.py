@@ -56,7 +56,7 @@ class Running:
     """A router under uvicorn, its supervisor, and a site that operates it."""
 
     url: str
-    site: Target
+    target: Target
 
     def asked(self) -> Served:
         """Ask the processes, by no code of anr's."""
@@ -74,10 +74,10 @@ class Running:
     def does(self, action: str) -> Ending:
         """Do it, follow the router as a terminal does, and return what a terminal says."""
         if action == "promote":
-            asked = propose.propose(self.site, Order(OLIVIA, "test"))
+            asked = propose.propose(self.target, Order(OLIVIA, "test"))
             assert isinstance(asked, Asked), asked
-            return ending(followed(self.site, requests.approve(self.site, AARON, asked.approval.id)))
-        return ending(followed(self.site, approved_brake.brake(self.site, Approvable(action), Order(OLIVIA, "test"))))
+            return ending(followed(self.target, requests.approve(self.target, AARON, asked.approval.id)))
+        return ending(followed(self.target, approved_brake.brake(self.target, Approvable(action), Order(OLIVIA, "test"))))
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def running(folder: Path, workers: int, command: str) -> Iterator[Running]:
         assert process.stdin is not None
         assert process.stdout is not None
         tell = process.stdout.readline().strip()
-        target = TargetSettings(
+        options = TargetSettings(
             ledger=ledger,
             settings_file=settings,
             reload_command=("bash", "-c", TELL, tell, command),
@@ -114,10 +114,10 @@ def running(folder: Path, workers: int, command: str) -> Iterator[Running]:
             archive_dir=folder / "archive",
         )
         try:
-            site = Target.at(target, ACCESS)
-            propose.init(site, OLIVIA, "begin")
-            yield Running(url, site)
-            site.journal.close()
+            target = Target.at(options, ACCESS)
+            propose.init(target, OLIVIA, "begin")
+            yield Running(url, target)
+            target.journal.close()
         finally:
             process.stdin.close()
 

@@ -46,7 +46,7 @@ async def played(tmp_path: Path) -> AsyncIterator[tuple[Playground, Settings]]:
 
 
 @pytest.fixture
-def site(played: tuple[Playground, Settings]) -> Target:
+def target(played: tuple[Playground, Settings]) -> Target:
     _, settings = played
     return Target.at(settings.target, settings.access)
 

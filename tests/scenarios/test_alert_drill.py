@@ -12,7 +12,7 @@ from core.alerts.rules import AlertRule
 from core.receipts.receipt import Action
 from core.target.announced_drills import announce, labels_of, was_heard
 from tests.support.alert_payloads import alert, payload
-from tests.support.alerting import Stage, is_safe, listening, ready, site_of
+from tests.support.alerting import Stage, is_safe, listening, ready, target_of
 from tests.support.workspace import WAIT, cards, scenery, whispers
 
 FREEZES_FOR_EVERYTHING = (AlertRule(match='alertname=~".*"', then="freeze", mode="act"),)
@@ -35,19 +35,19 @@ def of_drill(drill: str, **changed: str) -> dict[str, Any]:
 
 
 def actions(stage: Stage) -> set[Action]:
-    return {sealed.receipt.action for sealed in site_of(stage[2]).journal.receipts()} & {Action.FREEZE, Action.ALERT}
+    return {sealed.receipt.action for sealed in target_of(stage[2]).journal.receipts()} & {Action.FREEZE, Action.ALERT}
 
 
 async def test_an_announced_drill_is_heard_and_freezes_nothing_whatever_the_rules_say(stage: Stage) -> None:
     """Firing, again, late and resolved: answered with 200 each time, kept for whoever waits, no receipt and no card."""
     playground, alertmanager, settings = stage
-    site = site_of(settings)
-    drill = announce(site.target.run_dir, site.clock())
-    assert not was_heard(site.target.run_dir, drill)
+    target = target_of(settings)
+    drill = announce(target.settings.run_dir, target.clock())
+    assert not was_heard(target.settings.run_dir, drill)
     for body in (payload(of_drill(drill)), payload(of_drill(drill)), payload({**of_drill(drill), "status": "resolved"})):
         status, answer = await alertmanager.send(body)
         assert (status, answer["text"]) == (200, "Nothing in it holds the router.")
-    assert was_heard(site.target.run_dir, drill)
+    assert was_heard(target.settings.run_dir, drill)
     assert not is_safe(settings)
     assert actions(stage) == set()
     assert not cards(playground, "AnrAlertPathDrill")
@@ -56,10 +56,10 @@ async def test_an_announced_drill_is_heard_and_freezes_nothing_whatever_the_rule
 async def test_the_end_of_a_drill_is_no_proof(stage: Stage) -> None:
     """Only an alert that fires shows that a page would arrive."""
     _, alertmanager, settings = stage
-    site = site_of(settings)
-    drill = announce(site.target.run_dir, site.clock())
+    target = target_of(settings)
+    drill = announce(target.settings.run_dir, target.clock())
     assert (await alertmanager.send(payload({**of_drill(drill), "status": "resolved"})))[0] == 200
-    assert not was_heard(site.target.run_dir, drill)
+    assert not was_heard(target.settings.run_dir, drill)
 
 
 @pytest.mark.parametrize(
@@ -75,30 +75,30 @@ async def test_a_foreign_alert_that_claims_to_be_a_drill_is_judged_by_the_rules(
 ) -> None:
     """It freezes, as the rule says, and nobody who waits for the drill takes it for his own."""
     _, alertmanager, settings = stage
-    site = site_of(settings)
-    drill = announce(site.target.run_dir, site.clock()) if known else "0" * 32
+    target = target_of(settings)
+    drill = announce(target.settings.run_dir, target.clock()) if known else "0" * 32
     assert (await alertmanager.send(payload(of_drill(drill, **change))))[0] == 200
     assert is_safe(settings)
-    assert not was_heard(site.target.run_dir, drill)
+    assert not was_heard(target.settings.run_dir, drill)
 
 
 async def test_a_page_beside_a_drill_freezes(stage: Stage) -> None:
     """One payload may hold both; the drill hides nothing."""
     _, alertmanager, settings = stage
-    site = site_of(settings)
-    drill = announce(site.target.run_dir, site.clock())
+    target = target_of(settings)
+    drill = announce(target.settings.run_dir, target.clock())
     assert (await alertmanager.send(payload(of_drill(drill), alert())))[0] == 200
     assert is_safe(settings)
-    assert was_heard(site.target.run_dir, drill)
-    assert [note.reason for note in site.brake.freezes()] == ["AnrRsiLow: RSI is 0.71"]
+    assert was_heard(target.settings.run_dir, drill)
+    assert [note.reason for note in target.brake.freezes()] == ["AnrRsiLow: RSI is 0.71"]
 
 
 async def test_a_drill_is_heard_of_only_when_that_is_kept(stage: Stage) -> None:
     """Where the bot may not write, Alertmanager is told to come again, and why."""
     _, alertmanager, settings = stage
-    site = site_of(settings)
-    drill = announce(site.target.run_dir, site.clock())
-    (site.target.run_dir / "alert_drills" / f"{drill}.heard").mkdir()
+    target = target_of(settings)
+    drill = announce(target.settings.run_dir, target.clock())
+    (target.settings.run_dir / "alert_drills" / f"{drill}.heard").mkdir()
     status, answer = await alertmanager.send(payload(of_drill(drill)))
     assert status == 503
     assert "heard could not be kept" in answer["text"]

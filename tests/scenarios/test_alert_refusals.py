@@ -16,7 +16,7 @@ from core.settings.surfaces import AlertSettings
 from core.target.overview import look
 from tests.scenarios.conftest import free_port
 from tests.support.alert_payloads import alert, payload
-from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, site_of
+from tests.support.alerting import TOKEN, Alertmanager, Stage, is_safe, listening, target_of
 from tests.support.workspace import WAIT, scenery
 
 
@@ -30,7 +30,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def check(settings: Settings, name: str) -> Check:
     """Beside the loop that serves the router's pretended endpoint, which is asked here."""
-    checks = await asyncio.to_thread(lambda: list(check_up(site_of(settings))))
+    checks = await asyncio.to_thread(lambda: list(check_up(target_of(settings))))
     return next(check for check in checks if check.name == name)
 
 
@@ -67,7 +67,7 @@ async def test_a_refusal_is_heard_of(
     found = await check(settings, "alert webhook")
     assert found.health is Health.FAIL
     assert f"3 × {result}" in found.text
-    seen = await asyncio.to_thread(lambda: look(site_of(settings)))
+    seen = await asyncio.to_thread(lambda: look(target_of(settings)))
     assert any(result in problem for problem in seen.problems)
 
 

@@ -13,7 +13,7 @@ from core.receipts.receipt import Action
 from core.settings.settings import Settings
 from tests.scenarios.conftest import BOTH_MODES
 from tests.support.alert_payloads import alert, payload
-from tests.support.alerting import TOKEN, Stage, is_safe, listening, ready, site_of
+from tests.support.alerting import TOKEN, Stage, is_safe, listening, ready, target_of
 from tests.support.workspace import WAIT, cards, said, whispers
 
 
@@ -54,7 +54,7 @@ async def test_an_alert_freezes_and_its_card_says_what_was_done(stage: Stage) ->
     ):
         assert expected in text
     assert "ask_silence" not in text
-    (receipt,) = [sealed.receipt for sealed in site_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
+    (receipt,) = [sealed.receipt for sealed in target_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
     assert receipt.alert is not None
     assert receipt.alert.name == "AnrRsiLow"
 
@@ -66,7 +66,7 @@ async def test_a_repeat_every_second_for_a_minute_is_one_freeze_and_one_message(
         assert (await alertmanager.send(payload(alert())))[0] == 200
     await card(playground, "Frozen by alert")
     assert len(cards(playground, "AnrRsiLow")) == 1
-    actions = [sealed.receipt.action for sealed in site_of(settings).journal.receipts()]
+    actions = [sealed.receipt.action for sealed in target_of(settings).journal.receipts()]
     assert [action for action in actions if action is not Action.OBSERVED][-1] is Action.FREEZE
     assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (1, 0)
 
@@ -83,7 +83,7 @@ async def test_two_alerts_one_resolved_are_one_card_that_says_so(stage: Stage) -
     (shown,) = cards(playground, "AnrSlotDown")
     assert shown["ts"] == first["ts"]
     assert is_safe(settings)
-    assert len(site_of(settings).journal.state().holds) == 2
+    assert len(target_of(settings).journal.state().holds) == 2
 
 
 async def test_an_observed_rule_says_what_it_would_have_frozen(scene: tuple[Playground, Settings]) -> None:
@@ -118,7 +118,7 @@ async def test_unfreezing_while_the_alert_fires_needs_the_box_and_a_reason(stage
 
     await answer("looks fine", box=False)
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "still fires"), WAIT)
-    assert len(site_of(settings).journal.state().holds) == 1
+    assert len(target_of(settings).journal.state().holds) == 1
     await answer("the probe is wrong", box=True)
     await playground.wait_for(lambda: cards(playground, "Unfrozen while the alert fires"), WAIT)
     (now,) = cards(playground, "Unfrozen while the alert fires")
@@ -127,7 +127,7 @@ async def test_unfreezing_while_the_alert_fires_needs_the_box_and_a_reason(stage
     assert "the probe is wrong" in said(now)
     assert "ask_unfreeze" not in said(now)
     assert (await alertmanager.send(payload(alert())))[0] == 200
-    assert site_of(settings).journal.state().holds == ()
+    assert target_of(settings).journal.state().holds == ()
 
 
 async def test_an_acknowledgement_stands_on_the_card_and_counts_once(stage: Stage) -> None:
@@ -140,7 +140,7 @@ async def test_an_acknowledgement_stands_on_the_card_and_counts_once(stage: Stag
     await playground.redeliver(first)
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "acknowledged this already"), WAIT)
     assert "'action_id': 'acknowledge'" not in said(cards(playground, "acknowledged by")[0])
-    assert [sealed.receipt.action for sealed in site_of(settings).journal.receipts()].count(Action.ACKNOWLEDGE) == 1
+    assert [sealed.receipt.action for sealed in target_of(settings).journal.receipts()].count(Action.ACKNOWLEDGE) == 1
 
 
 async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage) -> None:
@@ -201,7 +201,7 @@ async def test_with_slack_journal_and_ledger_broken_the_alert_freezes_and_is_ans
     playground.api.down = False
     async with listening(settings):
         await card(playground, "Frozen by alert: AnrRsiLow")
-    (receipt,) = [sealed.receipt for sealed in site_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
+    (receipt,) = [sealed.receipt for sealed in target_of(settings).journal.receipts() if sealed.receipt.action is Action.FREEZE]
     assert receipt.late
 
 
@@ -239,7 +239,7 @@ async def test_a_router_that_cannot_be_made_safe_is_answered_with_503_until_it_i
     file.write_bytes(kept)
     assert (await alertmanager.send(payload(alert())))[0] == 200
     assert is_safe(settings)
-    assert len(site_of(settings).journal.state().holds) == 1
+    assert len(target_of(settings).journal.state().holds) == 1
 
 
 @pytest.mark.parametrize("scene", BOTH_MODES, indirect=True)
@@ -257,5 +257,5 @@ async def test_the_token_stands_nowhere_that_people_or_files_see(stage: Stage) -
     await alertmanager.send(payload(alert()))
     await card(playground, "Frozen by alert")
     _, metrics = await alertmanager.get("/metrics")
-    receipts = b"".join(sealed.data for sealed in site_of(settings).journal.receipts())
+    receipts = b"".join(sealed.data for sealed in target_of(settings).journal.receipts())
     assert TOKEN not in metrics + receipts.decode() + str(playground.messages(CHANNEL))

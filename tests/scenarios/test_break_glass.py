@@ -74,9 +74,9 @@ async def test_an_approver_breaks_the_glass_and_another_reviews_it(played: Playe
     reviewed = cards(playground, "Break-glass promotion: 10 % → 25 %")
     assert [message["ts"] for message in reviewed] == [card["ts"]]
     assert "ask_review" not in said(reviewed[0])
-    site = Target.at(settings.target, settings.access)
-    assert site.journal.state().unreviewed is None
-    assert site.journal.verify()[1] == ()
+    target = Target.at(settings.target, settings.access)
+    assert target.journal.state().unreviewed is None
+    assert target.journal.verify()[1] == ()
 
 
 async def alone_is_refused(playground: Playground, user: str) -> None:
@@ -100,7 +100,7 @@ async def braking(scene: Played) -> AsyncIterator[tuple[Playground, Settings, Ta
 @pytest.mark.parametrize("word", ["rollback", "freeze"])
 async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playground, Settings, Target], word: str) -> None:
     """It is asked for, nothing changes, another person's click makes the router safe, and the one card tells it all."""
-    playground, settings, site = braking
+    playground, settings, target = braking
     await playground.slash("U0MEMBER", CHANNEL, "/anr", f"{word} p99 is high")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Asked, not done yet.*"), WAIT)
     await playground.wait_for(lambda: cards(playground, f"Approval wanted: {word}"), WAIT)
@@ -109,7 +109,7 @@ async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playgr
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     done = "Rolled back" if word == "rollback" else "Frozen"
     await playground.wait_for(lambda: cards(playground, done), WAIT)
-    await playground.wait_for(lambda: site.journal.pending() == (), WAIT)
+    await playground.wait_for(lambda: target.journal.pending() == (), WAIT)
     await playground.wait_for(lambda: "approve" not in str(cards(playground, done)[0]["blocks"][-2]), WAIT)
     ended = cards(playground, done)
     assert [message["ts"] for message in ended] == [card["ts"]]
@@ -123,7 +123,7 @@ async def test_whoever_cannot_wait_brakes_alone_and_the_others_are_told(
     braking: tuple[Playground, Settings, Target], how: str
 ) -> None:
     """From the card or with `--now`: safe at once, the approvers named, the request over."""
-    playground, settings, site = braking
+    playground, settings, target = braking
     if how == "button":
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback p99 is high")
         await playground.wait_for(lambda: cards(playground, "Approval wanted: rollback"), WAIT)
@@ -132,7 +132,7 @@ async def test_whoever_cannot_wait_brakes_alone_and_the_others_are_told(
     else:
         await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback --now p99 is high")
     await playground.wait_for(lambda: cards(playground, "Not waited for: <@U0AARON>, <@U0PRIYA>"), WAIT)
-    await playground.wait_for(lambda: site.journal.pending() == (), WAIT)
+    await playground.wait_for(lambda: target.journal.pending() == (), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
     await playground.wait_for(lambda: not buttons_of(cards(playground, "Not waited for")[0]), WAIT)
     assert len(cards(playground, "Rolled back")) == 1

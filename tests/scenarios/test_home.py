@@ -68,17 +68,17 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
-async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, site: Target) -> None:
+async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, target: Target) -> None:
     """The home's button has the check that the card's button has."""
     playground, _ = played
     await asked(playground)
     await opened(playground, "U0OLIVIA", "Approval wanted")
     await playground.click_view("U0OLIVIA", view_of(playground, "U0OLIVIA")["id"], "approve")
     assert "somebody else has to approve it" in said(await shown(playground, "U0OLIVIA"))
-    assert len(site.journal.pending()) == 1
+    assert len(target.journal.pending()) == 1
 
 
-async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, site: Target) -> None:
+async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, target: Target) -> None:
     """The modal that asked says what was done, and the router is named."""
     playground, _ = played
     await opened(playground, "U0MEMBER")
@@ -87,7 +87,7 @@ async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, site:
     assert "Router: *demo*" in said(view)
     await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors"}}})
     await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
-    assert site.journal.state().frozen
+    assert target.journal.state().frozen
 
 
 async def test_a_guest_and_a_stranger_see_nothing_in_their_homes(played: Played) -> None:
@@ -99,7 +99,7 @@ async def test_a_guest_and_a_stranger_see_nothing_in_their_homes(played: Played)
         assert not [block for block in view["blocks"] if block["type"] == "actions"]
 
 
-async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Target) -> None:
+async def test_the_shortcut_freezes_from_anywhere(played: Played, target: Target) -> None:
     """No channel and no answer address: the modal opens, acts, and says so in its place."""
     playground, settings = played
     await playground.shortcut("U0MEMBER", "freeze_anr")
@@ -109,11 +109,11 @@ async def test_the_shortcut_freezes_from_anywhere(played: Played, site: Target) 
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
     assert "errors everywhere" in said(cards(playground, "Frozen")[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
-    assert site.journal.state().holds[0].actor.id == "U0MEMBER"
+    assert target.journal.state().holds[0].actor.id == "U0MEMBER"
 
 
 @pytest.mark.parametrize("user", ["U0GUEST", "U0EXTERN"])
-async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(played: Played, site: Target, user: str) -> None:
+async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(played: Played, target: Target, user: str) -> None:
     """The modal turns into a refusal as soon as it is known who it is, and a submission that was quicker does nothing."""
     playground, _ = played
     await playground.slash(user, CHANNEL, "/anr", "status")  # so that the bot knows them as what they are
@@ -126,7 +126,7 @@ async def test_the_shortcut_of_a_guest_or_a_stranger_opens_nothing_to_submit(pla
         silence.set()
     await playground.wait_for(lambda: "You may not" in said(playground.open_views(user)[-1]), WAIT)
     assert playground.open_views(user)[-1]["submit"] is None
-    assert not any(sealed.receipt.action is Action.FREEZE for sealed in site.journal.receipts())
+    assert not any(sealed.receipt.action is Action.FREEZE for sealed in target.journal.receipts())
 
 
 async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> None:
@@ -147,9 +147,9 @@ async def test_a_home_that_was_open_before_a_restart_is_kept_up_to_date_after_it
     playground, settings = scene
     async with running(settings):
         await opened(playground, "U0OLIVIA")
-    site = Target.at(settings.target, settings.access)
+    target = Target.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
-    await asyncio.to_thread(brake.freeze, site, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
+    await asyncio.to_thread(brake.freeze, target, Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "at night")
     async with running(settings):
         await playground.wait_for(lambda: "at night" in said(view_of(playground, "U0OLIVIA")), WAIT)
 

@@ -22,7 +22,7 @@ from core.alerts.reading import MAX_BODY_BYTES
 from core.receipts.receipt import Action
 from tests.scenarios.conftest import free_port
 from tests.support.alert_payloads import PAGE, alert, payload
-from tests.support.alerting import TOKEN, Stage, is_safe, listening, site_of
+from tests.support.alerting import TOKEN, Stage, is_safe, listening, target_of
 from tests.support.workspace import WAIT, cards, scenery
 
 WEBHOOK = "/alertmanager/webhook"
@@ -36,7 +36,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 def nothing_was_done(stage: Stage) -> bool:
     _, _, settings = stage
-    actions = {sealed.receipt.action for sealed in site_of(settings).journal.receipts()}
+    actions = {sealed.receipt.action for sealed in target_of(settings).journal.receipts()}
     return not is_safe(settings) and not actions & {Action.FREEZE, Action.ALERT}
 
 
@@ -109,7 +109,7 @@ async def test_what_pages_brakes_whatever_else_the_payload_carries(stage: Stage,
     for _ in range(2):
         assert (await alertmanager.send(body))[0] == status
         assert is_safe(settings)
-        marks.append(site_of(settings).brake.read().frozen_by)
+        marks.append(target_of(settings).brake.read().frozen_by)
     assert marks[0] == marks[1]
 
 
@@ -129,7 +129,7 @@ async def test_a_body_that_is_too_large_to_be_read_brakes_and_is_no_success(stag
         assert got.status == 503
         assert (await got.json())["result"] == "too_large"
     assert is_safe(settings)
-    (mark,) = site_of(settings).brake.freezes()
+    (mark,) = target_of(settings).brake.freezes()
     assert "could not be read" in mark.reason
 
 
@@ -142,7 +142,7 @@ async def test_what_cannot_be_judged_in_time_brakes_and_is_no_success(stage: Sta
         status, answer = await alertmanager.send(many)
         assert (status, answer["result"]) == (503, "unread")
     assert is_safe(settings)
-    assert len(site_of(settings).brake.read().frozen_by) == 1
+    assert len(target_of(settings).brake.read().frozen_by) == 1
 
 
 async def test_the_event_loop_goes_on_while_the_largest_payloads_are_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,5 +259,5 @@ async def test_freeze_and_roll_back_work_on_alertmanagers_own_message(stage: Sta
     assert is_safe(settings)
     assert await click("rollback", "3.0") == 200
     await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
-    actions = [sealed.receipt.action for sealed in site_of(settings).journal.receipts()]
+    actions = [sealed.receipt.action for sealed in target_of(settings).journal.receipts()]
     assert (actions.count(Action.FREEZE), actions.count(Action.ROLLBACK)) == (1, 1)

@@ -27,7 +27,7 @@ def left_to_slack(part: object) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("word", ["promote", "rollback", "freeze"])
-async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played: Played, site: Target, word: str) -> None:
+async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played: Played, target: Target, word: str) -> None:
     """It calls nobody, links nowhere and is cut where a receipt ends; the operation itself is done."""
     playground, _ = played
     reason = (HOSTILE * 60)[:4000]
@@ -39,13 +39,13 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
     for trap in ("<!channel>", "<https://evil.example", "\u202e", "\x00"):
         assert trap not in shown
     assert list(left_to_slack(playground.messages(CHANNEL))) == []
-    recorded = site.journal.receipts()[-1].receipt.reason
+    recorded = target.journal.receipts()[-1].receipt.reason
     assert recorded.startswith("<!channel> <@U0AARON> <https://evil.example|the runbook>")
     assert len(recorded) <= 1000
 
 
 @pytest.mark.parametrize("stage", ["11", "50", "999", "0x19"])
-async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Played, site: Target, stage: str) -> None:
+async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Played, target: Target, stage: str) -> None:
     """The answer names what is possible; nothing is asked for. What is no number is a reason."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"promote {stage}")
@@ -53,10 +53,10 @@ async def test_an_unknown_stage_or_one_that_is_not_next_is_refused(played: Playe
         await playground.wait_for(lambda: cards(playground, "“0x19”"), WAIT)
         return
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", ":no_entry:"), WAIT)
-    assert site.journal.pending() == ()
+    assert target.journal.pending() == ()
 
 
-async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, site: Target) -> None:
+async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, target: Target) -> None:
     """Promote and status both name the file; the rest of the status is still there."""
     playground, settings = played
     await silenced(playground)
@@ -67,7 +67,7 @@ async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, sit
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
     assert any("anr_ledger.ndjson" in said(answer) for answer in answers(playground, "U0MEMBER"))
-    assert site.journal.pending() == ()
+    assert target.journal.pending() == ()
 
 
 async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: Played) -> None:
@@ -87,7 +87,7 @@ async def test_a_corrupt_journal_refuses_promotion_and_still_rolls_back(played: 
     assert "NOVA_ANR_KILL=1" in settings.target.settings_file.read_text(encoding="utf-8")
 
 
-async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site: Target) -> None:
+async def test_a_locked_journal_leaves_the_request_waiting(played: Played, target: Target) -> None:
     """The click is answered with what to do; when the lock is gone the same click promotes."""
     playground, settings = played
     card = await asked(playground)
@@ -100,10 +100,10 @@ async def test_a_locked_journal_leaves_the_request_waiting(played: Played, site:
     blocker.close()
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    assert site.journal.verify()[1] == ()
+    assert target.journal.verify()[1] == ()
 
 
-async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: Played, site: Target) -> None:
+async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: Played, target: Target) -> None:
     """The promotion is recorded as not applied; the card says what went wrong."""
     playground, settings = played
     card = await asked(playground)
@@ -112,20 +112,20 @@ async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: P
     settings.target.settings_file.symlink_to("missing/anr.env")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: whispers(playground, "U0AARON", "anr.env"), WAIT)
-    assert not any(sealed.receipt.action is Action.PROMOTE for sealed in site.journal.receipts())
+    assert not any(sealed.receipt.action is Action.PROMOTE for sealed in target.journal.receipts())
     settings.target.settings_file.unlink()
     settings.target.settings_file.write_text(text, encoding="utf-8")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
 
 
-async def test_a_guest_cannot_use_the_buttons_either(played: Played, site: Target) -> None:
+async def test_a_guest_cannot_use_the_buttons_either(played: Played, target: Target) -> None:
     """A click by somebody without a role is refused to them alone, and the card still waits."""
     playground, _ = played
     card = await asked(playground)
     await playground.click_stale(card, "U0GUEST", "approve", channel_id=CHANNEL)
     await playground.wait_for(lambda: whispers(playground, "U0GUEST", "You may not"), WAIT)
-    assert len(site.journal.pending()) == 1
+    assert len(target.journal.pending()) == 1
 
 
 async def test_a_button_that_no_longer_exists_is_answered(played: Played) -> None:

@@ -14,12 +14,12 @@ from tests.support.workspace import WAIT, Played, answers, asked, cards, denied,
 
 def effects(settings: Settings, action: Action) -> int:
     """How many receipts say that it was done."""
-    site = Target.at(settings.target, settings.access)
+    target = Target.at(settings.target, settings.access)
     try:
-        done = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is action]
+        done = [sealed.receipt for sealed in target.journal.receipts() if sealed.receipt.action is action]
         return len([receipt for receipt in done if receipt.phase is not Phase.INTENT])
     finally:
-        site.journal.close()
+        target.journal.close()
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ async def test_an_unfreeze_delivered_again_lifts_no_later_hold(scene: Played) ->
         await playground.wait_for(lambda: effects(settings, Action.FREEZE) == 2, WAIT)
         await playground.redeliver(lifted)
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "already"), WAIT)
-    site = Target.at(settings.target, settings.access)
-    assert [hold.reason for hold in site.journal.state().holds] == ["more errors"]
-    site.journal.close()
+    target = Target.at(settings.target, settings.access)
+    assert [hold.reason for hold in target.journal.state().holds] == ["more errors"]
+    target.journal.close()
 
 
 async def test_a_double_click_and_a_second_approver_at_the_same_moment_promote_once(played: Played) -> None:

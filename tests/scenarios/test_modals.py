@@ -49,7 +49,7 @@ async def test_a_lower_stage_is_chosen_and_happens_at_once(played: Played) -> No
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
 
 
-async def test_a_freeze_acts_at_once_and_once(played: Played, site: Target) -> None:
+async def test_a_freeze_acts_at_once_and_once(played: Played, target: Target) -> None:
     """Without a reason too; the same submission delivered again has no second effect."""
     playground, settings = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -58,10 +58,10 @@ async def test_a_freeze_acts_at_once_and_once(played: Played, site: Target) -> N
     assert "NOVA_ANR_ENABLED=0" in settings.target.settings_file.read_text(encoding="utf-8")
     await playground.redeliver(delivery)
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "already done"), WAIT)
-    assert [sealed.receipt.action for sealed in site.journal.receipts()].count(Action.FREEZE) == 1
+    assert [sealed.receipt.action for sealed in target.journal.receipts()].count(Action.FREEZE) == 1
 
 
-async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, site: Target) -> None:
+async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, target: Target) -> None:
     """Promotions are held, the router is not touched, and the card says both and when it ends."""
     playground, settings = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -71,12 +71,12 @@ async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, sit
     assert "10 % of live traffic goes on. The hold ends by itself <!date^" in card
     assert "`/anr unfreeze" in card
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
-    (hold,) = site.journal.state().holds
+    (hold,) = target.journal.state().holds
     assert hold.expires_at is not None
     assert (hold.keeps_stage, (hold.expires_at - hold.since).days) == (True, 2)
 
 
-async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(played: Played, site: Target) -> None:
+async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(played: Played, target: Target) -> None:
     """The modal stays open with what was typed, and the router is as it was."""
     playground, _ = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
@@ -84,12 +84,12 @@ async def test_a_wrong_length_of_time_is_named_at_its_field_and_nothing_is_done(
     assert set(delivery.errors) == {"lasts"}
     assert "for example 4h" in delivery.errors["lasts"]
     assert playground.open_views("U0MEMBER") != []
-    assert not site.journal.state().frozen
+    assert not target.journal.state().frozen
     await playground.submit_view("U0MEMBER", view["id"], text(lasts="4h"))
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
 
 
-async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, site: Target) -> None:
+async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, target: Target) -> None:
     """The modal names both holds; only the one that was chosen is lifted, and the rollout stays frozen."""
     playground, _ = played
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors in the checkout")
@@ -98,7 +98,7 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, si
     view = await opened(playground, "U0OLIVIA", "ask_unfreeze")
     assert "errors in the checkout" in said(view)
     assert "slow answers" in said(view)
-    first, second = site.journal.state().holds
+    first, second = target.journal.state().holds
     picked = {"holds": {"holds": {"selected_options": [{"value": first.id}]}}}
     empty = await playground.submit_view("U0OLIVIA", view["id"], picked | text(found="  "))
     assert set(empty.errors) == {"found"}
@@ -106,21 +106,21 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, si
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "1 hold(s) lifted. 1 still in force."), WAIT)
     await playground.wait_for(lambda: cards(playground, "1 hold(s) lifted, others in force"), WAIT)
     assert "“a bad deploy, reverted”" in said(cards(playground, "1 hold(s) lifted, others in force")[0])
-    assert site.journal.state().holds == (second,)
+    assert target.journal.state().holds == (second,)
 
 
-async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: Played, site: Target) -> None:
+async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: Played, target: Target) -> None:
     """The list has the backup that was made, the card names it, and the rollout is not frozen yet."""
     playground, _ = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backup")
     await playground.wait_for(lambda: cards(playground, "State backed up"), WAIT)
-    (made,) = site.backups.found()
+    (made,) = target.backups.found()
     view = await opened(playground, "U0OLIVIA", "ask_restore")
     assert made.name in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], choice("backup", made.name) | text(reason="it learned from bad data"))
     await playground.wait_for(lambda: cards(playground, "Approval wanted: restore"), WAIT)
     assert "it learned from bad data" in said(cards(playground, "Approval wanted: restore")[0])
-    assert not site.journal.state().frozen
+    assert not target.journal.state().frozen
 
 
 async def test_a_denial_says_why(played: Played) -> None:
@@ -190,7 +190,7 @@ async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(play
     )
 
 
-async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: Target) -> None:
+async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, target: Target) -> None:
     """The role is looked up before the questions are asked, and there is nothing to submit."""
     playground, _ = played
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors")
@@ -198,10 +198,10 @@ async def test_who_may_not_unfreeze_reads_so_in_the_modal(played: Played, site: 
     view = await opened(playground, "U0MEMBER", "ask_unfreeze")
     assert "You may not unfreeze" in said(view)
     assert view["submit"] is None
-    assert site.journal.state().frozen
+    assert target.journal.state().frozen
 
 
-async def test_a_guest_sees_no_form_even_on_a_stale_card(played: Played, site: Target) -> None:
+async def test_a_guest_sees_no_form_even_on_a_stale_card(played: Played, target: Target) -> None:
     """A click from outside opens a modal that only refuses; the request still waits."""
     playground, _ = played
     card = await asked(playground)
@@ -209,7 +209,7 @@ async def test_a_guest_sees_no_form_even_on_a_stale_card(played: Played, site: T
     view = await shown(playground, "U0GUEST")
     assert "You may not" in said(view)
     assert view["submit"] is None
-    assert len(site.journal.pending()) == 1
+    assert len(target.journal.pending()) == 1
 
 
 async def test_a_click_that_slack_delivers_twice_opens_one_modal(played: Played) -> None:

@@ -50,9 +50,9 @@ async def test_a_freeze_that_the_router_ignores_turns_to_still_serving(deaf: Dea
     assert "STILL SERVING" in await text_of(f"{bot}/readyz")
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "STILL SERVING"), WAIT)
-    site = Target.at(settings.target, settings.access)
-    assert [str(action) for action in done(site)][:3] == ["init", "freeze", "observed"]
-    site.journal.close()
+    target = Target.at(settings.target, settings.access)
+    assert [str(action) for action in done(target)][:3] == ["init", "freeze", "observed"]
+    target.journal.close()
 
 
 async def test_a_promotion_that_the_router_ignores_is_written_and_not_followed(deaf: Deaf) -> None:

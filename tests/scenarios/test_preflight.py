@@ -48,8 +48,8 @@ async def test_a_run_that_is_announced_can_be_skipped_and_then_promotes_nothing(
     veto = cards(playground, "Skipped: nothing is promoted by the run of")
     assert len(veto) == 1
     assert "“migration &lt;!channel&gt; at ten”" in said(veto[0])
-    site = Target.at(settings.target, settings.access)
-    assert [sealed.receipt.action for sealed in site.journal.receipts()].count(Action.SKIP) == 1
+    target = Target.at(settings.target, settings.access)
+    assert [sealed.receipt.action for sealed in target.journal.receipts()].count(Action.SKIP) == 1
     async with running(due_now(settings)):
         await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
         await playground.wait_for(lambda: "*Over.*" in said(announcement(playground)), WAIT)

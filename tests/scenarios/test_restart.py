@@ -33,10 +33,10 @@ async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> No
 async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(scene: Played) -> None:
     """A request made at the terminal gets its card when the bot starts."""
     playground, settings = scene
-    site = Target.at(settings.target, settings.access)
+    target = Target.at(settings.target, settings.access)
     roles = settings.access.roles_of("U0OLIVIA", full_member=True)
     order = Order(Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=roles), "from the terminal")
-    asked = await asyncio.to_thread(propose.propose, site, order)
+    asked = await asyncio.to_thread(propose.propose, target, order)
     assert isinstance(asked, results.Asked)
     async with running(settings):
         await playground.wait_for(

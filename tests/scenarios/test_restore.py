@@ -65,8 +65,8 @@ async def test_the_bot_backs_the_state_up_once_a_day(scene: Played) -> None:
 async def test_a_state_is_reset_after_an_approval_and_the_router_begins_anew(scene: Played) -> None:
     """The card says what is lost; the router is stopped and started around it, and what it was is a backup."""
     playground, settings = scene
-    target = settings.target
-    before = json.loads(target.state_file.read_bytes())
+    options = settings.target
+    before = json.loads(options.state_file.read_bytes())
     async with running(never(settings)):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "state reset nothing else helps")
         await playground.wait_for(lambda: cards(playground, "Approval wanted: reset"), WAIT)
@@ -75,11 +75,11 @@ async def test_a_state_is_reset_after_an_approval_and_the_router_begins_anew(sce
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: cards(playground, "Done: reset"), WAIT)
         assert "The state was removed" in said(cards(playground, "Done: reset")[0])
-    site = Target.at(target, settings.access)
-    state = site.journal.state()
+    target = Target.at(options, settings.access)
+    state = target.journal.state()
     assert (state.frozen, state.epoch, state.stage) == (True, 1, 0)
-    kept = json.loads((target.backups_dir / site.backups.found()[0].name).read_bytes())
-    now = json.loads(target.state_file.read_bytes())
+    kept = json.loads((options.backups_dir / target.backups.found()[0].name).read_bytes())
+    now = json.loads(options.state_file.read_bytes())
     pulls = {name: state_file["arms"]["R2"]["A"][0][0] for name, state_file in (("before", before), ("kept", kept), ("now", now))}
     assert pulls["now"] < pulls["before"] <= pulls["kept"]
 

@@ -40,10 +40,10 @@ async def two(scene: Played) -> AsyncIterator[tuple[Playground, TargetSettings, 
     )
     await asyncio.to_thread(staging.settings_file.write_text, "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", "utf-8")
     await asyncio.to_thread(staging.ledger.write_bytes, production.ledger.read_bytes())
-    site = Target.at(staging, settings.access)
+    target = Target.at(staging, settings.access)
     roles = settings.access.roles_of(OPERATOR, full_member=True)
-    propose.init(site, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
-    site.journal.close()
+    propose.init(target, Actor(kind=ActorKind.SLACK, id=OPERATOR, roles=roles), "begin")
+    target.journal.close()
     several = settings.model_copy(update={"targets": {"demo": production, "staging": staging}})
     async with running(several):
         yield playground, production, staging

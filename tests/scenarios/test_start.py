@@ -26,7 +26,7 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
     """Slack delays no operation: the run of the day is made, and its report is posted when Slack is back."""
     monkeypatch.setattr("bot.app._RETRY_SECONDS", 0.05)
     playground, settings = scene
-    site = Target.at(settings.target, settings.access)
+    target = Target.at(settings.target, settings.access)
     playground.api.down = True
 
     async def serve() -> None:
@@ -37,7 +37,7 @@ async def test_a_bot_that_starts_while_slack_is_down_makes_the_daily_run_and_tel
     async with asyncio.timeout(WAIT):
         while not [
             sealed_receipt
-            for sealed_receipt in await asyncio.to_thread(site.journal.receipts)
+            for sealed_receipt in await asyncio.to_thread(target.journal.receipts)
             if sealed_receipt.receipt.action is Action.DAILY
         ]:
             assert not serving.done()

@@ -15,7 +15,7 @@ from bot.playground.server import Playground
 from core.receipts.receipt import Action
 from core.settings.settings import Settings
 from tests.support.alert_payloads import alert, payload
-from tests.support.alerting import Stage, is_safe, listening, ready, site_of
+from tests.support.alerting import Stage, is_safe, listening, ready, target_of
 from tests.support.workspace import WAIT
 
 STORM, GROUPS, AT_ONCE = 300, 30, 150
@@ -72,7 +72,7 @@ async def test_with_the_journal_locked_for_the_whole_storm_each_alert_is_held_an
 ) -> None:
     """300 new causes, 150 at once: each has its mark and a 2xx before the journal is free again, and one receipt after it."""
     playground, alertmanager, settings = stage
-    site = site_of(settings)
+    target = target_of(settings)
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def send(number: int) -> tuple[int, str]:
@@ -81,21 +81,21 @@ async def test_with_the_journal_locked_for_the_whole_storm_each_alert_is_held_an
             status, answer = await alertmanager.send(sent)
             return status, answer["text"]
 
-    with held(site.target.journal, site.target.run_dir, mode, begin):
+    with held(target.settings.journal, target.settings.run_dir, mode, begin):
         answers = Counter(await asyncio.gather(*(send(number) for number in range(STORM))))
         assert answers == {(200, "What freezes is held, and the router is in its safe settings."): STORM}
         assert is_safe(settings)
-        marks = site.brake.freezes()
+        marks = target.brake.freezes()
         assert len({mark.cause for mark in marks}) == len(marks) == STORM
         repeats = Counter([await send(number) for number in range(0, STORM, 10)])
         assert repeats == {(200, "What freezes is held, and the router is in its safe settings."): STORM // 10}
-        assert len(site.brake.freezes()) == STORM
+        assert len(target.brake.freezes()) == STORM
 
     def all_recorded() -> bool:
-        return len(site.journal.state().holds) == STORM and not site.brake.unrecorded()
+        return len(target.journal.state().holds) == STORM and not target.brake.unrecorded()
 
     await playground.wait_for(all_recorded, 2 * WAIT)
-    frozen = [sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is Action.FREEZE]
+    frozen = [sealed.receipt for sealed in target.journal.receipts() if sealed.receipt.action is Action.FREEZE]
     assert sorted(receipt.cause or "" for receipt in frozen) == sorted(mark.cause or "" for mark in marks)
-    assert {hold.id for hold in site.journal.state().holds} == {mark.id for mark in marks}
+    assert {hold.id for hold in target.journal.state().holds} == {mark.id for mark in marks}
     assert is_safe(settings)

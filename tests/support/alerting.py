@@ -79,7 +79,7 @@ async def ready(alertmanager: Alertmanager) -> None:
             continue
 
 
-def site_of(settings: Settings) -> Target:
+def target_of(settings: Settings) -> Target:
     """A look of its own at the bot's files."""
     return Target.at(settings.every_target[0], settings.access)
 

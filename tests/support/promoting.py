@@ -8,9 +8,9 @@ from tests.support.rig import Rig
 
 def promoted(rig: Rig) -> Moved:
     """Ask for the next stage, as Olivia, and approve it, as Aaron."""
-    asked = propose.propose(rig.site, Order(rig.people["olivia"], "looks good"))
+    asked = propose.propose(rig.target, Order(rig.people["olivia"], "looks good"))
     assert isinstance(asked, Asked), asked
-    moved = requests.approve(rig.site, rig.people["aaron"], asked.approval.id)
+    moved = requests.approve(rig.target, rig.people["aaron"], asked.approval.id)
     assert isinstance(moved, Moved), moved
     assert moved.applied
     return moved

@@ -33,26 +33,26 @@ class Clock:
 class Rig:
     """A site on real files, with people and a ledger that a test can spoil."""
 
-    site: Target
+    target: Target
     clock: Clock
     statuses: dict[str, str]
     people: dict[str, Actor] = field(default_factory=dict)
 
     @property
-    def target(self) -> TargetSettings:
-        return self.site.target
+    def settings(self) -> TargetSettings:
+        return self.target.settings
 
     def write_ledger(self, count: int = 300, **change: Any) -> None:
-        served = self.site.router.settings().stage or 0
+        served = self.target.router.settings().stage or 0
         shown = {**decision(self.clock.now), "live": {"route": "R2", "pilot": served / 100}}
         lines = [
             json.dumps({**shown, "t": written(self.clock.now - timedelta(minutes=4.75 * number)), **change})
             for number in range(count)
         ]
-        self.target.ledger.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
+        self.settings.ledger.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
 
     def setting(self, name: str) -> str | None:
-        return self.site.router.settings().values.get(name)
+        return self.target.router.settings().values.get(name)
 
 
 def written(at: datetime) -> str:
@@ -130,5 +130,5 @@ def begun(rig: Rig) -> Rig:
     """The same with an initialised journal."""
     from core.operations import propose  # noqa: PLC0415 - beside its only use
 
-    propose.init(rig.site, rig.people["olivia"], "begin")
+    propose.init(rig.target, rig.people["olivia"], "begin")
     return rig

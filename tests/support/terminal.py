@@ -30,7 +30,7 @@ def toml(value: Any) -> str:
 
 def options_of(rig: Rig, **target: Any) -> dict[str, Any]:
     """What an options file says of a rig's router."""
-    places = {name: getattr(rig.target, name) for name in _OF_TARGET}
+    places = {name: getattr(rig.settings, name) for name in _OF_TARGET}
     commands = {"stop_command": ["true"], "start_command": ["true"]}
     return {**places, **commands, "observe_timeout_s": 0, "soak_hours": 0, **target}
 

@@ -111,6 +111,6 @@ async def denied(playground: Playground, user: str, card: dict[str, Any], reason
     return await playground.submit_view(user, view["id"], {"reason": {"reason": {"value": reason}}})
 
 
-def done(site: Target) -> list[Action]:
+def done(target: Target) -> list[Action]:
     """What was done, in order. That the router was seen at its stage is recorded too, whenever its ledger shows it."""
-    return [sealed.receipt.action for sealed in site.journal.receipts() if sealed.receipt.action is not Action.SEEN]
+    return [sealed.receipt.action for sealed in target.journal.receipts() if sealed.receipt.action is not Action.SEEN]

@@ -79,12 +79,12 @@ def settings_file(data: bytes) -> None:
     """
     envfile.settings_in(data.decode("utf-8", "surrogateescape"))
     _SETTINGS.write_bytes(data)
-    site = control.Router(
+    router = control.Router(
         target.TargetSettings(settings_file=_SETTINGS), brake_marks.Brake(_FOLDER / "run" / "brake", _FOLDER / "spare")
     )
     with contextlib.suppress(SettingsFileError):
-        _ = site.settings().stage
-    problems = site.make_safe()
+        _ = router.settings().stage
+    problems = router.make_safe()
     for kept in _SETTINGS.parent.glob(f"{_SETTINGS.name}.before-*"):
         assert kept.read_bytes() == data
         kept.unlink()

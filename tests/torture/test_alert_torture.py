@@ -21,7 +21,7 @@ from core.alerts.reading import NoJsonObject, read_notification
 from core.alerts.rules import AlertPolicy, Effect
 from tests.scenarios.conftest import _no_proxy as _no_proxy  # noqa: PLC0414 - a fixture of loopback tests
 from tests.scenarios.conftest import free_port
-from tests.support.alerting import Stage, is_safe, listening, site_of
+from tests.support.alerting import Stage, is_safe, listening, target_of
 from tests.support.workspace import scenery
 from tests.torture.alerts import ODD, pages, payload, real
 
@@ -115,4 +115,4 @@ async def test_through_the_route_a_page_ends_safe_or_is_5xx_and_no_success_says_
             assert not pages(body), body
     ended.set()
     await beating
-    assert site_of(ours).brake.read().frozen_by
+    assert target_of(ours).brake.read().frozen_by

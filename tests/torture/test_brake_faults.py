@@ -50,13 +50,13 @@ class Bench:
     """A target whose reload command keeps what the router was given, and when."""
 
     rig: Rig
-    target: TargetSettings
+    settings: TargetSettings
     loaded: Path
     figure: Callable[[str], None]
 
     @property
-    def site(self) -> Target:
-        return Target.at(self.target, ACCESS, self.rig.clock)
+    def target(self) -> Target:
+        return Target.at(self.settings, ACCESS, self.rig.clock)
 
     def braked(self, what: What, fault: str, done: braking.Braked, began: float, seconds: float) -> None:
         """Check that the router was given its safe settings, and print how soon."""
@@ -69,13 +69,13 @@ class Bench:
 
     def brake(self, what: What, fault: str) -> braking.Braked:
         """Brake in this process."""
-        done, began, seconds = brake(self.target, self.rig.clock.now, what)
+        done, began, seconds = brake(self.settings, self.rig.clock.now, what)
         self.braked(what, fault, done, began, seconds)
         return done
 
     def brake_failing(self, what: What, fault: str, failing: Failing) -> tuple[braking.Braked, tuple[str, ...]]:
         """Brake in a process whose disk fails; return also what was logged as an error."""
-        ended = run(brake, self.target, self.rig.clock.now, what, fault=failing)
+        ended = run(brake, self.settings, self.rig.clock.now, what, fault=failing)
         assert ended.raised is None, ended.raised
         assert ended.failed, "nothing failed: the fault was not met"
         done, began, seconds = ended.returned
@@ -86,27 +86,27 @@ class Bench:
         """At the next chance it is recorded, marked late, once; until then nothing can be promoted."""
         assert done.sealed is None
         assert any("recorded at the next chance" in problem for problem in done.problems)
-        refused = propose.propose(self.site, Order(self.rig.people["olivia"]))
+        refused = propose.propose(self.target, Order(self.rig.people["olivia"]))
         assert isinstance(refused, results.Refused)
         assert refused.refusal.code in {Code.BRAKE_ENGAGED, Code.BRAKED}
         self.rig.clock.pass_(minutes=1)
-        (late,) = recover.record_waiting(self.site)
+        (late,) = recover.record_waiting(self.target)
         assert (late.receipt.late, late.receipt.id, late.receipt.ts) == (True, done.note.id, done.note.at)
-        assert recover.record_waiting(self.site) == ()
-        state = self.site.journal.state()
+        assert recover.record_waiting(self.target) == ()
+        state = self.target.journal.state()
         assert (state.stage, [hold.id for hold in state.holds]) == (0, [done.note.id] if done.note.action == "freeze" else [])
-        assert self.site.brake.unrecorded() == ()
-        assert self.site.brake.read().frozen_by == tuple(hold.id for hold in state.holds)
-        assert self.site.router.settings().carries(SAFE_SETTINGS)
-        assert self.site.journal.verify()[1] == ()
+        assert self.target.brake.unrecorded() == ()
+        assert self.target.brake.read().frozen_by == tuple(hold.id for hold in state.holds)
+        assert self.target.router.settings().carries(SAFE_SETTINGS)
+        assert self.target.journal.verify()[1] == ()
         return late
 
 
-def brake(target: TargetSettings, now: datetime, what: What) -> tuple[braking.Braked, float, float]:
+def brake(options: TargetSettings, now: datetime, what: What) -> tuple[braking.Braked, float, float]:
     """Return what a brake did, when it began and how long the answer took, in seconds."""
-    site = Target.at(target, ACCESS, lambda: now)
+    target = Target.at(options, ACCESS, lambda: now)
     began, before = time.time(), time.monotonic()
-    done = getattr(braking, what)(site, MAX, "errors", f"slash:{what}")
+    done = getattr(braking, what)(target, MAX, "errors", f"slash:{what}")
     seconds = time.monotonic() - before
     assert isinstance(done, braking.Braked), done
     return done, began, seconds
@@ -118,22 +118,22 @@ def bench(begun: Rig, tmp_path: Path, figure: Callable[[str], None], monkeypatch
     monkeypatch.setitem(inspect.unwrap(operation_lock).__kwdefaults__, "wait_s", 2 * DEADLINE)
     loaded, settings = tmp_path / "loaded", tmp_path / "settings" / "anr.env"
     settings.parent.mkdir()
-    begun.target.settings_file.rename(settings)
+    begun.settings.settings_file.rename(settings)
     update = {"settings_file": settings, "reload_command": ("sh", "-c", 'env > "$0"', str(loaded))}
-    return Bench(begun, begun.target.model_copy(update=update), loaded, figure)
+    return Bench(begun, begun.settings.model_copy(update=update), loaded, figure)
 
 
 @pytest.mark.parametrize("what", BRAKES)
 def test_the_operation_lock_is_held_by_a_stuck_process(bench: Bench, what: What) -> None:
     """A process that has stopped for good in the middle of an operation delays nothing, not even the answer."""
-    with another_process(bench.target.run_dir, "promote") as stuck:
+    with another_process(bench.settings.run_dir, "promote") as stuck:
         stuck.send_signal(signal.SIGSTOP)
         try:
             done = bench.brake(what, "the operation lock is held by a stuck process")
         finally:
             stuck.kill()
     assert (done.safe, done.problems) == (True, ())
-    assert bench.site.journal.state().stage == 0
+    assert bench.target.journal.state().stage == 0
 
 
 @contextmanager
@@ -149,9 +149,9 @@ def locked(journal: Path) -> Iterator[None]:
 @pytest.mark.parametrize("what", BRAKES)
 def test_the_journal_is_locked(bench: Bench, what: What) -> None:
     """Nobody waits for who holds it."""
-    with locked(bench.target.journal):
+    with locked(bench.settings.journal):
         done = bench.brake(what, "the journal is locked")
-        assert bench.site.router.settings().carries(SAFE_SETTINGS)
+        assert bench.target.router.settings().carries(SAFE_SETTINGS)
     assert done.safe
     bench.recorded_late(done)
 
@@ -159,13 +159,13 @@ def test_the_journal_is_locked(bench: Bench, what: What) -> None:
 @pytest.mark.parametrize("what", BRAKES)
 def test_the_journal_is_corrupt(bench: Bench, what: What) -> None:
     """It is recorded once the journal is restored."""
-    good = bench.target.journal.read_bytes()
-    bench.target.journal.write_bytes(b"not a database" * 100)
+    good = bench.settings.journal.read_bytes()
+    bench.settings.journal.write_bytes(b"not a database" * 100)
     for suffix in ("-wal", "-shm"):
-        Path(f"{bench.target.journal}{suffix}").unlink(missing_ok=True)
+        Path(f"{bench.settings.journal}{suffix}").unlink(missing_ok=True)
     done = bench.brake(what, "the journal is corrupt")
     assert done.safe
-    bench.target.journal.write_bytes(good)
+    bench.settings.journal.write_bytes(good)
     bench.recorded_late(done)
 
 
@@ -180,7 +180,7 @@ def test_the_journal_is_corrupt(bench: Bench, what: What) -> None:
 )
 def test_the_journal_cannot_be_written(bench: Bench, what: What, error: int, fault: str) -> None:
     """A full, a read-only and a broken disk under the journal are all the same to the router."""
-    done, logged = bench.brake_failing(what, fault, Failing(error, f"{bench.target.journal}*"))
+    done, logged = bench.brake_failing(what, fault, Failing(error, f"{bench.settings.journal}*"))
     assert done.safe
     assert any("recorded at the next chance" in message for message in logged)
     bench.recorded_late(done)
@@ -190,7 +190,7 @@ def test_the_journal_cannot_be_written(bench: Bench, what: What, error: int, fau
 @pytest.mark.parametrize("ledger", ["100 GB", "garbage", "missing"])
 def test_the_ledger_is_huge_or_garbage(bench: Bench, what: What, ledger: str) -> None:
     """The brake does not look at the ledger, and what comes after it looks at its end only."""
-    path = bench.target.ledger
+    path = bench.settings.ledger
     if ledger == "100 GB":
         with path.open("ab") as stream:
             stream.truncate(100 << 30)
@@ -200,14 +200,14 @@ def test_the_ledger_is_huge_or_garbage(bench: Bench, what: What, ledger: str) ->
         path.unlink()
     done = bench.brake(what, f"the ledger is {ledger}")
     assert (done.safe, done.problems) == (True, ())
-    assert recover.recover(bench.site) == recover.Recovered((), None, 0)
+    assert recover.recover(bench.target) == recover.Recovered((), None, 0)
 
 
 @pytest.mark.parametrize("what", BRAKES)
 def test_the_directory_of_the_settings_file_is_full(bench: Bench, what: What) -> None:
     """The reload command still gets the safe settings in its environment, and it is shouted that the file has others."""
     done, logged = bench.brake_failing(
-        what, "the settings file's directory is full", Failing(errno.ENOSPC, f"{bench.target.settings_file.parent}/*")
+        what, "the settings file's directory is full", Failing(errno.ENOSPC, f"{bench.settings.settings_file.parent}/*")
     )
     assert not done.safe
     assert any("could not be written (No space left on device)" in problem for problem in done.problems)
@@ -216,27 +216,27 @@ def test_the_directory_of_the_settings_file_is_full(bench: Bench, what: What) ->
     assert (said.code, said.said[0]) == (FAILED, "THE ROUTER MAY NOT BE SAFE.")
     assert done.sealed is not None
     assert done.sealed.receipt.result == "not_applied"
-    assert bench.rig.site.journal.receipts(last=1)[0].digest == done.sealed.digest
-    state = bench.site.journal.state()
+    assert bench.rig.target.journal.receipts(last=1)[0].digest == done.sealed.digest
+    state = bench.target.journal.state()
     assert (state.stage, state.frozen, state.person_required) == (10, what == "freeze", True)
 
 
 @pytest.mark.parametrize("what", BRAKES)
 def test_the_brakes_own_directory_cannot_be_written(bench: Bench, what: What) -> None:
     """The mark is left beside the settings file, where a promotion that is under way sees it as well."""
-    before = bench.site.brake.read()
-    done, _ = bench.brake_failing(what, "the brake's directory is full", Failing(errno.ENOSPC, f"{bench.target.run_dir}*"))
+    before = bench.target.brake.read()
+    done, _ = bench.brake_failing(what, "the brake's directory is full", Failing(errno.ENOSPC, f"{bench.settings.run_dir}*"))
     assert (done.safe, done.problems) == (True, ())
-    assert bench.site.router.serve(25, before).overtaken
-    assert bench.site.router.settings().carries(SAFE_SETTINGS)
-    assert bench.site.journal.state().frozen == (what == "freeze")
-    assert bench.site.brake.read().frozen_by == ((done.note.id,) if what == "freeze" else ())
+    assert bench.target.router.serve(25, before).overtaken
+    assert bench.target.router.settings().carries(SAFE_SETTINGS)
+    assert bench.target.journal.state().frozen == (what == "freeze")
+    assert bench.target.brake.read().frozen_by == ((done.note.id,) if what == "freeze" else ())
 
 
 @pytest.mark.parametrize("what", BRAKES)
 def test_neither_the_brakes_directory_nor_the_journal_can_be_written(bench: Bench, what: What) -> None:
     """The brake waits beside the settings file, and is recorded from there."""
-    full = Failing(errno.ENOSPC, f"{bench.target.journal.parent}/[!s]*")
+    full = Failing(errno.ENOSPC, f"{bench.settings.journal.parent}/[!s]*")
     done, _ = bench.brake_failing(what, "the disk of everything but the settings is full", full)
     assert done.safe
     bench.recorded_late(done)
@@ -254,25 +254,25 @@ def test_nothing_of_a_brake_can_be_kept_anywhere(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         return real_open(path, flags, mode, **options)
 
-    site, now = bench.site, bench.rig.clock.now
-    with monkeypatch.context() as patched, locked(bench.target.journal):
+    target, now = bench.target, bench.rig.clock.now
+    with monkeypatch.context() as patched, locked(bench.settings.journal):
         patched.setattr(os, "open", no_room)
-        done = getattr(braking, what)(site, MAX, "errors")
-    assert site.router.settings().carries(SAFE_SETTINGS)
+        done = getattr(braking, what)(target, MAX, "errors")
+    assert target.router.settings().carries(SAFE_SETTINGS)
     assert (done.safe, done.sealed) == (True, None)
     assert any(problem.startswith("NOTHING OF THIS COULD BE KEPT") for problem in done.problems)
     assert ending(done).code == FAILED
     (kept,) = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
     assert done.note.model_dump_json() in kept
     # this process, which may be the bot, remembers it, refuses promotions, and records it as soon as there is room
-    assert [note.id for note in site.brake.unrecorded()] == [done.note.id]
-    assert bench.site.brake.unrecorded() == ()
-    refused = propose.propose(site, Order(bench.rig.people["olivia"]))
+    assert [note.id for note in target.brake.unrecorded()] == [done.note.id]
+    assert bench.target.brake.unrecorded() == ()
+    refused = propose.propose(target, Order(bench.rig.people["olivia"]))
     assert isinstance(refused, results.Refused)
     bench.rig.clock.pass_(minutes=1)
-    (late,) = recover.record_waiting(site)
+    (late,) = recover.record_waiting(target)
     assert (late.receipt.late, late.receipt.ts) == (True, now)
-    for view in (site, bench.site):
+    for view in (target, bench.target):
         assert view.journal.state().frozen == (what == "freeze")
         assert view.brake.read().frozen_by == ((done.note.id,) if what == "freeze" else ())
         assert view.brake.unrecorded() == ()
@@ -280,13 +280,13 @@ def test_nothing_of_a_brake_can_be_kept_anywhere(
 
 def test_a_brake_that_is_just_being_recorded_is_not_recorded_late(bench: Bench) -> None:
     """Who looks for brakes that wait leaves those alone that are under way, and two recorders make one receipt."""
-    with locked(bench.target.journal):
+    with locked(bench.settings.journal):
         done = bench.brake("freeze", "another process is about to record it")
-    assert recover.record_waiting(bench.site) == ()
-    notes = bench.site.brake.unrecorded()
-    first = braking.record(bench.site, notes[0], late=True, safe=True)
-    assert braking.record(bench.site, notes[0], late=False, safe=True) == first
+    assert recover.record_waiting(bench.target) == ()
+    notes = bench.target.brake.unrecorded()
+    first = braking.record(bench.target, notes[0], late=True, safe=True)
+    assert braking.record(bench.target, notes[0], late=False, safe=True) == first
     assert first is not None
     assert first.receipt.id == done.note.id
-    assert len(bench.site.journal.receipts()) == 2
-    assert bench.site.brake.read().frozen_by == (done.note.id,)
+    assert len(bench.target.journal.receipts()) == 2
+    assert bench.target.brake.read().frozen_by == (done.note.id,)

@@ -54,7 +54,7 @@ def field(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) 
 
 def environment(field: Field) -> dict[str, str]:
     """The options of the field's router, for a command line of its own."""
-    target = field.target
+    target = field.settings
     names = ("ledger", "settings_file", "health_url", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir")
     given = {f"ANR_TARGET__{name.upper()}": str(getattr(target, name)) for name in names}
     options = field.kept.with_name("anr.toml")
@@ -81,10 +81,10 @@ def anr(field: Field, words: str, before: str = "") -> subprocess.CompletedProce
 def test_a_brake_whose_words_reach_nobody_brakes(field: Field, streams: str) -> None:
     """The router is safe, the receipt is there, and the exit code says so: it is the only word that arrives."""
     ended = anr(field, f"rollback {streams}")
-    assert field.routers.loaded(field.target.settings_file) == SAFE, ended.stderr
-    site = field.site()
-    assert (site.journal.state().stage, site.journal.verify()[1]) == (0, ())
-    site.journal.close()
+    assert field.routers.loaded(field.settings.settings_file) == SAFE, ended.stderr
+    target = field.target()
+    assert (target.journal.state().stage, target.journal.verify()[1]) == (0, ())
+    target.journal.close()
     assert ended.returncode == DONE, ended.stderr
 
 
@@ -100,20 +100,20 @@ def test_owners_permissions_and_syncs_that_are_refused_stop_no_brake(field: Fiel
     """Everywhere and always, as on a network file system: the router is safe at once, and a sync that failed is said."""
     calls = refused.partition(":")[0]
     ended = anr(field, "rollback", f"strace -f -o {tmp_path / 'log'} -e trace={calls} -e inject={refused}")
-    assert field.routers.loaded(field.target.settings_file) == SAFE, ended.stderr
+    assert field.routers.loaded(field.settings.settings_file) == SAFE, ended.stderr
     said = " ".join((ended.stdout + ended.stderr).split())
     assert "MAY NOT BE SAFE" not in said
     assert "INJECTED" in (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
     if "sync" in calls:
         assert "could not be synced" in said
-        assert list(field.target.run_dir.glob("brake/note-*")) or ended.returncode == DONE
+        assert list(field.settings.run_dir.glob("brake/note-*")) or ended.returncode == DONE
 
 
 def test_in_a_user_namespace_a_file_of_an_unknown_owner_is_braked(field: Field) -> None:
     """Nobody there knows the owner, so that the kernel refuses it as an invalid argument; the file is written all the same."""
     if os.geteuid() == 0:
-        os.chown(field.target.settings_file, 12345, 12345)
-        field.target.settings_file.chmod(0o666)
+        os.chown(field.settings.settings_file, 12345, 12345)
+        field.settings.settings_file.chmod(0o666)
     ended = anr(field, "rollback", "unshare --user --map-root-user")
-    assert field.routers.loaded(field.target.settings_file) == SAFE, ended.stdout + ended.stderr
+    assert field.routers.loaded(field.settings.settings_file) == SAFE, ended.stdout + ended.stderr
     assert ended.returncode == DONE, ended.stdout + ended.stderr

@@ -22,7 +22,7 @@ from core.target.target import Target
 from core.watch import recover
 from tests.support.rig import Rig
 from tests.torture.faults import Ended, Failing, run
-from tests.torture.test_killed import Yard, approve, consistent, freeze, rollback, site_of, yard_for
+from tests.torture.test_killed import Yard, approve, consistent, freeze, rollback, target_of, yard_for
 
 pytestmark = pytest.mark.torture
 
@@ -44,21 +44,21 @@ SILENT = "succeeded and said nothing"
 
 def fate(yard: Yard, work: Callable[..., Any], ended: Ended) -> str:
     """Check what came of a work whose disk failed, then mend the disk, recover, and check again; return how it ended."""
-    target, now = yard.target, yard.rig.clock.now
-    site = site_of(target, now)
+    options, now = yard.target, yard.rig.clock.now
+    target = target_of(options, now)
     how = said_how(work, ended)
     if isinstance(ended.returned, Braked):
-        assert not ended.returned.safe or site.router.settings().carries(SAFE_SETTINGS), f"it is not safe: {how}"
+        assert not ended.returned.safe or target.router.settings().carries(SAFE_SETTINGS), f"it is not safe: {how}"
     sealed = getattr(ended.returned, "sealed", None)
     if isinstance(sealed, Sealed):
-        assert sealed.digest in {sealed_receipt.digest for sealed_receipt in site.journal.receipts()}, (
+        assert sealed.digest in {sealed_receipt.digest for sealed_receipt in target.journal.receipts()}, (
             f"a receipt was lost: {how}"
         )
     if work in {rollback, freeze} and ended.raised is None and not isinstance(ended.returned, Refuse):
         assert ended.returned.sealed or ended.returned.problems, f"a silent failure: {how}"
-    recover.recover(site)
-    agree(site, how)
-    site.journal.close()
+    recover.recover(target)
+    agree(target, how)
+    target.journal.close()
     return how
 
 
@@ -76,22 +76,22 @@ def said_how(work: Callable[..., Any], ended: Ended) -> str:
     return f"{type(result).__name__}{' with problems' if problems else '' if not failed else ', not applied'}"
 
 
-def agree(site: Target, how: str) -> None:
+def agree(target: Target, how: str) -> None:
     """Everything that has to hold after a kill has to hold after a disk failed, too."""
-    sealed = [sealed_receipt.receipt for sealed_receipt in site.journal.receipts()]
+    sealed = [sealed_receipt.receipt for sealed_receipt in target.journal.receipts()]
     failed_brakes = [
         receipt for receipt in sealed if receipt.action in {Action.ROLLBACK, Action.FREEZE} and receipt.result != "applied"
     ]
     if not failed_brakes:
-        consistent(site, how)
-    assert site.journal.verify()[1] == (), how
-    assert site.journal.state().unsettled is None, how
+        consistent(target, how)
+    assert target.journal.verify()[1] == (), how
+    assert target.journal.state().unsettled is None, how
     causes = Counter(receipt.cause for receipt in sealed if receipt.cause)
     assert set(causes.values()) <= {1}, how
     intents = {receipt.approval_id for receipt in sealed if receipt.action is Action.PROMOTE and receipt.phase is Phase.INTENT}
     for receipt in sealed:
         if receipt.action is Action.REQUEST and receipt.approval_id is not None:
-            approval = site.journal.approval(receipt.approval_id)
+            approval = target.journal.approval(receipt.approval_id)
             assert approval is not None, how
             assert (approval.status is ApprovalStatus.APPROVED) == (approval.id in intents), how
 

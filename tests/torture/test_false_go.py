@@ -204,7 +204,7 @@ def go_of(case: Case, day: list[Decision], folder: Path, health: str) -> tuple[b
         if decision.minutes_ago <= case.reaches_back_h * 60 + 1
     ]
     (folder / "anr_ledger.ndjson").write_text("".join(f"{line}\n" for line in reversed(lines)), "utf-8")
-    target = TargetSettings(
+    options = TargetSettings(
         ledger=folder / "anr_ledger.ndjson",
         settings_file=folder / "anr.env",
         health_url=f"{health}/{list(ANSWERS).index(case.health)}",
@@ -215,9 +215,9 @@ def go_of(case: Case, day: list[Decision], folder: Path, health: str) -> tuple[b
         backups_dir=folder / "backups",
         archive_dir=folder / "archive",
     )
-    site = Target.at(target, AccessPolicy(), lambda: NOW)
-    gates = site.measure(NOW, leaving_zero=False).gates
-    site.journal.close()
+    target = Target.at(options, AccessPolicy(), lambda: NOW)
+    gates = target.measure(NOW, leaving_zero=False).gates
+    target.journal.close()
     return gates.go, "; ".join(gate.reason for gate in gates.gates)
 
 

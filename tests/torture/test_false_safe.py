@@ -287,7 +287,7 @@ class Trial:
             "missing": ("/nonexistent/restart",),
             "too slow": ("sleep", "60"),
         }
-        self.target = TargetSettings(
+        self.settings = TargetSettings(
             ledger=folder / ("ledger.ndjson" if case.right_ledger else "other.ndjson"),
             settings_file=self.file,
             router_account=case.account,
@@ -303,7 +303,7 @@ class Trial:
             archive_dir=folder / "archive",
             observe=self._observed(case.endpoint.replace("another process", "another")),
         )
-        self.site = Target.at(self.target, ACCESS)
+        self.target = Target.at(self.settings, ACCESS)
         self.braked: Any = None
         self.served_before = 0
 
@@ -322,7 +322,7 @@ class Trial:
         self.observer.manage(self.unit, "add", files=files, habits=case.habits, launcher=case.launcher)
         self.served_before = self.observer.served(self.unit, "decide")
         with contextlib.suppress(AnrError):  # what cannot be understood is braked all the same
-            propose.init(self.site, OLIVIA, "begin")
+            propose.init(self.target, OLIVIA, "begin")
         SPOILED[case.spoiled](self.file)
         if self.file.is_file():
             CLOSED[case.closed](self.file)
@@ -333,12 +333,12 @@ class Trial:
             if self.case.rights:
                 self._give_away()
                 rights.enter_context(denied(self.folder, 0o555 if "folder" in self.case.rights else 0o755))
-            self.braked = approved_brake.brake(self.site, Approvable.ROLLBACK, Order(OLIVIA, "test"))
+            self.braked = approved_brake.brake(self.target, Approvable.ROLLBACK, Order(OLIVIA, "test"))
 
     def end(self) -> Outcome:
         """Follow the router as a terminal does, then ask its processes."""
-        told: Ending = ending(followed(self.site, self.braked))
-        self.site.journal.close()
+        told: Ending = ending(followed(self.target, self.braked))
+        self.target.journal.close()
         served = self.observer.served(self.unit)
         self.observer.manage(self.unit, "end")
         self._beside.close()

@@ -118,25 +118,25 @@ def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SlackSetti
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, slack: tuple[SlackSettings, Callable[[Journal], None]]) -> Site:
+def target(tmp_path_factory: pytest.TempPathFactory, slack: tuple[SlackSettings, Callable[[Journal], None]]) -> Site:
     """A prune, freezes, a request that was answered and one that waits; every place has seen the newest receipt."""
     folder, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
     settings, show = slack
     witness, heads, key = elsewhere / "witness.log", elsewhere / "heads.jsonl", elsewhere / "key.pem"
-    target = target_in(folder, witness_command=("tee", "-a", str(witness)), soak_hours=0)
-    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    options = target_in(folder, witness_command=("tee", "-a", str(witness)), soak_hours=0)
+    options.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
     clock = Clock()
-    house = Target.at(target, ACCESS, clock)
+    house = Target.at(options, ACCESS, clock)
     propose.init(house, OLIVIA, "begin")
     freeze(house, OLIVIA, "old trouble")
     approved_unfreeze(house, "it was old")
-    clock.pass_(days=target.retention.receipts_days + 1)
+    clock.pass_(days=options.retention.receipts_days + 1)
     freeze(house, OLIVIA, "errors in the checkout")
     prune.prune(house, UPKEEP)
     show(house.journal)
-    shutil.copytree(target.receipts_dir, folder / "older" / "logs")
+    shutil.copytree(options.receipts_dir, folder / "older" / "logs")
     house.journal.close()
-    shutil.copyfile(target.journal, folder / "older" / "journal.sqlite")
+    shutil.copyfile(options.journal, folder / "older" / "journal.sqlite")
     names = {ANSWERED: approved_unfreeze(house, "mended")}
     freeze(house, OLIVIA, "errors again", "slash:trigger-1")
     asked = lift(house, "mended again")
@@ -150,7 +150,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, slack: tuple[SlackSettings, C
     key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     head = house.journal.head()
     assert head is not None
-    heads.write_bytes(signed(head_of(head, target.name, clock()), key_file=key, command=()))
+    heads.write_bytes(signed(head_of(head, options.name, clock()), key_file=key, command=()))
     house.journal.close()
     public_key = base64.b64encode(private.public_key().public_bytes_raw()).decode()
     return Site(folder, names, witness, heads, public_key, settings)
@@ -212,12 +212,12 @@ def checkpoint_of(copy: Copy) -> tuple[dict[str, Any], dict[str, Any]]:
     return pruned, {**pruned["checkpoint"]["state"], "stage": 100, "holds": [], "person_required": False}
 
 
-def alter_the_newest_bytes(copy: Copy, _site: Site) -> None:
+def alter_the_newest_bytes(copy: Copy, _target: Site) -> None:
     head = copy.sealed()[-1]
     copy.sql("UPDATE receipts SET data = ? WHERE seq = ?", values=(head.data.replace(b"mended", b"broken"), head.receipt.seq))
 
 
-def begin_anew(copy: Copy, _site: Site) -> None:
+def begin_anew(copy: Copy, _target: Site) -> None:
     """`rm -r ops; anr init`, with options that name no witness."""
     copy.remove_record()
     shutil.rmtree(copy.target.run_dir, ignore_errors=True)
@@ -226,7 +226,7 @@ def begin_anew(copy: Copy, _site: Site) -> None:
 
 
 def cut(count: int, *, files: bool = True, rows: bool = True) -> Way:
-    def cut_off(copy: Copy, _site: Site) -> None:
+    def cut_off(copy: Copy, _target: Site) -> None:
         for sealed_receipt in copy.sealed()[-count:]:
             if rows:
                 copy.sql("DELETE FROM receipts WHERE seq = ?", values=(sealed_receipt.receipt.seq,))
@@ -241,11 +241,11 @@ def cut(count: int, *, files: bool = True, rows: bool = True) -> Way:
     return cut_off
 
 
-def older_copy(copy: Copy, _site: Site) -> None:
+def older_copy(copy: Copy, _target: Site) -> None:
     copy.put_back(copy.older)
 
 
-def older_copy_that_goes_on(copy: Copy, _site: Site) -> None:
+def older_copy_that_goes_on(copy: Copy, _target: Site) -> None:
     """The missing receipts are made up again, as many as there were."""
     count = len(copy.sealed())
     copy.put_back(copy.older)
@@ -254,7 +254,7 @@ def older_copy_that_goes_on(copy: Copy, _site: Site) -> None:
         freeze(bare, OLIVIA, "another story")
 
 
-def one_checkpoint_for_all(copy: Copy, _site: Site) -> None:
+def one_checkpoint_for_all(copy: Copy, _target: Site) -> None:
     receipt, state = checkpoint_of(copy)
     head = copy.sealed()[-1].receipt.seq
     checkpoint = {**receipt["checkpoint"], "last": head - 1, "digest": "ab" * 32, "state": state}
@@ -266,7 +266,7 @@ def one_checkpoint_for_all(copy: Copy, _site: Site) -> None:
     copy.insert(canonical_bytes({**receipt, "seq": head, "prev": "ab" * 32, "checkpoint": checkpoint}))
 
 
-def a_further_checkpoint(copy: Copy, _site: Site) -> None:
+def a_further_checkpoint(copy: Copy, _target: Site) -> None:
     """It seals all but the newest receipt by their true digests, and says of them what never was."""
     receipt, state = checkpoint_of(copy)
     *gone, _head = copy.sealed()
@@ -279,7 +279,7 @@ def a_further_checkpoint(copy: Copy, _site: Site) -> None:
     copy.sql("DELETE FROM approvals WHERE id NOT IN (SELECT coalesce(json_extract(data, '$.approval_id'), '') FROM receipts)")
 
 
-def forged_state(copy: Copy, _site: Site) -> None:
+def forged_state(copy: Copy, _target: Site) -> None:
     receipt, state = checkpoint_of(copy)
     copy.rewrite(where(is_("prune"), checkpoint={**receipt["checkpoint"], "state": state}))
 
@@ -287,8 +287,8 @@ def forged_state(copy: Copy, _site: Site) -> None:
 def in_row(statement: str, request: str = "") -> Way:
     """Change a row by SQL; `:head` is the newest receipt's number, `:name` the id of the request."""
 
-    def change(copy: Copy, site: Site) -> None:
-        with_values = {"head": copy.sealed()[-1].receipt.seq, "name": site.names.get(request, "")}
+    def change(copy: Copy, target: Site) -> None:
+        with_values = {"head": copy.sealed()[-1].receipt.seq, "name": target.names.get(request, "")}
         for name, value in with_values.items():
             statement_now = statement.replace(f":{name}", repr(value))
             if statement_now != statement:
@@ -300,23 +300,23 @@ def in_row(statement: str, request: str = "") -> Way:
 
 
 def request_says(name: str, **facts: Any) -> Way:
-    return lambda copy, site: copy.change_request(site.names[name], **facts)
+    return lambda copy, target: copy.change_request(target.names[name], **facts)
 
 
 def rewritten(
     change: Callable[[Receipts], Receipts], name: str = "", edit: Callable[[dict[str, Any]], None] | None = None
 ) -> Way:
-    return lambda copy, site: copy.rewrite(change, **({site.names[name]: edit} if edit else {}))
+    return lambda copy, target: copy.rewrite(change, **({target.names[name]: edit} if edit else {}))
 
 
-def swap(copy: Copy, _site: Site) -> None:
+def swap(copy: Copy, _target: Site) -> None:
     first, second = copy.sealed()[-2:]
     for seq, sealed_receipt in ((first.receipt.seq, second), (second.receipt.seq, first)):
         row = (f"x{seq}", f"x{seq}", sealed_receipt.receipt.operation, sealed_receipt.data, sealed_receipt.digest, seq)
         copy.sql("UPDATE receipts SET id = ?, cause = ?, operation = ?, data = ?, digest = ? WHERE seq = ?", values=row)
 
 
-def fork(copy: Copy, _site: Site) -> None:
+def fork(copy: Copy, _target: Site) -> None:
     before, head = copy.sealed()[-2:]
     copy.insert(
         canonical_bytes(
@@ -326,25 +326,25 @@ def fork(copy: Copy, _site: Site) -> None:
 
 
 def file_says(change: Callable[[bytes], bytes]) -> Way:
-    def write(copy: Copy, _site: Site) -> None:
+    def write(copy: Copy, _target: Site) -> None:
         path = copy.file_of(copy.sealed()[-1])
         path.write_bytes(change(path.read_bytes()))
 
     return write
 
 
-def stray_file(copy: Copy, _site: Site) -> None:
+def stray_file(copy: Copy, _target: Site) -> None:
     head = copy.sealed()[-1]
     name = head.file_name.replace(f"_{head.receipt.seq:06d}_", f"_{head.receipt.seq + 1:06d}_")
     (copy.target.receipts_dir / name).write_bytes(head.data)
 
 
-def a_request_of_nobody(copy: Copy, site: Site) -> None:
-    data = canonical_bytes({**copy.requests()[site.names[WAITS]], "id": "forged"})
+def a_request_of_nobody(copy: Copy, target: Site) -> None:
+    data = canonical_bytes({**copy.requests()[target.names[WAITS]], "id": "forged"})
     copy.sql("INSERT INTO approvals (target, id, status, data) VALUES ('production', 'forged', 'pending', ?)", values=(data,))
 
 
-def no_longer_unique(copy: Copy, _site: Site) -> None:
+def no_longer_unique(copy: Copy, _target: Site) -> None:
     copy.sql(
         "CREATE TABLE other (target VARCHAR(31) NOT NULL, seq INTEGER NOT NULL, id VARCHAR(40), cause VARCHAR(200), "
         "operation VARCHAR(40), data BLOB, digest VARCHAR(64), PRIMARY KEY (target, seq))",
@@ -354,7 +354,7 @@ def no_longer_unique(copy: Copy, _site: Site) -> None:
     )
 
 
-def no_database(copy: Copy, _site: Site) -> None:
+def no_database(copy: Copy, _target: Site) -> None:
     for path in copy.target.journal.parent.glob("journal.sqlite*"):
         path.unlink()
 
@@ -425,22 +425,22 @@ WAYS: list[tuple[str, Way, bool]] = [
 
 
 @cache  # Slack lets nobody read a channel that often in a minute
-def read_in_slack(site: Site) -> Marks:
-    return channel_marks(site.slack, CHANNEL, "production")
+def read_in_slack(target: Site) -> Marks:
+    return channel_marks(target.slack, CHANNEL, "production")
 
 
-def in_slack(site: Site) -> tuple[Marks, ...]:
-    return (read_in_slack(site),)
+def in_slack(target: Site) -> tuple[Marks, ...]:
+    return (read_in_slack(target),)
 
 
-def at_the_witness(site: Site) -> tuple[Marks, ...]:
-    target = target_in(site.folder / "nowhere", witness_read_command=("cat", str(site.witness)))
-    return Target.at(target, ACCESS).witnesses.marks()
+def at_the_witness(target: Site) -> tuple[Marks, ...]:
+    options = target_in(target.folder / "nowhere", witness_read_command=("cat", str(target.witness)))
+    return Target.at(options, ACCESS).witnesses.marks()
 
 
-def in_signed_heads(site: Site) -> tuple[Marks, ...]:
-    target = target_in(site.folder / "nowhere", signed_heads=site.heads, signing_public_key=site.public_key)
-    return Target.at(target, ACCESS).witnesses.marks()
+def in_signed_heads(target: Site) -> tuple[Marks, ...]:
+    options = target_in(target.folder / "nowhere", signed_heads=target.heads, signing_public_key=target.public_key)
+    return Target.at(options, ACCESS).witnesses.marks()
 
 
 PLACES = [
@@ -450,36 +450,36 @@ PLACES = [
 ]
 
 
-def altered(site: Site, folder: Path, way: Way | None) -> Journal:
+def altered(target: Site, folder: Path, way: Way | None) -> Journal:
     """Copy the record, alter it, and return its journal."""
     place = folder / "copy"
-    shutil.copytree(site.folder, place)
+    shutil.copytree(target.folder, place)
     copy = Copy(target_in(place), place / "older")
     if way is not None:
-        way(copy, site)
+        way(copy, target)
     return copy.journal()
 
 
-def found(site: Site, folder: Path, way: Way | None, marks: tuple[Marks, ...]) -> Verification:
-    with closing(altered(site, folder, way)) as journal:
+def found(target: Site, folder: Path, way: Way | None, marks: tuple[Marks, ...]) -> Verification:
+    with closing(altered(target, folder, way)) as journal:
         return verify(journal, marks)
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way, _ in WAYS])
-def test_one_mark_outside_finds_it(site: Site, tmp_path: Path, way: Way, place: Callable[[Site], tuple[Marks, ...]]) -> None:
+def test_one_mark_outside_finds_it(target: Site, tmp_path: Path, way: Way, place: Callable[[Site], tuple[Marks, ...]]) -> None:
     """Whatever was altered, and however well: it does not verify, with or without `--alone`."""
-    (marks,) = places = place(site)
+    (marks,) = places = place(target)
     assert (bool(marks.marks), marks.problem) == (True, "")
-    seen = found(site, tmp_path, way, places)
+    seen = found(target, tmp_path, way, places)
     assert not seen.holds()
     assert seen.flaws or seen.unproven
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_record_that_nobody_altered_is_proven(site: Site, tmp_path: Path, place: Callable[[Site], tuple[Marks, ...]]) -> None:
+def test_a_record_that_nobody_altered_is_proven(target: Site, tmp_path: Path, place: Callable[[Site], tuple[Marks, ...]]) -> None:
     """The control: no flaw, and the newest receipt is confirmed by what is outside."""
-    seen = found(site, tmp_path, None, place(site))
+    seen = found(target, tmp_path, None, place(target))
     assert (seen.flaws, seen.unproven, seen.unseen) == ((), None, None)
     assert seen.holds()
     assert seen.head is not None
@@ -487,9 +487,9 @@ def test_a_record_that_nobody_altered_is_proven(site: Site, tmp_path: Path, plac
 
 
 @pytest.mark.parametrize(("way", "fits"), [pytest.param(way, fits, id=name) for name, way, fits in WAYS])
-def test_without_a_mark_nothing_is_proven(site: Site, tmp_path: Path, way: Way, fits: bool) -> None:  # noqa: FBT001 - a table's column
+def test_without_a_mark_nothing_is_proven(target: Site, tmp_path: Path, way: Way, fits: bool) -> None:  # noqa: FBT001 - a table's column
     """What was made to fit holds by itself, which is why that is never called proven; the rest is found all the same."""
-    seen = found(site, tmp_path, way, ())
+    seen = found(target, tmp_path, way, ())
     assert not seen.holds()
     assert seen.unproven is not None
     assert seen.holds(alone=True) is fits
@@ -504,7 +504,7 @@ exec "$3" -m bot verify --json
 """
 
 
-def test_a_record_on_a_read_only_mount_is_verified(site: Site, tmp_path: Path) -> None:
+def test_a_record_on_a_read_only_mount_is_verified(target: Site, tmp_path: Path) -> None:
     """The command line, where nothing can be written and no lock taken, against a witness elsewhere."""
     place = tmp_path / "mount"
     place.mkdir()
@@ -513,11 +513,11 @@ def test_a_record_on_a_read_only_mount_is_verified(site: Site, tmp_path: Path) -
         "RECEIPTS_DIR": place / "logs",
         "RUN_DIR": place / "run",
         "SETTINGS_FILE": place / "anr.env",
-        "WITNESS_READ_COMMAND": json.dumps(["cat", str(site.witness)]),
+        "WITNESS_READ_COMMAND": json.dumps(["cat", str(target.witness)]),
     }
     unshare = shutil.which("unshare") or "unshare"  # util-linux; a mount of our own, gone with the process
     done = subprocess.run(
-        [unshare, "-rm", "sh", "-c", MOUNTED, "sh", place, site.folder, sys.executable],
+        [unshare, "-rm", "sh", "-c", MOUNTED, "sh", place, target.folder, sys.executable],
         env={**os.environ, "ANR_CONFIG": "", **{f"ANR_TARGET__{name}": str(value) for name, value in options.items()}},
         capture_output=True,
         check=False,

@@ -69,122 +69,122 @@ def test_a_settings_file_that_could_not_be_written_leaves_no_way_up(field: Field
     for error in (errno.EPERM, errno.ENOSPC, errno.EIO):
         where = f"{work.__name__} met {errno.errorcode[error]}"
         field.again()
-        ended = run(work, field.target, field.clock.now, fault=Failing(error, SETTINGS))
+        ended = run(work, field.settings, field.clock.now, fault=Failing(error, SETTINGS))
         assert isinstance(ended.returned, Braked), ended.raised
         assert (ended.returned.safe, bool(ended.failed)) == (False, True)
-        site = field.site()
-        state, seen = site.journal.state(), look(site)
-        site.journal.close()
+        target = field.target()
+        state, seen = target.journal.state(), look(target)
+        target.journal.close()
         assert (state.stage, state.brake_failed) == (25, True)
         assert [blocker.code for blocker in seen.blockers][:1] == [Code.BRAKE_FAILED]
         assert not advised("reapply", seen.blockers, seen.problems)
         nobody_raises(field, where)
         settled_safe(field, where, tried=True)
         field.again()
-        run(work, field.target, field.clock.now, fault=Failing(error, SETTINGS))
+        run(work, field.settings, field.clock.now, fault=Failing(error, SETTINGS))
         settled_safe(field, where)
         nobody_raises(field, f"{where}, and was settled")
 
 
 def test_the_second_look_that_makes_the_router_safe_is_recorded(field: Field) -> None:
     """The first try failed as a whole, the second one did not: the answer says so, the record says stage 0."""
-    site = field.site()
-    ended = run(freeze, field.target, field.clock.now, fault=Failing(errno.EIO, SETTINGS))
+    target = field.target()
+    ended = run(freeze, field.settings, field.clock.now, fault=Failing(errno.EIO, SETTINGS))
     assert not ended.returned.safe
-    again = second_look.stay_safe(site, field.clock.now, failed=True)
+    again = second_look.stay_safe(target, field.clock.now, failed=True)
     assert again is not None
     assert again.problems == ()
     assert again.sealed is not None
     receipt = again.sealed.receipt
     assert (receipt.action, receipt.result, receipt.stage_before, receipt.stage_after) == (Action.ROLLBACK, Result.APPLIED, 25, 0)
     assert receipt.operation == ended.returned.sealed.receipt.operation
-    assert second_look.stay_safe(site, field.clock.now) is None
-    assert site.journal.state().brake_failed is False
-    site.journal.close()
+    assert second_look.stay_safe(target, field.clock.now) is None
+    assert target.journal.state().brake_failed is False
+    target.journal.close()
     settled_safe(field, "the second look")
     nobody_raises(field, "the second look")
 
 
 def test_a_brake_of_which_nothing_could_be_kept_is_no_drift_to_reapply(field: Field) -> None:
     """Journal and marks were on a dead disk, the safe settings were written: nobody is offered the old stage."""
-    root = field.target.journal.parent
-    ended = run(rollback, field.target, field.clock.now, fault=Failing(errno.EIO, f"{root}/[!e]*"))
+    root = field.settings.journal.parent
+    ended = run(rollback, field.settings, field.clock.now, fault=Failing(errno.EIO, f"{root}/[!e]*"))
     assert (ended.returned.safe, ended.returned.sealed) == (True, None)
     for path in (root / "env" / "anr.env.brake").glob("note-*"):
         path.unlink()  # as if that disk had failed, too
-    site = field.site()
-    seen = look(site)
+    target = field.target()
+    seen = look(target)
     assert seen.state is not None
     assert seen.state.stage == 25
     assert Code.BRAKED in {blocker.code for blocker in seen.blockers}
     assert not advised("reapply", seen.blockers, seen.problems)
-    site.journal.close()
+    target.journal.close()
     nobody_raises(field, "nothing was kept")
     settled_safe(field, "nothing was kept", tried=True)
 
 
 def test_settings_raised_under_a_freeze_are_put_right_by_whoever_looks(field: Field) -> None:
     """A promotion that was killed after its write, or a hand: the next look makes the router safe and records what it found."""
-    site = field.site()
-    braking.freeze(site, OLIVIA, "errors")
+    target = field.target()
+    braking.freeze(target, OLIVIA, "errors")
     text = (field.kept / "env" / "anr.env").read_text(encoding="utf-8")
-    field.target.settings_file.write_text(text, encoding="utf-8")
-    field.routers.start(field.target.settings_file)
+    field.settings.settings_file.write_text(text, encoding="utf-8")
+    field.routers.start(field.settings.settings_file)
     assert field.serves == 0.25
-    (found,) = watch.watch(site)
+    (found,) = watch.watch(target)
     assert field.serves == 0
     assert (found.receipt.action, found.receipt.stage_after) == (Action.ROLLBACK, 0)  # type: ignore[union-attr]
     assert "They said 25 % before." in found.receipt.reason  # type: ignore[union-attr]
-    assert watch.watch(site) == ()
-    site.journal.close()
+    assert watch.watch(target) == ()
+    target.journal.close()
 
 
 def test_a_step_down_that_died_between_write_and_reload_is_reloaded_by_recover(field: Field) -> None:
     """The file said 10 %, the router served 25 % on: recover restarts it, and what is expected of it since is looked for."""
-    whole = run(lower, field.target, field.clock.now)
+    whole = run(lower, field.settings, field.clock.now)
     assert isinstance(whole.returned, Moved)
     number = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     field.again()
-    ended = run(lower, field.target, field.clock.now, fault=Killed(number))
-    site = field.site()
+    ended = run(lower, field.settings, field.clock.now, fault=Killed(number))
+    target = field.target()
     assert ended.killed
-    assert (site.router.settings().stage, field.serves) == (10, 0.25)
-    done = recover.recover(site)
+    assert (target.router.settings().stage, field.serves) == (10, 0.25)
+    done = recover.recover(target)
     assert field.serves == 0.10
     assert done.settled is not None
     assert (done.settled.receipt.result, done.settled.receipt.stage_after) == (Result.APPLIED, 10)
     assert done.expected is not None
     assert (done.expected.stage, done.expected.restarted) == (10, True)
-    assert site.journal.state().stage == 10
-    site.journal.close()
+    assert target.journal.state().stage == 10
+    target.journal.close()
 
 
 def test_an_intent_that_died_under_a_brake_gets_its_outcome(field: Field) -> None:
     """A step down died half-way, then somebody braked: the story of the step has its end, and the stage stays the brake's."""
-    whole = run(lower, field.target, field.clock.now)
+    whole = run(lower, field.settings, field.clock.now)
     number = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     field.again()
-    assert run(lower, field.target, field.clock.now, fault=Killed(number)).killed
-    site = field.site()
-    braking.rollback(site, OLIVIA, "errors")
-    assert len(site.journal.state().overtaken) == 1
-    done = recover.recover(site)
+    assert run(lower, field.settings, field.clock.now, fault=Killed(number)).killed
+    target = field.target()
+    braking.rollback(target, OLIVIA, "errors")
+    assert len(target.journal.state().overtaken) == 1
+    done = recover.recover(target)
     (outcome,) = done.overtaken
     assert (outcome.receipt.action, outcome.receipt.phase) == (Action.LOWER, Phase.OUTCOME)
     assert (outcome.receipt.result, outcome.receipt.stage_after) == (Result.OVERTAKEN, 0)
-    assert (site.journal.state().overtaken, site.journal.state().stage) == ((), 0)
-    assert recover.recover(site).overtaken == ()
-    site.journal.close()
+    assert (target.journal.state().overtaken, target.journal.state().stage) == ((), 0)
+    assert recover.recover(target).overtaken == ()
+    target.journal.close()
 
 
 def test_an_approved_promotion_whose_outcome_cannot_be_recorded_says_what_the_router_serves(field: Field) -> None:
     """The disk of the journal died after the restart: nobody reads that nothing was changed."""
-    site = field.site()
-    asked = propose.propose(site, Order(OLIVIA, "up"))
+    target = field.target()
+    asked = propose.propose(target, Order(OLIVIA, "up"))
     assert isinstance(asked, results.Asked), asked
-    site.journal.close()
+    target.journal.close()
     field = field.kept_as_it_is()
-    whole = run(approve, field.target, field.clock.now, asked.approval.id)
+    whole = run(approve, field.settings, field.clock.now, asked.approval.id)
     assert isinstance(whole.returned, Moved), whole.raised or whole.returned
     restart = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
     wal = next(
@@ -193,7 +193,7 @@ def test_an_approved_promotion_whose_outcome_cannot_be_recorded_says_what_the_ro
         if at > restart and boundary.startswith("sqlite") and boundary.endswith("-wal")
     )
     field.again()
-    ended = run(approve, field.target, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))
+    ended = run(approve, field.settings, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))
     assert field.serves == 0.50
     assert ended.raised is not None, ended.returned
     assert "THE ROUTER'S SETTINGS SERVE 50 %" in ended.raised[1]

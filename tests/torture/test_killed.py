@@ -39,28 +39,28 @@ def actor(name: str) -> Actor:
 # --- what is killed: each is called in the process that dies, and again when its cause is delivered a second time ------
 
 
-def site_of(target: TargetSettings, now: datetime) -> Target:
+def target_of(target: TargetSettings, now: datetime) -> Target:
     return Target.at(target, ACCESS, lambda: now)
 
 
 def promote(target: TargetSettings, now: datetime, _request: str) -> object:
-    return propose.propose(site_of(target, now), Order(actor("UOLIVIA"), "ask", CAUSE))
+    return propose.propose(target_of(target, now), Order(actor("UOLIVIA"), "ask", CAUSE))
 
 
 def approve(target: TargetSettings, now: datetime, request: str) -> object:
-    return requests.approve(site_of(target, now), actor("UAARON"), request)
+    return requests.approve(target_of(target, now), actor("UAARON"), request)
 
 
 def rollback(target: TargetSettings, now: datetime, _request: str) -> object:
-    return brake.rollback(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
+    return brake.rollback(target_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
 
 
 def freeze(target: TargetSettings, now: datetime, _request: str) -> object:
-    return brake.freeze(site_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
+    return brake.freeze(target_of(target, now), actor("UOLIVIA"), "errors", CAUSE)
 
 
 def unfreeze(target: TargetSettings, now: datetime, _request: str) -> object:
-    return propose.unfreeze(site_of(target, now), Order(actor("UAARON"), "found it"))
+    return propose.unfreeze(target_of(target, now), Order(actor("UAARON"), "found it"))
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Yard:
 
     @property
     def target(self) -> TargetSettings:
-        return self.rig.target
+        return self.rig.settings
 
     def again(self) -> tuple[TargetSettings, datetime, str]:
         """Bring every file back, and return the arguments of a work."""
@@ -86,51 +86,51 @@ class Yard:
 
 def yard_for(work: Callable[..., Any], rig: Rig, kept: Path) -> Yard:
     """Prepare what a work begins with: at 10 %, with an open request if it answers one, frozen if it lifts."""
-    propose.init(rig.site, rig.people["olivia"], "begin")
+    propose.init(rig.target, rig.people["olivia"], "begin")
     request = ""
     if work is approve:
-        asked = propose.propose(rig.site, Order(rig.people["olivia"]))
+        asked = propose.propose(rig.target, Order(rig.people["olivia"]))
         assert isinstance(asked, results.Asked)
         request = asked.approval.id
     if work is unfreeze:
-        brake.freeze(rig.site, rig.people["olivia"], "errors")
-    rig.site.journal.close()
-    shutil.copytree(rig.target.journal.parent, kept)
+        brake.freeze(rig.target, rig.people["olivia"], "errors")
+    rig.target.journal.close()
+    shutil.copytree(rig.settings.journal.parent, kept)
     return Yard(rig, kept, request)
 
 
 def settled(yard: Yard, work: Callable[..., Any], ended: Ended) -> Counter[str]:
     """Recover as the next start does, check everything that has to hold, and deliver the same cause again."""
-    target, now = yard.target, yard.rig.clock.now
+    options, now = yard.target, yard.rig.clock.now
     where = f"{work.__name__}, killed at {ended.boundaries[-1:]}" if ended.killed else work.__name__
-    site = site_of(target, now)
-    came_of_it = recover.recover(site)
+    target = target_of(options, now)
+    came_of_it = recover.recover(target)
     if came_of_it != NOTHING:
-        assert recover.recover(site) == NOTHING, where
-    consistent(site, where)
+        assert recover.recover(target) == NOTHING, where
+    consistent(target, where)
     counts = Counter(late=len(came_of_it.late), settled=came_of_it.settled is not None, files=came_of_it.files)
     # Slack delivers once more, or the person tries again: one effect in all
-    work(target, now, yard.request)
-    consistent(site, where)
-    effects(site, work, where)
-    site.journal.close()
+    work(options, now, yard.request)
+    consistent(target, where)
+    effects(target, work, where)
+    target.journal.close()
     return counts
 
 
-def consistent(site: Target, where: str) -> None:
+def consistent(target: Target, where: str) -> None:
     """The chain verifies, files match rows, the router is where the journal says, and the brake's marks are the holds."""
-    sealed, flaws = site.journal.verify()
+    sealed, flaws = target.journal.verify()
     assert flaws == (), where
     assert len({sealed_receipt.receipt.id for sealed_receipt in sealed}) == len(sealed), where
-    assert sorted(path.name for path in site.target.receipts_dir.glob("anr_*.json")) == [
+    assert sorted(path.name for path in target.settings.receipts_dir.glob("anr_*.json")) == [
         sealed_receipt.file_name for sealed_receipt in sealed
     ], where
-    state = site.journal.state()
-    settings = site.router.settings()
+    state = target.journal.state()
+    settings = target.router.settings()
     assert state.unsettled is None, where
     assert settings.stage == state.stage, where
-    assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
-    assert site.brake.unrecorded() == (), where
+    assert set(target.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
+    assert target.brake.unrecorded() == (), where
     last_brake = [
         sealed_receipt.receipt.action
         for sealed_receipt in sealed
@@ -140,16 +140,16 @@ def consistent(site: Target, where: str) -> None:
         assert settings.carries(SAFE_SETTINGS), where
 
 
-def effects(site: Target, work: Callable[..., Any], where: str) -> None:
+def effects(target: Target, work: Callable[..., Any], where: str) -> None:
     """After it was delivered again, a work has had its effect exactly once."""
-    receipts = [sealed.receipt for sealed in site.journal.receipts()]
+    receipts = [sealed.receipt for sealed in target.journal.receipts()]
     count = Counter((receipt.action, receipt.phase) for receipt in receipts)
-    state = site.journal.state()
+    state = target.journal.state()
     if work is promote:
-        assert count[Action.REQUEST, Phase.EVENT] == len(site.journal.pending()) == 1, where
+        assert count[Action.REQUEST, Phase.EVENT] == len(target.journal.pending()) == 1, where
     elif work is approve:
         assert count[Action.PROMOTE, Phase.INTENT] == count[Action.PROMOTE, Phase.OUTCOME] == 1, where
-        assert site.journal.pending() == (), where
+        assert target.journal.pending() == (), where
         assert state.stage in {10, 25}, where
     elif work is unfreeze:
         assert count[Action.UNFREEZE, Phase.EVENT] == 1, where

@@ -42,10 +42,10 @@ async def bot(playground: Playground, settings: Settings) -> AsyncIterator[Calla
         assert b"Traceback" not in errors, errors.decode()
 
 
-def reach(site: Target, receipts: int) -> None:
+def reach(target: Target, receipts: int) -> None:
     """Look at the journal again and again until it has so many receipts, so that the kill comes right after."""
     ends = time.monotonic() + WAIT
-    while len(site.journal.receipts()) < receipts:
+    while len(target.journal.receipts()) < receipts:
         assert time.monotonic() < ends
 
 
@@ -67,19 +67,19 @@ async def test_killed_between_request_and_click_the_card_still_works(scene: Play
 async def test_killed_while_a_promotion_is_carried_out_the_restart_settles_it(tmp_path: Path, receipts: int) -> None:
     """Journal, router and card agree after the restart, and the card has no buttons unless the request still waits."""
     async with scenery(tmp_path) as (playground, settings):
-        site = Target.at(settings.target, settings.access)
+        target = Target.at(settings.target, settings.access)
         async with bot(playground, settings) as kill:
             card = await asked(playground)
             await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-            await asyncio.to_thread(reach, site, receipts)
+            await asyncio.to_thread(reach, target, receipts)
             kill()
         async with bot(playground, settings):
-            await playground.wait_for(lambda: site.journal.state().unsettled is None, WAIT)
-            waits = bool(site.journal.pending())
+            await playground.wait_for(lambda: target.journal.state().unsettled is None, WAIT)
+            waits = bool(target.journal.pending())
             await playground.wait_for(lambda: has_button(cards(playground, "10 → 25 %")[0]) == waits, WAIT)
-        sealed, flaws = site.journal.verify()
+        sealed, flaws = target.journal.verify()
         assert flaws == ()
-        state = site.journal.state()
+        state = target.journal.state()
         assert pilot_in(settings.target.settings_file) == f"NOVA_ANR_PILOT={(state.stage or 0) / 100:.2f}"
         intents = [
             sealed_receipt

@@ -50,30 +50,30 @@ def actor(name: str) -> Actor:
     return Actor(kind=ActorKind.SLACK, id=name, roles=ACCESS.roles_of(name, full_member=True))
 
 
-def site_of(target: TargetSettings, now: datetime) -> Target:
+def target_of(target: TargetSettings, now: datetime) -> Target:
     return Target.at(target, ACCESS, lambda: now)
 
 
 def restore(target: TargetSettings, now: datetime, request: str) -> object:
-    return requests.approve(site_of(target, now), actor("UAARON"), request)
+    return requests.approve(target_of(target, now), actor("UAARON"), request)
 
 
-def reset(target: TargetSettings, now: datetime, _request: str) -> object:
-    site = site_of(target, now)
-    waiting = next((intent.id for intent in site.journal.pending() if intent.action is Approvable.RESET), "over")
-    return requests.approve(site, actor("UAARON"), waiting)
+def reset(options: TargetSettings, now: datetime, _request: str) -> object:
+    target = target_of(options, now)
+    waiting = next((intent.id for intent in target.journal.pending() if intent.action is Approvable.RESET), "over")
+    return requests.approve(target, actor("UAARON"), waiting)
 
 
 def prune(target: TargetSettings, now: datetime, _request: str) -> object:
-    return pruning.prune(site_of(target, now), actor("UOLIVIA"))
+    return pruning.prune(target_of(target, now), actor("UOLIVIA"))
 
 
 def archive(target: TargetSettings, now: datetime, _request: str) -> object:
-    return archiving.archive(site_of(target, now), actor("UOLIVIA"))
+    return archiving.archive(target_of(target, now), actor("UOLIVIA"))
 
 
 def backup(target: TargetSettings, now: datetime, _request: str) -> object:
-    return backing_up.back_up(site_of(target, now), actor("UOLIVIA"))
+    return backing_up.back_up(target_of(target, now), actor("UOLIVIA"))
 
 
 Work = Callable[[TargetSettings, datetime, str], object]
@@ -89,10 +89,10 @@ class Yard:
     now: datetime
 
     def again(self) -> tuple[TargetSettings, datetime, str]:
-        folder = self.rig.target.journal.parent
+        folder = self.rig.settings.journal.parent
         shutil.rmtree(folder)
         shutil.copytree(self.kept, folder)
-        return self.rig.target, self.now, self.request
+        return self.rig.settings, self.now, self.request
 
 
 def lines(rig: Rig, numbers: range) -> bytes:
@@ -108,81 +108,81 @@ def yard(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Yard:
     Beside the ledger stands what it was until September, not compressed yet, and what it was until July, which is to be moved;
     what it was a year before is to be deleted. The router's stops and starts leave a trace.
     """
-    folder = rig.target.journal.parent
+    folder = rig.settings.journal.parent
     trace = {f"{word}_command": ("sh", "-c", f"echo {word} >> '{folder}/{CALLS}'") for word in ("stop", "start")}
     rig = changed(rig, **trace)
-    olivia, site, target = rig.people["olivia"], rig.site, rig.target
+    olivia, target, options = rig.people["olivia"], rig.target, rig.settings
     rig.clock.pass_(days=-91)
-    propose.init(site, olivia, "begin")
-    brake.freeze(site, rig.people["max"], "page")
-    propose.unfreeze(site, Order(olivia))
+    propose.init(target, olivia, "begin")
+    brake.freeze(target, rig.people["max"], "page")
+    propose.unfreeze(target, Order(olivia))
     rig.clock.pass_(days=91)
-    target.state_file.write_text(json.dumps(GOOD), encoding="utf-8")
-    backing_up.back_up(site, olivia)
-    target.state_file.write_text(json.dumps(BAD), encoding="utf-8")
-    (found,) = site.backups.found()
-    asked = propose.restore(site, Order(olivia), found.name)
+    options.state_file.write_text(json.dumps(GOOD), encoding="utf-8")
+    backing_up.back_up(target, olivia)
+    options.state_file.write_text(json.dumps(BAD), encoding="utf-8")
+    (found,) = target.backups.found()
+    asked = propose.restore(target, Order(olivia), found.name)
     assert isinstance(asked, results.Asked)
-    assert isinstance(propose.reset_state(site, Order(olivia)), results.Asked)
-    target.ledger.write_bytes(lines(rig, range(40)))
-    target.archive_dir.mkdir()
+    assert isinstance(propose.reset_state(target, Order(olivia)), results.Asked)
+    options.ledger.write_bytes(lines(rig, range(40)))
+    options.archive_dir.mkdir()
     for path, data, day in (
-        (target.ledger.with_name(PLAIN), lines(rig, range(40, 60)), datetime(2025, 9, 1, tzinfo=UTC)),
-        (target.ledger.with_name(TO_MOVE), gzip.compress(lines(rig, range(60, 80))), datetime(2025, 7, 1, tzinfo=UTC)),
-        (target.archive_dir / EXPIRED, gzip.compress(lines(rig, range(80, 90))), datetime(2024, 7, 1, tzinfo=UTC)),
+        (options.ledger.with_name(PLAIN), lines(rig, range(40, 60)), datetime(2025, 9, 1, tzinfo=UTC)),
+        (options.ledger.with_name(TO_MOVE), gzip.compress(lines(rig, range(60, 80))), datetime(2025, 7, 1, tzinfo=UTC)),
+        (options.archive_dir / EXPIRED, gzip.compress(lines(rig, range(80, 90))), datetime(2024, 7, 1, tzinfo=UTC)),
     ):
         path.write_bytes(data)
         os.utime(path, (day.timestamp(), day.timestamp()))
-    site.journal.close()
+    target.journal.close()
     kept = tmp_path_factory.mktemp("kept") / "files"
-    shutil.copytree(target.journal.parent, kept)
+    shutil.copytree(options.journal.parent, kept)
     return Yard(rig, kept, asked.approval.id, rig.clock.now)
 
 
 def settled(yard: Yard, ended: Ended) -> str:
     """Recover, and check that everything agrees; return what became of the restore, the receipts and the ledger."""
-    target = yard.rig.target
+    options = yard.rig.settings
     where = str((ended.boundaries[-1:], ended.raised))
-    if target.ledger.exists():  # else nothing is measured until it is
+    if options.ledger.exists():  # else nothing is measured until it is
         every_line_once(yard, where)
-    site = site_of(target, yard.now)
-    recovered = recover.recover(site)
+    target = target_of(options, yard.now)
+    recovered = recover.recover(target)
     assert recovered.unfinished is None, where
-    sealed, flaws = site.journal.verify()
+    sealed, flaws = target.journal.verify()
     assert flaws == (), where
-    assert sorted(path.name for path in target.receipts_dir.glob("anr_*.json")) == [
+    assert sorted(path.name for path in options.receipts_dir.glob("anr_*.json")) == [
         sealed_receipt.file_name for sealed_receipt in sealed
     ], where
-    state = site.journal.state()
+    state = target.journal.state()
     assert state.unsettled is None, where
-    assert site.router.settings().stage == state.stage == 0, where
-    assert set(site.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
+    assert target.router.settings().stage == state.stage == 0, where
+    assert set(target.brake.read().frozen_by) == {hold.id for hold in state.holds}, where
     count = Counter((sealed_receipt.receipt.action, sealed_receipt.receipt.phase) for sealed_receipt in sealed)
-    outcome = restored(yard, site, count, where)
-    pruned = pruned_so(site, count, where)
+    outcome = restored(yard, target, count, where)
+    pruned = pruned_so(target, count, where)
     archived = archived_so(yard, count, where)
-    site.journal.close()
+    target.journal.close()
     return f"{outcome}, {pruned}, {archived}"
 
 
-def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
+def restored(yard: Yard, target: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """What the receipts say of the state is so, it is one of two, whole; a router that was stopped was started again."""
-    target = yard.rig.target
-    state = json.loads(target.state_file.read_bytes()) if target.state_file.exists() else None
-    calls = target.journal.parent / CALLS
+    options = yard.rig.settings
+    state = json.loads(options.state_file.read_bytes()) if options.state_file.exists() else None
+    calls = options.journal.parent / CALLS
     called = calls.read_text(encoding="utf-8").split() if calls.exists() else []
     assert called[-1:] in ([], ["start"]), where
     begun = [action for action in Action if replaces_state(action) and count[action, Phase.INTENT]]
-    assert site.journal.state().epoch == len(begun), where
-    assert site.journal.state().frozen == bool(begun), where
+    assert target.journal.state().epoch == len(begun), where
+    assert target.journal.state().frozen == bool(begun), where
     if not begun:
         assert (state, called) == (BAD, []), where
         return "nothing restored"
     (action,) = begun
     assert count[action, Phase.OUTCOME] == count[action, Phase.INTENT] == 1, where
-    assert site.router.settings().carries(SAFE_SETTINGS), where
+    assert target.router.settings().carries(SAFE_SETTINGS), where
     receipt = next(
-        sealed.receipt for sealed in site.journal.receipts() if sealed.receipt.action is action and sealed.receipt.result
+        sealed.receipt for sealed in target.journal.receipts() if sealed.receipt.action is action and sealed.receipt.result
     )
     if receipt.actor.is_same_as(RECOVERY):
         assert called, where
@@ -190,21 +190,21 @@ def restored(yard: Yard, site: Target, count: Counter[tuple[Action, Phase]], whe
     wanted = GOOD if action is Action.RESTORE else None
     says: dict[Result | None, list[dict[str, int] | None]] = {Result.APPLIED: [wanted], Result.NOT_APPLIED: [BAD]}
     assert state in says.get(receipt.result, [wanted, BAD]), (where, receipt.result)
-    approval = next(request for request in (site.journal.approval(receipt.operation),) if request is not None)
+    approval = next(request for request in (target.journal.approval(receipt.operation),) if request is not None)
     assert approval.status == "approved", where
     return f"{action} {receipt.result}"
 
 
-def pruned_so(site: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
+def pruned_so(target: Target, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """All old receipts are there, or none is and a checkpoint stands for them."""
-    first = site.journal.receipts()[0].receipt.seq
+    first = target.journal.receipts()[0].receipt.seq
     assert (first, count[Action.PRUNE, Phase.EVENT]) in {(1, 0), (4, 1)}, where
     return "pruned" if first > 1 else "nothing pruned"
 
 
 def every_line_once(yard: Yard, where: str) -> None:
     """In what reports read, and in the archives that they no longer look at, together."""
-    target = yard.rig.target
+    target = yard.rig.settings
     found = family_ids(target.ledger) + archived_ids(target.archive_dir)
     if not (target.archive_dir / EXPIRED).exists():
         found += Counter(map(str, range(80, 90)))
@@ -213,7 +213,7 @@ def every_line_once(yard: Yard, where: str) -> None:
 
 def archived_so(yard: Yard, count: Counter[tuple[Action, Phase]], where: str) -> str:
     """There is a ledger, every line once, and nothing was removed that the receipt, of which there is one, does not tell."""
-    target, told = yard.rig.target, bool(count[Action.ARCHIVE, Phase.EVENT])
+    target, told = yard.rig.settings, bool(count[Action.ARCHIVE, Phase.EVENT])
     assert target.ledger.exists(), where
     every_line_once(yard, where)
     assert count[Action.ARCHIVE, Phase.EVENT] <= 1, where
@@ -230,9 +230,9 @@ def archived_to_the_end(target: TargetSettings) -> None:
 
 def again(yard: Yard, work: Work, where: str) -> None:
     """The same once more does what is left to be done, and no more."""
-    first = site_of(yard.rig.target, yard.now)
+    first = target_of(yard.rig.settings, yard.now)
     begun = bool(first.journal.state().epoch)
-    work(yard.rig.target, yard.now, yard.request)
+    work(yard.rig.settings, yard.now, yard.request)
     became = settled(yard, Ended(False, (where,)))  # noqa: FBT003 - as it ended
     if work in {restore, reset}:
         assert begun or f"{work.__name__} applied" in became, where
@@ -240,7 +240,7 @@ def again(yard: Yard, work: Work, where: str) -> None:
         assert ", pruned" in became, where
     elif work is archive:
         assert ", archived" in became, where
-        archived_to_the_end(yard.rig.target)
+        archived_to_the_end(yard.rig.settings)
 
 
 @pytest.mark.parametrize("work", [restore, reset, prune, archive, backup], ids=lambda work: work.__name__)
@@ -294,15 +294,15 @@ def test_a_disk_that_fails_at_any_write_of_upkeep_loses_nothing(yard: Yard, work
 
 def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(rig: Rig, figure: Callable[[str], None]) -> None:
     """One router writes all the while; month after month the archive dies and is settled: every line is there exactly once."""
-    target, deaths = rig.target, 0
-    propose.init(rig.site, rig.people["olivia"], "begin")
+    target, deaths = rig.settings, 0
+    propose.init(rig.target, rig.people["olivia"], "begin")
     target.ledger.write_bytes(b"")
     with writing(REOPENS, target.ledger, old=OLD, now=NOW, pace=1) as router:
         for number in itertools.count(1, 2):
             ended = run(archive, target, rig.clock.now, "", fault=Killed(at=number))
             deaths += ended.killed
             assert ended.raised is None, ended
-            assert recover.recover(rig.site).unfinished is None
+            assert recover.recover(rig.target).unfinished is None
             rig.clock.pass_(days=31)
             half_a_month_ago = (rig.clock.now - timedelta(days=15)).timestamp()
             for renamed in target.ledger.parent.glob("ledger-*.ndjson"):
@@ -314,6 +314,6 @@ def test_not_a_line_is_lost_when_the_archive_is_killed_while_the_router_appends(
     everything = family_ids(target.ledger) + archived_ids(target.archive_dir)
     assert set(everything) == {str(number) for number in range(1, count + 1)}
     assert [number for number, times in everything.items() if times != 1] == []
-    assert rig.site.journal.verify()[1] == ()
+    assert rig.target.journal.verify()[1] == ()
     assert deaths > 20
     figure(f"archive killed {deaths} times while a router wrote {count:,} lines: every line is there exactly once")

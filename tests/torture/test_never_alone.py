@@ -65,7 +65,7 @@ def code(result: object) -> Code:
 def stays(rig: Rig, stage: int = 10) -> None:
     """Neither the file nor the chain has risen."""
     assert rig.setting("NOVA_ANR_PILOT") == f"{stage / 100:.2f}"
-    assert rig.site.journal.state().stage == stage
+    assert rig.target.journal.state().stage == stage
 
 
 # --- at the terminal --------------------------------------------------------------------------------------------------
@@ -80,7 +80,8 @@ def test_two_people_with_accounts_of_their_own_do(typed: Terminal, begun: Rig) -
     assert typed("approve", request).exit_code == 0
     stays(begun, 25)
     accounts = {
-        sealed_receipt.receipt.action: sealed_receipt.receipt.account for sealed_receipt in begun.site.journal.of_request(request)
+        sealed_receipt.receipt.action: sealed_receipt.receipt.account
+        for sealed_receipt in begun.target.journal.of_request(request)
     }
     assert (accounts[Action.REQUEST], accounts[Action.PROMOTE]) == (str(PERSON), str(ANOTHER))
 
@@ -93,11 +94,11 @@ def test_variables_of_ones_own(
     """Whoever calls themselves an approver, or the day good, in their environment has asked for nothing and approved nothing."""
     named = [request_of(typed)] if words == ["approve"] else []
     if words[0] == "drift":
-        begun.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n", encoding="utf-8")
+        begun.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n", encoding="utf-8")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert typed(*words, *named).exit_code != 0
-    assert begun.site.journal.state().stage == 10
+    assert begun.target.journal.state().stage == 10
 
 
 @pytest.mark.parametrize("variables", BY_VARIABLE)
@@ -159,14 +160,14 @@ def test_the_account_that_runs_anr_is_nobodys_hand(typed: Terminal, begun: Rig, 
 @pytest.fixture
 def learned(begun: Rig) -> Rig:
     """A house whose last step a person asked for, so that the schedule may take the next one."""
-    asked = propose.propose(begun.site, Order(begun.people["olivia"]))
+    asked = propose.propose(begun.target, Order(begun.people["olivia"]))
     assert isinstance(asked, Asked)
-    assert isinstance(requests.approve(begun.site, begun.people["aaron"], asked.approval.id), Moved)
+    assert isinstance(requests.approve(begun.target, begun.people["aaron"], asked.approval.id), Moved)
     return begun
 
 
 def scheduled(rig: Rig, **schedule: Any) -> Target:
-    return replace(rig.site, target=rig.target.model_copy(update={"schedule": Schedule(**schedule)}))
+    return replace(rig.target, settings=rig.settings.model_copy(update={"schedule": Schedule(**schedule)}))
 
 
 def test_a_run_before_its_time_or_of_another_date(learned: Rig) -> None:
@@ -185,23 +186,23 @@ def test_a_run_before_its_time_or_of_another_date(learned: Rig) -> None:
 @pytest.mark.parametrize("zone", ["Etc/GMT+12", "Etc/GMT-14", "Pacific/Auckland", "Europe/Zurich"])
 def test_a_second_run_in_another_zone(learned: Rig, zone: str) -> None:
     """Whatever the zone calls the date, what was due within twenty hours was made."""
-    made = daily.daily(learned.site, learned.clock.now.date(), PromotionMode.AUTO)
+    made = daily.daily(learned.target, learned.clock.now.date(), PromotionMode.AUTO)
     assert isinstance(made, daily.DailyRun)
     stays(learned, 50)
     for _ in range(20):
         learned.clock.pass_(hours=1)
         learned.write_ledger()
         for ahead in (-1, 0, 1):
-            site = scheduled(learned, zone=zone, at=f"{learned.clock.now:%H:%M}", grace_hours=23)
+            target = scheduled(learned, zone=zone, at=f"{learned.clock.now:%H:%M}", grace_hours=23)
             day = learned.clock.now.date() + timedelta(days=ahead)
-            assert code(daily.daily(site, day, PromotionMode.AUTO)) in {Code.NOT_DUE, Code.ALREADY_DONE}
+            assert code(daily.daily(target, day, PromotionMode.AUTO)) in {Code.NOT_DUE, Code.ALREADY_DONE}
     stays(learned, 50)
 
 
 def test_a_run_by_another_account(learned: Rig) -> None:
     """Its process knows that it is not the account's."""
-    site = replace(learned.site, not_its_run="This is not the account that runs anr.")
-    assert code(daily.daily(site, learned.clock.now.date(), PromotionMode.AUTO)) is Code.NOT_THE_ACCOUNT
+    target = replace(learned.target, not_its_run="This is not the account that runs anr.")
+    assert code(daily.daily(target, learned.clock.now.date(), PromotionMode.AUTO)) is Code.NOT_THE_ACCOUNT
     stays(learned, 25)
 
 
@@ -209,7 +210,7 @@ def test_nobody_but_the_scheduler_goes_on_without_an_approval(begun: Rig) -> Non
     """Whatever is no person and not the schedule gets no step up by asking for one."""
     for kind in (ActorKind.ACCOUNT, ActorKind.RECOVERY, ActorKind.GUARD, ActorKind.ALERT, ActorKind.SCHEDULER):
         some = Actor(kind=kind, id="daily", roles=begun.people["aaron"].roles)
-        assert not isinstance(propose.propose(begun.site, Order(some)), Moved)
+        assert not isinstance(propose.propose(begun.target, Order(some)), Moved)
     stays(begun)
 
 
@@ -219,13 +220,13 @@ def test_nobody_but_the_scheduler_goes_on_without_an_approval(begun: Rig) -> Non
 @pytest.mark.parametrize("pilot", ["0.25", "0.50", "1.00"])
 def test_an_approver_who_edits_the_file_and_accepts_it(begun: Rig, pilot: str) -> None:
     """What the file says more than the journal is nobody's to accept alone."""
-    begun.target.settings_file.write_text(f"NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT={pilot}\n", encoding="utf-8")
+    begun.settings.settings_file.write_text(f"NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT={pilot}\n", encoding="utf-8")
     for name in ("aaron", "priya"):
-        done = end_drift.accept(begun.site, Order(begun.people[name]))
+        done = end_drift.accept(begun.target, Order(begun.people[name]))
         assert not isinstance(done, Moved)
-    for waiting in begun.site.journal.pending():
-        assert code(requests.approve(begun.site, begun.people["aaron"], waiting.id)) is Code.SELF_APPROVAL
-    assert begun.site.journal.state().stage == 10
+    for waiting in begun.target.journal.pending():
+        assert code(requests.approve(begun.target, begun.people["aaron"], waiting.id)) is Code.SELF_APPROVAL
+    assert begun.target.journal.state().stage == 10
 
 
 @pytest.mark.parametrize("taken_down", ["NOVA_ANR_PILOT=0.10", "NOVA_ANR_KILL=1", "NOVA_ANR_ENABLED=0"])
@@ -233,18 +234,18 @@ def test_an_approver_who_puts_back_what_somebody_took_down_by_hand(learned: Rig,
     """KILL, ENABLED or the pilot set by hand is a brake of its own kind: the way up from there needs a second person."""
     name, value = taken_down.split("=")
     lines = {"NOVA_ANR_ENABLED": "1", "NOVA_ANR_PILOT": "0.25", "NOVA_ANR_KILL": "0", name: value}
-    learned.target.settings_file.write_text("".join(f"{key}={setting}\n" for key, setting in lines.items()), encoding="utf-8")
-    assert not isinstance(end_drift.reapply(learned.site, Order(learned.people["aaron"])), Moved)
-    for waiting in learned.site.journal.pending():
-        assert code(requests.approve(learned.site, learned.people["aaron"], waiting.id)) is Code.SELF_APPROVAL
-    assert (learned.site.router.settings().stage or 0) < 25
+    learned.settings.settings_file.write_text("".join(f"{key}={setting}\n" for key, setting in lines.items()), encoding="utf-8")
+    assert not isinstance(end_drift.reapply(learned.target, Order(learned.people["aaron"])), Moved)
+    for waiting in learned.target.journal.pending():
+        assert code(requests.approve(learned.target, learned.people["aaron"], waiting.id)) is Code.SELF_APPROVAL
+    assert (learned.target.router.settings().stage or 0) < 25
 
 
 # --- at the click -----------------------------------------------------------------------------------------------------
 
 
 def asked_of(rig: Rig) -> str:
-    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good"))
+    asked = propose.propose(rig.target, Order(rig.people["olivia"], "good"))
     assert isinstance(asked, Asked)
     return asked.approval.id
 
@@ -274,21 +275,21 @@ def test_a_row_changed_beside_the_chain(begun: Rig, change: dict[str, Any]) -> N
     request = asked_of(begun)
     alter(begun, request, lambda told: told | change)
     for name in ("aaron", "priya", "olivia"):
-        assert code(requests.approve(begun.site, begun.people[name], request)) in {Code.TAMPERED, Code.APPROVAL_UNKNOWN}
+        assert code(requests.approve(begun.target, begun.people[name], request)) in {Code.TAMPERED, Code.APPROVAL_UNKNOWN}
     stays(begun)
 
 
 def test_a_request_that_was_denied_and_waits_again(begun: Rig) -> None:
     """Its row says pending, its receipts say no."""
     request = asked_of(begun)
-    requests.deny(begun.site, begun.people["priya"], request, "no")
+    requests.deny(begun.target, begun.people["priya"], request, "no")
     alter(begun, request, lambda told: told | {"status": "pending", "signatures": []})
-    assert code(requests.approve(begun.site, begun.people["aaron"], request)) is Code.TAMPERED
+    assert code(requests.approve(begun.target, begun.people["aaron"], request)) is Code.TAMPERED
     stays(begun)
 
 
 def alter(rig: Rig, request: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    with closing(sqlite3.connect(rig.target.journal)) as database:
+    with closing(sqlite3.connect(rig.settings.journal)) as database:
         (data,) = database.execute("SELECT data FROM approvals WHERE id = ?", (request,)).fetchone()
         told = change(json.loads(data))
         data = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
@@ -297,7 +298,7 @@ def alter(rig: Rig, request: str, change: Callable[[dict[str, Any]], dict[str, A
 
 
 def by(rig: Rig, **lists: Any) -> Target:
-    return replace(rig.site, access=rig.site.access.model_copy(update=lists))
+    return replace(rig.target, access=rig.target.access.model_copy(update=lists))
 
 
 def test_a_requester_who_lost_the_role(begun: Rig) -> None:
@@ -323,8 +324,8 @@ def test_a_signer_who_lost_the_role_and_a_rule_that_asks_for_more(begun: Rig) ->
 def test_one_person_under_two_names(begun: Rig) -> None:
     """`people` says by now that the terminal's account is the approver's: they have asked for it themselves."""
     lists: dict[str, Any] = {"operators": frozenset({"os:aaron"}), "approvers": frozenset({"UAARON", "os:priya", "UPRIYA"})}
-    site = by(begun, **lists)
-    asked = propose.propose(site, Order(site.access.as_now(Actor(kind=ActorKind.OS, id="aaron"))))
+    target = by(begun, **lists)
+    asked = propose.propose(target, Order(target.access.as_now(Actor(kind=ActorKind.OS, id="aaron"))))
     assert isinstance(asked, Asked)
     named = by(begun, **lists, people={"aaron": "UAARON"})
     assert code(requests.approve(named, begun.people["aaron"], asked.approval.id)) is Code.SELF_APPROVAL
@@ -337,7 +338,7 @@ def test_a_member_of_a_group_whom_nobody_can_ask_of(begun: Rig) -> None:
     grouped = by(begun, operators=frozenset({"S0OPERATORS"}))
     with pytest.raises(PersonUnknown):
         requests.approve(grouped, begun.people["aaron"], request)
-    assert begun.site.journal.pending()[0].id == request
+    assert begun.target.journal.pending()[0].id == request
 
     def gone(actor: Actor) -> Actor:
         return actor

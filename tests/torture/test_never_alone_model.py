@@ -145,16 +145,16 @@ class NobodyAlone(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="anr-alone-"))
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         self.clock, self.go, self.served, self.checked = Clock(), True, 25, 0
-        self.target = target_in(self.folder, self.health_url)
+        self.settings = target_in(self.folder, self.health_url)
         self.access = POLICIES[0]
         self.start()
         self.checked = self.journal.receipts()[-1].receipt.seq
 
     def start(self) -> None:
         """A new process: it knows nothing but what is on disk."""
-        site = Target.at(self.target, self.access, self.clock, measured=self.measured)
-        self.journal = MortalJournal(self.target.journal, target=self.target.name, receipts_dir=self.target.receipts_dir)
-        self.site = replace(site, journal=self.journal)
+        target = Target.at(self.settings, self.access, self.clock, measured=self.measured)
+        self.journal = MortalJournal(self.settings.journal, target=self.settings.name, receipts_dir=self.settings.receipts_dir)
+        self.target = replace(target, journal=self.journal)
 
     @staticmethod
     def measured_on_a_good_day(target: TargetSettings, window: Window, on_progress: OnProgress) -> WindowMetrics:
@@ -190,53 +190,53 @@ class NobodyAlone(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE), stage=st.sampled_from((None, *LADDER)))
     def promote(self, who: str, stage: int | None) -> None:
         """Ask for a move."""
-        self.do(lambda: propose.propose(self.site, Order(self.actor(who), "please"), wanted=stage))
+        self.do(lambda: propose.propose(self.target, Order(self.actor(who), "please"), wanted=stage))
 
     @rule(who=st.sampled_from(PEOPLE))
     def approve(self, who: str) -> None:
         """Approve the newest request that waits, or that ever was."""
         asked = [sealed.receipt for sealed in self.journal.receipts() if sealed.receipt.action is Action.REQUEST]
         if asked:
-            self.do(lambda: requests.approve(self.site, self.actor(who), str(asked[-1].approval_id)))
+            self.do(lambda: requests.approve(self.target, self.actor(who), str(asked[-1].approval_id)))
 
     @rule(who=st.sampled_from(PEOPLE))
     def deny(self, who: str) -> None:
         """Deny what waits."""
         if waiting := self.journal.pending():
-            self.do(lambda: requests.deny(self.site, self.actor(who), waiting[0].id))
+            self.do(lambda: requests.deny(self.target, self.actor(who), waiting[0].id))
 
     @rule(mode=st.sampled_from((PromotionMode.AUTO, *PromotionMode)), ours=st.booleans(), ahead=st.sampled_from((0, 0, 0, 1, -1)))
     def run_daily(self, mode: PromotionMode, *, ours: bool, ahead: int) -> None:
         """The schedule's run, by its account or by somebody else's process, of any date."""
-        site = replace(self.site, not_its_run="" if ours else "This is not the account.")
+        target = replace(self.target, not_its_run="" if ours else "This is not the account.")
         day = self.clock.now.date() + timedelta(days=ahead)
-        self.do(lambda: daily.daily(site, day, mode))
+        self.do(lambda: daily.daily(target, day, mode))
 
     @rule(who=st.sampled_from(PEOPLE), what=st.sampled_from(LIFTS))
     def brake_or_lift(self, who: str, what: str) -> None:
         """Brake, and let go of it."""
         order = Order(self.actor(who), "errors")
         lifts: dict[str, Callable[[], object]] = {
-            "rollback": lambda: brake.rollback(self.site, order.actor, "errors"),
-            "freeze": lambda: brake.freeze(self.site, order.actor, "errors"),
-            "hold": lambda: hold_promotions(self.site, order),
-            "unfreeze": lambda: propose.unfreeze(self.site, order),
-            "shadow": lambda: shadowing.shadow(self.site, order),
-            "skip": lambda: daily.skip(self.site, order.actor, run_day(self.clock.now, self.target.schedule), "no"),
-            "resume": lambda: daily.resume(self.site, order),
+            "rollback": lambda: brake.rollback(self.target, order.actor, "errors"),
+            "freeze": lambda: brake.freeze(self.target, order.actor, "errors"),
+            "hold": lambda: hold_promotions(self.target, order),
+            "unfreeze": lambda: propose.unfreeze(self.target, order),
+            "shadow": lambda: shadowing.shadow(self.target, order),
+            "skip": lambda: daily.skip(self.target, order.actor, run_day(self.clock.now, self.settings.schedule), "no"),
+            "resume": lambda: daily.resume(self.target, order),
         }
         self.do(lifts[what])
 
     @rule(stage=st.sampled_from(LADDER[:4]))
     def edit(self, stage: int) -> None:
         """Edit the router's settings by hand: that is a drift, and nobody's promotion."""
-        by_hand(self.target, stage)
+        by_hand(self.settings, stage)
         self.served = stage
 
     @rule(who=st.sampled_from(PEOPLE), end=st.sampled_from((end_drift.accept, end_drift.reapply)))
     def end(self, who: str, end: Callable[[Target, Order], object]) -> None:
         """End a drift."""
-        self.do(lambda: end(self.site, Order(self.actor(who), "by hand")))
+        self.do(lambda: end(self.target, Order(self.actor(who), "by hand")))
 
     @rule(who=st.sampled_from(PEOPLE), reviews=st.booleans())
     def emergency(self, who: str, *, reviews: bool) -> None:
@@ -244,7 +244,7 @@ class NobodyAlone(RuleBasedStateMachine):
         self.go = reviews
         actor = self.actor(who)
         glass = Order(actor, "the customer waits for it")
-        self.do(lambda: break_glass.review(self.site, actor) if reviews else break_glass.break_glass(self.site, glass))
+        self.do(lambda: break_glass.review(self.target, actor) if reviews else break_glass.break_glass(self.target, glass))
 
     @rule(
         field=st.sampled_from(("requester", "to_stage", "from_stage", "needed", "status", "signatures", "subject", "copied")),
@@ -253,7 +253,7 @@ class NobodyAlone(RuleBasedStateMachine):
     def tamper(self, field: str, name: str) -> None:
         """Change the row of the newest request beside the chain."""
         person = {"kind": "slack", "id": name}
-        with closing(sqlite3.connect(self.target.journal)) as database:
+        with closing(sqlite3.connect(self.settings.journal)) as database:
             row = database.execute("SELECT id, data FROM approvals ORDER BY rowid DESC LIMIT 1").fetchone()
             if row is None:
                 return
@@ -265,7 +265,9 @@ class NobodyAlone(RuleBasedStateMachine):
             data = json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
             status = told["status"]
             if field == "copied":
-                database.execute("INSERT OR REPLACE INTO approvals VALUES (?, 'forged', ?, ?)", (self.target.name, status, data))
+                database.execute(
+                    "INSERT OR REPLACE INTO approvals VALUES (?, 'forged', ?, ?)", (self.settings.name, status, data)
+                )
             else:
                 database.execute("UPDATE approvals SET data = ?, status = ? WHERE id = ?", (data, status, row[0]))
             database.commit()
@@ -274,7 +276,7 @@ class NobodyAlone(RuleBasedStateMachine):
     def change_roles(self, policy: AccessPolicy) -> None:
         """Whoever keeps the options changes who may what."""
         self.access = policy
-        self.site = replace(self.site, access=policy)
+        self.target = replace(self.target, access=policy)
 
     @rule(likely=st.integers(0, 5))
     def restart(self, likely: int) -> None:
@@ -282,7 +284,7 @@ class NobodyAlone(RuleBasedStateMachine):
         if likely == 0:
             self.journal.close()
             self.start()
-            self.do(lambda: recover(self.site))
+            self.do(lambda: recover(self.target))
 
     @rule(asks=st.sampled_from(PEOPLE), signs=st.sampled_from(PEOPLE), signs_too=st.sampled_from(PEOPLE))
     def climb(self, asks: str, signs: str, signs_too: str) -> None:
@@ -301,8 +303,8 @@ class NobodyAlone(RuleBasedStateMachine):
     def break_reload(self, *, broken: bool) -> None:
         """Let the reload command fail, or mend it."""
         command = ("/nonexistent/reload",) if broken else ()
-        self.target = self.target.model_copy(update={"reload_command": command})
-        self.site = replace(self.site, target=self.target, router=Router(self.target, self.site.brake))
+        self.settings = self.settings.model_copy(update={"reload_command": command})
+        self.target = replace(self.target, settings=self.settings, router=Router(self.settings, self.target.brake))
 
     @rule(go=st.booleans())
     def turn_gates(self, *, go: bool) -> None:
@@ -313,7 +315,7 @@ class NobodyAlone(RuleBasedStateMachine):
     def pass_time(self, minutes: int) -> None:
         """Let time pass, and the bot sweep what nobody answered."""
         self.clock.pass_(minutes=minutes)
-        self.do(lambda: requests.sweep(self.site))
+        self.do(lambda: requests.sweep(self.target))
 
     # --- what has to hold -----------------------------------------------------------------------------------------------
 
@@ -321,7 +323,7 @@ class NobodyAlone(RuleBasedStateMachine):
         """What the file serves, and what the journal says, rose only with a receipt that justifies it."""
         new = [sealed.receipt for sealed in self.journal.receipts(after=self.checked)]
         self.checked = new[-1].seq if new else self.checked
-        served = self.site.router.settings().stage
+        served = self.target.router.settings().stage
         assert served is not None
         if served > self.served:
             self.justify(new, served, {Action.PROMOTE, Action.REAPPLY})
@@ -371,10 +373,10 @@ class NobodyAlone(RuleBasedStateMachine):
         if not receipt.actor.is_same_as(SCHEDULER) or not runs or runs[0].go is not True:
             yield "nobody else wanted it"
             return
-        day = due(receipt.ts, self.target.schedule)
-        if day is None or runs[0].due_at != begin_of(day, self.target.schedule):
+        day = due(receipt.ts, self.settings.schedule)
+        if day is None or runs[0].due_at != begin_of(day, self.settings.schedule):
             yield "it was not due"
-        if self.site.veto(day or NOW.date()) is not None:
+        if self.target.veto(day or NOW.date()) is not None:
             yield "it was vetoed"
 
     def teardown(self) -> None:
@@ -389,16 +391,16 @@ def test_no_stage_rises_without_a_second_person_or_the_schedules_own_run(
 ) -> None:
     """Over random sequences of every command by random people, processes, faults and clocks."""
     NobodyAlone.health_url, NobodyAlone.template, NobodyAlone.raised = slots[0], tmp_path, Counter()
-    target = target_in(tmp_path, slots[0])
-    by_hand(target, 10)
-    site = Target.at(target, POLICIES[0], Clock())
+    options = target_in(tmp_path, slots[0])
+    by_hand(options, 10)
+    target = Target.at(options, POLICIES[0], Clock())
     olivia, aaron = (POLICIES[0].as_now(Actor(kind=ActorKind.SLACK, id=name)) for name in ("UOLIVIA", "UAARON"))
-    propose.init(site, olivia, "begin")
-    site = replace(site, measured=NobodyAlone.measured_on_a_good_day)
-    asked = propose.propose(site, Order(olivia))
+    propose.init(target, olivia, "begin")
+    target = replace(target, measured=NobodyAlone.measured_on_a_good_day)
+    asked = propose.propose(target, Order(olivia))
     assert isinstance(asked, Asked)
-    assert isinstance(requests.approve(site, aaron, asked.approval.id), Moved)
-    site.journal.close()
+    assert isinstance(requests.approve(target, aaron, asked.approval.id), Moved)
+    target.journal.close()
     run_state_machine_as_test(
         NobodyAlone,
         settings=settings(

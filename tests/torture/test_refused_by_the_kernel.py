@@ -94,7 +94,7 @@ def judged(field: Field, fault: Refused, ended: Traced, *, first: bool) -> str:
     where, braked = str(fault), ended.returned
     assert ended.injected, where
     assert isinstance(braked, Braked), f"{where}: {ended.raised}"
-    loaded = field.routers.loaded(field.target.settings_file)
+    loaded = field.routers.loaded(field.settings.settings_file)
     assert not braked.safe or loaded == SAFE, f"{where}: called safe, and the router loaded {loaded}"
     assert braked.safe or braked.problems, where
     receipt = braked.sealed.receipt if braked.sealed is not None else None
@@ -118,7 +118,7 @@ def swept(field: Field, work: Callable[..., Any], faults: list[Refused]) -> Coun
     fates = Counter[str]()
     for number, fault in enumerate(faults):
         field.again()
-        ended = traced(work, field.target, field.clock.now, fault=fault)
+        ended = traced(work, field.settings, field.clock.now, fault=fault)
         fates[judged(field, fault, ended, first=number % 2 == 0)] += 1
     return fates
 
@@ -129,7 +129,7 @@ def test_a_brake_of_which_one_call_is_refused_leaves_no_way_up(
 ) -> None:
     """Law: no brake is called safe that the router did not load, none raises, and whatever failed nobody alone leads it up."""
     field.again()
-    whole = traced(work, field.target, field.clock.now, calls="all")
+    whole = traced(work, field.settings, field.clock.now, calls="all")
     assert isinstance(whole.returned, Braked), whole.raised
     faults = [*faults_of(whole.calls, every), *from_there_on(whole.calls)]
     fates = swept(field, work, faults)
@@ -147,31 +147,31 @@ IN_A_RESTORE = ("openat", "write", "pwrite64", "fsync", "rename", "ftruncate", "
 
 def test_a_restore_of_which_one_call_is_refused_leaves_no_way_up(field: Field, figure: Callable[[str], None]) -> None:
     """Law: from its intent on a restore is a brake: whatever failed in it, nobody alone leads the router up again."""
-    site = field.site()
-    site.target.state_file.write_text('{"count": 1}', encoding="utf-8")
-    backup.back_up(site, UPKEEP)
-    site.target.state_file.write_text('{"count": 666}', encoding="utf-8")
-    (found,) = site.backups.found()
-    asked = propose.restore(site, Order(OLIVIA, "it learned nonsense"), found.name)
+    target = field.target()
+    target.settings.state_file.write_text('{"count": 1}', encoding="utf-8")
+    backup.back_up(target, UPKEEP)
+    target.settings.state_file.write_text('{"count": 666}', encoding="utf-8")
+    (found,) = target.backups.found()
+    asked = propose.restore(target, Order(OLIVIA, "it learned nonsense"), found.name)
     assert isinstance(asked, results.Asked), asked
-    site.journal.close()
+    target.journal.close()
     field = field.kept_as_it_is()
-    whole = traced(approve, field.target, field.clock.now, asked.approval.id, calls="all")
+    whole = traced(approve, field.settings, field.clock.now, asked.approval.id, calls="all")
     assert isinstance(whole.returned, Restored), whole.raised or whole.returned
     faults = [possible for possible in faults_of(whole.calls, every=5) if possible.call in IN_A_RESTORE]
     fates = Counter[str]()
     for number, fault in enumerate(faults):
         field.again()
-        ended = traced(approve, field.target, field.clock.now, asked.approval.id, fault=fault)
+        ended = traced(approve, field.settings, field.clock.now, asked.approval.id, fault=fault)
         fates[restored(field, f"{fault}: {ended.raised}", ended, first=number % 2 == 0)] += 1
     figure(f"restore: {len(faults)} calls refused by strace: {', '.join(f'{many} {fate}' for fate, many in fates.items())}")
 
 
 def restored(field: Field, where: str, ended: Traced, *, first: bool) -> str:
     """Hold a restore against what the router loaded."""
-    site = field.site()
-    begun, safe = site.journal.state().epoch == 1, field.serves == 0
-    site.journal.close()
+    target = field.target()
+    begun, safe = target.journal.state().epoch == 1, field.serves == 0
+    target.journal.close()
     if not begun:
         assert field.serves == 0.25, where
         return "never begun"

@@ -78,11 +78,11 @@ def test_a_thousand_backups_beside_either_writer(tmp_path: Path, writer: str, fi
 @WRITERS
 def test_the_doctor_does_not_say_corrupt_for_what_is_whole_a_moment_later(begun: Rig, writer: str) -> None:
     """Thirty examinations beside either writer: the state is valid each time."""
-    with learning(StateRouter(begun.target.state_file, writer, per_second=200)):
+    with learning(StateRouter(begun.settings.state_file, writer, per_second=200)):
         found = {
             (check.health, check.text.partition(",")[0])
             for _ in range(30)
-            for check in check_up(begun.site)
+            for check in check_up(begun.target)
             if check.name == "state file" and check.health is Health.FAIL
         }
     assert found == set()
@@ -90,28 +90,28 @@ def test_the_doctor_does_not_say_corrupt_for_what_is_whole_a_moment_later(begun:
 
 def test_looking_makes_no_lock(begun: Rig) -> None:
     """Neither the doctor nor the list of backups leaves a lock that the router would find."""
-    begun.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
-    check_up(begun.site)
-    begun.site.backups.present()
-    begun.site.backups.found()
-    assert not Path(f"{begun.target.state_file}.lock").exists()
+    begun.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    check_up(begun.target)
+    begun.target.backups.present()
+    begun.target.backups.found()
+    assert not Path(f"{begun.settings.state_file}.lock").exists()
 
 
 def exchanged(rig: Rig, writer: str, *, resets: bool) -> tuple[Result | None, StateSeen | None]:
     """Let a router learn, back up, let it learn on, and restore or reset beside it; say how it ended, after a check of it."""
-    router = StateRouter(rig.target.state_file, writer, per_second=100)
+    router = StateRouter(rig.settings.state_file, writer, per_second=100)
     with learning(router):
-        site = changed(rig, stop_command=router.stop_command, start_command=router.start_command, observe_timeout_s=5).site
-        made = backup.back_up(site, UPKEEP)
+        target = changed(rig, stop_command=router.stop_command, start_command=router.start_command, observe_timeout_s=5).target
+        made = backup.back_up(target, UPKEEP)
         assert isinstance(made, backup.BackedUp)
         copy = made.sealed.receipt.backup
         assert copy is not None
-        then = json.loads((site.target.backups_dir / copy.name).read_bytes())
+        then = json.loads((target.settings.backups_dir / copy.name).read_bytes())
         went_on = router.learned(30, since=then["count"])
         olivia, aaron = rig.people["olivia"], rig.people["aaron"]
-        asked = propose.reset_state(site, Order(olivia)) if resets else propose.restore(site, Order(olivia), copy.name)
+        asked = propose.reset_state(target, Order(olivia)) if resets else propose.restore(target, Order(olivia), copy.name)
         assert isinstance(asked, results.Asked), asked
-        done = requests.approve(site, aaron, asked.approval.id)
+        done = requests.approve(target, aaron, asked.approval.id)
         assert isinstance(done, Restored), done
         assert router.is_running
         # what the running router has loaded, and not only its file: it starts from there and writes that
@@ -120,9 +120,9 @@ def exchanged(rig: Rig, writer: str, *, resets: bool) -> tuple[Result | None, St
         router.learned(3, since=begins)
         kept = done.sealed.receipt.backup
         assert kept is not None
-        assert json.loads((site.target.backups_dir / kept.name).read_bytes())["count"] >= went_on["count"]
+        assert json.loads((target.settings.backups_dir / kept.name).read_bytes())["count"] >= went_on["count"]
     rig.clock.pass_(hours=1)
-    propose.unfreeze(site, Order(aaron))
+    propose.unfreeze(target, Order(aaron))
     change = done.sealed.receipt.state_change
     return done.sealed.receipt.result, change.seen if change else None
 
@@ -154,21 +154,21 @@ def test_twenty_of_twenty_restores_and_resets_are_loaded(
 @WRITERS
 def test_a_router_that_was_not_really_stopped_is_never_called_restored(begun: Rig, writer: str, *, resets: bool) -> None:
     """Its stop ends with 0 and stops nothing: it writes its old state over the new one, and the receipt says so."""
-    router = StateRouter(begun.target.state_file, writer, per_second=50)
+    router = StateRouter(begun.settings.state_file, writer, per_second=50)
     with learning(router):
-        site = changed(begun, observe_timeout_s=5).site
-        made = backup.back_up(site, UPKEEP)
+        target = changed(begun, observe_timeout_s=5).target
+        made = backup.back_up(target, UPKEEP)
         assert isinstance(made, backup.BackedUp)
         assert made.sealed.receipt.backup is not None
         router.learned(40, since=router.learned()["count"])
         olivia = begun.people["olivia"]
         asked = (
-            propose.reset_state(site, Order(olivia))
+            propose.reset_state(target, Order(olivia))
             if resets
-            else propose.restore(site, Order(olivia), made.sealed.receipt.backup.name)
+            else propose.restore(target, Order(olivia), made.sealed.receipt.backup.name)
         )
         assert isinstance(asked, results.Asked), asked
-        done = requests.approve(site, begun.people["aaron"], asked.approval.id)
+        done = requests.approve(target, begun.people["aaron"], asked.approval.id)
     assert isinstance(done, Restored)
     receipt = done.sealed.receipt
     assert receipt.state_change is not None

@@ -32,7 +32,7 @@ OLIVIA = Actor(kind=ActorKind.SLACK, id="UOLIVIA", roles=ACCESS.roles_of("UOLIVI
 class Field:
     """A router at a stage, begun, with its files kept so that each attack begins alike."""
 
-    target: TargetSettings
+    settings: TargetSettings
     clock: Clock
     routers: Routers
     kept: Path
@@ -40,75 +40,75 @@ class Field:
     @classmethod
     def of(cls, rig: Rig, routers: Routers, kept: Path, pilot: str = "0.25") -> "Field":
         """Begin the journal at a pilot, with a good day behind it, and keep every file."""
-        folder = rig.target.journal.parent
+        folder = rig.settings.journal.parent
         settings = folder / "env" / "anr.env"
         settings.parent.mkdir()
         settings.write_text(f"# ours\nOTHER=a\nNOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT={pilot}\nNOVA_ANR_KILL=0\n", encoding="utf-8")
         changed = {"settings_file": settings, "reload_command": routers.reload_command(settings), "reload_timeout_s": 20}
-        target = rig.target.model_copy(update=changed)
-        rig.site = Target.at(target, ACCESS, rig.clock)
+        target = rig.settings.model_copy(update=changed)
+        rig.target = Target.at(target, ACCESS, rig.clock)
         rig.write_ledger()
         routers.start(settings)
-        propose.init(rig.site, OLIVIA, "begin")
-        rig.site.journal.close()
+        propose.init(rig.target, OLIVIA, "begin")
+        rig.target.journal.close()
         shutil.copytree(folder, kept)
         return cls(target, rig.clock, routers, kept)
 
     def kept_as_it_is(self) -> "Field":
         """Begin each attack from here."""
         kept = self.kept.with_name("later")
-        shutil.copytree(self.target.journal.parent, kept)
+        shutil.copytree(self.settings.journal.parent, kept)
         return replace(self, kept=kept)
 
     def again(self) -> None:
         """Bring every file back, and start the router with it."""
-        folder = self.target.journal.parent
+        folder = self.settings.journal.parent
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(self.kept, folder, dirs_exist_ok=True)
-        self.routers.start(self.target.settings_file)
+        self.routers.start(self.settings.settings_file)
 
-    def site(self) -> Target:
+    def target(self) -> Target:
         """The target as a process sees it that knows only what is on disk."""
-        return Target.at(self.target, ACCESS, self.clock)
+        return Target.at(self.settings, ACCESS, self.clock)
 
     @property
     def serves(self) -> float:
         """What the running router serves."""
-        return self.routers.serves(self.target.settings_file)
+        return self.routers.serves(self.settings.settings_file)
 
 
 def nobody_raises(field: Field, where: str) -> None:
     """Law: whatever one person tries after a brake, the running router never serves more than before the attempt."""
     for name, way in WAYS.items():
         before = field.serves
-        site = field.site()
+        target = field.target()
         try:
-            way(site)
+            way(target)
         except AnrError:
             pass  # whoever may not is told so
         finally:
-            site.journal.close()
+            target.journal.close()
         assert field.serves <= before, f"{name} raised live traffic from {before} to {field.serves}: {where}"
 
 
-def _answers_alone(site: Target) -> None:
-    asked = propose.propose(site, Order(ALONE, "up"))
+def _answers_alone(target: Target) -> None:
+    asked = propose.propose(target, Order(ALONE, "up"))
     if isinstance(asked, results.Asked):
-        requests.approve(site, ALONE, asked.approval.id)
+        requests.approve(target, ALONE, asked.approval.id)
 
 
 WAYS: dict[str, Callable[[Target], object]] = {
     "promote and approve alone": _answers_alone,
-    "drift reapply": lambda site: end_drift.reapply(site, Order(ALONE, "again")),
-    "drift accept": lambda site: end_drift.accept(site, Order(ALONE, "as it is")),
-    "step down to a stage that is more than is loaded": lambda site: propose.propose(site, Order(ALONE, "down"), wanted=10),
+    "drift reapply": lambda target: end_drift.reapply(target, Order(ALONE, "again")),
+    "drift accept": lambda target: end_drift.accept(target, Order(ALONE, "as it is")),
+    "step down to a stage that is more than is loaded": lambda target: propose.propose(target, Order(ALONE, "down"), wanted=10),
     "watch": watch.watch,
-    "unfreeze": lambda site: propose.unfreeze(site, Order(ALONE, "found it")),
-    "shadow": lambda site: shadow.shadow(site, Order(ALONE, "learn")),
-    "drift reapply after unfreezing": lambda site: end_drift.reapply(site, Order(ALONE, "again")),
-    "drift accept after unfreezing": lambda site: end_drift.accept(site, Order(ALONE, "as it is")),
-    "a step down after unfreezing": lambda site: propose.propose(site, Order(ALONE, "down"), wanted=10),
+    "unfreeze": lambda target: propose.unfreeze(target, Order(ALONE, "found it")),
+    "shadow": lambda target: shadow.shadow(target, Order(ALONE, "learn")),
+    "drift reapply after unfreezing": lambda target: end_drift.reapply(target, Order(ALONE, "again")),
+    "drift accept after unfreezing": lambda target: end_drift.accept(target, Order(ALONE, "as it is")),
+    "a step down after unfreezing": lambda target: propose.propose(target, Order(ALONE, "down"), wanted=10),
     "promote and approve alone after unfreezing": _answers_alone,
 }
 """In this order: what one attempt changes is there for the next."""
@@ -122,16 +122,16 @@ def settled_safe(field: Field, where: str, *, tried: bool = False) -> None:
         where: how the brake was made to fail.
         tried: somebody has tried every way up before: they may have let the router observe in shadow, at stage 0.
     """
-    site = field.site()
+    target = field.target()
     try:
-        recover.recover(site)
-        state, seen = site.journal.state(), look(site)
-        flaws = site.journal.verify()[1]
-        settings = site.router.settings()
+        recover.recover(target)
+        state, seen = target.journal.state(), look(target)
+        flaws = target.journal.verify()[1]
+        settings = target.router.settings()
     finally:
-        site.journal.close()
+        target.journal.close()
     assert flaws == (), where
-    loaded = field.routers.loaded(field.target.settings_file)
+    loaded = field.routers.loaded(field.settings.settings_file)
     assert loaded is not None, where
     assert (settings.stage, loaded["pilot"]) == (0, 0.0), where
     assert tried or settings.carries(SAFE_SETTINGS), where

@@ -28,8 +28,8 @@ commands = typer.Typer()
 def rollback(*, reason: Reason = "", now: Now = False, as_json: AsJson = False) -> None:
     """Write the safe settings and restart the router at once, then look whether it follows."""
 
-    def act(me: Actor, site: Target) -> object:
-        return approved_brake.brake(site, Approvable.ROLLBACK, Order(me, reason), at_once=now)
+    def act(me: Actor, target: Target) -> object:
+        return approved_brake.brake(target, Approvable.ROLLBACK, Order(me, reason), at_once=now)
 
     _at_every_router(act, as_json=as_json)
 
@@ -48,11 +48,11 @@ def freeze(
     if lasts and span is None:  # a brake is not refused for a word: it acts, and lasts until somebody lifts it
         err.say(f"{lasts!r} is no length of time such as 90m, 2h or 3d (at most 30d): the freeze has no end.")
 
-    def act(me: Actor, site: Target) -> object:
+    def act(me: Actor, target: Target) -> object:
         order = Order(me, reason)
         if keep_stage:
-            return hold.hold_promotions(site, order, lasts=span)
-        return approved_brake.brake(site, Approvable.FREEZE, order, lasts=span, at_once=now)
+            return hold.hold_promotions(target, order, lasts=span)
+        return approved_brake.brake(target, Approvable.FREEZE, order, lasts=span, at_once=now)
 
     _at_every_router(act, as_json=as_json)
 
@@ -65,8 +65,8 @@ def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -
     """
     with braking() as (meant, unclear):
         if len(meant) == 1 and not unclear:
-            ((me, site),) = meant
-            finish(seen_by_terminal(site, act(me, site), as_json=as_json), as_json=as_json)
+            ((me, target),) = meant
+            finish(seen_by_terminal(target, act(me, target), as_json=as_json), as_json=as_json)
             out.lost = False  # what was done is done, and the exit code says so; that nobody heard of it changes nothing
             return
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most sites have one router
@@ -75,34 +75,34 @@ def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -
             results = list(pool.map(lambda operator_and_site: _tried(act, *operator_and_site), meant))
             if not as_json:
                 err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
-            seen = pool.map(followed_by, [site for _, site in meant], results)
-            endings = {site.target.name: ending(result) for (_, site), result in zip(meant, seen, strict=True)}
+            seen = pool.map(followed_by, [target for _, target in meant], results)
+            endings = {target.settings.name: ending(result) for (_, target), result in zip(meant, seen, strict=True)}
     finish_all(endings, unclear, as_json=as_json)
     out.lost = False  # as above
 
 
-def _tried(act: Callable[[Actor, Target], object], me: Actor, site: Target) -> object:
+def _tried(act: Callable[[Actor, Target], object], me: Actor, target: Target) -> object:
     """Return what came of a brake, or the error that it met: one router's is no reason to leave another one as it is."""
     try:
-        return act(me, site)
+        return act(me, target)
     except AnrError as error:
         return error
     except Exception as error:  # a bug, too, keeps nobody from hearing what came of the others
-        log.exception("this was not foreseen", router=site.target.name)
+        log.exception("this was not foreseen", router=target.settings.name)
         return AnrError(f"Something went wrong inside anr ({error!r}): NOBODY KNOWS WHETHER THIS ROUTER IS SAFE. Look at it.")
 
 
-def followed_by(site: Target, result: object) -> object:
+def followed_by(target: Target, result: object) -> object:
     """Look whether the running router follows a brake that has acted; the module that looks is imported after it has."""
     from core.watch.observe import followed  # noqa: PLC0415 - a brake acts before it loads what looks
 
-    return followed(site, result)
+    return followed(target, result)
 
 
-def seen_by_terminal(site: Target, result: object, *, as_json: bool) -> object:
+def seen_by_terminal(target: Target, result: object, *, as_json: bool) -> object:
     """Say at once what a brake did, and wait to see whether the running router follows; what acted is over by then."""
     if not isinstance(result, Braked):
         return result
-    if result.observation is not None and site.target.observe_timeout_s and not as_json and result.safe:
-        err.say(f"{acted(result.observation)} Not yet seen; looking for up to {site.target.observe_timeout_s:g} s …")
-    return followed_by(site, result)
+    if result.observation is not None and target.settings.observe_timeout_s and not as_json and result.safe:
+        err.say(f"{acted(result.observation)} Not yet seen; looking for up to {target.settings.observe_timeout_s:g} s …")
+    return followed_by(target, result)

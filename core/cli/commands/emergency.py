@@ -15,14 +15,14 @@ commands = typer.Typer()
 @commands.command("break-glass")
 def break_glass(reason: str, *, as_json: AsJson = False) -> None:
     """Promote alone against gates that fail; REASON says why. For approvers; somebody else reviews it afterwards."""
-    with operating() as (me, site):
-        result = glass_operations.break_glass(site, Order(me, reason))
+    with operating() as (me, target):
+        result = glass_operations.break_glass(target, Order(me, reason))
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def review(finding: Annotated[str, typer.Argument(help="What you found.")] = "", *, as_json: AsJson = False) -> None:
     """Say that you have looked at the last break-glass of somebody else, so that the next one is possible."""
-    with operating() as (me, site):
-        result = glass_operations.review(site, me, finding)
+    with operating() as (me, target):
+        result = glass_operations.review(target, me, finding)
     finish(result, as_json=as_json)

@@ -44,6 +44,6 @@ def export(
 @ledger_app.command()
 def archive(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Rotate the ledger monthly, compress what nobody writes to any more, and delete what is too old."""
-    with operating() as (me, site):
-        result = archiving.archive(site, me, dry_run=dry_run)
+    with operating() as (me, target):
+        result = archiving.archive(target, me, dry_run=dry_run)
     finish(result, as_json=as_json)

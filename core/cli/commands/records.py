@@ -37,8 +37,8 @@ def receipts(
     """Print the last receipts, or export them all."""
     if context.invoked_subcommand is not None:
         return
-    with operating() as (_, site):
-        found = site.journal.receipts(last=last)
+    with operating() as (_, target):
+        found = target.journal.receipts(last=last)
     if as_json:
         print_json([json.loads(sealed.data) for sealed in found])
         return
@@ -63,13 +63,13 @@ def export(
     Each line is a receipt's own bytes, so that its SHA-256 is the digest that the next one names. Nothing is written, and no
     write lock is taken: another account may do this, and keep what it prints where nobody else can change it.
     """
-    with examining(load()) as (_, site):
-        found = () if heads else site.journal.receipts(after=after)
-        newest = Mark.of(found[-1]) if found else site.journal.head()
+    with examining(load()) as (_, target):
+        found = () if heads else target.journal.receipts(after=after)
+        newest = Mark.of(found[-1]) if found else target.journal.head()
         if newest is None:
             raise JournalCorrupt("There are no receipts. Nothing was exported; `anr init` begins the journal.")
-        head = head_of(newest, site.target.name, site.clock())
-        key_file, command = site.target.signing_key_file, site.target.signing_command
+        head = head_of(newest, target.settings.name, target.clock())
+        key_file, command = target.settings.signing_key_file, target.settings.signing_command
         line = signed(head, key_file=key_file, command=command) if sign else canonical_bytes(head)
     for data in (*(sealed.data for sealed in found), line):
         sys.stdout.write(data.decode("utf-8"))
@@ -81,7 +81,7 @@ def verify(*, expect: Expect = "", alone: Alone = False, as_json: AsJson = False
     verify_and_print(expect, alone=alone, as_json=as_json)
 
 
-def nowhere(_settings: Settings, _site: Target) -> tuple[Marks, ...]:
+def nowhere(_settings: Settings, _target: Target) -> tuple[Marks, ...]:
     """Return no further marks."""
     return ()
 
@@ -100,9 +100,9 @@ def verify_and_print(
     Raises:
         typer.Exit: something does not hold, or nothing outside confirms it.
     """
-    with examining(load()) as (settings, site):
-        places = (*site.witnesses.marks(), *verification.given(expect), *further(settings, site))
-        found = verification.verify(site.journal, places)
+    with examining(load()) as (settings, target):
+        places = (*target.witnesses.marks(), *verification.given(expect), *further(settings, target))
+        found = verification.verify(target.journal, places)
     problems = [flaw.problem for flaw in found.flaws]
     count, head = len(found.sealed), found.head
     if as_json:
@@ -138,9 +138,9 @@ def recover() -> None:
     from core.watch import recover as recovering  # noqa: PLC0415 - to read receipts, nothing of the upkeep is needed
     from core.watch.observe import follow  # noqa: PLC0415 - as above
 
-    with operating() as (_, site):
-        done = recovering.recover(site)
-        seen = None if done.expected is None else follow(site, done.expected)
+    with operating() as (_, target):
+        done = recovering.recover(target)
+        seen = None if done.expected is None else follow(target, done.expected)
     settled = ", ".join(sealed.mark for sealed in (done.settled, *done.overtaken) if sealed is not None) or "nothing"
     out.say(f"{len(done.late)} recorded late, {settled} settled, {done.files} receipt files written again.")
     if done.made_safe is not None:

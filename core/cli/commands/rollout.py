@@ -26,8 +26,8 @@ _REPORT_BYTES_MAX = 4 << 20
 @commands.command()
 def init(reason: Reason = "") -> None:
     """Record the stage that the router's settings show, as the journal's first receipt."""
-    with operating() as (me, site):
-        result = propose.init(site, me, reason)
+    with operating() as (me, target):
+        result = propose.init(target, me, reason)
     finish(result)
 
 
@@ -47,10 +47,10 @@ def promote(
         raise ConfigurationError(
             "--report goes with --dry-run: nothing is promoted on the figures of a file. Nothing was changed."
         )
-    with operating() as (me, site):
-        judged = None if report is None else _judged(site, report)
+    with operating() as (me, target):
+        judged = None if report is None else _judged(target, report)
         order = Order(me, reason)
-        result = followed(site, propose.propose(site, order, wanted=stage, dry_run=dry_run, judged=judged))
+        result = followed(target, propose.propose(target, order, wanted=stage, dry_run=dry_run, judged=judged))
     found = result.report if isinstance(result, WouldMove | Refused) else None
     if dry_run and VERBOSE.get() and not as_json and found is not None:
         from core.cli.tables import print_gates  # noqa: PLC0415 - rich's tables are slow to import, and few look at them
@@ -59,7 +59,7 @@ def promote(
     finish(result, as_json=as_json)
 
 
-def _judged(site: Target, path: Path) -> Callable[[bool], Report]:
+def _judged(target: Target, path: Path) -> Callable[[bool], Report]:
     """Return what holds the figures of a report that somebody kept against the gates, with the slots as they are now.
 
     Raises:
@@ -70,37 +70,37 @@ def _judged(site: Target, path: Path) -> Callable[[bool], Report]:
     from core.router.health import ask_slots  # noqa: PLC0415 - as above
     from core.target.alert_path import alert_path  # noqa: PLC0415 - as above
 
-    target = site.target
+    options = target.settings
     try:
         told = json.loads(read_bounded(path, _REPORT_BYTES_MAX).decode("utf-8-sig"))
         if not isinstance(told, dict):
             raise ValueError("it is not a JSON object")  # noqa: TRY301, TRY004 - one sentence for all that is no report
-        found = reported(told, site.clock())
+        found = reported(told, target.clock())
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConfigurationError(f"{path} cannot be read as a report ({reason}). Nothing was judged.") from error
-    if found.metrics.window.minutes != target.window_minutes:
+    if found.metrics.window.minutes != options.window_minutes:
         raise ConfigurationError(
-            f"{path} reports on {found.metrics.window.minutes:,} minutes, and the gates look at {target.window_minutes:,}. "
+            f"{path} reports on {found.metrics.window.minutes:,} minutes, and the gates look at {options.window_minutes:,}. "
             "Nothing was judged."
         )
-    slots, heard = ask_slots(target), alert_path(target.run_dir)
-    return lambda leaving_zero: judge_reported(found, slots, target.gates, alert_path=heard, leaving_zero=leaving_zero)
+    slots, heard = ask_slots(options), alert_path(options.run_dir)
+    return lambda leaving_zero: judge_reported(found, slots, options.gates, alert_path=heard, leaving_zero=leaving_zero)
 
 
 @commands.command()
 def approve(request: str, *, as_json: AsJson = False) -> None:
     """Approve a request and carry it out, after checking everything again."""
-    with operating() as (me, site):
-        result = followed(site, requests.approve(site, me, request))
+    with operating() as (me, target):
+        result = followed(target, requests.approve(target, me, request))
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a request with a no."""
-    with operating() as (me, site):
-        result = requests.deny(site, me, request, reason)
+    with operating() as (me, target):
+        result = requests.deny(target, me, request, reason)
     finish(result, as_json=as_json)
 
 
@@ -114,16 +114,16 @@ def unfreeze(
     as_json: AsJson = False,
 ) -> None:
     """Lift holds; the router stays as it is, unless it is to observe in shadow again."""
-    with operating() as (me, site):
+    with operating() as (me, target):
         order = Order(me, reason)
         lift = shadowing.unfreeze_in_shadow if in_shadow else propose.unfreeze
-        result = followed(site, lift(site, order, frozenset(holds or ()), while_firing=while_firing))
+        result = followed(target, lift(target, order, frozenset(holds or ()), while_firing=while_firing))
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def shadow(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let a router that was rolled back learn in shadow again; it serves nothing."""
-    with operating() as (me, site):
-        result = followed(site, shadowing.shadow(site, Order(me, reason)))
+    with operating() as (me, target):
+        result = followed(target, shadowing.shadow(target, Order(me, reason)))
     finish(result, as_json=as_json)

@@ -20,8 +20,8 @@ commands = typer.Typer()
 @commands.command()
 def skip(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Veto the next scheduled run: it reports and promotes nothing. The runs after it go on as always."""
-    with operating() as (me, site):
-        result = daily_run.skip(site, me, site.day_ahead(), reason)
+    with operating() as (me, target):
+        result = daily_run.skip(target, me, target.day_ahead(), reason)
     finish(result, as_json=as_json)
 
 
@@ -32,16 +32,16 @@ commands.add_typer(schedule_app, name="schedule")
 @schedule_app.command()
 def pause(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Pause the schedule: the daily run reports and promotes nothing."""
-    with operating() as (me, site):
-        result = daily_run.pause(site, Order(me, reason))
+    with operating() as (me, target):
+        result = daily_run.pause(target, Order(me, reason))
     finish(result, as_json=as_json)
 
 
 @schedule_app.command()
 def resume(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let the schedule go on."""
-    with operating() as (me, site):
-        result = daily_run.resume(site, Order(me, reason))
+    with operating() as (me, target):
+        result = daily_run.resume(target, Order(me, reason))
     finish(result, as_json=as_json)
 
 
@@ -53,15 +53,15 @@ def daily(
 ) -> None:
     """Make the scheduled run that is due: report, and promote when GO. Once per local date, by the account that runs anr."""
     ran: object
-    with operating() as (me, site):
-        now, schedule = site.clock(), site.target.schedule
+    with operating() as (me, target):
+        now, schedule = target.clock(), target.settings.schedule
         day = due(now, schedule) or run_day(now, schedule)
         if me.is_person and not dry_run:  # a person asks, like anybody who types `promote`
-            ran = propose.propose(site, Order(me, "anr daily"))
+            ran = propose.propose(target, Order(me, "anr daily"))
         else:
-            ran = daily_run.daily(site, day, schedule.promotion, dry_run=dry_run)
+            ran = daily_run.daily(target, day, schedule.promotion, dry_run=dry_run)
         if isinstance(ran, daily_run.DailyRun):
-            ran = replace(ran, outcome=followed(site, ran.outcome))
+            ran = replace(ran, outcome=followed(target, ran.outcome))
     if not isinstance(ran, daily_run.DailyRun):
         finish(ran, as_json=as_json)
         return

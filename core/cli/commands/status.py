@@ -17,9 +17,9 @@ commands = typer.Typer()
 @commands.command()
 def why(*, as_json: AsJson = False) -> None:
     """List everything that stands in the way of the next promotion, with its owner and how to lift it."""
-    with operating() as (_, site):
-        found = look(site)
-        seen = insight_into(found.now, found.blockers, found.question, site.target.schedule)
+    with operating() as (_, target):
+        found = look(target)
+        seen = insight_into(found.now, found.blockers, found.question, target.settings.schedule)
     if as_json:
         print_json(seen.as_json())
     else:
@@ -36,9 +36,9 @@ def why(*, as_json: AsJson = False) -> None:
 @commands.command("next")
 def ahead(*, as_json: AsJson = False) -> None:
     """Say the earliest possible promotion, and what the next scheduled run will do."""
-    with operating() as (_, site):
-        found = look(site)
-        seen = insight_into(found.now, found.blockers, found.question, site.target.schedule)
+    with operating() as (_, target):
+        found = look(target)
+        seen = insight_into(found.now, found.blockers, found.question, target.settings.schedule)
     if as_json:
         print_json(seen.as_json())
         return
@@ -61,8 +61,8 @@ def _name(whose: Actor | str) -> str:
 @commands.command()
 def status(*, as_json: AsJson = False) -> None:
     """Print stage, holds, requests and gates; a part that cannot be read says so and hides nothing else."""
-    with operating() as (_, site):
-        seen = look(site)
+    with operating() as (_, target):
+        seen = look(target)
     if as_json:
         print_json(seen.as_json())
     else:

@@ -33,8 +33,8 @@ commands.add_typer(_drills, name="drill")
 @commands.command()
 def backup(*, as_json: AsJson = False) -> None:
     """Back the bandit's state up, and delete the backups that are one too many."""
-    with operating() as (me, site):
-        result = backing_up.back_up(site, me)
+    with operating() as (me, target):
+        result = backing_up.back_up(target, me)
     finish(result, as_json=as_json)
 
 
@@ -43,8 +43,8 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the backups of the bandit's state, the newest first, each checked; or take one on."""
     if context.invoked_subcommand is not None:
         return
-    with operating() as (_, site):
-        found, now = site.backups.found(), site.clock()
+    with operating() as (_, target):
+        found, now = target.backups.found(), target.clock()
     if as_json:
         print_json([_facts(found_backup) for found_backup in found])
         return
@@ -64,8 +64,8 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
 @_backups.command()
 def adopt(name: str, *, as_json: AsJson = False) -> None:
     """Take on a backup that has no checksum: validate it and write its checksum. From then on it counts and can be restored."""
-    with operating() as (me, site):
-        result = backing_up.adopt(site, me, name)
+    with operating() as (me, target):
+        result = backing_up.adopt(target, me, name)
     finish(result, as_json=as_json)
 
 
@@ -80,8 +80,8 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a backup to be put back; NAME is one that `anr backups` lists. Somebody else has to approve it."""
-    with operating() as (me, site):
-        result = propose.restore(site, Order(me, reason), name, other_routes=other_routes)
+    with operating() as (me, target):
+        result = propose.restore(target, Order(me, reason), name, other_routes=other_routes)
     finish(result, as_json=as_json)
 
 
@@ -93,8 +93,8 @@ def state() -> None:
 @_state.command()
 def reset(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Ask for the state to be removed, so that the router begins anew. It is backed up first; somebody else has to approve."""
-    with operating() as (me, site):
-        result = propose.reset_state(site, Order(me, reason))
+    with operating() as (me, target):
+        result = propose.reset_state(target, Order(me, reason))
     finish(result, as_json=as_json)
 
 
@@ -103,8 +103,8 @@ def drill(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Hold the drill of the safety nets, unless another is named."""
     if context.invoked_subcommand is not None:
         return
-    with operating() as (me, site):
-        result = hold_drill(site, me)
+    with operating() as (me, target):
+        result = hold_drill(target, me)
     finish(result, as_json=as_json)
 
 
@@ -115,16 +115,16 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Try the alert path out: post an alert to Alertmanager and wait for it at the bot's webhook. It freezes nothing."""
-    with operating() as (me, site):
-        result = drill_alerts(site, me, wait_s=wait)
+    with operating() as (me, target):
+        result = drill_alerts(target, me, wait_s=wait)
     finish(result, as_json=as_json)
 
 
 @commands.command()
 def prune(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds."""
-    with operating() as (me, site):
-        result = pruning.prune(site, me, dry_run=dry_run)
+    with operating() as (me, target):
+        result = pruning.prune(target, me, dry_run=dry_run)
     finish(result, as_json=as_json)
 
 

@@ -21,16 +21,16 @@ commands.add_typer(drift_app, name="drift")
 @drift_app.command()
 def reapply(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Write the settings that the journal says once more; more live traffic than the router shows waits for an approval."""
-    with operating() as (me, site):
-        result = followed(site, end_drift.reapply(site, Order(me, reason)))
+    with operating() as (me, target):
+        result = followed(target, end_drift.reapply(target, Order(me, reason)))
     finish(result, as_json=as_json)
 
 
 @drift_app.command()
 def accept(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Record what the router shows as the new state; more live traffic than the journal says waits for an approval."""
-    with operating() as (me, site):
-        result = end_drift.accept(site, Order(me, reason))
+    with operating() as (me, target):
+        result = end_drift.accept(target, Order(me, reason))
     finish(result, as_json=as_json)
 
 
@@ -39,8 +39,8 @@ def watch(
     *, guard: Annotated[bool, typer.Option("--guard/--no-guard", help="Also look at the guard's gates, if it is time to.")] = True
 ) -> None:
     """Look once as the bot does every minute: expired holds, the running router, drift, guard. For machines without the bot."""
-    with operating() as (_, site):
-        news = [*watching.watch(site), *([seen] if guard and (seen := guard_looks.guard_look(site)) else [])]
+    with operating() as (_, target):
+        news = [*watching.watch(target), *([seen] if guard and (seen := guard_looks.guard_look(target)) else [])]
     for message in news:
         out.say(watching.told(message))
     if not news:

@@ -1,5 +1,5 @@
 """The whole story's stage, as the scenarios have it."""
 
-from tests.scenarios.conftest import _no_proxy, played, site
+from tests.scenarios.conftest import _no_proxy, played, target
 
-__all__ = ["_no_proxy", "played", "site"]
+__all__ = ["_no_proxy", "played", "target"]

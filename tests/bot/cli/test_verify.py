@@ -18,14 +18,14 @@ from tests.support.workspace import WAIT, Played, cards
 
 
 async def test_the_channel_confirms_what_the_journal_says_and_finds_what_it_does_not(
-    played: Played, site: Target, monkeypatch: pytest.MonkeyPatch
+    played: Played, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the channel nothing is proven, with it, it is; a cut tail or a memory that was taken away is named."""
     playground, settings = played
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback errors")
     await playground.wait_for(lambda: cards(playground, "errors"), WAIT)
     async with asyncio.timeout(WAIT):  # it is remembered after the last call of Slack, of which the playground knows
-        while (shown := await asyncio.to_thread(site.witness.newest)) is None or shown.seq < 2:
+        while (shown := await asyncio.to_thread(target.witness.newest)) is None or shown.seq < 2:
             pass
     for name, value in environment(settings, {}).items():
         monkeypatch.setenv(name, value)
@@ -39,7 +39,7 @@ async def test_the_channel_confirms_what_the_journal_says_and_finds_what_it_does
     confirmed = await asyncio.to_thread(verify, "--slack")
     assert (confirmed.exit_code, json.loads(confirmed.stdout)["flaws"]) == (DONE, [])
     assert json.loads(confirmed.stdout)["proven"] >= 2
-    (site.target.run_dir / "witness.json").unlink()
+    (target.settings.run_dir / "witness.json").unlink()
     forgetful = await asyncio.to_thread(verify, "--slack")
     assert (forgetful.exit_code, "it is gone" in forgetful.stdout) == (FAILED, True)
     with closing(sqlite3.connect(settings.target.journal, isolation_level=None)) as connection:

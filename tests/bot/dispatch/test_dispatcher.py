@@ -43,9 +43,9 @@ PATIENCE = 300.0
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Target:
+def target(tmp_path: Path) -> Target:
     """A router at 10 % that nobody has operated yet."""
-    target = TargetSettings(
+    options = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",
         health_url="http://127.0.0.1:9/health/slots",
@@ -53,19 +53,19 @@ def site(tmp_path: Path) -> Target:
         receipts_dir=tmp_path / "logs",
         run_dir=tmp_path / "run",
     )
-    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
-    target.ledger.write_text("{}\n" * 10, encoding="utf-8")
-    return Target.at(target, ACCESS)
+    options.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    options.ledger.write_text("{}\n" * 10, encoding="utf-8")
+    return Target.at(options, ACCESS)
 
 
 @asynccontextmanager
-async def desk_of(site: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
+async def desk_of(target: Target, slack_url: str) -> AsyncIterator[Dispatcher]:
     """A desk whose Slack is at this address."""
     client = AsyncWebClient(token="xoxb-1", base_url=slack_url, timeout=int(2 * PATIENCE))
-    deliveries = Deliveries(site.target.journal.with_suffix(".stories.sqlite"))
-    stories = Stories(site, StoryComposer(site), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
+    deliveries = Deliveries(target.settings.journal.with_suffix(".stories.sqlite"))
+    stories = Stories(target, StoryComposer(target), Outbox(SlackCalls(client), deliveries, "C1"), deliveries)
     dispatcher = Dispatcher(
-        [TargetChannel(site, lambda _: look(site), stories, "C1")], Access(client, ACCESS, Installation("T1"))
+        [TargetChannel(target, lambda _: look(target), stories, "C1")], Access(client, ACCESS, Installation("T1"))
     )
     try:
         yield dispatcher
@@ -99,31 +99,31 @@ async def unanswered(**_answer: object) -> None:
     raise ClientConnectionError("Slack is down")
 
 
-async def braked(dispatcher: Dispatcher, site: Target, text: str, fault: str, figure: Figure) -> None:
+async def braked(dispatcher: Dispatcher, target: Target, text: str, fault: str, figure: Figure) -> None:
     """Type a brake, and check that the router is safe when it has been carried out."""
     before = time.monotonic()
     await asyncio.wait_for(typed(dispatcher, body(text), unanswered), PATIENCE)
-    assert site.router.settings().carries(SAFE_SETTINGS)
+    assert target.router.settings().carries(SAFE_SETTINGS)
     figure(f"/anr {text} while {fault}: safe and over after {(time.monotonic() - before) * 1000:.0f} ms")
 
 
 @pytest.mark.parametrize("text", ["rollback", "freeze"])
-async def test_slack_is_down(site: Target, text: str, figure: Figure, caplog: pytest.LogCaptureFixture) -> None:
+async def test_slack_is_down(target: Target, text: str, figure: Figure, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody can be asked who this is, and nobody takes the answer: the router is safe all the same."""
-    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
-        await braked(dispatcher, site, text, "Slack refuses connections", figure)
+    async with desk_of(target, "http://127.0.0.1:9/api/") as dispatcher:
+        await braked(dispatcher, target, text, "Slack refuses connections", figure)
     assert "the answer could not be delivered" in caplog.text
-    assert site.journal.receipts()[-1].receipt.actor.id == "UMAX"
+    assert target.journal.receipts()[-1].receipt.actor.id == "UMAX"
 
 
 @pytest.mark.parametrize("text", ["rollback", "freeze"])
-async def test_slack_is_silent(site: Target, text: str, figure: Figure) -> None:
+async def test_slack_is_silent(target: Target, text: str, figure: Figure) -> None:
     """A Slack that takes connections and says nothing is not waited for."""
-    async with silent_slack() as url, desk_of(site, url) as dispatcher:
-        await braked(dispatcher, site, text, "Slack is silent", figure)
+    async with silent_slack() as url, desk_of(target, url) as dispatcher:
+        await braked(dispatcher, target, text, "Slack is silent", figure)
 
 
-async def test_reports_are_being_computed_by_every_worker(site: Target, figure: Figure) -> None:
+async def test_reports_are_being_computed_by_every_worker(target: Target, figure: Figure) -> None:
     """More reports than there are workers, none of which comes to an end, do not delay the brake."""
     begun, over = threading.Semaphore(0), threading.Event()
 
@@ -131,20 +131,20 @@ async def test_reports_are_being_computed_by_every_worker(site: Target, figure: 
         begun.release()
         over.wait()
 
-    busy = replace(site, on_progress=never_done)
+    busy = replace(target, on_progress=never_done)
     async with desk_of(busy, "http://127.0.0.1:9/api/") as dispatcher:
         reports = [asyncio.get_running_loop().run_in_executor(dispatcher._work, _report, busy) for _ in range(8)]
         try:
             for _ in range(4):
                 assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
-            await braked(dispatcher, site, "rollback", "reports are being computed by every worker", figure)
+            await braked(dispatcher, target, "rollback", "reports are being computed by every worker", figure)
             assert not any(report.done() for report in reports)
         finally:
             over.set()
         await asyncio.gather(*reports)
 
 
-async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
+async def test_an_answer_to_a_request_waits_for_no_report(target: Target) -> None:
     """What is approved may be a brake: with every worker busy the answer comes, here that Slack does not know who asks."""
     answers: list[dict[str, Any]] = []
 
@@ -152,7 +152,7 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
         answers.append(answer)
 
     over = threading.Event()
-    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
+    async with desk_of(target, "http://127.0.0.1:9/api/") as dispatcher:
         stuck = [asyncio.get_running_loop().run_in_executor(dispatcher._work, over.wait) for _ in range(8)]
         try:
             approve = Approve(operation="abcdefghjk")
@@ -164,7 +164,7 @@ async def test_an_answer_to_a_request_waits_for_no_report(site: Target) -> None:
 
 
 async def test_freezes_that_keep_the_stage_wait_for_the_lock(
-    site: Target, figure: Figure, monkeypatch: pytest.MonkeyPatch
+    target: Target, figure: Figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are ordinary operations: however many of them wait, a brake has a thread of its own."""
     monkeypatch.setattr(hold, "WAIT_SECONDS", 60.0)
@@ -173,27 +173,30 @@ async def test_freezes_that_keep_the_stage_wait_for_the_lock(
     async def taken(**answer: object) -> None:
         answers.append(answer)
 
-    async with desk_of(site, "http://127.0.0.1:9/api/") as dispatcher:
-        with operation_lock(site.target.run_dir, "stuck", site.clock()):
+    async with desk_of(target, "http://127.0.0.1:9/api/") as dispatcher:
+        with operation_lock(target.settings.run_dir, "stuck", target.clock()):
             waiting = [asyncio.create_task(typed(dispatcher, body("freeze --keep-stage"), taken)) for _ in range(3)]
             await asyncio.sleep(0)
-            await braked(dispatcher, site, "freeze", "freezes that keep the stage wait for the lock", figure)
+            await braked(dispatcher, target, "freeze", "freezes that keep the stage wait for the lock", figure)
             assert answers == []
         await asyncio.gather(*waiting)
 
 
-def _report(site: Target) -> None:
-    site.measure(site.clock(), leaving_zero=False)
+def _report(target: Target) -> None:
+    target.measure(target.clock(), leaving_zero=False)
 
 
-async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(site: Target, tmp_path: Path) -> None:
+async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(target: Target, tmp_path: Path) -> None:
     """Two routers, and a journal that cannot be read: never the first router in place of the one that was clicked."""
-    other = site.target.model_copy(
+    other = target.settings.model_copy(
         update={"name": "staging", "settings_file": tmp_path / "staging.env", "run_dir": tmp_path / "run-staging"}
     )
     other.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8")
-    site.target.journal.write_bytes(b"this is no database" * 100)
-    async with desk_of(site, "http://127.0.0.1:9/") as first, desk_of(Target.at(other, ACCESS), "http://127.0.0.1:9/") as second:
+    target.settings.journal.write_bytes(b"this is no database" * 100)
+    async with (
+        desk_of(target, "http://127.0.0.1:9/") as first,
+        desk_of(Target.at(other, ACCESS), "http://127.0.0.1:9/") as second,
+    ):
         one, two = (dispatcher.target_channel(row_of(Status()), Status(), None) for dispatcher in (first, second))
         assert isinstance(one, TargetChannel)
         assert isinstance(two, TargetChannel)
@@ -210,6 +213,6 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(si
         await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C2"), respond)
         await dispatcher.carry_out(now, Request("UOLIVIA", "T1", "C3"), respond)
         await dispatcher.drain()
-    assert two.site.router.settings().carries(SAFE_SETTINGS)
-    assert one.site.router.settings().stage == 10
+    assert two.target.router.settings().carries(SAFE_SETTINGS)
+    assert one.target.router.settings().stage == 10
     assert "`/anr freeze staging`" in str(answers[1]["blocks"])

@@ -14,7 +14,7 @@ def gauges(rig: Rig, age_s: float = 0.0) -> dict[str, float]:
     measured = Measured(
         at=rig.clock.now,
         seconds=0.1,
-        overview=look(rig.site),
+        overview=look(rig.target),
         pilot=None,
         drift=None,
         unshown=None,
@@ -51,9 +51,9 @@ def silent(**change: Any) -> Callable[[Rig], None]:
 def two_in_three(rig: Rig) -> None:
     """Every third line is none."""
     rig.write_ledger()
-    lines = rig.target.ledger.read_text(encoding="utf-8").splitlines()
+    lines = rig.settings.ledger.read_text(encoding="utf-8").splitlines()
     spoiled = ["garbage" if number % 3 == 1 else line for number, line in enumerate(lines)]
-    rig.target.ledger.write_text("\n".join(spoiled) + "\n", encoding="utf-8")
+    rig.settings.ledger.write_text("\n".join(spoiled) + "\n", encoding="utf-8")
 
 
 def few(rig: Rig) -> None:
@@ -61,7 +61,7 @@ def few(rig: Rig) -> None:
 
 
 def none(rig: Rig) -> None:
-    rig.target.ledger.write_bytes(b"")
+    rig.settings.ledger.write_bytes(b"")
 
 
 @pytest.mark.parametrize(

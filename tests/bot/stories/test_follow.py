@@ -28,8 +28,8 @@ OLIVIA = Actor(kind=ActorKind.SLACK, id="U0OLIVIA", roles=frozenset(Role))
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Target:
-    target = TargetSettings(
+def target(tmp_path: Path) -> Target:
+    options = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",
         health_url="http://127.0.0.1:9/health/slots",
@@ -37,9 +37,9 @@ def site(tmp_path: Path) -> Target:
         receipts_dir=tmp_path / "logs",
         run_dir=tmp_path / "run",
     )
-    target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
-    target.ledger.write_text("", encoding="utf-8")
-    return Target.at(target, AccessPolicy(operators=frozenset({"U0OLIVIA"})))
+    options.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8")
+    options.ledger.write_text("", encoding="utf-8")
+    return Target.at(options, AccessPolicy(operators=frozenset({"U0OLIVIA"})))
 
 
 @pytest_asyncio.fixture
@@ -51,16 +51,16 @@ async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playgroun
 
 
 @pytest.fixture
-def deliveries(site: Target) -> Iterator[Deliveries]:
-    kept = Deliveries.at(site.target)
+def deliveries(target: Target) -> Iterator[Deliveries]:
+    kept = Deliveries.at(target.settings)
     yield kept
     kept.close()
 
 
-def follower(playground: Playground, site: Target, deliveries: Deliveries) -> Stories:
+def follower(playground: Playground, target: Target, deliveries: Deliveries) -> Stories:
     """A follower as after a start."""
     client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
-    return Stories(site, StoryComposer(site), Outbox(SlackCalls(client), deliveries, OPS), deliveries)
+    return Stories(target, StoryComposer(target), Outbox(SlackCalls(client), deliveries, OPS), deliveries)
 
 
 def roots(playground: Playground) -> list[str]:
@@ -68,21 +68,21 @@ def roots(playground: Playground) -> list[str]:
     return [str(message["blocks"] or message["text"]) for message in messages]
 
 
-def held(site: Target, reason: str) -> None:
-    hold.hold_promotions(site, Order(OLIVIA, reason))
+def held(target: Target, reason: str) -> None:
+    hold.hold_promotions(target, Order(OLIVIA, reason))
 
 
 async def test_a_long_retry_after_makes_only_its_own_story_wait(
-    playground: Playground, site: Target, deliveries: Deliveries
+    playground: Playground, target: Target, deliveries: Deliveries
 ) -> None:
     """Slack wants 30 s before the next update: what is posted anew comes at once, and nothing is lost."""
-    stories = follower(playground, site, deliveries)
-    held(site, "first")
+    stories = follower(playground, target, deliveries)
+    held(target, "first")
     await stories.catch_up()
-    (first,) = {sealed.receipt.operation for sealed in site.journal.receipts()}
+    (first,) = {sealed.receipt.operation for sealed in target.journal.receipts()}
     deliveries.save(first, "", replace(deliveries.of(first), shown=""))  # as after an upgrade that draws its card differently
     stories.refresh(first)
-    held(site, "second")
+    held(target, "second")
     playground.rate_limit("chat.update", retry_after=30)
     await stories.catch_up()
     assert any("second" in text for text in roots(playground))
@@ -95,14 +95,14 @@ async def test_a_long_retry_after_makes_only_its_own_story_wait(
 
 
 async def test_a_404_on_a_look_into_history_makes_only_its_own_story_wait(
-    playground: Playground, site: Target, deliveries: Deliveries
+    playground: Playground, target: Target, deliveries: Deliveries
 ) -> None:
     """A proxy answers 404: the unconfirmed message waits, the next one comes, and neither comes twice."""
-    stories = follower(playground, site, deliveries)
-    held(site, "first")
+    stories = follower(playground, target, deliveries)
+    held(target, "first")
     playground.fail("chat.postMessage", status=503, after_effect=True)
     await stories.catch_up()
-    held(site, "second")
+    held(target, "second")
     playground.fail("conversations.history", status=404)
     await stories.try_again()
     await stories.catch_up()
@@ -112,24 +112,26 @@ async def test_a_404_on_a_look_into_history_makes_only_its_own_story_wait(
     assert deliveries.queued() == ()
 
 
-async def test_what_waits_survives_a_restart(playground: Playground, site: Target, deliveries: Deliveries) -> None:
+async def test_what_waits_survives_a_restart(playground: Playground, target: Target, deliveries: Deliveries) -> None:
     """The story's receipts were looked at already; a new process shows it all the same."""
-    held(site, "first")
+    held(target, "first")
     playground.fail("chat.postMessage", "rate_limited")
-    stories = follower(playground, site, deliveries)
+    stories = follower(playground, target, deliveries)
     await stories.catch_up()
     assert (roots(playground), stories.unshown()) == ([], 1)
-    again = follower(playground, site, deliveries)
+    again = follower(playground, target, deliveries)
     await again.catch_up()
     assert (len(roots(playground)), again.unshown()) == (1, 0)
     assert [check.health for check in examine_deliveries(deliveries)] == [Health.OK]
 
 
-async def test_an_outage_is_not_met_by_every_story_in_turn(playground: Playground, site: Target, deliveries: Deliveries) -> None:
+async def test_an_outage_is_not_met_by_every_story_in_turn(
+    playground: Playground, target: Target, deliveries: Deliveries
+) -> None:
     """Slack is away: two stories find out, and when it is back every one is shown, once."""
     for reason in ("first", "second", "third", "fourth"):
-        held(site, reason)
-    stories = follower(playground, site, deliveries)
+        held(target, reason)
+    stories = follower(playground, target, deliveries)
     playground.fail("chat.postMessage", status=503, times=2)
     await stories.catch_up()
     assert len([call for call in playground.api.calls if call.method == "chat.postMessage"]) == 2
@@ -139,12 +141,12 @@ async def test_an_outage_is_not_met_by_every_story_in_turn(playground: Playgroun
 
 
 async def test_what_is_parked_comes_when_somebody_tries_again(
-    playground: Playground, site: Target, deliveries: Deliveries
+    playground: Playground, target: Target, deliveries: Deliveries
 ) -> None:
     """Slack refused it for good, as it said; doctor names it until it is there."""
-    held(site, "first")
+    held(target, "first")
     playground.fail("chat.postMessage", "msg_too_long", times=2)
-    stories = follower(playground, site, deliveries)
+    stories = follower(playground, target, deliveries)
     await stories.catch_up()
     ((parked,), _) = stories.undelivered()
     assert isinstance(parked, Parked)

@@ -17,19 +17,19 @@ from tests.support.rig import Rig, begun, rig, slots  # noqa: F401 - fixtures of
 
 
 def look(of: Rig) -> None:
-    with closing(Observer(of.site)) as observer:
+    with closing(Observer(of.target)) as observer:
         observer.look()
 
 
 def card(of: Rig, operation: str) -> tuple[str, str]:
     """The title and everything else of a story's message."""
-    post = StoryComposer(of.site).tell(operation)
+    post = StoryComposer(of.target).tell(operation)
     assert post is not None
     return post.text, str(post.blocks)
 
 
 def frozen(of: Rig, reason: str = "errors") -> Braked:
-    done = brake.freeze(of.site, of.people["max"], reason)
+    done = brake.freeze(of.target, of.people["max"], reason)
     assert isinstance(done, Braked)
     of.clock.pass_(seconds=30)
     return done
@@ -66,9 +66,9 @@ def test_the_count_on_a_card_grows_with_what_is_seen(begun: Rig) -> None:  # noq
     done = frozen(begun)
     append(begun, 3)
     look(begun)
-    now = begun.site.journal.state().observation
+    now = begun.target.journal.state().observation
     assert now is not None
-    post = StoryComposer(begun.site, lambda: now.model_copy(update={"live": 36})).tell(operation_of(done))
+    post = StoryComposer(begun.target, lambda: now.model_copy(update={"live": 36})).tell(operation_of(done))
     assert post is not None
     assert "STILL SERVING: 36 live decisions since" in str(post.blocks)
 
@@ -78,9 +78,9 @@ def test_the_card_of_an_earlier_brake_turns_with_the_later_one(begun: Rig) -> No
     first, second = frozen(begun, "first"), frozen(begun, "second")
     append(begun, 3)
     look(begun)
-    turned = begun.site.journal.receipts()[-1]
+    turned = begun.target.journal.receipts()[-1]
     assert turned.receipt.action is Action.OBSERVED
-    assert set(StoryComposer(begun.site).touched([turned])) == {operation_of(first), operation_of(second)}
+    assert set(StoryComposer(begun.target).touched([turned])) == {operation_of(first), operation_of(second)}
     assert card(begun, operation_of(first))[0] == "Frozen, but the router is STILL SERVING"
 
 

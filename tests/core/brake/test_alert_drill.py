@@ -60,19 +60,19 @@ def door() -> Iterator[Door]:
 @pytest.fixture
 def drilled(begun: Rig, door: Door) -> Rig:
     """The router at 10 %, and an Alertmanager whose webhook hears of everything."""
-    door.passes_on = lambda drill: keep_heard(begun.target.run_dir, drill, NOW)
+    door.passes_on = lambda drill: keep_heard(begun.settings.run_dir, drill, NOW)
     return with_target(begun, alertmanager_url=door.url)
 
 
 def with_target(rig: Rig, **changed: Any) -> Rig:
-    target = rig.target.model_copy(update=changed)
-    return replace(rig, site=Target.at(target, rig.site.access, rig.clock))
+    target = rig.settings.model_copy(update=changed)
+    return replace(rig, target=Target.at(target, rig.target.access, rig.clock))
 
 
 def test_a_drill_that_arrives_is_recorded_with_its_legs_and_changes_nothing(drilled: Rig, door: Door) -> None:
     """One alert that fires and ends by itself was posted; the receipt has the legs; stage, holds and revision are as before."""
-    before = drilled.site.journal.state()
-    result = drill_alerts(drilled.site, drilled.people["olivia"])
+    before = drilled.target.journal.state()
+    result = drill_alerts(drilled.target, drilled.people["olivia"])
     assert isinstance(result, AlertDrilled)
     ((path, (alert,)),) = door.posted
     assert path == "/api/v2/alerts"
@@ -90,7 +90,7 @@ def test_a_drill_that_arrives_is_recorded_with_its_legs_and_changes_nothing(dril
     for told in ("posted → accepted by Alertmanager", "→ heard at the webhook"):
         assert told in receipt.note
     assert "→ recorded" in result.told
-    after = drilled.site.journal.state()
+    after = drilled.target.journal.state()
     assert after.alert_drills.arrived == NOW
     assert after.model_copy(update={"alert_drills": before.alert_drills}) == before
 
@@ -105,33 +105,33 @@ def test_a_drill_that_arrives_is_recorded_with_its_legs_and_changes_nothing(dril
 )
 def test_a_drill_says_where_the_path_ends(drilled: Rig, door: Door, broken: str, told: str) -> None:
     """It is recorded as failed, and the proof from before no longer counts."""
-    drill_alerts(drilled.site, drilled.people["olivia"])
+    drill_alerts(drilled.target, drilled.people["olivia"])
     drilled.clock.pass_(days=1)
     rig = with_target(drilled, drill_alertmanager_url="http://127.0.0.1:9") if broken == "down" else drilled
     door.status = 400 if broken == "refuses" else 200
     door.passes_on = lambda _drill: None
-    result = drill_alerts(rig.site, rig.people["olivia"], wait_s=0)
+    result = drill_alerts(rig.target, rig.people["olivia"], wait_s=0)
     assert isinstance(result, AlertDrilled)
     assert told.replace("“", '"').replace("”", '"') in result.problem
     assert result.sealed.receipt.result is Result.NOT_APPLIED
     assert result.sealed.receipt.note == result.problem
     assert (result.legs.accepted_s is None) is (broken != "route")
-    assert rig.site.journal.state().alert_drills.failed == rig.clock.now
+    assert rig.target.journal.state().alert_drills.failed == rig.clock.now
 
 
 def test_a_webhook_that_refused_somebody_meanwhile_is_named(drilled: Rig, door: Door) -> None:
     """A wrong token looks like a missing route, but for what the webhook keeps."""
     refusal = Refusal(NOW, 401, "unauthorised", "The credentials are missing or wrong.")
-    door.passes_on = lambda _drill: keep_refusals(drilled.target.run_dir, [refusal])
-    result = drill_alerts(drilled.site, drilled.people["olivia"], wait_s=0)
+    door.passes_on = lambda _drill: keep_refusals(drilled.settings.run_dir, [refusal])
+    result = drill_alerts(drilled.target, drilled.people["olivia"], wait_s=0)
     assert isinstance(result, AlertDrilled)
     assert "the webhook refused somebody: 1 × 401 unauthorised" in result.problem
 
 
 def test_nothing_is_posted_without_a_right_or_an_address(drilled: Rig, begun: Rig, door: Door) -> None:
     """A member holds no drill; without an Alertmanager there is nothing to try."""
-    member = drill_alerts(drilled.site, drilled.people["max"])
-    nowhere = drill_alerts(begun.site, begun.people["olivia"])
+    member = drill_alerts(drilled.target, drilled.people["max"])
+    nowhere = drill_alerts(begun.target, begun.people["olivia"])
     assert isinstance(member, Refuse)
     assert isinstance(nowhere, Refuse)
     assert (member.code, nowhere.code) == (Code.NOT_ALLOWED, Code.NOT_CONFIGURED)
@@ -140,8 +140,8 @@ def test_nothing_is_posted_without_a_right_or_an_address(drilled: Rig, begun: Ri
 
 def test_a_scheduled_drill_is_held_once(drilled: Rig, door: Door) -> None:
     """Its cause is recorded, whatever was found."""
-    assert isinstance(drill_alerts(drilled.site, UPKEEP, cause="drill-alerts:2025-W40"), AlertDrilled)
-    again = drill_alerts(drilled.site, UPKEEP, cause="drill-alerts:2025-W40")
+    assert isinstance(drill_alerts(drilled.target, UPKEEP, cause="drill-alerts:2025-W40"), AlertDrilled)
+    again = drill_alerts(drilled.target, UPKEEP, cause="drill-alerts:2025-W40")
     assert isinstance(again, Refuse)
     assert again.code is Code.ALREADY_DONE
     assert len(door.posted) == 1
@@ -152,8 +152,8 @@ def test_a_process_that_ends_does_not_wait_for_its_drill(drilled: Rig, door: Doo
     stopping = threading.Event()
     door.passes_on = lambda _drill: stopping.set()
     with pytest.raises(AlertDrillStopped):
-        drill_alerts(drilled.site, UPKEEP, cause="drill-alerts:2025-W40", stopping=stopping)
-    assert drilled.site.journal.find_cause("drill-alerts:2025-W40") is None
+        drill_alerts(drilled.target, UPKEEP, cause="drill-alerts:2025-W40", stopping=stopping)
+    assert drilled.target.journal.find_cause("drill-alerts:2025-W40") is None
 
 
 @pytest.mark.parametrize(
@@ -172,11 +172,11 @@ def test_the_gate_asks_for_a_proof_where_the_settings_want_it(
     if not arrives:
         door.passes_on = lambda _drill: None
     if days is not None:
-        drill_alerts(drilled.site, drilled.people["olivia"], wait_s=0 if not arrives else 10)
+        drill_alerts(drilled.target, drilled.people["olivia"], wait_s=0 if not arrives else 10)
         drilled.clock.pass_(days=days)
-    policy = drilled.target.gates.model_copy(update={"alert_path_proof_days": 7.0})
+    policy = drilled.settings.gates.model_copy(update={"alert_path_proof_days": 7.0})
     asking = with_target(drilled, gates=policy)
-    report = asking.site.measure(asking.clock.now, leaving_zero=False).gates
+    report = asking.target.measure(asking.clock.now, leaving_zero=False).gates
     assert [gate.verdict for gate in report.gates if gate.name is GateName.ALERT_PATH] == [verdict]
-    silent = drilled.site.measure(drilled.clock.now, leaving_zero=False).gates
+    silent = drilled.target.measure(drilled.clock.now, leaving_zero=False).gates
     assert GateName.ALERT_PATH not in {gate.name for gate in silent.gates}

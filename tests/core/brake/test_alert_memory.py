@@ -43,7 +43,7 @@ def news(number: int) -> tuple[AlertFacts, ...]:
 @sweep(2_000, 20_000)
 def test_no_page_is_lost_while_another_thread_records(begun: Rig, rounds: int) -> None:
     """2,000 deliveries, and 20,000 with the torture, through both public methods: every one is held and safe, each cause once."""
-    responder = AlertResponder(begun.site)
+    responder = AlertResponder(begun.target)
     pages = [page(cause) for cause in range(CAUSES)]
     recorded: list[Future[RecordResult]] = []
     with ThreadPoolExecutor(1) as braking, ThreadPoolExecutor(1) as recording:
@@ -57,9 +57,9 @@ def test_no_page_is_lost_while_another_thread_records(begun: Rig, rounds: int) -
                 recorded.append(recording.submit(responder.note_down, acted))
         noted = [future.result() for future in recorded]
     assert all(result.kept and not result.problems for result in noted)
-    assert begun.site.router.settings().carries(SAFE_SETTINGS)
-    assert {hold.cause for hold in begun.site.journal.state().holds} == {page(cause)[0].cause for cause in range(CAUSES)}
-    actions = [sealed.receipt.action for sealed in begun.site.journal.receipts()]
+    assert begun.target.router.settings().carries(SAFE_SETTINGS)
+    assert {hold.cause for hold in begun.target.journal.state().holds} == {page(cause)[0].cause for cause in range(CAUSES)}
+    actions = [sealed.receipt.action for sealed in begun.target.journal.receipts()]
     assert (actions.count(Action.FREEZE), actions.count(Action.ALERT)) == (CAUSES, rounds // NEWS_EVERY * NEWS)
     responder.close()
 

@@ -30,7 +30,7 @@ from tests.support.rig import Rig
 
 @pytest.fixture
 def responder(begun: Rig) -> Iterator[AlertResponder]:
-    made = AlertResponder(begun.site)
+    made = AlertResponder(begun.target)
     yield made
     made.close()
 
@@ -41,26 +41,26 @@ def take(responder: AlertResponder, facts: tuple[AlertFacts, ...]) -> tuple[Brak
 
 
 def is_safe(rig: Rig) -> bool:
-    return rig.site.router.settings().carries(SAFE_SETTINGS)
+    return rig.target.router.settings().carries(SAFE_SETTINGS)
 
 
 def receipts(rig: Rig) -> list[Receipt]:
-    return [sealed.receipt for sealed in rig.site.journal.receipts() if sealed.receipt.action is not Action.INIT]
+    return [sealed.receipt for sealed in rig.target.journal.receipts() if sealed.receipt.action is not Action.INIT]
 
 
 def state(rig: Rig) -> RolloutState:
-    return rig.site.journal.state()
+    return rig.target.journal.state()
 
 
 def lift_all(rig: Rig) -> None:
     order = Order(rig.people["olivia"], "looked into it")
-    assert isinstance(propose.unfreeze(rig.site, order, while_firing=True), Unfrozen)
+    assert isinstance(propose.unfreeze(rig.target, order, while_firing=True), Unfrozen)
 
 
 def make_live(rig: Rig, pilot: str = "0.25") -> None:
     """Serve traffic again, as a promotion would."""
     text = f"NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT={pilot}\nNOVA_ANR_KILL=0\n"
-    rig.target.settings_file.write_text(text, encoding="utf-8")
+    rig.settings.settings_file.write_text(text, encoding="utf-8")
 
 
 def test_an_alert_freezes_and_its_receipt_names_it(begun: Rig, responder: AlertResponder) -> None:
@@ -103,7 +103,7 @@ def test_a_lifted_hold_stays_lifted_while_its_alert_fires_and_a_new_alert_freeze
     take(responder, old)
     lift_all(begun)
     make_live(begun)
-    for replica in (responder, AlertResponder(begun.site)):
+    for replica in (responder, AlertResponder(begun.target)):
         acted, noted = take(replica, old)
         assert (acted.held, acted.safe, noted.kept, acted.notes) == (True, True, True, ())
     assert not is_safe(begun)
@@ -168,18 +168,18 @@ def test_an_alert_that_fires_again_with_the_same_start_is_firing_again(begun: Ri
 def test_firing_resolved_firing_resolved_with_one_end_is_resolved(begun: Rig, responder: AlertResponder) -> None:
     """A late replica tells it all again with the same `endsAt`: the last word is resolved, also for a bot started in between."""
     end = {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
-    for replica in (responder, AlertResponder(begun.site)):
+    for replica in (responder, AlertResponder(begun.target)):
         take(replica, heard(alert()))
         assert len(state(begun).firing) == 1
         take(replica, heard(alert(**end)))
         assert state(begun).firing == ()
     assert [receipt.alert.status for receipt in receipts(begun) if receipt.alert] == ["firing", "resolved", "firing", "resolved"]
-    assert isinstance(propose.unfreeze(begun.site, Order(begun.people["olivia"], "over"), while_firing=False), Unfrozen)
+    assert isinstance(propose.unfreeze(begun.target, Order(begun.people["olivia"], "over"), while_firing=False), Unfrozen)
 
 
 def test_a_process_whose_memory_is_old_notes_its_word_after_that_of_another(begun: Rig, responder: AlertResponder) -> None:
     """Two bots hear the same alert in turn: neither swallows what the other does not remember."""
-    other, end = AlertResponder(begun.site), {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
+    other, end = AlertResponder(begun.target), {"status": "resolved", "end": "2026-11-24T08:30:00Z"}
     take(responder, heard(alert()))
     take(other, heard(alert()))
     take(responder, heard(alert(**end)))
@@ -206,11 +206,11 @@ def test_a_group_is_one_story_until_it_is_over_and_the_next_episode_is_another(b
     for name in ("a", "b"):
         start = "2026-11-24T08:05:00Z" if name == "b" else alert()["startsAt"]
         take(responder, heard(alert(name, start=start, status="resolved", end="2026-11-24T08:30:00Z")))
-    take(AlertResponder(begun.site), heard(alert("c", start="2026-11-24T08:31:00Z")))
+    take(AlertResponder(begun.target), heard(alert("c", start="2026-11-24T08:31:00Z")))
     assert len({receipt.operation for receipt in receipts(begun)}) == 1
     take(responder, heard(alert("c", start="2026-11-24T08:31:00Z", status="resolved", end="2026-11-24T08:40:00Z")))
     lift_all(begun)
-    take(AlertResponder(begun.site), heard(alert("a", start="2026-11-24T09:00:00Z")))
+    take(AlertResponder(begun.target), heard(alert("a", start="2026-11-24T09:00:00Z")))
     stories = [receipt.operation for receipt in receipts(begun) if receipt.alert]
     assert stories[-1] != stories[0]
     assert len(set(stories)) == 2
@@ -235,29 +235,29 @@ def test_observed_and_notified_alerts_touch_nothing(begun: Rig, responder: Alert
 
 def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and_recorded_late(begun: Rig) -> None:
     """Nothing but the router's file and a directory is needed; a repeat does not freeze twice; the story stays one."""
-    good = begun.target.journal.read_bytes()
-    begun.target.journal.write_bytes(b"not a database" * 100)
+    good = begun.settings.journal.read_bytes()
+    begun.settings.journal.write_bytes(b"not a database" * 100)
     for suffix in ("-wal", "-shm"):
-        Path(f"{begun.target.journal}{suffix}").unlink(missing_ok=True)
-    begun.target.ledger.unlink()
+        Path(f"{begun.settings.journal}{suffix}").unlink(missing_ok=True)
+    begun.settings.ledger.unlink()
     for _ in range(2):  # the second is a bot that was started since
-        responder = AlertResponder(Target.at(begun.target, begun.site.access, begun.clock))
+        responder = AlertResponder(Target.at(begun.settings, begun.target.access, begun.clock))
         acted, noted = take(responder, heard(alert("a"), alert("b")))
         assert (acted.held, acted.safe, noted.kept) == (True, True, True)
         assert is_safe(begun)
-    assert len(begun.site.brake.read().frozen_by) == 2
-    begun.target.journal.write_bytes(good)
-    recover.recover(Target.at(begun.target, begun.site.access, begun.clock))
+    assert len(begun.target.brake.read().frozen_by) == 2
+    begun.settings.journal.write_bytes(good)
+    recover.recover(Target.at(begun.settings, begun.target.access, begun.clock))
     late = receipts(begun)
     assert [(receipt.late, receipt.alert is not None) for receipt in late] == [(True, True), (True, True)]
     assert len({receipt.operation for receipt in late}) == 1
-    take(AlertResponder(begun.site), heard(alert("a"), alert("b")))
+    take(AlertResponder(begun.target), heard(alert("a"), alert("b")))
     assert len(receipts(begun)) == 2
 
 
 def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begun: Rig, responder: AlertResponder) -> None:
     """Whoever holds the journal does not have to be waited for, nobody has to run `recover`, and repeats add nothing."""
-    holder = sqlite3.connect(begun.target.journal, isolation_level=None)
+    holder = sqlite3.connect(begun.settings.journal, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:
         acted, noted = take(responder, heard(alert()))
@@ -267,31 +267,31 @@ def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begu
     assert (acted.held, acted.safe, noted.kept, noted.sealed) == (True, True, True, ())
     begun.clock.pass_(minutes=10)
     take(responder, heard(alert()))
-    recover.record_waiting(begun.site)
+    recover.record_waiting(begun.target)
     take(responder, heard(alert()))
     assert [receipt.late for receipt in receipts(begun)] == [True]
-    assert begun.site.brake.unrecorded() == ()
+    assert begun.target.brake.unrecorded() == ()
 
 
 def test_what_only_has_to_be_shown_is_not_kept_while_the_journal_is_away(begun: Rig) -> None:
     """Alertmanager is told to come again, so that nothing is lost."""
-    begun.target.journal.write_bytes(b"not a database" * 100)
-    site = Target.at(begun.target, begun.site.access, begun.clock)
-    _, noted = take(AlertResponder(site), heard(alert(severity="warning")))
+    begun.settings.journal.write_bytes(b"not a database" * 100)
+    target = Target.at(begun.settings, begun.target.access, begun.clock)
+    _, noted = take(AlertResponder(target), heard(alert(severity="warning")))
     assert not noted.kept
     assert "is not recorded" in noted.problems[0]
 
 
 def test_a_router_that_cannot_be_made_safe_is_no_success_and_is_tried_again(begun: Rig, responder: AlertResponder) -> None:
     """The hold is there, but the answer is an error until the router is safe."""
-    kept = begun.target.settings_file.read_bytes()
-    begun.target.settings_file.unlink()
-    begun.target.settings_file.mkdir()
+    kept = begun.settings.settings_file.read_bytes()
+    begun.settings.settings_file.unlink()
+    begun.settings.settings_file.mkdir()
     acted, _ = take(responder, heard(alert()))
     assert not acted.safe
-    assert len(begun.site.brake.read().frozen_by) == 1
-    begun.target.settings_file.rmdir()
-    begun.target.settings_file.write_bytes(kept)
+    assert len(begun.target.brake.read().frozen_by) == 1
+    begun.settings.settings_file.rmdir()
+    begun.settings.settings_file.write_bytes(kept)
     acted, _ = take(responder, heard(alert()))
     assert acted.safe
     assert is_safe(begun)
@@ -302,8 +302,8 @@ def test_a_reload_that_failed_is_tried_again_at_the_repeat(begun: Rig, tmp_path:
     """The file says safe, but the router may not have read it: that is not yet safe."""
     flag = tmp_path / "works"
     command = ("python3", "-c", f"import os, sys; sys.exit(0 if os.path.exists({str(flag)!r}) else 1)")
-    target = begun.target.model_copy(update={"reload_command": command})
-    responder = AlertResponder(Target.at(target, begun.site.access, begun.clock))
+    target = begun.settings.model_copy(update={"reload_command": command})
+    responder = AlertResponder(Target.at(target, begun.target.access, begun.clock))
     assert not take(responder, heard(alert()))[0].safe
     assert not take(responder, heard(alert()))[0].safe
     flag.touch()
@@ -315,14 +315,14 @@ def test_a_storm_of_new_alerts_reloads_the_router_once(begun: Rig, tmp_path: Pat
     monkeypatch.setattr("core.brake.respond.TRUST_SECONDS", 60.0)
     reloads = tmp_path / "reloads"
     command = ("python3", "-c", f"open({str(reloads)!r}, 'a').write('x')")
-    target = begun.target.model_copy(update={"reload_command": command})
-    responder = AlertResponder(Target.at(target, begun.site.access, begun.clock))
+    target = begun.settings.model_copy(update={"reload_command": command})
+    responder = AlertResponder(Target.at(target, begun.target.access, begun.clock))
     for number in range(5):
         acted, noted = take(responder, heard(alert(f"a{number}")))
         assert (acted.held, acted.safe, noted.kept) == (True, True, True)
     assert reloads.read_text() == "x"
-    assert len(begun.site.brake.read().frozen_by) == len(state(begun).holds) == len(receipts(begun)) == 5
-    settings, again = begun.target.settings_file, begun.target.settings_file.with_name("again")
+    assert len(begun.target.brake.read().frozen_by) == len(state(begun).holds) == len(receipts(begun)) == 5
+    settings, again = begun.settings.settings_file, begun.settings.settings_file.with_name("again")
     again.write_bytes(settings.read_bytes())
     again.replace(settings)  # as safe as before, but nobody knows what the router has read
     assert take(responder, heard(alert("a5")))[0].safe
@@ -343,20 +343,20 @@ def test_payloads_that_wait_share_one_file_of_marks_and_each_mark_is_its_own(beg
     payloads = [heard(alert(f"a{number:02x}"), groupKey=f"group {number}") for number in range(40)]
     acted = responder.act_on_all(payloads)
     assert [(result.held, result.safe, len(result.notes)) for result in acted] == [(True, True, 1)] * 40
-    folder = begun.target.run_dir / "brake"
+    folder = begun.settings.run_dir / "brake"
     shared = {path.stat().st_ino for path in folder.glob("note-*.json")}
     assert len(shared) < 10  # in as many files as their bound asks for, and not in forty
-    marks = {mark.cause: mark for mark in begun.site.brake.freezes()}
+    marks = {mark.cause: mark for mark in begun.target.brake.freezes()}
     assert set(marks) == {facts.cause for (facts,) in payloads}
     assert all(mark.alert == facts for (facts,) in payloads for mark in [marks[facts.cause]])
-    assert len(begun.site.brake.unrecorded()) == 40
+    assert len(begun.target.brake.unrecorded()) == 40
     gone = marks[payloads[7][0].cause]
-    begun.site.brake.release((gone.id,))
-    assert {mark.id for mark in begun.site.brake.freezes()} == {mark.id for mark in marks.values()} - {gone.id}
+    begun.target.brake.release((gone.id,))
+    assert {mark.id for mark in begun.target.brake.freezes()} == {mark.id for mark in marks.values()} - {gone.id}
     assert all(noted.kept and len(noted.sealed) == 1 for noted in responder.note_down_all(acted))
     assert {receipt.cause for receipt in receipts(begun)} == set(marks)
-    assert begun.site.brake.unrecorded() == ()
-    assert begun.site.journal.verify()[1] == ()
+    assert begun.target.brake.unrecorded() == ()
+    assert begun.target.journal.verify()[1] == ()
 
 
 def test_a_file_of_marks_that_cannot_be_read_freezes_under_all_its_names(begun: Rig, responder: AlertResponder) -> None:
@@ -364,46 +364,46 @@ def test_a_file_of_marks_that_cannot_be_read_freezes_under_all_its_names(begun: 
     acted = responder.act_on_all([heard(alert(f"a{number}"), groupKey=f"group {number}") for number in range(3)])
     names = {note.id for result in acted for note in result.notes}
     for name in names:
-        (begun.target.run_dir / "brake" / f"note-{name}.json").write_bytes(b"\0" * 900)
-    assert set(begun.site.brake.read().frozen_by) == names
+        (begun.settings.run_dir / "brake" / f"note-{name}.json").write_bytes(b"\0" * 900)
+    assert set(begun.target.brake.read().frozen_by) == names
 
 
 def test_marks_that_waited_are_recorded_with_one_reload(begun: Rig, tmp_path: Path) -> None:
     """However many brakes could not be recorded when they acted, the router is not restarted for each."""
     reloads = tmp_path / "reloads"
     command = ("python3", "-c", f"open({str(reloads)!r}, 'a').write('x')")
-    target = begun.target.model_copy(update={"reload_command": command})
-    site = Target.at(target, begun.site.access, begun.clock)
-    responder = AlertResponder(site)
+    options = begun.settings.model_copy(update={"reload_command": command})
+    target = Target.at(options, begun.target.access, begun.clock)
+    responder = AlertResponder(target)
     responder.act_on_all([heard(alert(f"a{number}"), groupKey=f"group {number}") for number in range(5)])
     responder.close()
     assert reloads.read_text() == "x"
     begun.clock.pass_(minutes=1)
-    assert len(recover.record_waiting(site)) == 5
+    assert len(recover.record_waiting(target)) == 5
     assert reloads.read_text() == "xx"
     assert [receipt.late for receipt in receipts(begun)] == [True] * 5
 
 
 def test_marks_that_cannot_be_written_are_no_success_unless_the_journal_has_the_hold(begun: Rig) -> None:
     """Durable is either the mark or the receipt; with neither Alertmanager has to come again, and the router is safe already."""
-    for brake in begun.site.brake._directories:
+    for brake in begun.target.brake._directories:
         shutil.rmtree(brake, ignore_errors=True)
         brake.parent.mkdir(parents=True, exist_ok=True)
         brake.write_text("in the way", encoding="utf-8")
-    responder = AlertResponder(begun.site)
+    responder = AlertResponder(begun.target)
     acted, noted = take(responder, heard(alert("a")))
     assert is_safe(begun)
     assert not acted.held
     assert noted.kept
-    begun.target.journal.write_bytes(b"not a database" * 100)
-    acted, noted = take(AlertResponder(Target.at(begun.target, begun.site.access, begun.clock)), heard(alert("b")))
+    begun.settings.journal.write_bytes(b"not a database" * 100)
+    acted, noted = take(AlertResponder(Target.at(begun.settings, begun.target.access, begun.clock)), heard(alert("b")))
     assert is_safe(begun)
     assert (acted.held, noted.kept) == (False, False)
 
 
 def test_thirty_deliveries_at_once_are_one_freeze(begun: Rig, responder: AlertResponder) -> None:
     """However they interleave, also with a second bot on the same files."""
-    other = AlertResponder(Target.at(begun.target, begun.site.access, begun.clock))
+    other = AlertResponder(Target.at(begun.settings, begun.target.access, begun.clock))
     start = threading.Barrier(6)
 
     def deliver(one: AlertResponder) -> None:
@@ -416,24 +416,24 @@ def test_thirty_deliveries_at_once_are_one_freeze(begun: Rig, responder: AlertRe
             done.result()
     assert is_safe(begun)
     assert len(receipts(begun)) == len(state(begun).holds) == 1
-    assert begun.site.brake.read().frozen_by == (state(begun).holds[0].id,)
+    assert begun.target.brake.read().frozen_by == (state(begun).holds[0].id,)
 
 
 def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew(begun: Rig) -> None:
     """A bot that was started with the journal away freezes again; that is safe, and it is recorded, not dropped."""
-    before = AlertResponder(begun.site)
+    before = AlertResponder(begun.target)
     take(before, heard(alert()))
     before.close()
     lift_all(begun)
     make_live(begun)
-    good = begun.target.journal.read_bytes()
+    good = begun.settings.journal.read_bytes()
     for suffix in ("-wal", "-shm"):
-        Path(f"{begun.target.journal}{suffix}").unlink(missing_ok=True)
-    begun.target.journal.write_bytes(b"not a database" * 100)
-    take(AlertResponder(Target.at(begun.target, begun.site.access, begun.clock)), heard(alert()))
+        Path(f"{begun.settings.journal}{suffix}").unlink(missing_ok=True)
+    begun.settings.journal.write_bytes(b"not a database" * 100)
+    take(AlertResponder(Target.at(begun.settings, begun.target.access, begun.clock)), heard(alert()))
     assert is_safe(begun)
-    begun.target.journal.write_bytes(good)
-    recover.recover(Target.at(begun.target, begun.site.access, begun.clock))
+    begun.settings.journal.write_bytes(good)
+    recover.recover(Target.at(begun.settings, begun.target.access, begun.clock))
     assert len(state(begun).holds) == 1
     assert state(begun).stage == 0
 
@@ -458,16 +458,16 @@ deliveries = st.lists(
 )
 
 
-def take_in_turns(site: Target, payloads: list[tuple[AlertFacts, ...]], turns: set[int], restarts: set[int]) -> None:
+def take_in_turns(target: Target, payloads: list[tuple[AlertFacts, ...]], turns: set[int], restarts: set[int]) -> None:
     """Act on payloads together until a turn ends, at these places; the process is another one from each of `restarts` on."""
-    responder, waiting = AlertResponder(site), list[tuple[AlertFacts, ...]]()
+    responder, waiting = AlertResponder(target), list[tuple[AlertFacts, ...]]()
     for place, payload in enumerate([*payloads, None]):
         if place in turns | restarts or payload is None:
             responder.note_down_all(responder.act_on_all(waiting))
             waiting.clear()
         if place in restarts:
             responder.close()
-            responder = AlertResponder(site)
+            responder = AlertResponder(target)
         if payload is not None:
             waiting.append(payload)
     responder.close()
@@ -488,21 +488,23 @@ def test_any_order_of_deliveries_ends_as_the_causes_say(
     groups: int,
 ) -> None:
     """The holds are exactly the causes that ever paged, and each has one; turns and restarts change nothing."""
-    site = site_in(tmp_path_factory.mktemp("orders"))
+    target = site_in(tmp_path_factory.mktemp("orders"))
     payloads = []
     for name, status, severity in order:
         end = {"end": "2026-11-24T08:30:00Z"} if status == "resolved" else {}
         group = f"group-{ord(name) % groups}"
         payloads.append(heard(alert(name, status=status, severity=severity, **end), groupKey=group))
-    take_in_turns(site, payloads, turns, restarts)
+    take_in_turns(target, payloads, turns, restarts)
     paged = {heard(alert(name))[0].cause for name, status, severity in order if (status, severity) == ("firing", "page")}
-    assert {hold.cause for hold in site.journal.state().holds} == paged
-    assert len(site.journal.state().holds) == len(paged)
-    assert site.router.settings().carries(SAFE_SETTINGS) == bool(paged)
-    last = {sealed.receipt.alert.cause: sealed.receipt.alert.status for sealed in site.journal.receipts() if sealed.receipt.alert}
+    assert {hold.cause for hold in target.journal.state().holds} == paged
+    assert len(target.journal.state().holds) == len(paged)
+    assert target.router.settings().carries(SAFE_SETTINGS) == bool(paged)
+    last = {
+        sealed.receipt.alert.cause: sealed.receipt.alert.status for sealed in target.journal.receipts() if sealed.receipt.alert
+    }
     assert last == {heard(alert(name))[0].cause: status for name, status, _ in order}
-    assert site.brake.unrecorded() == ()
-    site.journal.close()
+    assert target.brake.unrecorded() == ()
+    target.journal.close()
 
 
 @st.composite
@@ -529,18 +531,18 @@ def test_however_two_replicas_interleave_the_last_word_is_right(
     restarts: set[int],
 ) -> None:
     """Exactly the newest instance fires, if its last word says so; every instance that was heard firing has one hold."""
-    site = site_in(tmp_path_factory.mktemp("replicas"))
+    target = site_in(tmp_path_factory.mktemp("replicas"))
     words, (newest, status) = told
     payloads = []
     for start, said in words:
         end = {"end": f"2026-11-24T0{start}:30:00Z"} if said == "resolved" else {}
         payloads.append(heard(alert(status=said, start=f"2026-11-24T0{start}:00:00Z", **end)))
-    take_in_turns(site, payloads, turns, restarts)
+    take_in_turns(target, payloads, turns, restarts)
     causes = {start: f"alert:0123456789abcdef:2026-11-24T0{start}:00:00.000000Z" for start, _ in words}
-    firing = {hold.cause for hold in site.journal.state().firing}
+    firing = {hold.cause for hold in target.journal.state().firing}
     assert firing == ({causes[newest]} if status == "firing" else set())
     # an instance that was over before anybody heard it fire has no hold
-    assert len(site.journal.state().holds) == len({hold.cause for hold in site.journal.state().holds})
-    last = {sealed.receipt.alert.cause: sealed.receipt.alert for sealed in site.journal.receipts() if sealed.receipt.alert}
+    assert len(target.journal.state().holds) == len({hold.cause for hold in target.journal.state().holds})
+    last = {sealed.receipt.alert.cause: sealed.receipt.alert for sealed in target.journal.receipts() if sealed.receipt.alert}
     assert {cause for cause, facts in last.items() if facts.status == "firing"} == firing
-    site.journal.close()
+    target.journal.close()

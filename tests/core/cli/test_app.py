@@ -12,7 +12,7 @@ from tests.support.rig import Rig
 def test_status_shows_what_it_can(anr: Anr, rig: Rig) -> None:
     """A missing ledger and settings file are named; they hide nothing else."""
     assert anr("init").exit_code == 0
-    rig.target.ledger.unlink()
+    rig.settings.ledger.unlink()
     shown = anr("status", "--json")
     assert shown.exit_code == 0
     found = json.loads(shown.stdout)
@@ -38,7 +38,7 @@ def test_a_missing_ledger_is_a_failure(
     anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3, and what was not done."""
-    rig.target.ledger.unlink()
+    rig.settings.ledger.unlink()
     monkeypatch.setattr("sys.argv", ["anr", "report"])
     with pytest.raises(SystemExit) as ended:
         run(app)
@@ -71,8 +71,8 @@ def test_an_old_backup_is_adopted_at_the_terminal(anr: Anr, rig: Rig) -> None:
     """The list says how, and the answer shows what was validated."""
     anr("init")
     name = "anr_state_20250101_090000.json"
-    rig.target.backups_dir.mkdir(exist_ok=True)
-    (rig.target.backups_dir / name).write_text('{"R1": 1}', encoding="utf-8")
+    rig.settings.backups_dir.mkdir(exist_ok=True)
+    (rig.settings.backups_dir / name).write_text('{"R1": 1}', encoding="utf-8")
     assert "anr backups adopt" in json.loads(anr("backups", "--json").stdout)[0]["problem"]
     adopted = json.loads(anr("backups", "adopt", name, "--json").stdout)
     assert (adopted["result"], adopted["backup"], adopted["routes"]) == ("adopted", name, "R1")
@@ -83,11 +83,11 @@ def test_an_old_backup_is_adopted_at_the_terminal(anr: Anr, rig: Rig) -> None:
 def test_a_reset_is_asked_for_at_the_terminal(anr: Anr, rig: Rig) -> None:
     """It waits for somebody else, and the request says what is lost."""
     anr("init")
-    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"count": 1}', encoding="utf-8")
     asked = json.loads(anr("state", "reset", "--reason", "it learned nonsense", "--json").stdout)
     assert asked["result"] == "asked"
     assert anr("approve", asked["request"]).exit_code == REFUSED
-    assert rig.target.state_file.exists()
+    assert rig.settings.state_file.exists()
     assert anr("state").exit_code == USAGE
 
 
@@ -97,7 +97,7 @@ def test_a_drill_tells_its_nets_at_the_terminal(anr: Anr, rig: Rig) -> None:
     failed = anr("drill")
     assert failed.exit_code == FAILED
     assert "no valid backup that could be restored" in " ".join(failed.stderr.split())
-    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"count": 1}', encoding="utf-8")
     held = json.loads(anr("drill", "--json").stdout)
     assert (held["result"], held["exit_code"], held["problems"]) == ("held", 0, [])
     assert set(held["nets"]) == {"newest valid backup", "newest archive of the ledger", "last drill"}

@@ -18,7 +18,7 @@ from tests.support.rig import Rig
 
 
 def ask(rig: Rig) -> results.Asked:
-    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good day"))
+    asked = propose.propose(rig.target, Order(rig.people["olivia"], "good day"))
     assert isinstance(asked, results.Asked)
     return asked
 
@@ -34,8 +34,8 @@ def test_a_question_names_the_command_that_answers_it(begun: Rig) -> None:
 
 def test_a_refusal_by_the_gates_lists_every_blocker(begun: Rig) -> None:
     """Exit code 1, each gate that does not pass on a line of its own."""
-    begun.target.ledger.write_bytes(b"")
-    told = ending(propose.propose(begun.site, Order(begun.people["olivia"])))
+    begun.settings.ledger.write_bytes(b"")
+    told = ending(propose.propose(begun.target, Order(begun.people["olivia"])))
     assert told.code == REFUSED
     assert told.said == ()
     assert len(told.complaints) == 1 + len(told.facts["blockers"])
@@ -47,18 +47,18 @@ def test_a_request_that_ended_is_done_for_who_denied_it_and_refused_for_who_came
     """To end it was the wish of the one and the disappointment of the other."""
     asked = ask(begun)
     if answer == "deny":
-        ended = requests.deny(begun.site, begun.people["aaron"], asked.approval.id, "no")
+        ended = requests.deny(begun.target, begun.people["aaron"], asked.approval.id, "no")
     else:
         begun.clock.pass_(hours=2)
-        ended = requests.deny(begun.site, begun.people["aaron"], asked.approval.id)
+        ended = requests.deny(begun.target, begun.people["aaron"], asked.approval.id)
     assert ending(ended).code == code
 
 
 def test_a_brake_that_could_not_make_the_router_safe_shouts_and_fails(begun: Rig) -> None:
     """Exit code 3, and the sentence cannot be overlooked."""
-    begun.target.settings_file.unlink()
-    begun.target.settings_file.mkdir()
-    told = ending(brake.rollback(begun.site, begun.people["max"], "errors"))
+    begun.settings.settings_file.unlink()
+    begun.settings.settings_file.mkdir()
+    told = ending(brake.rollback(begun.target, begun.people["max"], "errors"))
     assert told.code == FAILED
     assert told.said[0] == "THE ROUTER MAY NOT BE SAFE."
     assert "anr.env" in " ".join(told.complaints)
@@ -67,14 +67,14 @@ def test_a_brake_that_could_not_make_the_router_safe_shouts_and_fails(begun: Rig
 
 def test_every_result_of_an_operation_is_json(begun: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """A script reads one object with the result, the receipt and the exit code, whatever was done."""
-    people, site = begun.people, begun.site
+    people, target = begun.people, begun.target
     wanted = {
-        "would_move": propose.propose(site, Order(people["olivia"]), dry_run=True),
+        "would_move": propose.propose(target, Order(people["olivia"]), dry_run=True),
         "asked": (asked := ask(begun)),
-        "refused": requests.approve(site, people["olivia"], asked.approval.id),
-        "written": requests.approve(site, people["aaron"], asked.approval.id),
-        "not_yet_seen": brake.freeze(site, people["max"], "errors"),
-        "unfrozen": propose.unfreeze(site, Order(people["olivia"], "healed")),
+        "refused": requests.approve(target, people["olivia"], asked.approval.id),
+        "written": requests.approve(target, people["aaron"], asked.approval.id),
+        "not_yet_seen": brake.freeze(target, people["max"], "errors"),
+        "unfrozen": propose.unfreeze(target, Order(people["olivia"], "healed")),
     }
     for name, result in wanted.items():
         with pytest.raises(typer.Exit) if name == "refused" else nullcontext():
@@ -86,7 +86,7 @@ def test_every_result_of_an_operation_is_json(begun: Rig, capsys: pytest.Capture
 
 def test_the_daily_run_ends_like_what_it_did(begun: Rig) -> None:
     """A day without a promotion is refused, with the reason of the day."""
-    ran = daily.daily(begun.site, date(2025, 10, 1), PromotionMode.OFF)
+    ran = daily.daily(begun.target, date(2025, 10, 1), PromotionMode.OFF)
     assert isinstance(ran, daily.DailyRun)
     told = ending(ran.outcome)
     assert told.code == REFUSED

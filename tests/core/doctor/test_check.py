@@ -10,7 +10,7 @@ from tests.support.rig import Rig
 
 def test_a_check_can_be_told_to_a_script(begun: Rig) -> None:
     """Every part is plain text."""
-    for check in check_up(begun.site):
+    for check in check_up(begun.target):
         assert json.loads(json.dumps([check.name, check.health, check.text, check.remedy]))
 
 

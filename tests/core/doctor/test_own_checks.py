@@ -36,16 +36,16 @@ from tests.support.rig import Rig, decision
 
 def well(rig: Rig) -> Rig:
     """The same house with everything in order: guardrails in the settings, a state, room on the disk, today's run made."""
-    rig.target.settings_file.write_text(
+    rig.settings.settings_file.write_text(
         "NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\nNOVA_ANR_MAX_FAST_PROB=0.15\nNOVA_ANR_STRICT_ON_ANOMALY=1\n",
         encoding="utf-8",
     )
-    rig.target.state_file.write_text("{}", encoding="utf-8")
+    rig.settings.state_file.write_text("{}", encoding="utf-8")
     stamp = rig.clock.now.timestamp()
-    os.utime(rig.target.state_file, (stamp, stamp))
-    site = Target.at(rig.target.model_copy(update={"reload_command": ("true",)}), rig.site.access, rig.clock)
-    propose.init(site, rig.people["olivia"], "begin")
-    return Rig(site, rig.clock, rig.statuses, rig.people)
+    os.utime(rig.settings.state_file, (stamp, stamp))
+    target = Target.at(rig.settings.model_copy(update={"reload_command": ("true",)}), rig.target.access, rig.clock)
+    propose.init(target, rig.people["olivia"], "begin")
+    return Rig(target, rig.clock, rig.statuses, rig.people)
 
 
 @pytest.fixture(autouse=True)
@@ -61,60 +61,60 @@ def found(rig: Rig, name: str, **options: Any) -> Check:
     """The worst of what the checks of that name found."""
     order = [Health.FAIL, Health.WARN, Health.OK]
     return min(
-        (check for check in check_up(rig.site, **options) if check.name == name),
+        (check for check in check_up(rig.target, **options) if check.name == name),
         key=lambda found_check: order.index(found_check.health),
     )
 
 
 def changed(rig: Rig, **facts: Any) -> Rig:
-    target = rig.target.model_copy(update=facts)
-    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
+    target = rig.settings.model_copy(update=facts)
+    return Rig(Target.at(target, rig.target.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
 def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     """No check complains about a good day, so that a complaint means something."""
     rig = well(rig)
-    daily.daily(rig.site, rig.clock.now.date(), PromotionMode.OFF)
+    daily.daily(rig.target, rig.clock.now.date(), PromotionMode.OFF)
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
-    assert [(check.name, check.text) for check in check_up(rig.site) if check.health is not Health.OK] == []
-    assert len({check.name for check in check_up(rig.site)}) == 20
+    assert [(check.name, check.text) for check in check_up(rig.target) if check.health is not Health.OK] == []
+    assert len({check.name for check in check_up(rig.target)}) == 20
 
 
 Break = Callable[[Rig], Any]
 
 
 def corrupt_journal(rig: Rig) -> None:
-    with sqlite3.connect(rig.target.journal) as connection:
+    with sqlite3.connect(rig.settings.journal) as connection:
         connection.execute("UPDATE receipts SET data = replace(data, 'begin', 'bogus')")
 
 
 def cut_tail(rig: Rig) -> None:
-    pause(rig.site, Order(rig.people["olivia"]))
-    with sqlite3.connect(rig.target.journal) as connection:
+    pause(rig.target, Order(rig.people["olivia"]))
+    with sqlite3.connect(rig.settings.journal) as connection:
         connection.execute("DELETE FROM receipts WHERE seq = 2")
 
 
 def unrecorded_brake(rig: Rig) -> None:
     note = BrakeNote(id="abc", action=Action.ROLLBACK, actor=rig.people["max"], reason="", cause=None, at=rig.clock.now)
-    rig.site.brake.engage(note)
+    rig.target.brake.engage(note)
 
 
 def malformed(rig: Rig, count: int) -> None:
-    with rig.target.ledger.open("a", encoding="utf-8") as stream:
+    with rig.settings.ledger.open("a", encoding="utf-8") as stream:
         stream.write("garbage\n" * count)
 
 
 def remembers_failures(rig: Rig) -> None:
     look = Look(at=rig.clock.now, verdict=Verdict.FAIL, reasons=("rsi: low",))
-    rig.target.run_dir.mkdir(parents=True, exist_ok=True)
-    (rig.target.run_dir / "guard.json").write_text(Series(last=look, failing=(look,)).model_dump_json(), encoding="utf-8")
+    rig.settings.run_dir.mkdir(parents=True, exist_ok=True)
+    (rig.settings.run_dir / "guard.json").write_text(Series(last=look, failing=(look,)).model_dump_json(), encoding="utf-8")
 
 
 BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     (
         "missing-settings-file",
-        lambda h: h.target.settings_file.unlink(),
+        lambda h: h.settings.settings_file.unlink(),
         "settings file",
         Health.FAIL,
         "does not exist",
@@ -122,7 +122,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     (
         "settings-that-are-no-dotenv",
-        lambda h: h.target.settings_file.write_text("a line without a sign, 'unclosed\n", encoding="utf-8"),
+        lambda h: h.settings.settings_file.write_text("a line without a sign, 'unclosed\n", encoding="utf-8"),
         "settings file",
         Health.FAIL,
         "not KEY=value",
@@ -130,7 +130,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     (
         "a-pilot-that-nobody-understands",
-        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=lots\n", encoding="utf-8"),
+        lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=lots\n", encoding="utf-8"),
         "settings file",
         Health.FAIL,
         "cannot be understood",
@@ -138,7 +138,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     (
         "missing-guardrails",
-        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8"),
+        lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n", encoding="utf-8"),
         "settings file",
         Health.WARN,
         "NOVA_ANR_MAX_FAST_PROB",
@@ -146,7 +146,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     (
         "drift",
-        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
+        lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
         "observed router",
         Health.FAIL,
         "50 %",
@@ -162,21 +162,28 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     ("sick-slot", lambda h: h.statuses.update(slot09="sick"), "slots", Health.FAIL, "slot09 is sick", "healthy"),
     ("missing-slot", lambda h: h.statuses.pop("slot10"), "slots", Health.FAIL, "slot10 is missing", "healthy"),
-    ("missing-ledger", lambda h: h.target.ledger.unlink(), "ledger", Health.FAIL, "cannot be read", "repair"),
-    ("empty-ledger", lambda h: h.target.ledger.write_bytes(b""), "ledger", Health.FAIL, "without data", "writes its ledger"),
+    ("missing-ledger", lambda h: h.settings.ledger.unlink(), "ledger", Health.FAIL, "cannot be read", "repair"),
+    ("empty-ledger", lambda h: h.settings.ledger.write_bytes(b""), "ledger", Health.FAIL, "without data", "writes its ledger"),
     ("stale-ledger", lambda h: h.clock.pass_(minutes=16), "ledger", Health.FAIL, "16 min old", "writes its ledger"),
     ("some-malformed-lines", lambda h: malformed(h, 2), "ledger lines", Health.WARN, "2 lines", "crash"),
     ("many-malformed-lines", lambda h: malformed(h, 50), "ledger lines", Health.FAIL, "50 lines", "Find out"),
     ("entries-of-tomorrow", lambda h: h.clock.pass_(hours=-2), "ledger lines", Health.FAIL, "dated more than", "clock"),
-    ("missing-state", lambda h: h.target.state_file.unlink(), "state file", Health.WARN, "does not exist", "state_file"),
-    ("corrupt-state", lambda h: h.target.state_file.write_bytes(b"{"), "state file", Health.FAIL, "corrupt", "anr restore"),
-    ("an-all-nul-state", lambda h: h.target.state_file.write_bytes(b"\0" * 99), "state file", Health.FAIL, "corrupt", "restore"),
-    ("a-state-of-last-week", lambda h: os.utime(h.target.state_file, (0, 0)), "state file", Health.WARN, "old", "learns"),
+    ("missing-state", lambda h: h.settings.state_file.unlink(), "state file", Health.WARN, "does not exist", "state_file"),
+    ("corrupt-state", lambda h: h.settings.state_file.write_bytes(b"{"), "state file", Health.FAIL, "corrupt", "anr restore"),
+    (
+        "an-all-nul-state",
+        lambda h: h.settings.state_file.write_bytes(b"\0" * 99),
+        "state file",
+        Health.FAIL,
+        "corrupt",
+        "restore",
+    ),
+    ("a-state-of-last-week", lambda h: os.utime(h.settings.state_file, (0, 0)), "state file", Health.WARN, "old", "learns"),
     ("an-altered-receipt", corrupt_journal, "journal", Health.FAIL, "flaw(s)", "anr verify"),
     ("a-cut-tail", cut_tail, "journal", Health.FAIL, "tail was cut off", "anr verify"),
     (
         "a-journal-of-garbage",
-        lambda h: h.target.journal.write_bytes(b"garbage" * 999),
+        lambda h: h.settings.journal.write_bytes(b"garbage" * 999),
         "journal",
         Health.FAIL,
         "cannot be read",
@@ -184,7 +191,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     (
         "a-missing-receipt-file",
-        lambda h: next(h.target.receipts_dir.iterdir()).unlink(),
+        lambda h: next(h.settings.receipts_dir.iterdir()).unlink(),
         "journal",
         Health.WARN,
         "1 receipt file(s) missing",
@@ -192,11 +199,11 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
     ),
     ("a-brake-without-its-receipt", unrecorded_brake, "journal", Health.WARN, "1 brake(s)", "anr recover"),
     ("a-clock-set-back", lambda h: h.clock.pass_(hours=-1), "clock", Health.FAIL, "was set back", "NTP"),
-    ("a-paused-schedule", lambda h: pause(h.site, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
+    ("a-paused-schedule", lambda h: pause(h.target, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
     ("a-run-that-was-not-made", lambda h: h.clock.pass_(hours=1), "schedule", Health.FAIL, "was not made", "anr bot"),
     (
         "drift-in-the-way",
-        lambda h: h.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
+        lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
         "promotion",
         Health.WARN,
         "drift",
@@ -229,9 +236,9 @@ def test_a_journal_that_has_not_begun_says_how_to_begin(rig: Rig) -> None:
 def test_a_fault_in_one_check_hides_no_other(rig: Rig) -> None:
     """Journal and ledger lost at once: both are told, and everything else is looked at all the same."""
     well(rig)
-    rig.target.journal.write_bytes(b"garbage" * 999)
-    rig.target.ledger.unlink()
-    names = {check.name for check in check_up(rig.site) if check.health is Health.FAIL}
+    rig.settings.journal.write_bytes(b"garbage" * 999)
+    rig.settings.ledger.unlink()
+    names = {check.name for check in check_up(rig.target) if check.health is Health.FAIL}
     assert {"journal", "ledger"} <= names
     assert found(rig, "settings file").health is Health.OK
     assert found(rig, "slots").health is Health.OK
@@ -240,13 +247,13 @@ def test_a_fault_in_one_check_hides_no_other(rig: Rig) -> None:
 def test_a_check_that_breaks_is_itself_a_finding(begun: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody foresaw fails visibly, with its trace in the log, and the rest is still examined."""
 
-    def breaks(_site: Target, _now: object) -> Iterator[Check]:
+    def breaks(_target: Target, _now: object) -> Iterator[Check]:
         raise ZeroDivisionError("nobody foresaw this")
 
-    def works(_site: Target, _now: object) -> Iterator[Check]:
+    def works(_target: Target, _now: object) -> Iterator[Check]:
         yield Check("well", Health.OK, "well")
 
-    first, second = examine(begun.site, (("odd", breaks), ("well", works)))
+    first, second = examine(begun.target, (("odd", breaks), ("well", works)))
     assert (first.name, first.health) == ("odd", Health.FAIL)
     assert "nobody foresaw this" in first.text
     assert second.health is Health.OK
@@ -262,7 +269,7 @@ def held_by_another_process(rig: Rig, since: timedelta) -> Iterator[int]:
         "    print('held', flush=True); sys.stdin.read()\n"
     )
     began = (rig.clock.now - since).isoformat()
-    arguments = [sys.executable, "-c", script, str(rig.target.run_dir), began]
+    arguments = [sys.executable, "-c", script, str(rig.settings.run_dir), began]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -290,7 +297,7 @@ def test_a_router_that_keeps_its_state_locked_is_named(rig: Rig) -> None:
     import fcntl  # noqa: PLC0415 - POSIX
 
     well(rig)
-    with rig.target.state_file.with_name(rig.target.state_file.name + ".lock").open("w") as lock:
+    with rig.settings.state_file.with_name(rig.settings.state_file.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         check = found(rig, "state file")
     assert check.health is Health.FAIL
@@ -319,7 +326,7 @@ def test_a_full_disk_is_named(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> No
     check = found(begun, "permissions")
     assert check.health is Health.FAIL
     assert "No space left on device" in check.text
-    assert list(begun.target.run_dir.glob(".anr-doctor-*")) == []
+    assert list(begun.settings.run_dir.glob(".anr-doctor-*")) == []
 
 
 @pytest.mark.parametrize(("free", "health"), [(50 << 20, Health.FAIL), (500 << 20, Health.WARN), (2 << 30, Health.OK)])
@@ -355,7 +362,7 @@ def test_secrets_that_others_may_read_are_told(begun: Rig, tmp_path: Path) -> No
     assert "chmod 600" in check.remedy
     assert "very-secret" not in check.text + check.remedy
     options.chmod(0o600)
-    assert "secrets" not in {found_check.name for found_check in check_up(begun.site, secrets_in=options)}
+    assert "secrets" not in {found_check.name for found_check in check_up(begun.target, secrets_in=options)}
 
 
 def test_a_guard_that_is_off_is_told(begun: Rig) -> None:
@@ -367,7 +374,7 @@ def test_a_guard_that_is_off_is_told(begun: Rig) -> None:
 def named(rig: Rig, state_path: str) -> Check:
     """What the doctor says of the state file if the router's settings name this path."""
     well(rig)
-    with rig.target.settings_file.open("a", encoding="utf-8") as stream:
+    with rig.settings.settings_file.open("a", encoding="utf-8") as stream:
         stream.write(f"NOVA_ANR_STATE_PATH={state_path}\n")
     return found(rig, "state file")
 
@@ -387,26 +394,26 @@ def test_settings_that_name_another_state_file_fail(rig: Rig, tmp_path: Path, pa
     check = named(rig, path.format(folder=tmp_path))
     assert check.health is Health.FAIL
     assert path.format(folder=tmp_path) in check.text
-    assert str(rig.target.state_file) in check.text
+    assert str(rig.settings.state_file) in check.text
     assert ("working folder is not known" in check.text) == path.startswith(".")
     assert "NOVA_ANR_STATE_PATH" in check.remedy
 
 
 def test_a_link_to_our_state_file_is_our_state_file(rig: Rig, tmp_path: Path) -> None:
     """Paths are compared behind their links."""
-    (tmp_path / "link.json").symlink_to(rig.target.state_file)
+    (tmp_path / "link.json").symlink_to(rig.settings.state_file)
     assert named(rig, f"{tmp_path}/link.json").health is Health.OK
 
 
 def test_a_state_with_other_routes_than_its_newest_backup_is_a_warning(rig: Rig) -> None:
     """Somebody changed the router, or it wrote another state: both lists are named."""
     well(rig)
-    rig.target.state_file.write_text('{"R1": 1, "R2": 1}', encoding="utf-8")
-    backup.back_up(rig.site, UPKEEP)
+    rig.settings.state_file.write_text('{"R1": 1, "R2": 1}', encoding="utf-8")
+    backup.back_up(rig.target, UPKEEP)
     stamp = rig.clock.now.timestamp()
-    os.utime(rig.target.state_file, (stamp, stamp))
+    os.utime(rig.settings.state_file, (stamp, stamp))
     assert found(rig, "state file").health is Health.OK
-    rig.target.state_file.write_text('{"R1": 1, "R2": 1, "R6": 1}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"R1": 1, "R2": 1, "R6": 1}', encoding="utf-8")
     check = found(rig, "state file")
     assert check.health is Health.WARN
     assert "R1, R2, R6" in check.text
@@ -440,9 +447,9 @@ def test_a_command_that_only_reloads_is_named(rig: Rig, command: tuple[str, ...]
 def test_a_router_that_differs_from_its_file_has_its_cause_named(rig: Rig, command: tuple[str, ...], cause: str) -> None:
     """After a restart what the launcher exports is suspected, without one that nothing restarted it."""
     rig = changed(well(rig), reload_command=command)
-    brake.rollback(rig.site, rig.people["max"], "errors")
+    brake.rollback(rig.target, rig.people["max"], "errors")
     rig.clock.pass_(minutes=1)
-    rig.target.ledger.write_text(json.dumps({**decision(rig.clock.now), "live": {"route": "R2"}}) + "\n", encoding="utf-8")
+    rig.settings.ledger.write_text(json.dumps({**decision(rig.clock.now), "live": {"route": "R2"}}) + "\n", encoding="utf-8")
     check = found(rig, "observed router")
     assert check.health is Health.FAIL
     assert "serves live traffic" in check.text

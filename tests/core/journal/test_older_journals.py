@@ -30,23 +30,23 @@ ALL = sorted(path.stem for path in OLDER.glob("*.json"))
 def upgraded(rig: Rig, name: str) -> Rig:
     """Put an older journal, its files, marks and settings where the rig's are."""
     kept = json.loads((OLDER / f"{name}.json").read_text(encoding="utf-8"))
-    rig.site.journal.close()
-    with sqlite3.connect(rig.target.journal) as database:
+    rig.target.journal.close()
+    with sqlite3.connect(rig.settings.journal) as database:
         for statement in kept["schema"]:
             database.execute(statement)
         for target, seq, receipt_id, cause, operation, digest, text in kept["receipts"]:
             row = (target, seq, receipt_id, cause, operation, text.encode(), digest)
             database.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            rig.target.receipts_dir.mkdir(exist_ok=True)
-            (rig.target.receipts_dir / unseal(text.encode()).file_name).write_bytes(text.encode())
+            rig.settings.receipts_dir.mkdir(exist_ok=True)
+            (rig.settings.receipts_dir / unseal(text.encode()).file_name).write_bytes(text.encode())
         for target, request_id, status, text in kept["approvals"]:
             database.execute("INSERT INTO approvals VALUES (?, ?, ?, ?)", (target, request_id, status, text.encode()))
     database.close()
-    marks = rig.target.run_dir / "brake"
+    marks = rig.settings.run_dir / "brake"
     marks.mkdir(parents=True)
     for file, text in kept["brake"].items():
         (marks / file).write_text(text, encoding="utf-8")
-    rig.target.settings_file.write_text(kept["settings"], encoding="utf-8")
+    rig.settings.settings_file.write_text(kept["settings"], encoding="utf-8")
     rig.clock.now = datetime.fromisoformat(kept["now"])
     rig.write_ledger()
     return rig
@@ -55,28 +55,28 @@ def upgraded(rig: Rig, name: str) -> Rig:
 @pytest.mark.parametrize("name", ALL)
 def test_a_journal_of_an_older_version_verifies(rig: Rig, name: str) -> None:
     """Nothing in a journal that an older version wrote is called altered, and its state can be read."""
-    sealed, flaws = upgraded(rig, name).site.journal.verify()
+    sealed, flaws = upgraded(rig, name).target.journal.verify()
     assert sealed
     assert flaws == ()
-    assert rig.site.journal.state(whole=True).revision
+    assert rig.target.journal.state(whole=True).revision
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_brake_acts_and_is_recorded_on_a_journal_of_an_older_version(rig: Rig, name: str) -> None:
     """A rollback on an older journal makes the router safe, is recorded in its chain, and the chain still verifies."""
     upgraded(rig, name)
-    braked = brake.rollback(rig.site, rig.people["max"], "slow")
+    braked = brake.rollback(rig.target, rig.people["max"], "slow")
     assert isinstance(braked, brake.Braked)
     assert rig.setting("NOVA_ANR_PILOT") == "0.00"
-    assert rig.site.journal.state().stage == 0
-    assert rig.site.journal.verify()[1] == ()
+    assert rig.target.journal.state().stage == 0
+    assert rig.target.journal.verify()[1] == ()
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_recovery_of_a_journal_of_an_older_version_changes_nothing(rig: Rig, name: str) -> None:
     """The first start after an upgrade finds nothing to settle, and writes no settings."""
-    before = upgraded(rig, name).target.settings_file.read_bytes()
-    found = recover(rig.site)
+    before = upgraded(rig, name).settings.settings_file.read_bytes()
+    found = recover(rig.target)
     assert (found.late, found.settled, found.files, found.made_safe, found.overtaken, found.problems) == (
         (),
         None,
@@ -85,32 +85,32 @@ def test_a_recovery_of_a_journal_of_an_older_version_changes_nothing(rig: Rig, n
         (),
         (),
     )
-    assert rig.target.settings_file.read_bytes() == before
+    assert rig.settings.settings_file.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["whole", "waiting"])
 def test_a_request_of_an_older_version_is_not_carried_out_but_denied_and_asked_again(rig: Rig, name: str) -> None:
     """A request from before its receipt had its terms promotes nothing; once it was denied, the same can be asked for anew."""
-    (waiting,) = upgraded(rig, name).site.journal.pending()
+    (waiting,) = upgraded(rig, name).target.journal.pending()
     rig.clock.now = waiting.asked_at + timedelta(minutes=1)
     rig.write_ledger()
-    before = rig.site.journal.state().stage
-    answer = requests.approve(rig.site, rig.people["aaron"], waiting.id)
+    before = rig.target.journal.state().stage
+    answer = requests.approve(rig.target, rig.people["aaron"], waiting.id)
     assert isinstance(answer, Refused), answer
     assert answer.refusal.code is Code.TAMPERED
-    assert rig.site.journal.state().stage == before
-    assert isinstance(requests.deny(rig.site, rig.people["aaron"], waiting.id, "ask again"), Ended)
-    assert rig.site.journal.pending() == ()
-    assert (promoted(rig).sealed.receipt.stage_before, rig.site.journal.state().stage) == (50, 75)
-    assert rig.site.journal.verify()[1] == ()
+    assert rig.target.journal.state().stage == before
+    assert isinstance(requests.deny(rig.target, rig.people["aaron"], waiting.id, "ask again"), Ended)
+    assert rig.target.journal.pending() == ()
+    assert (promoted(rig).sealed.receipt.stage_before, rig.target.journal.state().stage) == (50, 75)
+    assert rig.target.journal.verify()[1] == ()
 
 
 def test_a_request_of_an_older_version_that_expired_is_ended(rig: Rig) -> None:
     """The sweep ends a request of an older version whose time is over, and the journal verifies."""
     upgraded(rig, "whole")
     rig.clock.pass_(days=30)
-    assert [ended.approval.status for ended in requests.sweep(rig.site)] == [ApprovalStatus.EXPIRED]
-    assert rig.site.journal.verify()[1] == ()
+    assert [ended.approval.status for ended in requests.sweep(rig.target)] == [ApprovalStatus.EXPIRED]
+    assert rig.target.journal.verify()[1] == ()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -128,8 +128,8 @@ def test_the_command_line_reads_a_journal_of_an_older_version(
 def test_a_hold_of_an_older_version_is_lifted(rig: Rig) -> None:
     """A freeze that an older version recorded and marked can be lifted, and its mark goes."""
     upgraded(rig, "frozen")
-    lifted = propose.unfreeze(rig.site, Order(rig.people["olivia"], "over"))
+    lifted = propose.unfreeze(rig.target, Order(rig.people["olivia"], "over"))
     assert not isinstance(lifted, Refused | Asked | Moved), lifted
-    assert rig.site.journal.state().holds == ()
-    assert rig.site.brake.read().frozen_by == ()
-    assert rig.site.journal.verify()[1] == ()
+    assert rig.target.journal.state().holds == ()
+    assert rig.target.brake.read().frozen_by == ()
+    assert rig.target.journal.verify()[1] == ()

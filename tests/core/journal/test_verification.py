@@ -23,12 +23,12 @@ Tamper = Callable[[Rig, tuple[Sealed, ...]], None]
 
 
 def change(rig: Rig, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(rig.target.journal, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(rig.settings.journal, isolation_level=None)) as connection:
         connection.execute(statement, values)
 
 
 def file_of(rig: Rig, sealed: Sealed) -> Path:
-    return rig.target.receipts_dir / sealed.file_name
+    return rig.settings.receipts_dir / sealed.file_name
 
 
 def flip_a_byte_of_a_row(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
@@ -72,7 +72,7 @@ def delete_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
 
 def replace_the_tail(rig: Rig, sealed: tuple[Sealed, ...]) -> None:
     delete_the_tail(rig, sealed)
-    stranger = Journal(rig.target.journal, target="production", receipts_dir=rig.target.receipts_dir)
+    stranger = Journal(rig.settings.journal, target="production", receipts_dir=rig.settings.receipts_dir)
     for number in (4, 5):
         stranger.append(draft(number, note="another story"))
 
@@ -139,17 +139,17 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
 @pytest.fixture
 def posted(rig: Rig) -> tuple[Sealed, ...]:
     """Five receipts, the newest of which was shown in a channel."""
-    journal: Journal = rig.site.journal
+    journal: Journal = rig.target.journal
     sealed = tuple(journal.append(draft(number, note=f"note {number}")) for number in range(1, 6))
-    rig.site.witness.saw(Mark.of(sealed[-1]), chain=journal.digests())
+    rig.target.witness.saw(Mark.of(sealed[-1]), chain=journal.digests())
     return sealed
 
 
 def anr_verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, list[str]]:
     """Run `anr verify` as a script does."""
-    monkeypatch.setenv("ANR_TARGET", rig.target.model_dump_json())
+    monkeypatch.setenv("ANR_TARGET", rig.settings.model_dump_json())
     monkeypatch.setenv("ANR_CONFIG", "")
-    monkeypatch.chdir(rig.target.journal.parent)
+    monkeypatch.chdir(rig.settings.journal.parent)
     done = CliRunner().invoke(app, ["verify", "--alone", "--json", *words])
     return done.exit_code, json.loads(done.stdout)["flaws"]
 
@@ -175,7 +175,7 @@ def test_a_mark_that_was_posted_betrays_a_deleted_tail_without_our_own_memory(
     mark = posted[-1].mark
     assert anr_verify(rig, monkeypatch, "--expect", mark) == (0, [])
     delete_the_tail(rig, posted)
-    (rig.target.run_dir / "witness.json").unlink()
+    (rig.settings.run_dir / "witness.json").unlink()
     assert anr_verify(rig, monkeypatch) == (0, [])
     code, flaws = anr_verify(rig, monkeypatch, "--expect", mark)
     assert (code, flaws) == (FAILED, [f"the mark that was given: {mark} is not in the chain: receipts were cut off or replaced"])
@@ -183,8 +183,8 @@ def test_a_mark_that_was_posted_betrays_a_deleted_tail_without_our_own_memory(
 
 def test_an_older_mark_does_not_take_the_place_of_a_newer_one(rig: Rig, posted: tuple[Sealed, ...]) -> None:
     """A story that is shown again says nothing new about the chain."""
-    rig.site.witness.saw(Mark.of(posted[1]), chain=rig.site.journal.digests())
-    newest = rig.site.witness.newest()
+    rig.target.witness.saw(Mark.of(posted[1]), chain=rig.target.journal.digests())
+    newest = rig.target.witness.newest()
     assert newest is not None
     assert (newest.seq, newest.digest) == (5, posted[-1].digest)
 
@@ -192,10 +192,10 @@ def test_an_older_mark_does_not_take_the_place_of_a_newer_one(rig: Rig, posted: 
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff", b"[" * 3000, b'{"digest":"x","seq":0}'], ids=repr)
 def test_a_witness_that_cannot_be_read_is_a_flaw_and_is_kept(rig: Rig, posted: tuple[Sealed, ...], garbage: bytes) -> None:
     """Whoever spoils the memory of what was posted does not get an all-clear, and evidence is not written over."""
-    path = rig.target.run_dir / "witness.json"
+    path = rig.settings.run_dir / "witness.json"
     path.write_bytes(garbage)
-    (flaw,) = verify(rig.site.journal, rig.site.witnesses.marks()).flaws
+    (flaw,) = verify(rig.target.journal, rig.target.witnesses.marks()).flaws
     assert "cannot be read" in flaw.problem
     with pytest.raises(Exception, match="cannot be read"):
-        rig.site.witness.saw(Mark.of(posted[-1]), chain=rig.site.journal.digests())
+        rig.target.witness.saw(Mark.of(posted[-1]), chain=rig.target.journal.digests())
     assert path.read_bytes() == garbage

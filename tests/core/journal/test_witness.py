@@ -33,8 +33,8 @@ def told() -> Iterator[None]:
 
 def witnessed(rig: Rig, tell: tuple[str, ...], read: tuple[str, ...]) -> Target:
     """The same site with a witness."""
-    facts = {**dict(rig.target), "witness_command": tell, "witness_read_command": read}
-    return Target.at(TargetSettings(**facts), rig.site.access, rig.clock)
+    facts = {**dict(rig.settings), "witness_command": tell, "witness_read_command": read}
+    return Target.at(TargetSettings(**facts), rig.target.access, rig.clock)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(rig: Rig, file: Path) -> Target:
+def target(rig: Rig, file: Path) -> Target:
     """A site whose witness keeps a file, and which has begun and was frozen and lifted."""
     made = witnessed(rig, ("tee", "-a", str(file)), ("cat", str(file)))
     with told():
@@ -51,34 +51,34 @@ def site(rig: Rig, file: Path) -> Target:
     return made
 
 
-def test_a_witness_is_told_of_every_receipt_and_confirms_it(site: Target, rig: Rig) -> None:
+def test_a_witness_is_told_of_every_receipt_and_confirms_it(target: Target, rig: Rig) -> None:
     """The newest one confirms all that came before it."""
     with told():
-        freeze(site, rig.people["olivia"], "errors")
-    head = site.journal.receipts()[-1]
-    found = verify(site.journal, site.witnesses.marks())
+        freeze(target, rig.people["olivia"], "errors")
+    head = target.journal.receipts()[-1]
+    found = verify(target.journal, target.witnesses.marks())
     assert (found.flaws, found.proven, found.unproven) == ((), head.receipt.seq, None)
-    (place,) = site.witnesses.marks()
+    (place,) = target.witnesses.marks()
     assert Mark.of(head) in place.marks
-    assert {mark.seq: mark.digest for mark in place.marks}.items() <= site.journal.digests().items()
+    assert {mark.seq: mark.digest for mark in place.marks}.items() <= target.journal.digests().items()
 
 
 def test_in_a_storm_one_process_tells_the_newest(rig: Rig, file: Path, tmp_path: Path) -> None:
     """While the witness has not answered many receipts are recorded: it is told once more, of the last of them."""
     gate = tmp_path / "gate"
     subprocess.run(["mkfifo", gate], check=True)  # noqa: S607 - as sh finds it
-    site = witnessed(rig, ("sh", "-c", f"cat >> {file}; cat {gate}"), ("cat", str(file)))
+    target = witnessed(rig, ("sh", "-c", f"cat >> {file}; cat {gate}"), ("cat", str(file)))
     with told():
-        site.journal.append(draft(1))
+        target.journal.append(draft(1))
         while not (file.exists() and file.read_bytes()):
             pass
         for number in range(2, 51):
-            site.journal.append(draft(number))
+            target.journal.append(draft(number))
         (teller,) = [thread for thread in threading.enumerate() if thread.name == "anr-witness"]
         gate.write_bytes(b"go on")
         gate.write_bytes(b"go on")
         teller.join()
-    (place,) = site.witnesses.marks()
+    (place,) = target.witnesses.marks()
     assert (len(place.marks), place.marks[-1].seq) == (2, 50)
 
 
@@ -90,48 +90,48 @@ def test_in_a_storm_one_process_tells_the_newest(rig: Rig, file: Path, tmp_path:
     ],
 )
 def test_a_witness_that_was_taken_away_is_a_flaw_and_nothing_is_raised(
-    site: Target, rig: Rig, file: Path, spoil: Callable[[Path], object], problem: str
+    target: Target, rig: Rig, file: Path, spoil: Callable[[Path], object], problem: str
 ) -> None:
     """Whoever deletes the witness gets no all-clear, and no promotion; the brake works."""
     with told():
-        asked = propose.propose(site, Order(rig.people["olivia"], "good"))
+        asked = propose.propose(target, Order(rig.people["olivia"], "good"))
     assert isinstance(asked, Asked)
     spoil(file)
-    (flaw,) = verify(site.journal, site.witnesses.marks()).flaws
+    (flaw,) = verify(target.journal, target.witnesses.marks()).flaws
     assert problem in flaw.problem
     with pytest.raises(JournalUnavailable, match="Nothing is promoted while"):
-        requests.approve(site, rig.people["aaron"], asked.approval.id)
+        requests.approve(target, rig.people["aaron"], asked.approval.id)
     assert rig.setting("NOVA_ANR_PILOT") == "0.10"
-    assert isinstance(freeze(site, rig.people["olivia"], "errors"), Braked)
+    assert isinstance(freeze(target, rig.people["olivia"], "errors"), Braked)
 
 
-def test_an_older_copy_that_was_put_back_raises_nothing_and_brakes(site: Target, rig: Rig, tmp_path: Path) -> None:
+def test_an_older_copy_that_was_put_back_raises_nothing_and_brakes(target: Target, rig: Rig, tmp_path: Path) -> None:
     """The journal of this morning holds by itself; the witness has seen more."""
-    shutil.copyfile(rig.target.journal, tmp_path / "morning")
-    logs = shutil.copytree(rig.target.receipts_dir, tmp_path / "morning logs")
+    shutil.copyfile(rig.settings.journal, tmp_path / "morning")
+    logs = shutil.copytree(rig.settings.receipts_dir, tmp_path / "morning logs")
     with told():
-        freeze(site, rig.people["olivia"], "errors")
-    site.journal.close()
-    for path in rig.target.journal.parent.glob("journal.sqlite*"):
+        freeze(target, rig.people["olivia"], "errors")
+    target.journal.close()
+    for path in rig.settings.journal.parent.glob("journal.sqlite*"):
         path.unlink()
-    shutil.copyfile(tmp_path / "morning", rig.target.journal)
-    shutil.rmtree(rig.target.receipts_dir)
-    shutil.copytree(logs, rig.target.receipts_dir)
-    shutil.rmtree(rig.target.run_dir)
-    again = Target.at(site.target, site.access, rig.clock)
+    shutil.copyfile(tmp_path / "morning", rig.settings.journal)
+    shutil.rmtree(rig.settings.receipts_dir)
+    shutil.copytree(logs, rig.settings.receipts_dir)
+    shutil.rmtree(rig.settings.run_dir)
+    again = Target.at(target.settings, target.access, rig.clock)
     assert again.journal.verify()[1] == ()
     with pytest.raises(JournalCorrupt, match=r"is not the one that was shown before: #\d+ .* \(the witness\)"):
         propose.propose(again, Order(rig.people["olivia"], "good"))
     assert isinstance(freeze(again, rig.people["olivia"], "errors"), Braked)
 
 
-def test_nothing_begins_anew_where_a_witness_has_seen_receipts(site: Target, rig: Rig) -> None:
+def test_nothing_begins_anew_where_a_witness_has_seen_receipts(target: Target, rig: Rig) -> None:
     """`rm -r ops; anr init` is refused, and says of which receipt the witness knows."""
-    site.journal.close()
-    shutil.rmtree(rig.target.receipts_dir)
-    for path in rig.target.journal.parent.glob("journal.sqlite*"):
+    target.journal.close()
+    shutil.rmtree(rig.settings.receipts_dir)
+    for path in rig.settings.journal.parent.glob("journal.sqlite*"):
         path.unlink()
-    again = Target.at(site.target, site.access, rig.clock)
+    again = Target.at(target.settings, target.access, rig.clock)
     with pytest.raises(JournalCorrupt, match=r"is empty, but #1 [0-9a-f]{12} was shown before \(the witness\)"):
         propose.init(again, rig.people["olivia"], "begin")
 
@@ -140,8 +140,8 @@ def test_a_witness_that_hangs_keeps_no_brake_waiting(rig: Rig, tmp_path: Path) -
     """It is told on a thread: the brake has acted and is recorded while the witness still has not answered."""
     gate = tmp_path / "gate"
     subprocess.run(["mkfifo", gate], check=True)  # noqa: S607 - as sh finds it
-    site = witnessed(rig, ("sh", "-c", f"cat {gate}"), ("true",))
-    braked = freeze(site, rig.people["olivia"], "errors")
+    target = witnessed(rig, ("sh", "-c", f"cat {gate}"), ("true",))
+    braked = freeze(target, rig.people["olivia"], "errors")
     assert isinstance(braked, Braked)
     waiting = [thread for thread in threading.enumerate() if thread.name == "anr-witness"]
     assert waiting
@@ -164,7 +164,7 @@ def test_what_a_witness_is_told_passes_through_syslogs_own_tool() -> None:
 
 def test_evidence_is_not_written_over_by_what_is_shown_later(rig: Rig) -> None:
     """Once a shown mark contradicts the chain it stays, whatever the bot posts of the new chain."""
-    witness, chain = rig.site.witness, {1: "aa" * 32, 2: "bb" * 32}
+    witness, chain = rig.target.witness, {1: "aa" * 32, 2: "bb" * 32}
     witness.saw(Mark(seq=2, digest="cc" * 32), chain=chain)
     witness.saw(Mark(seq=3, digest="dd" * 32), chain={**chain, 3: "dd" * 32})
     newest = witness.newest()
@@ -175,7 +175,7 @@ def test_evidence_is_not_written_over_by_what_is_shown_later(rig: Rig) -> None:
 def test_of_what_a_channel_shows_a_contradiction_comes_first(rig: Rig) -> None:
     """Forged receipts were posted after true ones: the true one is what is remembered."""
     chain = {1: "aa" * 32, 2: "bb" * 32, 3: "dd" * 32}
-    rig.site.witness.saw(Mark(seq=3, digest="dd" * 32), Mark(seq=2, digest="cc" * 32), chain=chain)
-    newest = rig.site.witness.newest()
+    rig.target.witness.saw(Mark(seq=3, digest="dd" * 32), Mark(seq=2, digest="cc" * 32), chain=chain)
+    newest = rig.target.witness.newest()
     assert newest is not None
     assert newest.digest == "cc" * 32

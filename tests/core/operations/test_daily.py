@@ -18,13 +18,13 @@ DAY = date(2025, 10, 1)
 
 
 def promoted_by_people(rig: Rig) -> None:
-    asked = propose.propose(rig.site, Order(rig.people["olivia"]))
+    asked = propose.propose(rig.target, Order(rig.people["olivia"]))
     assert isinstance(asked, results.Asked)
-    assert isinstance(requests.approve(rig.site, rig.people["aaron"], asked.approval.id), results.Moved)
+    assert isinstance(requests.approve(rig.target, rig.people["aaron"], asked.approval.id), results.Moved)
 
 
 def foreseen(rig: Rig, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
-    sealed = daily.preflight(rig.site, DAY, mode)
+    sealed = daily.preflight(rig.target, DAY, mode)
     assert sealed is not None
     return sealed
 
@@ -43,7 +43,7 @@ def test_it_is_said_beforehand_what_the_run_will_do(begun: Rig, mode: PromotionM
     receipt = foreseen(begun, mode).receipt
     assert receipt.note.startswith(said)
     assert (receipt.action, receipt.go, len(receipt.gates)) == (Action.PREFLIGHT, True, 9)
-    assert daily.preflight(begun.site, DAY, mode) is None
+    assert daily.preflight(begun.target, DAY, mode) is None
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
 
 
@@ -61,7 +61,7 @@ def test_what_was_foreseen_is_what_the_run_does(begun: Rig) -> None:
     promoted_by_people(begun)
     foreseen(begun)
     begun.clock.pass_(minutes=1)
-    run = daily.daily(begun.site, DAY, PromotionMode.AUTO)
+    run = daily.daily(begun.target, DAY, PromotionMode.AUTO)
     assert isinstance(run, daily.DailyRun)
     assert isinstance(run.outcome, results.Moved)
     assert begun.setting("NOVA_ANR_PILOT") == "0.50"
@@ -70,12 +70,12 @@ def test_what_was_foreseen_is_what_the_run_does(begun: Rig) -> None:
 def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: Rig) -> None:
     """The veto has its own receipt with who and why, the report says so, and the next day is not touched."""
     promoted_by_people(begun)
-    skipped = daily.skip(begun.site, begun.people["olivia"], DAY, "migration at ten")
+    skipped = daily.skip(begun.target, begun.people["olivia"], DAY, "migration at ten")
     assert isinstance(skipped, daily.Skipped)
     receipt = skipped.sealed.receipt
     assert (receipt.action, receipt.actor.id, receipt.reason) == (Action.SKIP, "UOLIVIA", "migration at ten")
     assert "skipped by UOLIVIA: migration at ten" in foreseen(begun).receipt.note
-    run = daily.daily(begun.site, DAY, PromotionMode.AUTO)
+    run = daily.daily(begun.target, DAY, PromotionMode.AUTO)
     assert isinstance(run, daily.DailyRun)
     assert isinstance(run.outcome, results.Refused)
     assert run.outcome.refusal.code is Code.SKIPPED
@@ -83,24 +83,24 @@ def test_a_run_that_was_skipped_reports_and_promotes_nothing(begun: Rig) -> None
     assert begun.setting("NOVA_ANR_PILOT") == "0.25"
     begun.clock.pass_(days=1)
     begun.write_ledger()
-    tomorrow = daily.daily(begun.site, DAY + timedelta(days=1), PromotionMode.AUTO)
+    tomorrow = daily.daily(begun.target, DAY + timedelta(days=1), PromotionMode.AUTO)
     assert isinstance(tomorrow, daily.DailyRun)
     assert isinstance(tomorrow.outcome, results.Moved)
 
 
 def test_only_operators_skip_and_only_before_the_run(begun: Rig) -> None:
     """A member is refused, a second veto changes nothing, and after the run there is nothing to skip."""
-    refused = daily.skip(begun.site, begun.people["max"], DAY, "no")
+    refused = daily.skip(begun.target, begun.people["max"], DAY, "no")
     assert isinstance(refused, results.Refused)
     assert refused.refusal.code is Code.NOT_ALLOWED
-    assert isinstance(daily.skip(begun.site, begun.people["olivia"], DAY, "no"), daily.Skipped)
-    again = daily.skip(begun.site, begun.people["aaron"], DAY, "no")
+    assert isinstance(daily.skip(begun.target, begun.people["olivia"], DAY, "no"), daily.Skipped)
+    again = daily.skip(begun.target, begun.people["aaron"], DAY, "no")
     assert isinstance(again, results.Refused)
     assert again.refusal.code is Code.ALREADY_DONE
     next_day = DAY + timedelta(days=1)
     begun.clock.pass_(days=1)
-    daily.daily(begun.site, next_day, PromotionMode.OFF)
-    late = daily.skip(begun.site, begun.people["olivia"], next_day, "no")
+    daily.daily(begun.target, next_day, PromotionMode.OFF)
+    late = daily.skip(begun.target, begun.people["olivia"], next_day, "no")
     assert isinstance(late, results.Refused)
     assert "already made" in late.refusal.text
 
@@ -147,17 +147,17 @@ def test_near_midnight_tomorrows_run_is_announced_today() -> None:
 def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: Rig) -> None:
     """The bot was down from before the run until its grace was over; another clock's mistake must not veto a run that is due."""
     begun.clock.now = datetime(2025, 10, 2, 15, 4, tzinfo=UTC)
-    daily.daily(begun.site, DAY, PromotionMode.OFF)
-    assert daily.note_missed(begun.site) is None, "yesterday was made, and today's grace is not over"
+    daily.daily(begun.target, DAY, PromotionMode.OFF)
+    assert daily.note_missed(begun.target) is None, "yesterday was made, and today's grace is not over"
     begun.clock.now = datetime(2025, 10, 2, 15, 5, tzinfo=UTC)
-    missed = daily.note_missed(begun.site)
+    missed = daily.note_missed(begun.target)
     assert missed is not None
     receipt = missed.sealed.receipt
     assert (receipt.action, receipt.actor.is_person, receipt.cause) == (Action.SKIP, False, "missed:2025-10-02")
     assert "within its grace of 6 hours" in receipt.reason
-    assert daily.note_missed(begun.site) is None
+    assert daily.note_missed(begun.target) is None
     begun.clock.now = datetime(2025, 10, 2, 9, 30, tzinfo=UTC)
-    run = daily.daily(begun.site, DAY + timedelta(days=1), PromotionMode.OFF)
+    run = daily.daily(begun.target, DAY + timedelta(days=1), PromotionMode.OFF)
     assert isinstance(run, daily.DailyRun)
     assert isinstance(run.outcome, results.Refused)
     assert run.outcome.refusal.code is Code.PROMOTION_OFF
@@ -166,9 +166,9 @@ def test_a_run_that_nobody_made_leaves_a_receipt_once(begun: Rig) -> None:
 def test_a_run_before_the_journal_began_was_nobodys(begun: Rig) -> None:
     """Who starts in the afternoon is not told that the morning was missed."""
     begun.clock.pass_(hours=7)
-    assert daily.note_missed(begun.site) is None
+    assert daily.note_missed(begun.target) is None
     begun.clock.pass_(days=1)
-    assert daily.note_missed(begun.site) is not None
+    assert daily.note_missed(begun.target) is not None
 
 
 @given(moments, zones, times, st.floats(0.1, 23))
@@ -184,8 +184,8 @@ def test_what_was_missed_can_no_longer_be_due(now: datetime, zone: str, at: time
 def test_a_run_that_is_due_and_not_made_yet_is_the_one_that_is_skipped(begun: Rig) -> None:
     """While the run is late (the bot was down, the ledger unreadable), a veto is about today's, not tomorrow's."""
     begun.clock.pass_(minutes=30)
-    assert begun.site.day_ahead() == DAY
-    daily.daily(begun.site, DAY, PromotionMode.AUTO)
-    assert begun.site.day_ahead() == DAY + timedelta(days=1)
+    assert begun.target.day_ahead() == DAY
+    daily.daily(begun.target, DAY, PromotionMode.AUTO)
+    assert begun.target.day_ahead() == DAY + timedelta(days=1)
     begun.clock.pass_(days=1, hours=-2)
-    assert begun.site.day_ahead() == DAY + timedelta(days=1)
+    assert begun.target.day_ahead() == DAY + timedelta(days=1)

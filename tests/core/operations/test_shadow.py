@@ -9,13 +9,13 @@ from tests.support.rig import Rig
 
 
 def written(rig: Rig) -> dict[str, str]:
-    return dict(settings_in(rig.target.settings_file.read_text(encoding="utf-8"))[0])
+    return dict(settings_in(rig.settings.settings_file.read_text(encoding="utf-8"))[0])
 
 
 def test_a_router_that_was_rolled_back_learns_again_and_serves_nothing(begun: Rig) -> None:
     """Enabled, no live traffic, R4 no longer forced; the receipt says who asked."""
-    brake.rollback(begun.site, begun.people["max"], "errors")
-    done = shadow(begun.site, Order(begun.people["olivia"], "healed"))
+    brake.rollback(begun.target, begun.people["max"], "errors")
+    done = shadow(begun.target, Order(begun.people["olivia"], "healed"))
     assert isinstance(done, Moved), done
     settings = written(begun)
     assert (settings["NOVA_ANR_ENABLED"], float(settings["NOVA_ANR_PILOT"]), settings.get("NOVA_ANR_KILL", "0")) == ("1", 0, "0")
@@ -24,16 +24,16 @@ def test_a_router_that_was_rolled_back_learns_again_and_serves_nothing(begun: Ri
 
 def test_while_a_hold_is_left_the_safe_settings_stay(begun: Rig) -> None:
     """A freeze is a freeze: observing waits until it is lifted, and the refusal changes no byte."""
-    brake.freeze(begun.site, begun.people["max"], "errors")
-    before = begun.target.settings_file.read_bytes()
-    assert isinstance(shadow(begun.site, Order(begun.people["olivia"], "healed")), Refused)
-    assert begun.target.settings_file.read_bytes() == before
+    brake.freeze(begun.target, begun.people["max"], "errors")
+    before = begun.settings.settings_file.read_bytes()
+    assert isinstance(shadow(begun.target, Order(begun.people["olivia"], "healed")), Refused)
+    assert begun.settings.settings_file.read_bytes() == before
 
 
 def test_lifting_the_last_hold_lets_it_observe_in_one_step(begun: Rig) -> None:
     """Both results are told, each with its receipt."""
-    brake.freeze(begun.site, begun.people["max"], "errors")
-    done = unfreeze_in_shadow(begun.site, Order(begun.people["olivia"], "healed"))
+    brake.freeze(begun.target, begun.people["max"], "errors")
+    done = unfreeze_in_shadow(begun.target, Order(begun.people["olivia"], "healed"))
     assert isinstance(done, UnfrozenInShadow), done
     assert (len(done.unfrozen.lifted), done.unfrozen.left) == (1, ())
     assert isinstance(done.shadow, Moved), done.shadow
@@ -42,9 +42,9 @@ def test_lifting_the_last_hold_lets_it_observe_in_one_step(begun: Rig) -> None:
 
 def test_the_same_cause_lets_it_observe_once(begun: Rig) -> None:
     """Slack delivers twice: the second time is refused with the receipt of the first."""
-    brake.rollback(begun.site, begun.people["max"], "errors")
+    brake.rollback(begun.target, begun.people["max"], "errors")
     order = Order(begun.people["olivia"], "healed", cause="slash:1.2")
-    assert isinstance(shadow(begun.site, order), Moved)
-    again = shadow(begun.site, order)
+    assert isinstance(shadow(begun.target, order), Moved)
+    again = shadow(begun.target, order)
     assert isinstance(again, Refused)
     assert "already done" in again.refusal.text

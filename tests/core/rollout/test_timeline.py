@@ -49,11 +49,11 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
     """10 % until the freeze, frozen at 0 %, then 0 %."""
     begins: datetime = begun.clock() + timedelta(minutes=1)
     begun.clock.pass_(hours=3)
-    brake.freeze(begun.site, begun.people["max"], "errors")
+    brake.freeze(begun.target, begun.people["max"], "errors")
     begun.clock.pass_(hours=2)
-    propose.unfreeze(begun.site, Order(begun.people["olivia"]))
+    propose.unfreeze(begun.target, Order(begun.people["olivia"]))
     begun.clock.pass_(hours=1)
-    found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock())
+    found = spells((sealed.receipt for sealed in begun.target.journal.receipts()), begins, begun.clock())
     assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True), (0, False)]
     assert found[1].ends - found[1].begins == timedelta(hours=2)
 
@@ -62,13 +62,13 @@ def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: Rig
     """What was pruned is not unknown: the stage until the next receipt is the one that the checkpoint sealed."""
     begun.clock.pass_(days=120)
     begins = begun.clock.now
-    pruned = prune.prune(begun.site, UPKEEP)
+    pruned = prune.prune(begun.target, UPKEEP)
     assert isinstance(pruned, prune.Pruning)
     assert pruned.count == 1
     begun.clock.pass_(hours=1)
-    brake.freeze(begun.site, begun.people["max"], "errors")
+    brake.freeze(begun.target, begun.people["max"], "errors")
     begun.clock.pass_(hours=1)
-    found = spells((sealed.receipt for sealed in begun.site.journal.receipts()), begins, begun.clock.now)
+    found = spells((sealed.receipt for sealed in begun.target.journal.receipts()), begins, begun.clock.now)
     assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True)]
 
 

@@ -251,11 +251,11 @@ def test_several_addresses_have_one_time_limit_together() -> None:
 def test_an_endpoint_that_drips_holds_no_operation_up(begun: Rig) -> None:
     """Attack: a promotion asks under the operation's lock; it is refused for want of an answer, and the lock is free."""
     with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as (url, _):
-        target = begun.target.model_copy(update={"health_url": url, "health_timeout_s": 0.3})
-        done = propose.propose(replace(begun.site, target=target), Order(begun.people["olivia"], "yesterday was good"))
+        target = begun.settings.model_copy(update={"health_url": url, "health_timeout_s": 0.3})
+        done = propose.propose(replace(begun.target, settings=target), Order(begun.people["olivia"], "yesterday was good"))
     assert isinstance(done, Refused)
     assert any("the answer took too long" in blocker for blocker in done.refusal.blockers)
-    assert holder_of(begun.target.run_dir) is None
+    assert holder_of(begun.settings.run_dir) is None
 
 
 # --- builds that tell it otherwise --------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def quiet(target: TargetSettings, seconds: float = 120) -> None:
 @pytest.fixture
 def down(rig: Rig) -> TargetSettings:
     """A router that is down: nobody listens, and nothing was written for two minutes."""
-    target = changed(rig, health_url=closed_port()).target
+    target = changed(rig, health_url=closed_port()).settings
     target.state_file.write_text("{}", encoding="utf-8")
     quiet(target)
     return target
@@ -43,8 +43,8 @@ def test_a_router_of_which_nothing_is_left_is_down(down: TargetSettings) -> None
 
 def test_a_router_that_answers_is_not_down(rig: Rig) -> None:
     """However quiet its files are."""
-    quiet(rig.target)
-    assert "something answers" in (signs_of_life(rig.target) or "")
+    quiet(rig.settings)
+    assert "something answers" in (signs_of_life(rig.settings) or "")
 
 
 @pytest.mark.parametrize("name", ["ledger", "state_file"])

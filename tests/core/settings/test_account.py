@@ -14,7 +14,7 @@ SOMEBODY = Account(40001, "somebody", frozenset({40001}))
 @pytest.fixture
 def options(rig: Rig, tmp_path: Path) -> Path:
     """The site's options file, written by the account that runs the tests and owns the site."""
-    rig.target.run_dir.mkdir()
+    rig.settings.run_dir.mkdir()
     file = tmp_path / "anr.toml"
     file.write_text("", encoding="utf-8")
     file.chmod(0o644)
@@ -27,19 +27,19 @@ def owner(path: Path) -> Account:
 
 def test_the_account_is_who_owns_what_belongs_to_the_target(rig: Rig, options: Path) -> None:
     """Its owner is, and root; nobody else is."""
-    assert is_targets_own(owner(options), rig.target, options)
-    assert is_targets_own(Account(0, "root"), rig.target, options)
-    assert not is_targets_own(SOMEBODY, rig.target, options)
-    assert not is_targets_own(SOMEBODY, rig.target, None)
-    assert not_its_run(owner(options), rig.target, options, {}) == ""
-    assert "is not the account that runs anr" in not_its_run(SOMEBODY, rig.target, options, None)
+    assert is_targets_own(owner(options), rig.settings, options)
+    assert is_targets_own(Account(0, "root"), rig.settings, options)
+    assert not is_targets_own(SOMEBODY, rig.settings, options)
+    assert not is_targets_own(SOMEBODY, rig.settings, None)
+    assert not_its_run(owner(options), rig.settings, options, {}) == ""
+    assert "is not the account that runs anr" in not_its_run(SOMEBODY, rig.settings, options, None)
 
 
 def test_options_of_ones_own_make_nobody_the_account_of_somebody_elses_router(tmp_path: Path, rig: Rig) -> None:
     """Whoever describes the router in a file of their own, with a journal of their own, does not own its settings file."""
     own = tmp_path / "own.toml"
     own.write_text("", encoding="utf-8")
-    described = TargetSettings(settings_file=rig.target.settings_file, journal=tmp_path / "none", run_dir=tmp_path / "none")
+    described = TargetSettings(settings_file=rig.settings.settings_file, journal=tmp_path / "none", run_dir=tmp_path / "none")
     assert not is_targets_own(SOMEBODY, described, None)
     assert not is_targets_own(SOMEBODY, described, own)
 
@@ -65,46 +65,46 @@ def test_options_of_ones_own_make_nobody_the_account_of_somebody_elses_router(tm
 def test_at_the_terminal_variables_decide_nothing(rig: Rig, options: Path, variable: str, *, decides: bool) -> None:
     """People, gates, and the router by which they are judged: no variable says them, not even that of its account."""
     for who in (SOMEBODY, owner(options)):
-        told = distrusted(who, rig.target, options, {variable: "x"})
+        told = distrusted(who, rig.settings, options, {variable: "x"})
         assert (variable in told) == decides, told
 
 
 def test_without_an_options_file_nothing_counts(rig: Rig) -> None:
     """A person's options are then variables."""
-    assert "no options file" in distrusted(SOMEBODY, rig.target, None, {})
+    assert "no options file" in distrusted(SOMEBODY, rig.settings, None, {})
 
 
 @pytest.mark.parametrize("mode", [0o646, 0o664])
 def test_a_file_that_the_caller_could_have_written_counts_for_nothing(rig: Rig, options: Path, mode: int) -> None:
     """By everybody's right, or by a group's."""
-    assert distrusted(SOMEBODY, rig.target, options, {}) == ""
+    assert distrusted(SOMEBODY, rig.settings, options, {}) == ""
     options.chmod(mode)
     member = Account(SOMEBODY.uid, SOMEBODY.name, frozenset({options.stat().st_gid}))
-    assert "could have written" in distrusted(member, rig.target, options, {})
+    assert "could have written" in distrusted(member, rig.settings, options, {})
 
 
 def test_nor_does_one_in_whose_folder_the_caller_could_put_another(rig: Rig, options: Path) -> None:
     """A folder that everybody may write is safe only if none but the owner may take a file away there."""
     options.parent.chmod(0o777)
-    assert "could have written" in distrusted(SOMEBODY, rig.target, options, {})
+    assert "could have written" in distrusted(SOMEBODY, rig.settings, options, {})
     options.parent.chmod(0o1777)
-    assert distrusted(SOMEBODY, rig.target, options, {}) == ""
+    assert distrusted(SOMEBODY, rig.settings, options, {}) == ""
 
 
 def test_nor_does_the_callers_own(rig: Rig, options: Path) -> None:
     """Whoever owns the file is no person there: the account of the site at most."""
     if os.getuid() == 0:
         os.chown(options, 40001, 40001)
-        assert not is_targets_own(SOMEBODY, rig.target, options)
-        assert "could have written" in distrusted(SOMEBODY, rig.target, options, {})
+        assert not is_targets_own(SOMEBODY, rig.settings, options)
+        assert "could have written" in distrusted(SOMEBODY, rig.settings, options, {})
     else:
-        assert is_targets_own(owner(options), rig.target, options)
+        assert is_targets_own(owner(options), rig.settings, options)
 
 
 def test_the_accounts_own_run_believes_no_file_that_others_may_write(rig: Rig, options: Path) -> None:
     """Somebody edited the gates."""
     options.chmod(0o666)
-    assert "may write" in not_its_run(owner(options), rig.target, options, {})
+    assert "may write" in not_its_run(owner(options), rig.settings, options, {})
 
 
 def test_in_a_user_namespace_nobody_is_anybody(rig: Rig, options: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_in_a_user_namespace_nobody_is_anybody(rig: Rig, options: Path, tmp_path
     assert not account_here().is_mapped
     (tmp_path / "uid_map").write_text("     40001       1000          1\n", encoding="ascii")
     assert account_here().is_mapped
-    told = distrusted(Account(SOMEBODY.uid, "aaron", is_mapped=True), rig.target, options, {})
+    told = distrusted(Account(SOMEBODY.uid, "aaron", is_mapped=True), rig.settings, options, {})
     assert "user namespace" in told
 
 
@@ -149,9 +149,9 @@ def test_a_link_of_ones_own_to_the_options_makes_nobody_the_account(
 
     monkeypatch.setattr(Path, "stat", stat)  # only root can give files to somebody else
     monkeypatch.setattr(Path, "lstat", lstat)
-    described = TargetSettings(settings_file=rig.target.settings_file, journal=mine / "journal", run_dir=mine / "run")
+    described = TargetSettings(settings_file=rig.settings.settings_file, journal=mine / "journal", run_dir=mine / "run")
     assert is_targets_own(SOMEBODY, described, options)
     assert not is_targets_own(SOMEBODY, described, link)
     assert "is not the account that runs anr" in not_its_run(SOMEBODY, described, link, {})
-    assert "a link of yours" in distrusted(SOMEBODY, rig.target, link, {})
-    assert distrusted(SOMEBODY, rig.target, options, {}) == ""
+    assert "a link of yours" in distrusted(SOMEBODY, rig.settings, link, {})
+    assert distrusted(SOMEBODY, rig.settings, options, {}) == ""

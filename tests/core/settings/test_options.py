@@ -246,7 +246,7 @@ BROKEN = [
 ]
 
 
-def site(home: Path, text: str) -> None:
+def target(home: Path, text: str) -> None:
     options(home / "site/anr.toml", text.format(router=ROUTER.format(home=home), home=home))
     (home / "site/nova.env").write_bytes(AT_10)
 
@@ -255,7 +255,7 @@ def site(home: Path, text: str) -> None:
 @pytest.mark.parametrize("text", BROKEN)
 def test_the_brake_runs_with_broken_options_and_says_what_is_wrong(home: Path, text: str, words: list[str]) -> None:
     """The settings file and the reload command are understood: the router is made safe, and the mistake is told."""
-    site(home, text)
+    target(home, text)
     with pytest.raises(ConfigurationError):
         load()
     result = CliRunner().invoke(app, words)
@@ -271,7 +271,7 @@ def test_the_brake_runs_with_broken_options_and_says_what_is_wrong(home: Path, t
 @pytest.mark.parametrize("words", ["status", "promote", "unfreeze", "why", "backup", "receipts"])
 def test_every_other_command_refuses_broken_options(home: Path, text: str, words: str) -> None:
     """Nothing but a brake goes on with options that are partly understood."""
-    site(home, text)
+    target(home, text)
     result = CliRunner().invoke(app, words.split())
     assert isinstance(result.exception, ConfigurationError)
     assert (home / "site/nova.env").read_bytes() == AT_10
@@ -303,7 +303,7 @@ def test_every_other_command_refuses_broken_options(home: Path, text: str, words
 )
 def test_what_had_to_be_guessed_is_never_called_safe(home: Path, text: str, says: str) -> None:
     """The brake acts on the guess, ends with 3, and says what it does not know."""
-    site(home, text)
+    target(home, text)
     result = CliRunner().invoke(app, ["rollback"])
     assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
     assert result.exit_code == 3
@@ -313,7 +313,7 @@ def test_what_had_to_be_guessed_is_never_called_safe(home: Path, text: str, says
 
 def test_a_brake_without_a_settings_file_to_name_says_that_nothing_was_done(home: Path) -> None:
     """If nobody can say which file is meant, exit 2, and by hand is the only way."""
-    site(home, "[target]\nsettings_file = 3\n")
+    target(home, "[target]\nsettings_file = 3\n")
     result = CliRunner().invoke(app, ["rollback"])
     assert isinstance(result.exception, ConfigurationError)
     assert "NOTHING WAS DONE" in str(result.exception)
@@ -323,7 +323,7 @@ def test_a_brake_without_a_settings_file_to_name_says_that_nothing_was_done(home
 def test_of_several_routers_the_one_that_is_named_is_braked(home: Path) -> None:
     """A mistake in one router's options does not reach the other, and nobody guesses which is meant."""
     text = "[targets.a]\nsettings_file = 'a.env'\nwindow_minutes = 0\n[targets.b]\nsettings_file = 'nova.env'\nname = 'b'\n"
-    site(home, text)
+    target(home, text)
     (home / "site/a.env").write_bytes(AT_10)
     result = CliRunner().invoke(app, ["--target", "b", "rollback"])
     assert result.exit_code == 0, result.output
@@ -335,7 +335,7 @@ def test_of_several_routers_the_one_that_is_named_is_braked(home: Path) -> None:
 
 def test_with_broken_options_every_router_is_braked_that_can_be_understood(home: Path) -> None:
     """One of two names no settings file that can be understood: the other one is braked, and the exit code is a failure."""
-    site(home, "[targets.a]\nsettings_file = 7\n[targets.b]\nsettings_file = 'nova.env'\n")
+    target(home, "[targets.a]\nsettings_file = 7\n[targets.b]\nsettings_file = 'nova.env'\n")
     result = CliRunner().invoke(app, ["rollback"])
     assert result.exit_code == FAILED, result.output
     assert "a IS NOT BRAKED" in result.output
@@ -344,7 +344,7 @@ def test_with_broken_options_every_router_is_braked_that_can_be_understood(home:
 
 def test_broken_variables_do_not_stop_the_brake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that wins over the file wins here, too, and one that is wrong is left aside."""
-    site(home, "[target]\nsettings_file = 'other.env'\n")
+    target(home, "[target]\nsettings_file = 'other.env'\n")
     monkeypatch.setenv("ANR_TARGET__SETTINGS_FILE", "../../nova.env")
     monkeypatch.setenv("ANR_TARGET__WINDOW_MINUTES", "many")
     found = load_for_brake(None)
@@ -355,7 +355,7 @@ def test_broken_variables_do_not_stop_the_brake(home: Path, monkeypatch: pytest.
 
 def test_an_approval_that_the_brake_would_wait_for_does_not_hold_it_up(home: Path) -> None:
     """With broken options nobody can approve anything, so that the brake acts at once."""
-    site(home, "brake_open_to_members = false\noperators = 7\n[approvals.rollback]\nneeded = 1\n[target]\n{router}")
+    target(home, "brake_open_to_members = false\noperators = 7\n[approvals.rollback]\nneeded = 1\n[target]\n{router}")
     assert CliRunner().invoke(app, ["rollback"]).exit_code == 0
     assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
 

@@ -42,36 +42,36 @@ def everything_in(folder: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=["umask-000", "umask-022", "umask-077"])
 def test_nothing_that_anr_makes_is_open_to_strangers(rig: Rig, tmp_path: Path, mask: int) -> None:
     """Journal, receipts, backups and all of the run folder are 0640 or stricter and their folders 0750, whatever the umask."""
-    rig.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
     before = {tmp_path, *everything_in(tmp_path)}
     with umask(mask):
-        init(rig.site, rig.people["olivia"], "begin")
-        backing_up.back_up(rig.site, rig.people["olivia"])
-        propose(rig.site, Order(rig.people["olivia"], "try"), wanted=25)
-        freeze(rig.site, rig.people["max"], "stop")
-        watch(rig.site)
-        own_checks.check_up(rig.site)
-        rig.site.witness.saw(Mark.of(rig.site.journal.receipts(last=1)[0]), chain={})
+        init(rig.target, rig.people["olivia"], "begin")
+        backing_up.back_up(rig.target, rig.people["olivia"])
+        propose(rig.target, Order(rig.people["olivia"], "try"), wanted=25)
+        freeze(rig.target, rig.people["max"], "stop")
+        watch(rig.target)
+        own_checks.check_up(rig.target)
+        rig.target.witness.saw(Mark.of(rig.target.journal.receipts(last=1)[0]), chain={})
         made = [path for path in everything_in(tmp_path) if path not in before]
     assert {path.name for path in made} >= {"journal.sqlite", "logs", "run", "operation.lock", "brake", "backups", "witness.json"}
     open_to_others = {path.relative_to(tmp_path).as_posix(): oct(bits(path)) for path in made if bits(path) & 0o027}
     folders_only = {name for name, mode in open_to_others.items() if mode == "0o750" and (tmp_path / name).is_dir()}
     lock_of_the_router = {"anr_state.json.lock"}
     assert set(open_to_others) - folders_only - lock_of_the_router == set(), open_to_others
-    assert bits(rig.target.settings_file) == 0o644
+    assert bits(rig.settings.settings_file) == 0o644
 
 
 def test_a_journal_from_before_is_closed(begun: Rig) -> None:
     """A journal that an earlier version left readable for everybody is closed when it is next opened."""
-    path = begun.target.journal
-    begun.site.journal.close()
+    path = begun.settings.journal
+    begun.target.journal.close()
     path.chmod(0o644)
-    lock_file = begun.target.run_dir / "operation.lock"
+    lock_file = begun.settings.run_dir / "operation.lock"
     lock_file.chmod(0o666)
-    propose(begun.site, Order(begun.people["olivia"], "try"), wanted=25, dry_run=True)
-    with operation_lock(begun.target.run_dir, "test", NOW):
+    propose(begun.target, Order(begun.people["olivia"], "try"), wanted=25, dry_run=True)
+    with operation_lock(begun.settings.run_dir, "test", NOW):
         assert (bits(path), bits(lock_file)) == (0o644, 0o660)  # this journal was open already
-    begun.site.journal.with_patience(1).receipts()
+    begun.target.journal.with_patience(1).receipts()
     assert bits(path) == 0o640
 
 
@@ -81,7 +81,7 @@ def test_a_journal_from_before_is_closed(begun: Rig) -> None:
 @pytest.fixture
 def anr(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The command line on a house whose settings file holds a password."""
-    rig.target.settings_file.write_text(WITH_SECRETS, encoding="utf-8")
+    rig.settings.settings_file.write_text(WITH_SECRETS, encoding="utf-8")
     return Terminal(rig, tmp_path, monkeypatch, operators=[ME], approvers=[ME, "UAARON"])
 
 
@@ -112,7 +112,7 @@ COMMANDS = (
 
 def test_no_command_keeps_a_password_of_the_settings_file(anr: Terminal, rig: Rig, tmp_path: Path) -> None:
     """After every command the password stands in the settings file, and in no receipt, journal, mark or output."""
-    rig.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
     said = {words: anr("--verbose", *words.split()) for words in COMMANDS}
     assert [words for words, result in said.items() if SECRET in result.output] == []
     assert "settings file" in said["doctor"].output
@@ -146,11 +146,11 @@ def obstruct(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", OBSTACLES)
 def test_a_receipt_that_is_no_file_is_a_flaw_and_hangs_nothing(begun: Rig, kind: str) -> None:
     """`verify` and `doctor` name it at once."""
-    (receipt,) = begun.target.receipts_dir.iterdir()
+    (receipt,) = begun.settings.receipts_dir.iterdir()
     obstruct(receipt, kind)
-    (flaw,) = verification.verify(begun.site.journal, begun.site.witnesses.marks()).flaws
+    (flaw,) = verification.verify(begun.target.journal, begun.target.witnesses.marks()).flaws
     assert flaw.problem == f"the file {receipt.name} cannot be read (it is not a regular file)"
-    journal = next(check for check in own_checks.check_up(begun.site) if check.name == "journal")
+    journal = next(check for check in own_checks.check_up(begun.target) if check.name == "journal")
     assert receipt.name in journal.text
 
 
@@ -158,9 +158,9 @@ def test_a_receipt_that_is_no_file_is_a_flaw_and_hangs_nothing(begun: Rig, kind:
 @pytest.mark.parametrize("name", ["settings_file", "state_file", "ledger"])
 def test_doctor_comes_back_from_what_is_no_file(begun: Rig, name: str, kind: str) -> None:
     """A FIFO, device or socket in the place of a file that doctor looks at fails its check, and the others are still made."""
-    begun.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
-    obstruct(getattr(begun.target, name), kind)
-    checks = {check.name: check for check in own_checks.check_up(begun.site)}
+    begun.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    obstruct(getattr(begun.settings, name), kind)
+    checks = {check.name: check for check in own_checks.check_up(begun.target)}
     assert checks[name.replace("_", " ")].health == "FAIL"
     assert {"journal", "schedule", "clock"} <= set(checks)
 
@@ -168,11 +168,11 @@ def test_doctor_comes_back_from_what_is_no_file(begun: Rig, name: str, kind: str
 @pytest.mark.parametrize("kind", OBSTACLES)
 def test_a_backup_that_is_no_file_is_not_valid(begun: Rig, kind: str) -> None:
     """The list of backups comes back, and says that it cannot be restored."""
-    begun.target.state_file.write_text('{"R1": {}}', encoding="utf-8")
-    begun.site.backups.take(NOW)
-    (backup,) = begun.site.backups.found()
-    obstruct(begun.target.backups_dir / backup.name, kind)
-    assert [usable.name for usable in begun.site.backups.found() if usable.valid] == []
+    begun.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    begun.target.backups.take(NOW)
+    (backup,) = begun.target.backups.found()
+    obstruct(begun.settings.backups_dir / backup.name, kind)
+    assert [usable.name for usable in begun.target.backups.found() if usable.valid] == []
 
 
 def test_a_device_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,30 +71,30 @@ def dripping(body: bytes) -> Iterator[Endpoint]:
 
 def with_options(rig: Rig, **options: Any) -> Target:
     """The same site with other options, also such as no settings allow: a test waits for nothing to time out."""
-    return Target.at(rig.target.model_copy(update=options), rig.site.access, rig.clock)
+    return Target.at(rig.settings.model_copy(update=options), rig.target.access, rig.clock)
 
 
-def promote(site: Target, rig: Rig) -> object:
-    return propose.propose(site, Order(rig.people["olivia"], "good day"))
+def promote(target: Target, rig: Rig) -> object:
+    return propose.propose(target, Order(rig.people["olivia"], "good day"))
 
 
-def approve(site: Target, rig: Rig) -> object:
-    asked = propose.propose(rig.site, Order(rig.people["olivia"], "good day"))
+def approve(target: Target, rig: Rig) -> object:
+    asked = propose.propose(rig.target, Order(rig.people["olivia"], "good day"))
     assert isinstance(asked, Asked), asked
-    return requests.approve(site, rig.people["aaron"], asked.approval.id)
+    return requests.approve(target, rig.people["aaron"], asked.approval.id)
 
 
-def run_daily(site: Target, _: Rig) -> object:
-    return daily.daily(site, NOW.date(), PromotionMode.APPROVE)
+def run_daily(target: Target, _: Rig) -> object:
+    return daily.daily(target, NOW.date(), PromotionMode.APPROVE)
 
 
-def in_an_emergency(site: Target, rig: Rig) -> object:
-    return break_glass.break_glass(site, Order(rig.people["aaron"], "the gates fail, and it is needed all the same"))
+def in_an_emergency(target: Target, rig: Rig) -> object:
+    return break_glass.break_glass(target, Order(rig.people["aaron"], "the gates fail, and it is needed all the same"))
 
 
-def reapply(site: Target, rig: Rig) -> object:
-    rig.target.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", encoding="utf-8")
-    return end_drift.reapply(site, Order(rig.people["aaron"], "back to what it was"))
+def reapply(target: Target, rig: Rig) -> object:
+    rig.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.00\n", encoding="utf-8")
+    return end_drift.reapply(target, Order(rig.people["aaron"], "back to what it was"))
 
 
 ASKS = [promote, approve, run_daily, in_an_emergency, reapply]
@@ -104,15 +104,15 @@ ASKS = [promote, approve, run_daily, in_an_emergency, reapply]
 def test_a_health_endpoint_that_drips_keeps_no_other_operation_waiting(begun: Rig, operation: Callable[..., object]) -> None:
     """While one operation waits for it, others hold and lift, and the lock is free; afterwards the first comes to its end."""
     with dripping(SLOTS) as endpoint:
-        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        target = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
         results: list[object] = []
-        asking = threading.Thread(target=lambda: results.append(operation(site, begun)))
+        asking = threading.Thread(target=lambda: results.append(operation(target, begun)))
         asking.start()
         assert endpoint.begun.wait(60)
-        assert holder_of(begun.target.run_dir) is None
-        held = hold.hold_promotions(begun.site, Order(begun.people["olivia"], "wait a moment"))
+        assert holder_of(begun.settings.run_dir) is None
+        held = hold.hold_promotions(begun.target, Order(begun.people["olivia"], "wait a moment"))
         assert isinstance(held, hold.Held)
-        lifted = propose.unfreeze(begun.site, Order(begun.people["olivia"], "go on"))
+        lifted = propose.unfreeze(begun.target, Order(begun.people["olivia"], "go on"))
         assert isinstance(lifted, Unfrozen)
         assert asking.is_alive()
         assert not results
@@ -124,12 +124,12 @@ def test_a_health_endpoint_that_drips_keeps_no_other_operation_waiting(begun: Ri
 def test_what_happened_while_the_router_was_looked_at_is_seen_under_the_lock(begun: Rig) -> None:
     """Somebody freezes while the health drips: the promotion that had waited for it is refused."""
     with dripping(SLOTS) as endpoint:
-        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        target = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
         results: list[object] = []
-        asking = threading.Thread(target=lambda: results.append(promote(site, begun)))
+        asking = threading.Thread(target=lambda: results.append(promote(target, begun)))
         asking.start()
         assert endpoint.begun.wait(60)
-        hold.hold_promotions(begun.site, Order(begun.people["olivia"], "wait a moment"))
+        hold.hold_promotions(begun.target, Order(begun.people["olivia"], "wait a moment"))
         endpoint.goes_on.set()
         asking.join(60)
     [refused] = results
@@ -140,13 +140,13 @@ def test_what_happened_while_the_router_was_looked_at_is_seen_under_the_lock(beg
 def test_an_observed_endpoint_that_drips_keeps_nobody_waiting_either(begun: Rig) -> None:
     """A promotion looks at the running router before it takes the lock, and unfreezing does not look at it at all."""
     with dripping(b'{"enabled": 1, "pilot": 0.1, "kill": 0}') as endpoint:
-        site = with_options(begun, observe=ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED}))
+        target = with_options(begun, observe=ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED}))
         results: list[object] = []
-        asking = threading.Thread(target=lambda: results.append(promote(site, begun)))
+        asking = threading.Thread(target=lambda: results.append(promote(target, begun)))
         asking.start()
         assert endpoint.begun.wait(60)
-        hold.hold_promotions(site, Order(begun.people["olivia"], "wait a moment"))
-        assert isinstance(propose.unfreeze(site, Order(begun.people["olivia"], "go on")), Unfrozen)
+        hold.hold_promotions(target, Order(begun.people["olivia"], "wait a moment"))
+        assert isinstance(propose.unfreeze(target, Order(begun.people["olivia"], "go on")), Unfrozen)
         assert asking.is_alive()
         endpoint.goes_on.set()
         asking.join(60)
@@ -157,8 +157,8 @@ def test_an_observed_endpoint_that_drips_keeps_nobody_waiting_either(begun: Rig)
 def test_a_move_down_does_not_ask_for_the_health(begun: Rig) -> None:
     """It is done while the endpoint still drips, and nobody has even asked it."""
     with dripping(SLOTS) as endpoint:
-        site = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
-        moved = propose.propose(site, Order(begun.people["olivia"], "less"), wanted=0)
+        target = with_options(begun, health_url=endpoint.url, health_timeout_s=60.0)
+        moved = propose.propose(target, Order(begun.people["olivia"], "less"), wanted=0)
         assert isinstance(moved, Moved)
         assert moved.applied
         assert not endpoint.begun.is_set()
@@ -174,7 +174,7 @@ def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_agai
     def decide(gathered: gather.Gathered) -> str:
         decided.append(gathered.is_fresh)
         begun.statuses["slot09"] = "degraded"
-        return gathered.report(begun.site, leaving_zero=False).gates.blocking[0].name
+        return gathered.report(begun.target, leaving_zero=False).gates.blocking[0].name
 
     real = gather._gather
 
@@ -184,16 +184,18 @@ def test_an_answer_that_grew_old_while_the_lock_was_waited_for_is_asked_for_agai
         return gather.Gathered(gathered.evidence, gathered.metrics, gathered.slots, gathered.ended_s - next(ages, 0.0))
 
     monkeypatch.setattr(gather, "_gather", look)
-    assert gather.decide_locked(begun.site, "test", decide, measured=True) == "slots"
+    assert gather.decide_locked(begun.target, "test", decide, measured=True) == "slots"
     assert decided == [True]
 
 
 def test_a_ledger_that_cannot_be_measured_says_so_only_where_the_gates_are_asked(begun: Rig) -> None:
     """It is measured before it is decided; what is decided without gates goes on, and the gates are never taken for asked."""
-    begun.target.ledger.unlink()
-    assert gather.decide_locked(begun.site, "test", lambda gathered: gathered.now, measured=True) == NOW
+    begun.settings.ledger.unlink()
+    assert gather.decide_locked(begun.target, "test", lambda gathered: gathered.now, measured=True) == NOW
     with pytest.raises(LedgerUnreadable):
-        gather.decide_locked(begun.site, "test", lambda gathered: gathered.report(begun.site, leaving_zero=False), measured=True)
+        gather.decide_locked(
+            begun.target, "test", lambda gathered: gathered.report(begun.target, leaving_zero=False), measured=True
+        )
 
 
 def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
@@ -203,8 +205,8 @@ def test_what_the_journal_refuses_reads_no_ledger(begun: Rig) -> None:
         pytest.fail("the ledger was read")
 
     olivia = begun.people["olivia"]
-    freeze(begun.site, olivia, "stop")
-    refused = propose.propose(replace(begun.site, measured=measure), Order(olivia, "more"))
+    freeze(begun.target, olivia, "stop")
+    refused = propose.propose(replace(begun.target, measured=measure), Order(olivia, "more"))
     assert isinstance(refused, Refused)
     assert refused.refusal.code is Code.FROZEN
 
@@ -213,7 +215,7 @@ def test_answers_that_are_always_too_old_end_in_a_refusal(begun: Rig, monkeypatc
     """Where the lock is never had in time nothing is decided, and whoever asked is told to try again."""
     monkeypatch.setattr(gather, "FRESH_SECONDS", -1.0)
     with pytest.raises(OperationBusy, match="try again"):
-        gather.decide_locked(begun.site, "test", lambda _: pytest.fail("decided on an old answer"))
+        gather.decide_locked(begun.target, "test", lambda _: pytest.fail("decided on an old answer"))
 
 
 def test_an_endpoint_that_was_asked_before_the_settings_were_written_says_nothing_about_them() -> None:
@@ -231,16 +233,16 @@ def test_the_routers_version_is_in_the_receipts_of_promotions_and_brakes(begun: 
     with dripping(body) as endpoint:
         endpoint.goes_on.set()
         options = ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED, "version": "sha"})
-        site = with_options(begun, observe=options)
-        asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+        target = with_options(begun, observe=options)
+        asked = propose.propose(target, Order(begun.people["olivia"], "good day"))
         assert isinstance(asked, Asked), asked
-        moved = requests.approve(site, begun.people["aaron"], asked.approval.id)
+        moved = requests.approve(target, begun.people["aaron"], asked.approval.id)
     assert isinstance(moved, Moved)
-    braked = rollback(site, begun.people["olivia"], "bad day")  # nobody listens at the endpoint any more
+    braked = rollback(target, begun.people["olivia"], "bad day")  # nobody listens at the endpoint any more
     assert isinstance(braked, Braked)
     assert braked.sealed is not None
     assert {moved.sealed.receipt.router_version, braked.sealed.receipt.router_version} == {"3f2a9c1"}
-    begun.site.journal.verify()
+    begun.target.journal.verify()
 
 
 def test_a_command_tells_the_version_where_no_endpoint_does(begun: Rig, tmp_path: Path) -> None:
@@ -248,23 +250,23 @@ def test_a_command_tells_the_version_where_no_endpoint_does(begun: Rig, tmp_path
     calls, version = tmp_path / "calls", tmp_path / "version"
     version.write_text("3f2a9c1", encoding="utf-8")
     command = ("sh", "-c", f"echo >> '{calls}'; cat '{version}'")
-    site = with_options(begun, version_command=command, observe=ObserveOptions(timeout_s=30))
-    asked = propose.propose(site, Order(begun.people["olivia"], "good day"))
+    target = with_options(begun, version_command=command, observe=ObserveOptions(timeout_s=30))
+    asked = propose.propose(target, Order(begun.people["olivia"], "good day"))
     assert isinstance(asked, Asked), asked
     before = len(calls.read_text("utf-8").splitlines())
-    moved = requests.approve(site, begun.people["aaron"], asked.approval.id)
+    moved = requests.approve(target, begun.people["aaron"], asked.approval.id)
     assert isinstance(moved, Moved)
     assert moved.sealed.receipt.router_version == "3f2a9c1"
     ran = len(calls.read_text("utf-8").splitlines())
     assert ran > before
     version.unlink()
-    braked = rollback(site, begun.people["olivia"], "bad day")
+    braked = rollback(target, begun.people["olivia"], "bad day")
     assert isinstance(braked, Braked)
     assert braked.sealed is not None
     assert braked.sealed.receipt.router_version == "3f2a9c1"
     assert len(calls.read_text("utf-8").splitlines()) == ran
-    assert site.evidence().version is None, "whoever looks every second ran it"
-    assert site.facts(site.evidence(with_version=True)).router_version == "3f2a9c1"
+    assert target.evidence().version is None, "whoever looks every second ran it"
+    assert target.facts(target.evidence(with_version=True)).router_version == "3f2a9c1"
 
 
 def test_an_endpoint_that_tells_the_version_is_believed_before_the_command(begun: Rig, tmp_path: Path) -> None:
@@ -274,6 +276,6 @@ def test_an_endpoint_that_tells_the_version_is_believed_before_the_command(begun
     with dripping(body) as endpoint:
         endpoint.goes_on.set()
         options = ObserveOptions.model_validate({"url": endpoint.url, **OBSERVED, "version": "sha"})
-        site = with_options(begun, observe=options, version_command=command)
-        assert site.facts(site.evidence(with_version=True)).router_version == "3f2a9c1"
+        target = with_options(begun, observe=options, version_command=command)
+        assert target.facts(target.evidence(with_version=True)).router_version == "3f2a9c1"
     assert not (tmp_path / "ran").exists()

@@ -64,48 +64,48 @@ def kill_process(observer: Observer) -> int:
 
 def test_another_process_measures_the_same(rig: Rig, observer: Observer) -> None:
     """The figures are those that this process would have, and the same process serves the next question."""
-    expected = measure(rig.target, DAY)
+    expected = measure(rig.settings, DAY)
     assert expected.figures.decisions == 300
-    assert observer.measure(rig.target, DAY, ignored) == expected
+    assert observer.measure(rig.settings, DAY, ignored) == expected
     process = process_of(observer)
     assert process != os.getpid()
     shorter = Window.ending(NOW, 60)
-    assert observer.measure(rig.target, shorter, ignored) == measure(rig.target, shorter)
+    assert observer.measure(rig.settings, shorter, ignored) == measure(rig.settings, shorter)
     assert process_of(observer) == process
 
 
 def test_another_process_sees_the_same(begun: Rig, observer: Observer) -> None:
     """State, settings, gates, blockers and problems are those that this process would see, at the moment of its clock."""
-    seen = observer.look(begun.site)
-    assert seen.as_json() == look(begun.site).as_json()
+    seen = observer.look(begun.target)
+    assert seen.as_json() == look(begun.target).as_json()
     assert (seen.now, seen.report is not None and seen.report.gates.go) == (NOW, True)
     process_of(observer)
 
 
 def test_a_mark_that_only_this_process_remembers_is_seen_over_there(begun: Rig, observer: Observer) -> None:
     """A brake whose mark could be written nowhere is in the way of a promotion for whoever looks from another process, too."""
-    before = observer.look(begun.site).blockers
+    before = observer.look(begun.target).blockers
     note = BrakeNote(id="1", action=Action.FREEZE, actor=ALERTMANAGER, reason="", cause=None, at=NOW)
-    begun.site.brake.remember((note,))
-    seen = observer.look(begun.site)
-    assert seen.as_json() == look(begun.site).as_json()
+    begun.target.brake.remember((note,))
+    seen = observer.look(begun.target)
+    assert seen.as_json() == look(begun.target).as_json()
     assert len(seen.blockers) == len(before) + 1
-    begun.site.brake.remember(())
-    assert observer.look(begun.site).blockers == before
+    begun.target.brake.remember(())
+    assert observer.look(begun.target).blockers == before
 
 
 def test_a_ledger_that_cannot_be_read_says_the_same_from_there(rig: Rig, observer: Observer) -> None:
     """The error comes over whole, and the process goes on."""
-    observer.measure(rig.target, DAY, ignored)
-    process, lost = process_of(observer), rig.target.ledger.with_name("lost")
-    rig.target.ledger.rename(lost)
+    observer.measure(rig.settings, DAY, ignored)
+    process, lost = process_of(observer), rig.settings.ledger.with_name("lost")
+    rig.settings.ledger.rename(lost)
     with pytest.raises(LedgerUnreadable) as here:
-        measure(rig.target, DAY)
+        measure(rig.settings, DAY)
     with pytest.raises(LedgerUnreadable) as there:
-        observer.measure(rig.target, DAY, ignored)
+        observer.measure(rig.settings, DAY, ignored)
     assert str(there.value) == str(here.value)
-    lost.rename(rig.target.ledger)
-    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
+    lost.rename(rig.settings.ledger)
+    assert observer.measure(rig.settings, DAY, ignored).figures.decisions == 300
     assert process_of(observer) == process
 
 
@@ -118,11 +118,11 @@ def test_a_process_that_is_killed_half_way_measured_nothing(rig: Rig, observer: 
     error: LedgerUnreadable | None = None
     while error is None:  # on a busy machine it may have sent its answer before it died; then the next one dies
         try:
-            assert observer.measure(rig.target, DAY, kill).figures.decisions == 300
+            assert observer.measure(rig.settings, DAY, kill).figures.decisions == 300
         except LedgerUnreadable as raised:
             error = raised
     assert "ended half-way (signal 9). Nothing was measured; the next report starts" in str(error)
-    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
+    assert observer.measure(rig.settings, DAY, ignored).figures.decisions == 300
 
 
 def test_a_status_does_not_need_the_process(begun: Rig, observer: Observer, caplog: pytest.LogCaptureFixture) -> None:
@@ -135,14 +135,14 @@ def test_a_status_does_not_need_the_process(begun: Rig, observer: Observer, capl
 
     while "without the process that looks" not in caplog.text:  # it may have answered before it died; then the next one dies
         killed.clear()
-        seen = observer.look(begun.site, kill)
+        seen = observer.look(begun.target, kill)
         assert killed
-        assert seen.as_json() == look(begun.site).as_json()
+        assert seen.as_json() == look(begun.target).as_json()
 
 
 def test_whoever_watches_may_stop_the_reading(rig: Rig, observer: Observer) -> None:
     """An operation that has taken too long ends at once, and the reading with it."""
-    observer.measure(rig.target, DAY, ignored)
+    observer.measure(rig.settings, DAY, ignored)
     assert observer._worker is not None
     process = observer._worker._process
 
@@ -150,9 +150,9 @@ def test_whoever_watches_may_stop_the_reading(rig: Rig, observer: Observer) -> N
         raise OperationTimedOut("enough")
 
     with pytest.raises(OperationTimedOut, match="enough"):
-        observer.measure(rig.target, DAY, stop)
+        observer.measure(rig.settings, DAY, stop)
     assert process.wait(60) is not None  # it may have sent its answer before it was killed, and die only now
-    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
+    assert observer.measure(rig.settings, DAY, ignored).figures.decisions == 300
 
 
 def test_who_wants_no_more_spoils_it_for_nobody_else(begun: Rig, observer: Observer) -> None:
@@ -162,43 +162,43 @@ def test_who_wants_no_more_spoils_it_for_nobody_else(begun: Rig, observer: Obser
         raise OperationTimedOut("mine alone is over")
 
     with ThreadPoolExecutor(2) as people:
-        status = people.submit(observer.look, begun.site, ignored)
-        measured = people.submit(observer.measure, begun.target, Window.ending(NOW, 60), stop)
+        status = people.submit(observer.look, begun.target, ignored)
+        measured = people.submit(observer.measure, begun.settings, Window.ending(NOW, 60), stop)
         with pytest.raises(OperationTimedOut, match="mine alone is over"):
             measured.result(60)
-        assert status.result(60).as_json() == look(begun.site).as_json()
+        assert status.result(60).as_json() == look(begun.target).as_json()
 
 
 def test_a_process_that_hangs_is_ended_and_said_to_be(rig: Rig, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that answers no more holds up nobody for ever."""
-    observer.measure(rig.target, DAY, ignored)
+    observer.measure(rig.settings, DAY, ignored)
     os.kill(process_of(observer), signal.SIGSTOP)
     monkeypatch.setattr("core.target.observer._SILENT_SECONDS", 0.2)
     with pytest.raises(LedgerUnreadable, match=r"ended half-way \(signal 9\)\..*or the ledger's disk hangs"):
-        observer.measure(rig.target, DAY, ignored)
+        observer.measure(rig.settings, DAY, ignored)
     monkeypatch.undo()
-    assert observer.measure(rig.target, DAY, ignored).figures.decisions == 300
+    assert observer.measure(rig.settings, DAY, ignored).figures.decisions == 300
 
 
 def test_a_site_measures_where_it_is_told_to(rig: Rig, observer: Observer) -> None:
     """An operation's own report is measured over there, with the progress for whoever waits."""
     told: list[tuple[int, int]] = []
-    site = replace(rig.site, measured=observer.measure, on_progress=lambda read, size: told.append((read, size)))
-    report = site.measure(NOW, leaving_zero=False)
-    assert report == rig.site.measure(NOW, leaving_zero=False)
-    assert told[-1] == (rig.target.ledger.stat().st_size,) * 2
+    target = replace(rig.target, measured=observer.measure, on_progress=lambda read, size: told.append((read, size)))
+    report = target.measure(NOW, leaving_zero=False)
+    assert report == rig.target.measure(NOW, leaving_zero=False)
+    assert told[-1] == (rig.settings.ledger.stat().st_size,) * 2
     process_of(observer)
 
 
 def test_after_the_end_nothing_is_started(rig: Rig) -> None:
     """A report that comes while the bot is being stopped is refused, and leaves no process behind."""
     observer = Observer()
-    observer.measure(rig.target, DAY, ignored)
+    observer.measure(rig.settings, DAY, ignored)
     process = psutil.Process(process_of(observer))
     observer.close()
     assert not process.is_running()
     with pytest.raises(LedgerUnreadable, match=r"anr is being stopped\. Nothing was measured"):
-        observer.measure(rig.target, DAY, ignored)
+        observer.measure(rig.settings, DAY, ignored)
 
 
 def test_the_end_does_not_wait_for_a_process_that_is_being_started(
@@ -211,7 +211,7 @@ def test_the_end_does_not_wait_for_a_process_that_is_being_started(
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(observer.look, begun.site)
+        looking = pool.submit(observer.look, begun.target)
         while not started.exists():
             assert not wait([looking], 0.02).done
         observer.close()
@@ -222,7 +222,7 @@ def test_the_end_does_not_wait_for_a_process_that_is_being_started(
 
 def test_the_process_does_not_outlive_a_bot_that_is_killed(rig: Rig) -> None:
     """Whoever is killed takes it along."""
-    command = [sys.executable, "-c", DIES_WITH_US, str(rig.target.ledger.parent)]
+    command = [sys.executable, "-c", DIES_WITH_US, str(rig.settings.ledger.parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as bot:
         assert bot.stdout is not None
         there = psutil.Process(int(bot.stdout.readline()))

@@ -24,12 +24,12 @@ from tests.support.rig import Rig
 @pytest.fixture
 def ready(begun: Rig) -> Rig:
     """A state that was backed up yesterday and has learned on, and an archive of the ledger."""
-    begun.target.state_file.write_text('{"R1": {"n": 1}}', encoding="utf-8")
-    backup.back_up(begun.site, UPKEEP)
+    begun.settings.state_file.write_text('{"R1": {"n": 1}}', encoding="utf-8")
+    backup.back_up(begun.target, UPKEEP)
     begun.clock.pass_(days=1)
-    begun.target.state_file.write_text('{"R1": {"n": 2}}', encoding="utf-8")
-    begun.target.archive_dir.mkdir()
-    archive = begun.target.archive_dir / "anr_ledger_202508.ndjson.gz"
+    begun.settings.state_file.write_text('{"R1": {"n": 2}}', encoding="utf-8")
+    begun.settings.archive_dir.mkdir()
+    archive = begun.settings.archive_dir / "anr_ledger_202508.ndjson.gz"
     archive.write_bytes(b"")
     stamp = (begun.clock.now - timedelta(days=12)).timestamp()
     os.utime(archive, (stamp, stamp))
@@ -37,13 +37,13 @@ def ready(begun: Rig) -> Rig:
 
 
 def held(rig: Rig) -> Drilled:
-    result = drill(rig.site, rig.people["olivia"])
+    result = drill(rig.target, rig.people["olivia"])
     assert isinstance(result, Drilled), result
     return result
 
 
 def live_files(rig: Rig) -> dict[str, str]:
-    target = rig.target
+    target = rig.settings
     files = [target.settings_file, target.ledger, target.state_file, *target.archive_dir.iterdir()]
     files += sorted(target.backups_dir.iterdir())[:2]
     return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
@@ -56,7 +56,7 @@ def test_a_drill_says_that_everything_would_hold_and_how_old_it_was(ready: Rig) 
     assert (receipt.action, receipt.result, done.problems) == (Action.DRILL, Result.APPLIED, ())
     assert receipt.backup is not None
     assert receipt.restored == receipt.backup
-    assert json.loads((ready.target.backups_dir / receipt.backup.name).read_bytes()) == {"R1": {"n": 2}}
+    assert json.loads((ready.settings.backups_dir / receipt.backup.name).read_bytes()) == {"R1": {"n": 2}}
     assert {net.name: net.hours for net in done.nets} == {
         "newest valid backup": 24.0,
         "newest archive of the ledger": 288.0,
@@ -71,36 +71,36 @@ def test_a_drill_says_that_everything_would_hold_and_how_old_it_was(ready: Rig) 
 
 def test_a_drill_touches_nothing_live(ready: Rig) -> None:
     """Settings, ledger, state, archives and earlier backups are the same to the byte; the stage and the revision too."""
-    before, state, marks = live_files(ready), ready.site.journal.state(), ready.site.brake.read()
-    mtime = ready.target.state_file.stat().st_mtime_ns
+    before, state, marks = live_files(ready), ready.target.journal.state(), ready.target.brake.read()
+    mtime = ready.settings.state_file.stat().st_mtime_ns
     held(ready)
     assert live_files(ready) == before
-    assert ready.target.state_file.stat().st_mtime_ns == mtime
-    assert (ready.site.journal.state(), ready.site.brake.read()) == (state, marks)
-    assert ready.site.journal.verify()[1] == ()
+    assert ready.settings.state_file.stat().st_mtime_ns == mtime
+    assert (ready.target.journal.state(), ready.target.brake.read()) == (state, marks)
+    assert ready.target.journal.verify()[1] == ()
 
 
 def no_state(rig: Rig) -> None:
-    rig.target.state_file.unlink()
+    rig.settings.state_file.unlink()
 
 
 def corrupt_state(rig: Rig) -> None:
-    rig.target.state_file.write_bytes(b"{")
+    rig.settings.state_file.write_bytes(b"{")
 
 
 def nothing_at_all(rig: Rig) -> None:
-    rig.target.state_file.unlink()
-    for path in rig.target.backups_dir.iterdir():
+    rig.settings.state_file.unlink()
+    for path in rig.settings.backups_dir.iterdir():
         path.unlink()
 
 
 def altered_receipt_file(rig: Rig) -> None:
-    path = next(rig.target.receipts_dir.glob("anr_*_init.json"))
+    path = next(rig.settings.receipts_dir.glob("anr_*_init.json"))
     path.write_bytes(path.read_bytes().replace(b"begin", b"bogus"))
 
 
 def altered_row(rig: Rig) -> None:
-    with sqlite3.connect(rig.target.journal) as connection:
+    with sqlite3.connect(rig.settings.journal) as connection:
         connection.execute("UPDATE receipts SET digest = replace(digest, 'a', 'b') WHERE seq = 1")
 
 
@@ -127,15 +127,15 @@ def test_a_net_that_would_not_hold_is_named(ready: Rig, spoil: Callable[[Rig], N
 
 def test_the_drill_of_a_week_is_held_once(ready: Rig) -> None:
     """The same cause has no second effect."""
-    assert isinstance(drill(ready.site, UPKEEP, cause="drill:2025-W40"), Drilled)
-    again = drill(ready.site, UPKEEP, cause="drill:2025-W40")
+    assert isinstance(drill(ready.target, UPKEEP, cause="drill:2025-W40"), Drilled)
+    again = drill(ready.target, UPKEEP, cause="drill:2025-W40")
     assert isinstance(again, Refuse)
     assert again.code is Code.ALREADY_DONE
 
 
 def test_a_member_holds_no_drill(ready: Rig) -> None:
     """It is for operators."""
-    refused = drill(ready.site, ready.people["max"])
+    refused = drill(ready.target, ready.people["max"])
     assert isinstance(refused, Refuse)
     assert refused.code is Code.NOT_ALLOWED
 

@@ -18,8 +18,8 @@ from tests.support.rig import Rig, decision
 
 
 def guarding(rig: Rig, mode: GuardMode) -> Rig:
-    target = rig.target.model_copy(update={"guard": GuardPolicy(mode=mode)})
-    return Rig(Target.at(target, rig.site.access, rig.clock), rig.clock, rig.statuses, rig.people)
+    target = rig.settings.model_copy(update={"guard": GuardPolicy(mode=mode)})
+    return Rig(Target.at(target, rig.target.access, rig.clock), rig.clock, rig.statuses, rig.people)
 
 
 def bad(rig: Rig) -> None:
@@ -28,7 +28,7 @@ def bad(rig: Rig) -> None:
     lines = [
         json.dumps({**decision(rig.clock.now - timedelta(minutes=number)), "shadow": shadow}) for number in range(55, -1, -1)
     ]
-    rig.target.ledger.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rig.settings.ledger.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def looked(rig: Rig, times: int) -> list[Braked | Sealed | None]:
@@ -37,7 +37,7 @@ def looked(rig: Rig, times: int) -> list[Braked | Sealed | None]:
     for _ in range(times):
         rig.clock.pass_(minutes=5)
         bad(rig)
-        found.append(guard_look(rig.site))
+        found.append(guard_look(rig.target))
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_sustained_failure_freezes_where_the_guard_may_act(begun: Rig) -> None
     assert isinstance(third, Braked)
     assert third.safe
     assert rig.setting("NOVA_ANR_KILL") == "1"
-    (hold,) = rig.site.journal.state().holds
+    (hold,) = rig.target.journal.state().holds
     assert hold.actor.id == "guard"
     assert "3 looks in a row failed" in hold.reason
     assert "rsi: " in hold.reason
@@ -62,7 +62,7 @@ def test_a_freeze_that_keeps_the_stage_is_guarded_too(begun: Rig) -> None:
     """Promotions are held, live traffic goes on: a sustained failure still brakes."""
     rig = guarding(begun, GuardMode.ACT)
     rig.clock.pass_(hours=1)
-    hold_promotions(rig.site, Order(rig.people["olivia"], "the fair"))
+    hold_promotions(rig.target, Order(rig.people["olivia"], "the fair"))
     assert isinstance(looked(rig, 3)[-1], Braked)
     assert rig.setting("NOVA_ANR_KILL") == "1"
 
@@ -73,13 +73,13 @@ def test_an_observing_guard_says_once_that_it_would_have_frozen(begun: Rig) -> N
     rig.clock.pass_(hours=1)
     assert looked(rig, 2) == [None, None]
     rig = guarding(begun, GuardMode.OBSERVE)
-    assert len(failing_looks(rig.site).failing) == 2
+    assert len(failing_looks(rig.target).failing) == 2
     (noted,) = looked(rig, 1)
     assert isinstance(noted, Sealed)
     assert noted.receipt.action is Action.GUARD
     assert looked(rig, 3) == [None] * 3
     assert rig.setting("NOVA_ANR_PILOT") == "0.10"
-    assert not rig.site.journal.state().frozen
+    assert not rig.target.journal.state().frozen
 
 
 def test_the_guard_looks_every_five_minutes_and_not_when_it_is_off(begun: Rig) -> None:
@@ -89,11 +89,11 @@ def test_the_guard_looks_every_five_minutes_and_not_when_it_is_off(begun: Rig) -
     looked(rig, 1)
     bad(rig)
     for _ in range(5):
-        guard_look(rig.site)
-    assert len(failing_looks(rig.site).failing) == 1
+        guard_look(rig.target)
+    assert len(failing_looks(rig.target).failing) == 1
     off = guarding(begun, GuardMode.OFF)
     looked(off, 5)
-    assert not off.site.journal.state().frozen
+    assert not off.target.journal.state().frozen
 
 
 def test_what_failed_before_a_step_does_not_count_after_it(begun: Rig) -> None:
@@ -105,8 +105,8 @@ def test_what_failed_before_a_step_does_not_count_after_it(begun: Rig) -> None:
     promoted(rig)
     bad(rig)
     rig.clock.pass_(minutes=5)
-    assert guard_look(rig.site) is None
-    assert failing_looks(rig.site).failing == ()
+    assert guard_look(rig.target) is None
+    assert failing_looks(rig.target).failing == ()
 
 
 def test_a_guard_without_a_ledger_has_no_data_and_looks_again_in_its_time(begun: Rig) -> None:
@@ -114,10 +114,10 @@ def test_a_guard_without_a_ledger_has_no_data_and_looks_again_in_its_time(begun:
     rig = guarding(begun, GuardMode.ACT)
     rig.clock.pass_(hours=1)
     looked(rig, 2)
-    rig.target.ledger.unlink()
+    rig.settings.ledger.unlink()
     rig.clock.pass_(minutes=5)
-    assert guard_look(rig.site) is None
-    series = failing_looks(rig.site)
+    assert guard_look(rig.target) is None
+    series = failing_looks(rig.target)
     assert (len(series.failing), series.last and series.last.verdict) == (2, Verdict.NO_DATA)
     assert isinstance(looked(rig, 1)[0], Braked)
 
@@ -126,8 +126,8 @@ def test_a_guard_whose_memory_is_garbage_counts_anew(begun: Rig, caplog: pytest.
     """It is logged, and no failure is made up."""
     rig = guarding(begun, GuardMode.ACT)
     rig.clock.pass_(hours=1)
-    rig.target.run_dir.mkdir(exist_ok=True)
-    (rig.target.run_dir / "guard.json").write_text("garbage", encoding="utf-8")
+    rig.settings.run_dir.mkdir(exist_ok=True)
+    (rig.settings.run_dir / "guard.json").write_text("garbage", encoding="utf-8")
     assert looked(rig, 2) == [None, None]
     assert "begins to count anew" in caplog.text
     (third,) = looked(rig, 1)

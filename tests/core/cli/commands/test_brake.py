@@ -16,23 +16,23 @@ from tests.support.terminal import ME, toml
 def test_rollback_freeze_and_unfreeze(anr: Anr, rig: Rig) -> None:
     """The brake needs nothing; unfreezing leaves the router where it is."""
     assert anr("rollback", "--reason", "errors").exit_code == 0
-    assert rig.site.router.settings().carries(SAFE_SETTINGS)
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
     assert anr("freeze").exit_code == 0
     assert anr("promote", "10").exit_code == REFUSED
     assert "1 lifted" in anr("unfreeze").output
-    assert rig.site.router.settings().carries(SAFE_SETTINGS)
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
     assert anr("verify", "--alone").exit_code == 0
     assert [receipt["action"] for receipt in json.loads(anr("receipts", "--json").stdout)] == ["rollback", "freeze", "unfreeze"]
 
 
 def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(anr: Anr, rig: Rig) -> None:
     """A file in another encoding was kept beside itself, and nobody can tell whether the router's account reads it."""
-    rig.target.settings_file.write_bytes("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n".encode("utf-16"))
+    rig.settings.settings_file.write_bytes("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n".encode("utf-16"))
     found = anr("rollback", "--json")
     assert found.exit_code == 0
     remarks = json.loads(found.stdout)["remarks"]
     assert [" is as it was." in remarks[0], "cannot be told" in remarks[1]] == [True, True]
-    assert rig.site.journal.receipts(last=1)[0].receipt.note == " ".join(remarks)
+    assert rig.target.journal.receipts(last=1)[0].receipt.note == " ".join(remarks)
     shown = " ".join(anr("freeze").output.split())
     assert "Whether the router's account can read the settings file cannot be told" in shown
 
@@ -45,8 +45,8 @@ def test_with_guessed_options_the_receipt_says_what_the_exit_code_says(
     anr.write()
     found = anr("rollback", "--json")
     assert found.exit_code == FAILED
-    assert rig.site.router.settings().carries(SAFE_SETTINGS)
-    receipt = rig.site.journal.receipts(last=1)[0].receipt
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
+    receipt = rig.target.journal.receipts(last=1)[0].receipt
     assert receipt.result is Result.UNKNOWN
     assert "`setings_file` was taken for `settings_file`." in receipt.note
     assert json.loads(found.stdout[found.stdout.index("{") :])["result"] == "not_safe"
@@ -60,8 +60,8 @@ def test_who_cannot_be_told_who_they_are_brakes_all_the_same(anr: Anr, rig: Rig,
 
     monkeypatch.setattr(os, "getgroups", down)
     assert anr("rollback").exit_code == 0
-    assert rig.site.router.settings().carries(SAFE_SETTINGS)
-    assert rig.site.journal.receipts(last=1)[0].receipt.actor.id == "unknown"
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
+    assert rig.target.journal.receipts(last=1)[0].receipt.actor.id == "unknown"
     assert anr("promote").exit_code != 0
 
 
@@ -71,7 +71,7 @@ def test_a_zero_byte_in_a_path_stops_no_brake(anr: Anr, rig: Rig) -> None:
     found = anr("rollback")
     assert found.exit_code == FAILED
     assert "`run_dir` cannot be understood." in " ".join(found.output.split())
-    assert rig.site.router.settings().carries(SAFE_SETTINGS)
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
 
 
 def test_a_bug_at_one_router_hides_nothing_of_another(
@@ -86,7 +86,7 @@ def test_a_bug_at_one_router_hides_nothing_of_another(
         own = {
             key: str(file.parent / key) for key in ("ledger", "journal", "receipts_dir", "run_dir", "state_file", "backups_dir")
         }
-        options[name] = {**own, "settings_file": str(file), "health_url": rig.target.health_url, "observe_timeout_s": 0}
+        options[name] = {**own, "settings_file": str(file), "health_url": rig.settings.health_url, "observe_timeout_s": 0}
     anr.options = {"targets": options, "operators": [ME]}
     lines = [f"{name} = {toml(value)}" for name, value in anr.options.items()]
     anr.file.write_text("\n".join(lines) + "\n", encoding="utf-8")

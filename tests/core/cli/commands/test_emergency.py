@@ -38,7 +38,7 @@ def test_the_next_run_is_skipped_once(anr: Anr, today: Rig) -> None:
     """The receipt has the reason."""
     done = anr("skip", "--reason", "migration", "--json")
     assert (done.exit_code, json.loads(done.stdout)["result"]) == (0, "skipped")
-    receipt = today.site.journal.receipts(last=1)[0].receipt
+    receipt = today.target.journal.receipts(last=1)[0].receipt
     assert (receipt.action, receipt.reason) == (Action.SKIP, "migration")
     assert anr("skip").exit_code == 1
 

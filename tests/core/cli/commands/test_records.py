@@ -16,10 +16,10 @@ from tests.support.rig import Rig
 def test_verify_names_an_altered_receipt(anr: Anr, rig: Rig) -> None:
     """A flaw is an exit code that a script can see; a mark that was posted has to be in the chain."""
     assert anr("init").exit_code == 0
-    digest = rig.site.journal.receipts()[0].digest
+    digest = rig.target.journal.receipts()[0].digest
     assert anr("verify", "--expect", f"1:{digest[:12]}").exit_code == 0
     assert anr("verify", "--expect", "9:000000000000").exit_code == FAILED
-    with sqlite3.connect(rig.target.journal) as connection:
+    with sqlite3.connect(rig.settings.journal) as connection:
         connection.execute("UPDATE receipts SET digest = 'x'")
     broken = anr("verify", "--alone", "--json")
     assert broken.exit_code == FAILED
@@ -47,7 +47,7 @@ def test_no_receipts_are_not_verified(anr: Anr, words: tuple[str, ...]) -> None:
 def test_what_was_compared_is_told(anr: Anr, rig: Rig) -> None:
     """Each place with its newest mark; what is newer than all of them was not seen outside yet."""
     assert anr("init").exit_code == DONE
-    digest = rig.site.journal.receipts()[0].digest
+    digest = rig.target.journal.receipts()[0].digest
     assert anr("freeze", "--reason", "errors").exit_code == DONE
     done = anr("verify", "--expect", f"#1 {digest[:12]}")
     said = " ".join(done.output.split())

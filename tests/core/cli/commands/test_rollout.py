@@ -41,7 +41,7 @@ def test_gates_that_do_not_pass_are_an_exit_code(anr: Anr, rig: Rig) -> None:
     assert refused.exit_code == REFUSED
     assert "NO-GO" in refused.output
     assert rig.setting("NOVA_ANR_PILOT") == "0.10"
-    assert rig.site.journal.pending() == ()
+    assert rig.target.journal.pending() == ()
 
 
 def verdicts(shown: str) -> dict[str, str]:
@@ -56,9 +56,9 @@ def test_a_dry_run_judges_the_figures_of_a_report_in_place_of_the_ledger(anr: An
     rig.clock.now = datetime.now(UTC)
     rig.write_ledger()
     assert anr("init").exit_code == 0
-    file, before = tmp_path / "report.json", rig.site.journal.newest_digest()
+    file, before = tmp_path / "report.json", rig.target.journal.newest_digest()
     file.write_text(anr("report", "--json").stdout, encoding="utf-8")
-    rig.target.ledger.unlink()
+    rig.settings.ledger.unlink()
     found = anr("promote", "--dry-run", "--report", str(file), "--verbose")
     assert found.exit_code == 0, found.output
     assert "Dry run: 10 → 25 %" in found.output
@@ -69,7 +69,7 @@ def test_a_dry_run_judges_the_figures_of_a_report_in_place_of_the_ledger(anr: An
     assert refused.exit_code == REFUSED
     failing = {name for name, said in verdicts(refused.output).items() if said == "FAIL"}
     assert failing == {"rsi", "freshness"}
-    assert rig.site.journal.newest_digest() == before
+    assert rig.target.journal.newest_digest() == before
 
 
 OLD_SCRIPTS = {
@@ -130,4 +130,4 @@ def test_nothing_is_promoted_on_the_figures_of_a_file(anr: Anr, rig: Rig, tmp_pa
     found = anr("promote", "--report", str(tmp_path / "none.json"))
     assert isinstance(found.exception, ConfigurationError)
     assert "--dry-run" in str(found.exception)
-    assert rig.site.journal.pending() == ()
+    assert rig.target.journal.pending() == ()

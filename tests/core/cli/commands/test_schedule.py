@@ -30,7 +30,7 @@ def test_daily_before_its_time_does_nothing(anr: Anr, rig: Rig) -> None:
     anr.is_used_by_its_account()
     assert anr("init").exit_code == 0
     assert json.loads(anr("daily", "--json").stdout)["code"] == "not_due"
-    assert [sealed.receipt.action for sealed in rig.site.journal.receipts()] == [Action.INIT]
+    assert [sealed.receipt.action for sealed in rig.target.journal.receipts()] == [Action.INIT]
 
 
 def test_a_person_who_types_daily_asks_as_with_promote(anr: Anr, rig: Rig) -> None:
@@ -41,4 +41,4 @@ def test_a_person_who_types_daily_asks_as_with_promote(anr: Anr, rig: Rig) -> No
     assert anr("init").exit_code == 0
     assert json.loads(anr("daily", "--json").stdout)["result"] == "asked"
     assert rig.setting("NOVA_ANR_PILOT") == "0.10"
-    assert rig.site.journal.receipts(last=1)[0].receipt.account == str(40001)
+    assert rig.target.journal.receipts(last=1)[0].receipt.account == str(40001)

@@ -12,7 +12,7 @@ from tests.support.rig import Rig
 def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, rig: Rig) -> None:
     """The list shows what is valid and what is not, and a restore waits for somebody else."""
     anr("init")
-    rig.target.state_file.write_text('{"count": 1}', encoding="utf-8")
+    rig.settings.state_file.write_text('{"count": 1}', encoding="utf-8")
     made = json.loads(anr("backup", "--json").stdout)
     assert (made["result"], made["exit_code"]) == ("backed_up", 0)
     (found,) = json.loads(anr("backups", "--json").stdout)
@@ -22,7 +22,7 @@ def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, rig: Ri
     refused = anr("approve", asked["request"])
     assert refused.exit_code == REFUSED
     assert "somebody else has to approve" in " ".join(refused.stderr.split())
-    (rig.target.backups_dir / made["backup"]).write_text("{}", encoding="utf-8")
+    (rig.settings.backups_dir / made["backup"]).write_text("{}", encoding="utf-8")
     assert "no: its bytes do not" in " ".join(anr("backups").stdout.split())
     assert anr("restore", "../../etc/passwd").exit_code == REFUSED
 
@@ -38,8 +38,8 @@ def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, rig: Rig, monk
 def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, rig: Rig) -> None:
     """A dry run changes nothing; afterwards the chain verifies, and the mark of the last receipt that went still does."""
     rig.clock.pass_(days=-1000)
-    propose.init(rig.site, rig.people["olivia"], "long ago")
-    last = rig.site.journal.receipts()[-1]
+    propose.init(rig.target, rig.people["olivia"], "long ago")
+    last = rig.target.journal.receipts()[-1]
     assert json.loads(anr("prune", "--dry-run", "--json").stdout) == {
         "count": 1,
         "exit_code": 0,
