@@ -535,7 +535,7 @@ class Journal:
         if kept:
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
-                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+                "Nothing was changed; `anr journal rebuild` makes it again from them. `rollback` and `freeze` still work.",
             )
         for place in self._witnesses.marks() if self._witnesses is not None else ():
             if (shown := newest_of(place.marks)) is not None:
