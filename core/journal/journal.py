@@ -565,9 +565,11 @@ class Journal:
         try:
             make_folder(self._receipts_dir)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
-        except OSError:
+        except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
-            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
+            log.warning(
+                "receipt %s is in the journal, but its file could not be written (%s)", sealed.mark, error.strerror or error
+            )
 
 
 def _with_predecessor(chain: dict[int, str], first: bytes) -> dict[int, str]:
