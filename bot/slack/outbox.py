@@ -253,7 +253,7 @@ class Outbox:
             try:
                 found = await self._calls(method, **place, **page)
             except SlackApiError as error:
-                if time.time() - delivery.tried_at < _UNCONFIRMED_SECONDS:
+                if abs(time.time() - delivery.tried_at) < _UNCONFIRMED_SECONDS:
                     raise
                 log.error("the channel's history cannot be read (%s); a message may come twice", said(error))  # noqa: TRY400 - no bug's trace
                 return ""
