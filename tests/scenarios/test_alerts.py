@@ -194,9 +194,10 @@ async def test_with_slack_journal_and_ledger_broken_the_alert_freezes_and_is_ans
         assert (await alertmanager.send(payload(alert())))[0] == 200
         assert is_safe(ours)
         assert (await alertmanager.send(payload(alert("b", severity="warning"), group="b")))[0] == 503
-        status, told = await alertmanager.get("/readyz")
-        assert status == 503
-        assert "journal" in told
+        assert (await alertmanager.get("/readyz"))[0] == 200  # it brakes
+        for purpose, reason in (("promotion", "journal"), ("slack", "has not said yet who the bot is")):
+            status, told = await alertmanager.get(f"/readyz?for={purpose}")
+            assert (status, reason in told) == (503, True), purpose
     target.journal.write_bytes(good)
     playground.api.down = False
     async with listening(settings):
@@ -215,7 +216,9 @@ async def test_a_bot_that_was_started_while_slack_was_away_joins_when_it_is_back
     playground.fail("auth.test", "internal_error", times=10_000)
     async with listening(settings) as (alertmanager, ours):
         status, told = await alertmanager.get("/readyz")
-        assert (status, "has not said yet who the bot is" in told) == (503, True)
+        assert (status, "has not said yet who the bot is" in told) == (200, True)
+        assert (await alertmanager.get("/readyz?for=promotion"))[0] == 200
+        assert (await alertmanager.get("/readyz?for=slack"))[0] == 503
         assert (await alertmanager.send(payload(alert())))[0] == 200
         assert is_safe(ours)
         playground.api.clear_faults()
@@ -246,7 +249,8 @@ async def test_a_router_that_cannot_be_made_safe_is_answered_with_503_until_it_i
 async def test_metrics_and_health_answer_in_both_modes(stage: Stage) -> None:
     """One server serves them beside Slack's requests and beside Socket Mode."""
     _, alertmanager, _ = stage
-    for path in ("/metrics", "/healthz", "/readyz"):
+    assert (await alertmanager.get("/readyz?for=coffee"))[0] == 400
+    for path in ("/metrics", "/livez", "/healthz", "/readyz", "/readyz?for=promotion", "/readyz?for=slack"):
         status, text = await alertmanager.get(path)
         assert (status, bool(text)) == (200, True), path
 
