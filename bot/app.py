@@ -60,11 +60,18 @@ _PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_u
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int]:
+async def running(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, on_listening: Callable[[], None] | None = None
+) -> AsyncIterator[int]:
     """Run the bot while the block lasts; yields the port on which it listens.
 
     While Slack cannot be reached alerts already freeze, the schedule runs, and this waits; what is done is told when Slack is
     back.
+
+    Args:
+        settings: all options.
+        clock: returns the time in UTC.
+        on_listening: called once alerts can freeze, whether or not Slack is there.
 
     Raises:
         ConfigurationError: Slack is not configured or refuses a token, the address is taken, or this is not the account that runs
@@ -104,6 +111,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             server.serve_slack(await parts.enter_async_context(people), secret)
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
+        if on_listening is not None:
+            on_listening()
         await parts.enter_async_context(_following(metrics.run(target_channels)))
         if app_token or identity is None:
             if identity is None:

@@ -12,6 +12,7 @@ READS_ENVIRONMENT = {
     "core/settings/terminal.py": "at the terminal no variable decides who may what",
     "core/system/arrays.py": "numpy starts threads as it says",
     "core/system/processes.py": "the restart command gets what is on a list of it",
+    "core/system/service_manager.py": "systemd says there where it listens",
     "bot/playground/demo.py": "takes proxies away from the demo's loopback calls",
 }
 CONSTRUCTED_BY_APP = {"Access", "AsyncApp", "AsyncSocketModeHandler", "Dispatcher", "Home", "Jobs", "Stories", "StoryComposer"}

@@ -22,8 +22,7 @@ from core.rollout.schedule import PromotionMode, Schedule
 from core.settings.target import TargetSettings
 from core.target.target import Target
 from core.watch.clock import newest_jump
-from tests.core.doctor.test_own_checks import changed
-from tests.support.rig import Rig, decision, rig, slots  # noqa: F401 - fixtures of the other folder
+from tests.support.rig import Clock, Rig, decision, rig, slots  # noqa: F401 - fixtures of the other folder
 
 STEP = timedelta(minutes=20)
 
@@ -279,12 +278,20 @@ class Looking(Jobs):
             wanted.discard(await self.looks.get())
 
 
+class Going(Clock):
+    """A clock that goes on by itself, also where a test has set it."""
+
+    def __call__(self) -> datetime:
+        return self.now + timedelta(seconds=monotonic())
+
+
 @pytest.fixture
 def hasty(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:  # noqa: F811
-    """The same house, whose jobs hardly pause."""
+    """The same house, whose clock goes on and whose jobs hardly pause."""
     for pause in ("_LOOK_SECONDS", "_VERIFY_SECONDS"):
         monkeypatch.setattr(f"bot.jobs.{pause}", 0.01)
-    return changed(rig, recheck_minutes=0.01 / 60)
+    clock, settings = Going(rig.clock.now), rig.settings.model_copy(update={"recheck_minutes": 0.01 / 60})
+    return Rig(Target.at(settings, rig.target.access, clock), clock, rig.statuses, rig.people)
 
 
 async def test_a_clock_that_is_set_back_stops_no_job(hasty: Rig, caplog: pytest.LogCaptureFixture) -> None:
