@@ -158,7 +158,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/observing.py",
         "bot/playground/demo.py",
         "bot/playground/people/delivery.py",
-        "bot/playground/people/modal_answers.py",
         "bot/playground/people/payloads.py",
         "bot/playground/people/people.py",
         "bot/playground/people/responses.py",
