@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bot.cli.examples import examples
 from bot.commands.table import MODALS
 from tests.support.recording import RECORDING
 from tests.support.slack_types import HEAD, source
@@ -125,6 +126,17 @@ def test_everything_that_is_sent_is_what_slacks_own_types_allow(
     assert opened >= set(MODALS) - {"silence", "shadow"}
     answered = {str((line["value"] or {}).get("response_action")) for line in recorded if line["name"] == "view_submission"}
     assert {"errors", "update"} <= answered
+    assert compiled(tmp_path, source(recorded)) == ""
+
+
+def test_an_example_of_everything_that_is_shown_is_what_slacks_own_types_allow(tmp_path: Path) -> None:
+    """Each message, modal and home that `anr doctor --slack` shows to Slack."""
+    sent = {"message": ("chat.postMessage", {"channel": "C1"}), "view": ("views.publish", {"user_id": "U1"})}
+    recorded = []
+    for example in examples():
+        method, place = sent[example.kind]
+        content = {"view": example.content} if example.kind == "view" else dict(example.content)
+        recorded.append({"kind": "call", "name": method, "value": {**place, **content}})
     assert compiled(tmp_path, source(recorded)) == ""
 
 
