@@ -153,7 +153,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/dispatch/progress.py",
         "bot/dispatch/request.py",
         "bot/http/lane.py",
-        "bot/http/metrics.py",
         "bot/http/server.py",
         "bot/http/webhook.py",
         "bot/observing.py",
