@@ -147,7 +147,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/blockkit/fields.py",
         "bot/blockkit/post.py",
         "bot/cli/main.py",
-        "bot/cli/serving.py",
         "bot/commands/command.py",
         "bot/dispatch/channel.py",
         "bot/dispatch/progress.py",
