@@ -195,7 +195,7 @@ def _held_since(run_dir: Path) -> datetime | None:
 
 def _journal(target: Target, _now: datetime) -> Iterator[Check]:
     name, journal = "journal", target.journal
-    remedy = "Run `anr verify`; restore the journal from a backup if it was damaged. `rollback` and `freeze` still work."
+    remedy = "Run `anr verify`, then `anr journal check`: its copies may be whole. `rollback` and `freeze` still work."
     if damage := journal.damage():
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
