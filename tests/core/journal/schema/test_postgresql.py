@@ -75,7 +75,7 @@ def migrated() -> str:
     """The SQL of all revisions, one after the other."""
     out = io.StringIO()
     context = MigrationContext.configure(dialect_name="postgresql", opts={"as_sql": True, "output_buffer": out})
-    with Operations.context(context):  # type: ignore[no-untyped-call]  # Alembic has no type here
+    with Operations.context(context):
         for revision in sorted(VERSIONS.glob("schema_*.py")):
             upgrade: Callable[[], None] = import_module(f"core.journal.schema.versions.{revision.stem}").upgrade
             upgrade()
@@ -84,7 +84,7 @@ def migrated() -> str:
 
 def begun() -> str:
     """The SQL of the tables that a new journal gets."""
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type here
     parts = [str(CreateTable(table).compile(dialect=dialect)) for table in TABLES.sorted_tables]
     indexes = [index for table in TABLES.sorted_tables for index in table.indexes]
     return ";\n".join([*parts, *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes), ""])
