@@ -22,6 +22,9 @@ log = logger(__name__)
 _ENDING = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGBREAK")
 """What supervisors end a process with, and what would end it out of order if nobody heard it."""
 _RELOADING = "SIGHUP"
+_BEAT_SECONDS = 15.0
+_PATIENCE = "EXTEND_TIMEOUT_USEC=60000000"
+"""A minute more, said again and again: what is under way ends by its own limits (an operation within 30 minutes)."""
 _GARBAGE = (2_000, 10, 1_000_000)
 """How many objects come to be before a search for garbage, how many such searches before a longer one, and before the longest,
 which goes through all that is kept and stops every thread for tens of milliseconds: it has a time of its own."""
@@ -52,8 +55,9 @@ async def _bot() -> None:
     settings = load()
     logs.hide(settings.secrets)
     logs.configure(verbose=VERBOSE.get(), quiet_level=logging.INFO)
-    Signals(settings).heard()
-    beating = asyncio.create_task(_alive())
+    signals = Signals(settings)
+    signals.heard()
+    beating = asyncio.create_task(alive(signals))
     try:
         with suppress(asyncio.CancelledError):
             async with running(settings, on_listening=lambda: service_manager.tell("READY=1", "STATUS=Alerts can freeze.")):
@@ -67,24 +71,30 @@ async def _bot() -> None:
         beating.cancel()
 
 
-async def _alive() -> None:
-    """Tell the service manager that this loop goes round, if it waits for that."""
+async def alive(signals: "Signals") -> None:
+    """Tell the service manager that this loop goes round, if it waits for that; and at the end not to lose patience yet."""
     every = service_manager.watchdog_seconds()
-    while every is not None:
-        service_manager.tell("WATCHDOG=1")
-        await asyncio.sleep(every)
+    while True:
+        if every is not None:
+            service_manager.tell("WATCHDOG=1")
+        if signals.ending:
+            service_manager.tell(_PATIENCE)
+        await asyncio.sleep(min(every or _BEAT_SECONDS, _BEAT_SECONDS))
 
 
 class Signals:
     """What a supervisor's signals do to a bot: each ends it in order, but SIGHUP, which reads its options again.
 
     Where somebody sits at a terminal SIGHUP says that they have gone, and ends it, too.
+
+    Attributes:
+        ending: it was told to end, and waits for what is under way.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._serving = asyncio.current_task()
-        self._ending = False
+        self.ending = False
 
     def heard(self) -> None:
         """Hear them from now on."""
@@ -101,13 +111,13 @@ class Signals:
 
     def end(self) -> None:
         """End in order: begin nothing more, wait for what is under way."""
-        if self._ending:
+        if self.ending:
             log.warning(
                 "the bot is ending, and waits for what is under way; SIGKILL ends it at once, and the next start settles it"
             )
             return
-        self._ending = True
-        service_manager.tell("STOPPING=1", "STATUS=It waits for what is under way.")
+        self.ending = True
+        service_manager.tell("STOPPING=1", _PATIENCE, "STATUS=It waits for what is under way.")
         if self._serving is not None:
             self._serving.cancel()
 

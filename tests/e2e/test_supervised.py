@@ -93,7 +93,7 @@ async def test_a_bot_is_ready_once_alerts_can_freeze_and_says_what_a_reload_cann
             supervisor.process.send_signal(signal.SIGHUP)
             assert "STATUS=The options cannot be used any more; those of the start hold." in await supervisor.hears("READY=1")
             supervisor.process.send_signal(signal.SIGTERM)
-            await supervisor.hears("STOPPING=1")
+            assert "EXTEND_TIMEOUT_USEC=60000000" in await supervisor.hears("STOPPING=1")
             code, errors = await supervisor.ended()
         finally:
             supervisor.close()

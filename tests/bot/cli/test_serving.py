@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.cli.serving import Signals
+from bot.cli.serving import Signals, alive
 from core.settings.settings import load
 from tests.support.terminal import toml
 
@@ -109,3 +110,25 @@ async def test_a_reload_says_what_needs_a_restart_and_goes_on(options: Path, cap
     rewrite(options, "approvers = 7")
     signals.reload()
     assert "the options cannot be used any more, and a restart would fail; those of the start hold" in caplog.text
+
+
+@pytest.mark.usefixtures("options")
+async def test_a_service_manager_hears_that_it_lives_and_at_the_end_is_asked_for_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A beat each time that it asks for; what is under way at the end is not killed for taking longer than a minute or two."""
+    monkeypatch.setattr("bot.cli.serving._BEAT_SECONDS", 0.01)
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.setblocking(False)  # noqa: FBT003 - the library's argument
+        signals = Signals(load())
+        beating = asyncio.create_task(alive(signals))
+        assert {await loop.sock_recv(heard, 100) for _ in range(3)} == {b"WATCHDOG=1"}
+        signals.ending = True
+        while await loop.sock_recv(heard, 100) != b"EXTEND_TIMEOUT_USEC=60000000":
+            continue
+        assert await loop.sock_recv(heard, 100) == b"WATCHDOG=1"
+        beating.cancel()
