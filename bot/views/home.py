@@ -95,7 +95,7 @@ def _router(glance: Glance) -> list[Block]:
     )
     for approval in seen.pending[:MAX_REQUESTS]:
         by = f"asked by {who(approval.requester)}, expires {when(approval.expires_at)} · request `{approval.id}`"
-        blocks.append(section(f":hourglass: *Approval wanted: {what(approval)}*\n{by}"))
+        blocks.append(section(f":hourglass: *Approval needed: {what(approval)}*\n{by}"))
         blocks.append(answer_buttons(approval))
     if seen.report is not None:
         blocks.append(section(f"*Gates now:* {verdict(seen.report)}"))

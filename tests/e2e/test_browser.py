@@ -26,7 +26,7 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
     await type_in(page, "/anr status")
     await expect(log).to_contain_text("Stage: 10%", timeout=WAIT)
     await type_in(page, "/anr promote yesterday was good")
-    await expect(log).to_contain_text("Approval wanted: 10 → 25%", timeout=WAIT)
+    await expect(log).to_contain_text("Approval needed: 10 → 25%", timeout=WAIT)
     await page.get_by_role("button", name="Approve").click()
     await page.get_by_role("button", name="Promote", exact=True).click()
     await expect(log).to_contain_text("somebody else has to approve it", timeout=WAIT)

@@ -172,7 +172,7 @@ async def test_the_watchdog_keeps_the_alert_path_alive_and_its_silence_refuses_p
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "the Watchdog alert was never heard"), WAIT)
     assert (await alertmanager.send(payload(alert(alertname="Watchdog", severity="none"))))[0] == 200
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Alert path"), WAIT)
     assert not is_safe(settings)

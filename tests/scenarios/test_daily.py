@@ -69,7 +69,7 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
 
 
 @pytest.mark.parametrize(
-    ("mode", "title"), [(PromotionMode.APPROVE, "Approval wanted: 25 → 50%"), (PromotionMode.OFF, "GO at 25%")]
+    ("mode", "title"), [(PromotionMode.APPROVE, "Approval needed: 25 → 50%"), (PromotionMode.OFF, "GO at 25%")]
 )
 async def test_the_modes_without_promotion(scene: Played, mode: PromotionMode, title: str) -> None:
     """`approve` asks like a person, `off` only reports."""

@@ -59,12 +59,12 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     playground, settings = played
     await opened(playground, "U0AARON")
     await asked(playground)
-    await playground.wait_for(lambda: "Approval wanted" in said(view_of(playground, "U0AARON")), WAIT)
+    await playground.wait_for(lambda: "Approval needed" in said(view_of(playground, "U0AARON")), WAIT)
     await playground.click_view("U0AARON", view_of(playground, "U0AARON")["id"], "approve")
     view = await shown(playground, "U0AARON")
     assert "Now at *25%*" in said(view)
     await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    await playground.wait_for(lambda: "Approval wanted" not in said(view_of(playground, "U0AARON")), WAIT)
+    await playground.wait_for(lambda: "Approval needed" not in said(view_of(playground, "U0AARON")), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
@@ -72,7 +72,7 @@ async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, targ
     """The home's button has the check that the card's button has."""
     playground, _ = played
     await asked(playground)
-    await opened(playground, "U0OLIVIA", "Approval wanted")
+    await opened(playground, "U0OLIVIA", "Approval needed")
     await playground.click_view("U0OLIVIA", view_of(playground, "U0OLIVIA")["id"], "approve")
     assert "somebody else has to approve it" in said(await shown(playground, "U0OLIVIA"))
     assert len(target.journal.pending()) == 1

@@ -32,7 +32,7 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
     playground, _ = played
     reason = (HOSTILE * 60)[:4000]
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"{word} {reason}")
-    titles = {"promote": "Approval wanted", "rollback": "Rolled back", "freeze": "Frozen"}
+    titles = {"promote": "Approval needed", "rollback": "Rolled back", "freeze": "Frozen"}
     await playground.wait_for(lambda: cards(playground, titles[word]), WAIT)
     shown = "".join(said(message) for message in [*playground.messages(CHANNEL), *playground.ephemerals("U0OLIVIA")])
     assert "&lt;!channel&gt;" in shown
@@ -145,7 +145,7 @@ async def test_a_channel_that_is_not_allowed_gets_no_promotion_and_still_has_the
     async with running(settings.model_copy(update={"slack": slack})):
         await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "promote good day")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "not operated in this channel"), WAIT)
-        assert cards(playground, "Approval wanted") == []
+        assert cards(playground, "Approval needed") == []
         await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "rollback errors")
         await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"

@@ -33,8 +33,8 @@ async def test_a_promotion_is_asked_for_with_stage_and_reason(played: Played) ->
     assert "*Now:* 10% of live traffic" in said(view)
     assert ":large_green_circle: *GO*" in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], text(reason="a good day\n<!channel> & <https://evil.example|here>"))
-    await playground.wait_for(lambda: cards(playground, "Approval wanted: 10 → 25%"), WAIT)
-    card = said(cards(playground, "Approval wanted")[0])
+    await playground.wait_for(lambda: cards(playground, "Approval needed: 10 → 25%"), WAIT)
+    card = said(cards(playground, "Approval needed")[0])
     assert "a good day &lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;" in card
     assert playground.open_views("U0OLIVIA") == []
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "waits for an approver"), WAIT)
@@ -118,8 +118,8 @@ async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: 
     view = await opened(playground, "U0OLIVIA", "ask_restore")
     assert made.name in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], choice("backup", made.name) | text(reason="it learned from bad data"))
-    await playground.wait_for(lambda: cards(playground, "Approval wanted: restore"), WAIT)
-    assert "it learned from bad data" in said(cards(playground, "Approval wanted: restore")[0])
+    await playground.wait_for(lambda: cards(playground, "Approval needed: restore"), WAIT)
+    assert "it learned from bad data" in said(cards(playground, "Approval needed: restore")[0])
     assert not target.journal.state().frozen
 
 
