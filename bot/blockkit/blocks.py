@@ -5,7 +5,7 @@ Pure. Limits: Slack's documentation of Block Kit (3,000 characters in a text, 15
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from bot.blockkit.post import Block
@@ -121,6 +121,11 @@ def percent(stage: int | None) -> str:
 def because(reason: str) -> str:
     """Write a reason as somebody's own words."""
     return f": “{escape(reason)}”" if reason else ""
+
+
+def calendar_day(day: date) -> str:
+    """Write a local date: `1 October`."""
+    return f"{day.day} {day:%B}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -49,7 +49,8 @@ class Post:
 
     Attributes:
         text: fallback and notification.
-        picture: is uploaded once and shown where `blocks` has `picture_block`; None if there is none.
+        picture: is uploaded once and shown where `blocks` has `picture_block`; None if there is none. Where `blocks` has a chart
+            of Slack's own, too, it stands in for that where the workspace does not take it.
     """
 
     text: str

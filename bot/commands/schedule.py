@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, cast
 
+from bot.blockkit.blocks import calendar_day
 from bot.blockkit.fields import written
 from bot.commands.command import Addressed, Call, Misunderstood
 from bot.commands.phrases import cut, plain
@@ -73,7 +74,7 @@ def parse_skip(rest: str) -> Skip:
 def ask_skip(target: Target, _actor: Actor, about: About) -> View:
     """Return the question why."""
     day = _announced_day(target, about.argument)
-    text = f"The run of {day:%d %B} will report and promote nothing. The runs after it go on as always."
+    text = f"The run of {calendar_day(day)} will report and promote nothing. The runs after it go on as always."
     return modals.reason_for(modals.SKIP, about, text, "What speaks against it today")
 
 

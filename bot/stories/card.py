@@ -301,10 +301,9 @@ def so_far(receipt: Receipt) -> str:
 def _title(first: Receipt, last: Receipt, approval: Approval | None, *, unfrozen: bool) -> str:
     if approval is not None:
         return titled(*_request_title(last, approval))
-    state, words = _words(first, last)
     if unfrozen and first.action in {Action.FREEZE, Action.HOLD}:
-        return titled(State.LIFTED, f"{words}, unfrozen since")
-    return titled(state, words)
+        return titled(State.LIFTED, "Frozen, unfrozen since")
+    return titled(*_words(first, last))
 
 
 def _words(first: Receipt, last: Receipt) -> tuple[State, str]:  # noqa: C901 - one arm an action

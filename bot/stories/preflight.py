@@ -10,6 +10,7 @@ from bot.blockkit.blocks import (
     actions,
     because,
     button,
+    calendar_day,
     escape,
     evidence,
     header,
@@ -80,7 +81,7 @@ def skipped(veto: Sealed, run_at: datetime) -> Post:
 def day(veto: Sealed) -> str:
     """Write the local date of the run that a veto, or a missed run, is about."""
     found = day_of(veto.receipt.cause)
-    return "a day that nobody knows" if found is None else f"{found.day} {found:%B}"
+    return "a day that nobody knows" if found is None else calendar_day(found)
 
 
 def _gates(gates: tuple[Gate, ...]) -> str:

@@ -5,7 +5,7 @@ Pure. Excluded: the rest of a story's message (bot/stories/card.py) and of an an
 
 from collections.abc import Sequence
 
-from bot.blockkit.blocks import escape, section, when
+from bot.blockkit.blocks import counted, escape, section, when
 from bot.blockkit.post import Block
 from bot.blockkit.signs import State
 from core.canonical import MARK_DIGITS
@@ -40,7 +40,7 @@ def upkeep_title(receipt: Receipt) -> tuple[State, str]:
 def upkeep_outcome(receipt: Receipt) -> str:
     """Say what upkeep did: which backup, which state, which archives, which receipts."""
     note = f" {escape(receipt.note)}" if receipt.note else ""
-    deleted = f" Deleted: {receipt.deleted.count:,} file(s), listed in the receipt." if receipt.deleted else ""
+    deleted = f" Deleted: {counted(receipt.deleted.count, 'file')}, listed in the receipt." if receipt.deleted else ""
     match receipt.action:
         case Action.RESTORE | Action.RESET:
             return _restore(receipt) + note

@@ -10,13 +10,16 @@ from typing import assert_never
 from bot.blockkit.blocks import (
     actions,
     button,
+    calendar_day,
+    clock,
     context,
+    counted,
     ends_at,
     escape,
     evidence,
+    gate_count,
     gate_table,
     hold_line,
-    mark,
     percent,
     prose,
     section,
@@ -118,10 +121,12 @@ def help_text(commands: Iterable[tuple[str, str]], problem: str = "", nearest: s
 
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
-    """Return why something was not done."""
-    blockers = "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
-    table = gate_table(gates)
-    return [section(f":no_entry: {prose(refuse.text)}{'' if table else blockers}"), *table]
+    """Return why something was not done; of the gates, those that stand in the way."""
+    asked = tuple(gates)
+    failing = gate_table(gate for gate in asked if not gate.passes)
+    blockers = "" if failing else "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
+    count = [section(f"*{gate_count(asked)}*")] if failing else []
+    return [section(f":no_entry: {prose(refuse.text)}{blockers}"), *count, *failing]
 
 
 def too_few_approvers(needed: int, there: int) -> list[Block]:
@@ -151,22 +156,20 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Refuse():
             return refusal(result)
         case Asked(approval=approval) if approval.action in BRAKES:
-            line = (
-                f":hourglass: *Asked, not done yet.* {what(approval).capitalize()} waits for an approver, as the settings want."
-            )
+            line = ":hourglass: *Asked, not done yet.* The settings want an approval for this; its card is in the channel."
             now = f"If it cannot wait: the button *Do it now, alone* on its card, or `/anr {approval.action} --now`."
             return [section(f"{line}\n{now}")]
-        case Reviewed(sealed=sealed):
-            return [section(":white_check_mark: Reviewed. The next break-glass is possible again."), context(mark(sealed))]
+        case Reviewed():
+            return [section(":white_check_mark: Reviewed. The next break-glass is possible again.")]
         case Asked(approval=approval):
-            return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
+            return [section(f":hourglass: Asked. The card is in the channel, and waits until {clock(approval.expires_at)}.")]
         case WouldMove(decision=decision, report=report):
             comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage}% {comes}. Nothing was changed."
+            line = f":mag: Dry run: {decision.from_stage}% → {decision.to_stage}% {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
             receipt = sealed.receipt.model_copy(update={"observation": result.seen})
-            return [section(outcome(receipt)), context(mark(sealed))]
+            return [section(outcome(receipt))]
         case Signed(approval=approval):
             line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
             return [section(line)]
@@ -176,22 +179,22 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
             return _braked(result)
         case Held(sealed=sealed, hold=hold):
             line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
-            return [section(line), context(mark(sealed))]
+            return [section(line)]
         case Unfrozen(sealed=sealed, lifted=lifted, left=left):
-            stays = f" The router's settings stay as they are: {percent(sealed.receipt.stage_after)}; nothing learns but R4."
+            stays = f" The router stays at {percent(sealed.receipt.stage_after)}, with the guardrail route forced."
             more = f" {len(left)} still in force." if left else stays
-            lines = section(f":unlock: {len(lifted)} hold(s) lifted.{more}")
+            lines = section(f":unlock: {counted(len(lifted), 'hold')} lifted.{more}")
             return [lines] if left else [lines, actions(button("Observe in shadow…", "ask_shadow"))]
-        case Scheduled(paused=paused, sealed=sealed):
-            line = "paused: the daily run reports and promotes nothing" if paused else "going on"
-            return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case Scheduled(paused=paused):
+            line = "is paused: the daily run reports and promotes nothing" if paused else "goes on"
+            return [section(f":calendar: The schedule {line}.")]
         case AlertDrilled(sealed=sealed, told=told):
-            return [section(upkeep_outcome(sealed.receipt)), context(f"{escape(told)} · {mark(sealed)}")]
+            return [section(upkeep_outcome(sealed.receipt)), context(escape(told))]
         case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
-            return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
-        case Skipped(day=day, sealed=sealed):
-            text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."
-            return [section(text), context(mark(sealed))]
+            return [section(upkeep_outcome(sealed.receipt))]
+        case Skipped(day=day):
+            text = f":fast_forward: The run of {calendar_day(day)} reports and promotes nothing. The channel sees your reason."
+            return [section(text)]
         case Acknowledged():
             return [section(":eyes: Acknowledged; the card says so.")]
         case Silenced(sealed=sealed, left=left):
@@ -206,14 +209,12 @@ def _braked(result: Braked) -> list[Block]:
     if result.safe:
         seen = result.observation
         what_was_done = acted(seen) if seen is not None else "The safe settings were written."
-        blocks = [section(f":octagonal_sign: *{done}.* {what_was_done} ANR off, pilot 0.00, R4 forced.")]
+        blocks = [section(f":octagonal_sign: *{done}: 0% of live traffic.* {what_was_done}")]
         blocks.extend([section(f"{sight(seen)} The card in the channel says it as soon as it is.")] if seen is not None else [])
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
     blocks.extend(section(f":information_source: {prose(remark)}") for remark in result.remarks)
-    if result.sealed is not None:
-        blocks.append(context(mark(result.sealed)))
     return blocks
 
 
@@ -239,7 +240,7 @@ def verification(found: Verification) -> list[Block]:
     compared = [context(escape(" · ".join(map(str, found.compared))))] if found.compared else []
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
-        return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}"), *compared]
+        return [section(f":x: *{counted(len(flaws), 'flaw')} in {counted(count, 'receipt')}.*\n{lines}"), *compared]
     if head is None or found.unproven:
         held = f"{count} receipts hold by themselves. " if count else ""
         return [section(f":warning: *Not proven.* {held}{escape(found.unproven or '')}"), *compared]
@@ -268,7 +269,7 @@ def status(seen: Overview) -> list[Block]:
     if seen.observation is not None:
         lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
-        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
+        lines.append(f"*Settings file:* {percent(seen.settings.stage)}")
     lines.extend(
         f":hourglass: Request `{intent.id}`: {what(intent)}, asked by {who(intent.requester)}" for intent in seen.pending
     )
@@ -277,8 +278,9 @@ def status(seen: Overview) -> list[Block]:
     lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     blocks = [section("\n".join(lines))]
     if seen.report is not None:
-        blocks.append(section(f"*Gates:* {verdict(seen.report)}"))
-        blocks.extend(gate_table(seen.report.gates.gates))
+        gates = seen.report.gates.gates
+        blocks.append(section(f"*Gates:* {verdict(seen.report)}, {gate_count(gates)}. `/anr report` has all of them."))
+        blocks.extend(gate_table(gate for gate in gates if not gate.passes))
         blocks.append(evidence(seen.report.metrics))
     return blocks
 

@@ -14,6 +14,7 @@ from bot.blockkit.blocks import (
     bounded,
     button,
     context,
+    counted,
     escape,
     evidence,
     gate_table,
@@ -142,7 +143,7 @@ def _state_lines(glance: Glance) -> list[str]:
     else:
         lines.append("*Running router last showed:* nothing that can be read")
     if state is not None:
-        lines.append("*Frozen:* no" if not state.frozen else f"*Frozen:* {len(state.holds)} hold(s)")
+        lines.append("*Frozen:* no" if not state.frozen else f"*Frozen:* {counted(len(state.holds), 'hold')}")
         lines.extend(f"   {hold_line(hold)}" for hold in state.holds[:5])
         lines.append(f"*Drift:* {prose(state.drift.text)}" if state.drift else "*Drift:* none: router and journal agree")
         lines.append(f"*Schedule:* {_schedule(glance)}")

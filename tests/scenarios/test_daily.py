@@ -37,7 +37,7 @@ async def promoted_by_people(scene: Played) -> None:
     async with running(never(settings)):
         card = await asked(playground)
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
 
 
 async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: Played) -> None:
@@ -69,7 +69,7 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
 
 
 @pytest.mark.parametrize(
-    ("mode", "title"), [(PromotionMode.APPROVE, "Approval needed: 25 → 50%"), (PromotionMode.OFF, "GO at 25%")]
+    ("mode", "title"), [(PromotionMode.APPROVE, "Approval needed: 25% → 50%"), (PromotionMode.OFF, "GO at 25%")]
 )
 async def test_the_modes_without_promotion(scene: Played, mode: PromotionMode, title: str) -> None:
     """`approve` asks like a person, `off` only reports."""

@@ -72,7 +72,7 @@ async def test_promote_now_opens_the_form_and_asks(scene: Played) -> None:
         await playground.click("U0OLIVIA", CHANNEL, report_in(playground)["ts"], "ask_promote")
         view = await shown(playground, "U0OLIVIA")
         await playground.submit_view("U0OLIVIA", view["id"], {"reason": {"reason": {"value": "the report is good"}}})
-        await playground.wait_for(lambda: cards(playground, "Approval needed: 25 → 50%"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Approval needed: 25% → 50%"), WAIT)
 
 
 async def test_a_picture_that_slack_refuses_is_not_lost(scene: Played) -> None:

@@ -63,7 +63,7 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     await playground.click_view("U0AARON", view_of(playground, "U0AARON")["id"], "approve")
     view = await shown(playground, "U0AARON")
     assert "Now at *25%*" in said(view)
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
     await playground.wait_for(lambda: "Approval needed" not in said(view_of(playground, "U0AARON")), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 

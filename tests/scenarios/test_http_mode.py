@@ -30,8 +30,8 @@ async def test_a_command_and_a_buttons_click_arrive_and_the_card_is_updated(over
     card = await asked(playground)
     click = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     assert click.acked
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    (ended,) = cards(playground, "Promoted: 10 → 25%")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
+    (ended,) = cards(playground, "Promoted: 10% → 25%")
     assert (ended["ts"], has_button(ended)) == (card["ts"], False)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
     before = done(Target.at(settings.target, settings.access))

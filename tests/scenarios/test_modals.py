@@ -33,7 +33,7 @@ async def test_a_promotion_is_asked_for_with_stage_and_reason(played: Played) ->
     assert "*Now:* 10% of live traffic" in said(view)
     assert ":large_green_circle: *GO*" in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], text(reason="a good day\n<!channel> & <https://evil.example|here>"))
-    await playground.wait_for(lambda: cards(playground, "Approval needed: 10 → 25%"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval needed: 10% → 25%"), WAIT)
     card = said(cards(playground, "Approval needed")[0])
     assert "a good day &lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;" in card
     assert playground.open_views("U0OLIVIA") == []
@@ -128,8 +128,8 @@ async def test_a_denial_says_why(played: Played) -> None:
     playground, _ = played
     card = await asked(playground)
     await denied(playground, "U0PRIYA", card, "the weekend is near")
-    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25%"), WAIT)
-    ended = cards(playground, "Denied: 10 → 25%")[0]
+    await playground.wait_for(lambda: cards(playground, "Denied: 10% → 25%"), WAIT)
+    ended = cards(playground, "Denied: 10% → 25%")[0]
     assert "<@U0PRIYA>" in said(ended)
     assert "the weekend is near" in said(ended)
     assert not has_button(ended)
