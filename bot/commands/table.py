@@ -205,7 +205,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=schedule.skip,
         view=answers.answer,
         modal=Modal(modals.SKIP, schedule.ask_skip, schedule.read_skip, refused="skip the scheduled run"),
-        help=("skip [reason]", "the next daily run reports and promotes nothing; those after it go on"),
+        help=("skip [today|tomorrow] [reason]", "the next daily run, or that day's, promotes nothing"),
         role=Role.OPERATE,
     ),
     Row(

@@ -24,7 +24,7 @@ from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
 from core.receipts.chain import Sealed
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
-from core.rollout.schedule import begin_of, next_run
+from core.rollout.schedule import begin_of, coming_run
 from core.rollout.timeline import spells
 from core.target.target import Target
 
@@ -219,7 +219,7 @@ class StoryComposer:
             yesterday=_last_daily(history, run.seq),
             spells=spells(history, moment_of(hours[0].start_us), run.ts) if hours else (),
             zone=target.schedule.zone,
-            next_run=next_run(run.ts, target.schedule),
+            next_run=coming_run(run.ts, target.schedule, run.due_at or run.ts).begins,
             runbook_url=target.runbook_url,
             drill=_newest(history, Action.DRILL, run.seq),
             alert_drill=_newest(history, Action.ALERT_DRILL, run.seq),

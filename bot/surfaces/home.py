@@ -23,7 +23,7 @@ from bot.views import answers, home
 from bot.views.home import DAYS, Glance
 from core.canonical import canonical_bytes
 from core.errors import AnrError
-from core.rollout.schedule import next_run
+from core.rollout.schedule import coming_run
 from core.rollout.timeline import spells
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
@@ -164,7 +164,7 @@ def glance(target_channel: TargetChannel) -> Glance:
         seen=seen,
         receipts=history[-_RECEIPTS_SHOWN:],
         spells=spells((sealed.receipt for sealed in history), now - timedelta(days=DAYS), now) if history else (),
-        next_run=next_run(now, target.settings.schedule),
+        next_run=coming_run(now, target.settings.schedule, seen.state.ran if seen.state else None).begins,
         schedule=target.settings.schedule,
         stages=target.settings.stages,
         parked=parked,

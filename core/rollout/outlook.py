@@ -11,7 +11,7 @@ from core.canonical import rfc3339
 from core.rollout.blockers import Blocker, Question, blockers
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code
-from core.rollout.schedule import PromotionMode, Schedule, next_run
+from core.rollout.schedule import PromotionMode, Schedule, coming_run
 from core.rollout.state import Learning, learning_of, not_counted
 from core.text import Sentence
 
@@ -47,8 +47,8 @@ def outlook(question: Question, schedule: Schedule, now: datetime) -> Outlook:
     for_people = [blocker for blocker in blockers(question) if not blocker.scheduled_only]
     first = tuple(blocker for blocker in for_people if blocker.until is None)
     earliest = None if first else max((now, *(blocker.until for blocker in for_people if blocker.until)))
-    run_at = next_run(now, schedule)
-    return Outlook(stage, above, earliest, first, run_at, _run_does(question, run_at, stage, above))
+    run_at = coming_run(now, schedule, standing.state.ran if standing else None).begins
+    return Outlook(stage, above, earliest, first, run_at, _run_does(question, max(run_at, now), stage, above))
 
 
 def _run_does(question: Question, run_at: datetime, stage: int | None, above: int | None) -> str:
