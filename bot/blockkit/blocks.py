@@ -177,9 +177,9 @@ def mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text or " ", "verbatim": True}
 
 
-def section(text: str) -> Block:
-    """Return one paragraph."""
-    return {"type": "section", "text": mrkdwn(bounded(text))}
+def section(text: str, *, expand: bool = False) -> Block:
+    """Return one paragraph; Slack folds a long one away unless it is to be expanded."""
+    return {"type": "section", "text": mrkdwn(bounded(text)), **({"expand": True} if expand else {})}
 
 
 def context(text: str) -> Block:

@@ -125,7 +125,9 @@ def _asked(sealed: Sequence[Sealed], approval: Approval, beside: Beside) -> Iter
     """Return what somebody has to decide, on the first screen of a telephone: verdict, asker, reason, time left, buttons."""
     look, measured = beside.look, _measured(sealed)
     gates = look.report.gates.gates if look is not None else measured.gates if measured is not None else ()
-    lines = [f"*{gate_count(gates)}*"] if gates else [f"*{what(approval).capitalize()}*"]
+    lines = [f"*{gate_count(gates)}*"] if gates else []
+    if approval.action is not Approvable.PROMOTE or approval.ends_drift:
+        lines.insert(0, f"*{_capital(what(approval))}*")
     lines.append(f"Asked by {who(approval.requester)}{because(approval.reason)}")
     left = spoken(approval.expires_at - (look.at if look is not None else approval.asked_at))
     called = beside.callers.approvers(approval)
@@ -142,7 +144,7 @@ def _ended(sealed: Sequence[Sealed], approval: Approval | None, last: Receipt, b
     """Return what was done or decided, by whom and why, and what comes next."""
     first, measured = sealed[0].receipt, _measured(sealed)
     if approval is not None:
-        about = "" if approval.action is Approvable.PROMOTE and not approval.ends_drift else f"*{what(approval).capitalize()}*\n"
+        about = "" if approval.action is Approvable.PROMOTE and not approval.ends_drift else f"*{_capital(what(approval))}*\n"
         yield section(f"{about}Asked by {who(approval.requester)}{because(approval.reason)}\n{ending(approval)}")
     else:
         yield section(f"By {who(first.actor)}{because(first.reason)}")
@@ -170,6 +172,11 @@ def _asked_again(look: Reexamined) -> Block:
         return context(f":arrows_counterclockwise: The gates were asked again {when(look.at)}: they pass.")
     text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {prose(look.against.text)}"
     return section(" ".join((text, *map(prose, look.against.blockers))))
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence with it, and leave the rest: names in it keep their letters."""
+    return text[:1].upper() + text[1:]
 
 
 def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
@@ -506,4 +513,4 @@ def _consequence(approval: Approval) -> str:
     if approval.action in {Approvable.RESTORE, Approvable.RESET}:
         becomes = "replaced" if approval.action is Approvable.RESTORE else "removed, after a backup"
         return f"The router is braked and restarted, the rollout is frozen, and the learned state is {becomes}."
-    return f"{what(approval).capitalize()}."
+    return f"{_capital(what(approval))}."

@@ -3,12 +3,13 @@
 Pure. Excluded: the channel's messages (bot/stories/card.py) and what both are built of (bot/blockkit/blocks.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from bot.blockkit.blocks import (
     actions,
+    because,
     button,
     calendar_day,
     clock,
@@ -45,7 +46,7 @@ from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.receipts.chain import Sealed
 from core.receipts.observation import acted
-from core.receipts.receipt import Action
+from core.receipts.receipt import Action, Phase, Result
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
@@ -97,27 +98,32 @@ NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", 
 """What somebody without any role is told, wherever they come in."""
 
 
-def help_text(commands: Iterable[tuple[str, str]], problem: str = "", nearest: str | None = None) -> list[Block]:
-    """Return the commands and their buttons, after what was not understood.
+def help_text(commands: Mapping[str, Iterable[tuple[str, str]]], problem: str = "", nearest: str | None = None) -> list[Block]:
+    """Return the commands by what they are for, and buttons for the usual ones, after what was not understood.
 
     Args:
-        commands: how each is typed, and what it does.
+        commands: by the name of each group, how its commands are typed, and what each does.
         problem: what was not understood; empty if nothing was.
         nearest: the command that may have been meant.
     """
-    lines = [f"`/anr {words}` — {does}" for words, does in commands]
-    looks = actions(*(button(word.capitalize(), f"show_{word}") for word in ("status", "report", "receipts")))
+    if problem:
+        hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
+        said = f":question: {escape(problem)}{hint} Nothing was done."
+        return [section(said), actions(button("All commands", "show_help"))]
     acts = actions(
         button("Promote…", "ask_promote", style="primary"),
         button("Freeze…", "ask_freeze", style="danger"),
         button("Unfreeze…", "ask_unfreeze"),
+        button("Status", "show_status"),
+        button("Report", "show_report"),
+        button("Receipts", "show_receipts"),
         button("Restore…", "ask_restore"),
     )
-    blocks = [section("\n".join(lines)), looks, acts]
-    if not problem:
-        return blocks
-    hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
-    return [section(f":question: {escape(problem)}{hint} Nothing was done."), *blocks]
+    groups = [
+        section("\n".join((f"*{name}*", *(f"`/anr {words}` {does}" for words, does in lines))), expand=True)
+        for name, lines in commands.items()
+    ]
+    return [*groups, acts]
 
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
@@ -162,7 +168,11 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Reviewed():
             return [section(":white_check_mark: Reviewed. The next break-glass is possible again.")]
         case Asked(approval=approval):
-            return [section(f":hourglass: Asked. The card is in the channel, and waits until {clock(approval.expires_at)}.")]
+            return [
+                section(
+                    f":hourglass: Asked. It waits for an approver until {clock(approval.expires_at)}; the card is in the channel."
+                )
+            ]
         case WouldMove(decision=decision, report=report):
             comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
             line = f":mag: Dry run: {decision.from_stage}% → {decision.to_stage}% {comes}. Nothing was changed."
@@ -219,19 +229,68 @@ def _braked(result: Braked) -> list[Block]:
 
 
 def receipts(sealed: Sequence[Sealed]) -> list[Block]:
-    """Return receipts, a line each, the newest first."""
-    lines = []
-    for sealed_receipt in reversed(sealed):
-        receipt = sealed_receipt.receipt
-        stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
-        ended = f" · {receipt.ended}" if receipt.ended else ""
-        lines.append(
-            f"`{sealed_receipt.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}"
-        )
+    """Return receipts as sentences, the newest first; their numbers and digests below, where somebody compares them."""
+    lines = [receipt_line(one) for one in reversed(sealed)]
     if not lines:
         return [section("There are no receipts yet.")]
-    explained = "Each line: `#number` and the first 12 digits of the receipt's SHA-256, when, what, stage before → after, who."
-    return [section("\n".join(lines)), context(explained)]
+    marks = " ".join(f"`{one.mark}`" for one in reversed(sealed))
+    return [section("\n".join(lines)), context(f"Number and first digits of the SHA-256 of each: {marks}")]
+
+
+def receipt_line(sealed: Sealed) -> str:
+    """Say what a receipt records, in one sentence: when, who, what, and between which stages."""
+    receipt = sealed.receipt
+    moved = receipt.stage_after is not None and receipt.stage_before != receipt.stage_after
+    stages = (
+        f", {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
+        if moved and receipt.stage_before is not None
+        else ""
+    )
+    failed = "" if receipt.result in {None, Result.APPLIED} else f": *{str(receipt.result).replace('_', ' ')}*"
+    doing = " (begun)" if receipt.phase is Phase.INTENT else ""
+    what_was_done = _VERBS.get(receipt.action, str(receipt.action))
+    return f"{when(receipt.ts)} · {who(receipt.actor)} {what_was_done}{stages}{doing}{failed}{because(receipt.reason)}"
+
+
+_VERBS = {
+    Action.INIT: "began the journal",
+    Action.REQUEST: "asked for an approval",
+    Action.APPROVE: "approved a request",
+    Action.ADOPT: "adopted a backup",
+    Action.DENY: "denied a request",
+    Action.EXPIRE: "let a request expire",
+    Action.STALE: "found a request no longer valid",
+    Action.PROMOTE: "promoted",
+    Action.LOWER: "stepped down",
+    Action.ROLLBACK: "rolled back",
+    Action.FREEZE: "froze",
+    Action.HOLD: "held promotions back",
+    Action.UNFREEZE: "unfroze",
+    Action.SHADOW: "let the router observe in shadow",
+    Action.SEEN: "saw the router at its stage",
+    Action.OBSERVED: "looked at the running router",
+    Action.DAILY: "made the daily report",
+    Action.PREFLIGHT: "announced the daily run",
+    Action.SKIP: "skipped a daily run",
+    Action.PAUSE: "paused the schedule",
+    Action.RESUME: "let the schedule go on",
+    Action.DRIFT: "found router and journal to differ",
+    Action.AGREED: "found router and journal to agree again",
+    Action.REAPPLY: "put the journal's settings back",
+    Action.ACCEPT: "accepted what the router shows",
+    Action.BACKUP: "backed the state up",
+    Action.RESTORE: "restored the state",
+    Action.RESET: "reset the state",
+    Action.DRILL: "tried the safety nets out",
+    Action.ALERT_DRILL: "tried the alert path out",
+    Action.PRUNE: "pruned old receipts",
+    Action.ARCHIVE: "archived the ledger",
+    Action.GUARD: "would have frozen",
+    Action.ALERT: "told of an alert",
+    Action.ACKNOWLEDGE: "acknowledged an alert",
+    Action.SILENCE: "silenced an alert",
+    Action.REVIEW: "reviewed a break-glass",
+}
 
 
 def verification(found: Verification) -> list[Block]:

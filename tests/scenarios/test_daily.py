@@ -64,7 +64,7 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
         await playground.wait_for(lambda: cards(playground, "Daily report: NO-GO at 25%"), WAIT)
     report = said(cards(playground, "Daily report: NO-GO at 25%")[0])
     assert "*Next:*" in report
-    assert "NO DATA" in report
+    assert "no data" in report
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 

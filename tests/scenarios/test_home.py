@@ -86,7 +86,7 @@ async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, targe
     view = await shown(playground, "U0MEMBER")
     assert "Router: *demo*" in said(view)
     await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     assert target.journal.state().frozen
 
 
@@ -105,7 +105,7 @@ async def test_the_shortcut_freezes_from_anywhere(played: Played, target: Target
     await playground.shortcut("U0MEMBER", "freeze_anr")
     view = await shown(playground, "U0MEMBER")
     await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors everywhere"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
     assert "errors everywhere" in said(cards(playground, "Frozen")[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
@@ -138,7 +138,8 @@ async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> Non
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
     await playground.wait_for(
-        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+        lambda: [message for message in playground.messages(conversation) if "*Frozen: 0% of live traffic.*" in said(message)],
+        WAIT,
     )
 
 

@@ -49,7 +49,7 @@ async def test_a_form_that_a_shortcut_opened_is_answered_in_its_own_response(ove
     assert set(wrong.errors) == {"lasts"}
     assert not Target.at(settings.target, settings.access).journal.state().frozen
     await playground.submit_view("U0MEMBER", view["id"], {"lasts": {"lasts": {"value": "4h"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     assert Target.at(settings.target, settings.access).journal.state().frozen
 
 

@@ -103,9 +103,9 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, ta
     empty = await playground.submit_view("U0OLIVIA", view["id"], picked | text(found="  "))
     assert set(empty.errors) == {"found"}
     await playground.submit_view("U0OLIVIA", view["id"], picked | text(found="a bad deploy, reverted"))
-    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "1 hold(s) lifted. 1 still in force."), WAIT)
-    await playground.wait_for(lambda: cards(playground, "1 hold(s) lifted, others in force"), WAIT)
-    assert "“a bad deploy, reverted”" in said(cards(playground, "1 hold(s) lifted, others in force")[0])
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "1 hold lifted. 1 still in force."), WAIT)
+    await playground.wait_for(lambda: cards(playground, "1 hold lifted, others in force"), WAIT)
+    assert "“a bad deploy, reverted”" in said(cards(playground, "1 hold lifted, others in force")[0])
     assert target.journal.state().holds == (second,)
 
 
@@ -186,7 +186,8 @@ async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(play
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
     await playground.wait_for(
-        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+        lambda: [message for message in playground.messages(conversation) if "*Frozen: 0% of live traffic.*" in said(message)],
+        WAIT,
     )
 
 

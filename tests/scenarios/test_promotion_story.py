@@ -36,7 +36,7 @@ async def test_a_promotion_goes_from_the_question_to_the_routers_settings(played
     """Asked by one, refused to the same, approved by another: the settings change, the card ends, the receipts verify."""
     playground, settings = played
     card = await asked(playground)
-    assert "10% → 25% of live traffic" in said(card)
+    assert "10% → 25%" in said(card)
     assert "<@U0OLIVIA>" in said(card)
 
     await playground.click("U0OLIVIA", CHANNEL, card["ts"], "approve")
@@ -236,4 +236,4 @@ async def test_status_names_stage_and_gates(played: Played) -> None:
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10%"), WAIT)
     shown = said(answers(playground, "U0MEMBER")[-1])
-    assert shown.count("PASS") == 9
+    assert "9 of 9 gates pass" in shown

@@ -24,7 +24,7 @@ async def test_a_state_is_backed_up_listed_and_restored_after_an_approval(scene:
         await playground.wait_for(lambda: cards(playground, "Approval needed: restore"), WAIT)
         card = cards(playground, "Approval needed: restore")[0]
         assert newest.name in said(card)
-        assert "Restore now?" in said(card)
+        assert "Restore?" in said(card)
         assert pilot_in(target.settings_file) == "NOVA_ANR_PILOT=0.10"
         await playground.click("U0OLIVIA", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "somebody else has to approve"), WAIT)

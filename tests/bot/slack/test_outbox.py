@@ -285,11 +285,8 @@ async def test_a_workspace_that_takes_no_charts_gets_the_picture_and_is_not_aske
     again.close()
 
 
-async def test_a_workspace_that_takes_charts_gets_no_picture(
-    outbox: Outbox, playground: Playground, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_workspace_that_takes_charts_gets_no_picture(outbox: Outbox, playground: Playground) -> None:
     """Nothing is uploaded for a chart that Slack draws itself."""
-    monkeypatch.setattr(limits, "_MESSAGE_TYPES", limits._MESSAGE_TYPES | {"data_visualization", "data_table"})
     await outbox.show("a", charted())
     assert kinds(playground) == [["section", "data_visualization"], ["data_table"]]
     assert playground.workspace.files == {}
