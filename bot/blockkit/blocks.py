@@ -119,8 +119,16 @@ def percent(stage: int | None) -> str:
 
 
 def because(reason: str) -> str:
-    """Write a reason as somebody's own words."""
-    return f": “{escape(reason)}”" if reason else ""
+    """Write a reason as somebody's own words; the permalink of a message that it quotes can be followed."""
+    return f": “{_PERMALINK.sub(_linked, escape(reason))}”" if reason else ""
+
+
+_PERMALINK = re.compile(r"https://[a-z0-9-]{1,60}(?:\.enterprise)?\.slack\.com/archives/[CDG][A-Z0-9]{2,30}/p\d{16}(?![\w?&])")
+"""Slack's own form of a link to a message: nothing else in an outside text becomes a link."""
+
+
+def _linked(found: re.Match[str]) -> str:
+    return f"<{found[0]}|the message>"
 
 
 def calendar_day(day: date) -> str:

@@ -149,7 +149,7 @@ async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage)
     await playground.message_shortcut("U0MEMBER", CHANNEL, shown["ts"], "freeze_because")
     await playground.wait_for(lambda: playground.open_views("U0MEMBER"), WAIT)
     view = playground.open_views("U0MEMBER")[-1]
-    assert "because of a message: 🏁 The journal begins" in str(view["blocks"])
+    assert "because of a message: 🏁 The journal begins https://" in str(view["blocks"])
     await playground.submit_view("U0MEMBER", view["id"], freezing("because of that"))
     await playground.wait_for(lambda: cards(playground, "because of that"), WAIT)
     assert is_safe(settings)
