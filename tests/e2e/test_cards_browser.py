@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, ViewportSize, expect
 
 from bot.playground.server import Playground
 from core.settings.settings import Settings
@@ -12,7 +12,7 @@ from tests.support.browser import ARTIFACTS, WAIT, be, type_in
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 Played = tuple[Playground, Settings]
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
 
 
 async def pictures(page: Page, name: str) -> None:
