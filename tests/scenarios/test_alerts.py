@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
@@ -46,8 +47,7 @@ async def test_an_alert_freezes_and_its_card_says_what_was_done(stage: Stage) ->
     text = said(await card(playground, "Frozen by alert: AnrRsiLow"))
     for expected in (
         "RSI is 0.71",
-        "before: `NOVA_ANR_PILOT=0.10`",
-        "`NOVA_ANR_ENABLED=0` `NOVA_ANR_KILL=1` `NOVA_ANR_PILOT=0.00`",
+        "It served 10% before, 0% now.",
         "<https://runbook.example/anr|Runbook>",
         "ask_unfreeze",
         "acknowledge",
@@ -150,9 +150,23 @@ async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage)
     await playground.message_shortcut("U0MEMBER", CHANNEL, shown["ts"], "freeze_because")
     await playground.wait_for(lambda: playground.open_views("U0MEMBER"), WAIT)
     view = playground.open_views("U0MEMBER")[-1]
-    assert "because of a message: The journal begins" in str(view["blocks"])
+    assert "because of a message: 🏁 The journal begins https://" in str(view["blocks"])
     await playground.submit_view("U0MEMBER", view["id"], freezing("because of that"))
     await playground.wait_for(lambda: cards(playground, "because of that"), WAIT)
+    assert is_safe(settings)
+
+
+async def test_a_button_of_alertmanagers_own_message_freezes(stage: Stage) -> None:
+    """Posted with the bot's token by `slack_configs`, in Slack's legacy shape; the card quotes its title."""
+    playground, _, settings = stage
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    freeze = {"name": "brake", "type": "button", "text": "Freeze", "value": "freeze"}
+    own = {"callback_id": "anr_alert", "title": "AnrRsiLow", "fallback": "AnrRsiLow: RSI is low", "actions": [freeze]}
+    posted = await client.chat_postMessage(channel=CHANNEL, text="", attachments=[own])
+    delivery = await playground.click_attachment("U0MEMBER", CHANNEL, posted["ts"], 1, "freeze")
+    assert delivery.acked
+    text = said(await card(playground, "from Alertmanager's message: AnrRsiLow"))
+    assert "<@U0MEMBER>" in text
     assert is_safe(settings)
 
 
@@ -172,7 +186,7 @@ async def test_the_watchdog_keeps_the_alert_path_alive_and_its_silence_refuses_p
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "the Watchdog alert was never heard"), WAIT)
     assert (await alertmanager.send(payload(alert(alertname="Watchdog", severity="none"))))[0] == 200
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Alert path"), WAIT)
     assert not is_safe(settings)
