@@ -39,6 +39,8 @@ from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.home import Home
 from bot.surfaces.listeners import listeners
+from bot.terminal.server import TerminalServer
+from core.cli.context import Served
 from core.doctor.check import Check
 from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
@@ -104,6 +106,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             server.serve_slack(await parts.enter_async_context(people), secret)
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
+        terminals = TerminalServer(settings, _served(target_channels), options_file(), partial(_wake, target_channels))
+        await parts.enter_async_context(terminals.listening())
         await parts.enter_async_context(_following(metrics.run(target_channels)))
         if app_token or identity is None:
             if identity is None:
@@ -114,6 +118,18 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             else:
                 server.serve_slack(app, secret)
         yield port
+
+
+def _served(target_channels: Sequence[TargetChannel]) -> dict[str, Served]:
+    return {
+        target_channel.target.settings.name: Served(target_channel.target, partial(target_channel.look, None))
+        for target_channel in target_channels
+    }
+
+
+def _wake(target_channels: Sequence[TargetChannel]) -> None:
+    for target_channel in target_channels:
+        target_channel.stories.wake()
 
 
 @asynccontextmanager

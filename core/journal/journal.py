@@ -564,7 +564,7 @@ class Journal:
     def _write_file(self, sealed: Sealed) -> None:
         try:
             make_folder(self._receipts_dir)
-            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, shared=True)
         except OSError:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)

@@ -62,7 +62,7 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
     try:
         facts = {"operation": operation, "pid": os.getpid(), "host": socket.gethostname(), "since": rfc3339(now)}
         with contextlib.suppress(OSError):  # it only tells others who holds the lock
-            write_durably(holder, canonical_bytes(facts))
+            write_durably(holder, canonical_bytes(facts), shared=True)
         yield
     finally:
         with contextlib.suppress(OSError):

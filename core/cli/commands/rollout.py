@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.context import VERBOSE, AsJson, Reason, operating
+from core.cli.context import VERBOSE, AsJson, Reason, only_here, operating
 from core.cli.render import finish
 from core.errors import ConfigurationError
 from core.gates.report import Report
@@ -43,6 +43,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once."""
+    if report is not None:
+        only_here()
     if report is not None and not dry_run:
         raise ConfigurationError(
             "--report goes with --dry-run: nothing is promoted on the figures of a file. Nothing was changed."
