@@ -49,6 +49,7 @@ from core.settings.target import TargetSettings
 from core.settings.terminal import not_the_bots_run
 from core.system.clock import utc_now
 from core.system.logs import logger
+from core.target.lock import bot_lock
 from core.target.observer import Observer
 from core.target.target import Target
 from core.watch import recover
@@ -69,8 +70,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
     back.
 
     Raises:
-        ConfigurationError: Slack is not configured or refuses a token, the address is taken, or this is not the account that runs
-            anr for a router; the bot was stopped.
+        ConfigurationError: Slack is not configured or refuses a token, the address is taken, this is not the account that runs
+            anr for a router, or another bot serves one; the bot was stopped.
     """
     slack = settings.slack
     bot_token, app_token, secret = (
@@ -92,6 +93,8 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
         identity = await client.auth_test()  # a token that is wrong ends here, before anything was started
     async with AsyncExitStack() as parts:
         parts.callback(metrics.close)
+        for target in settings.every_target:
+            parts.enter_context(bot_lock(target.run_dir, clock()))
         calls = SlackCalls(client)
         target_channels = [
             await parts.enter_async_context(_target_channel(settings, target, calls, clock)) for target in settings.every_target

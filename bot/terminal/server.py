@@ -228,6 +228,7 @@ class TerminalServer:
         request, account = asked.request, account_of(asked.peer)
         variables = {name: value for name, value in request.variables.items() if name in protocol.VARIABLES}
         ELSEWHERE.set(Elsewhere(write, request.columns, (request.terminals[0], request.terminals[1]), variables))
+        MADE_SAFE.set(False)
         CALLER.set(Caller(account, self._settings, self._options, self._routers))
         code = carried_out(request.words)
         log.info("carried out for a command line", command=asked.typed.command, account=account.name, code=code)

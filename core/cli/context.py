@@ -33,6 +33,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change noth
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
 NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
 """The router that the command line named."""
+BEGINS: ContextVar[bool] = ContextVar("begins", default=True)
+"""Whether the caller may make the journal and its folders, where there are none."""
 DISTRUST: ContextVar[str] = ContextVar("distrust", default="")
 """Why the caller's options say nothing about raising traffic, a sentence; empty if they do."""
 VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
@@ -127,13 +129,18 @@ def operating() -> Iterator[tuple[Actor, Target]]:
     with examining(load()) as (settings, target):
         terminal = at_terminal(settings, target.settings)
         DISTRUST.set(terminal.distrust)
+        BEGINS.set(terminal.begins)
         with _beginning(target.settings, terminal):
             yield terminal.actor, replace(target, not_its_run=terminal.not_its_run)
 
 
 def _beginning(target: TargetSettings, terminal: Terminal) -> AbstractContextManager[None]:
     """Leave the journal and its folders to the account that runs anr, where there are none yet: who makes them owns them."""
-    return nullcontext() if terminal.begins else left_to_others(target.journal, target.run_dir)
+    return (
+        nullcontext()
+        if terminal.begins
+        else left_to_others(target.journal, target.journal.parent, target.receipts_dir, target.run_dir)
+    )
 
 
 def overview_of(target: Target) -> "Overview":

@@ -141,6 +141,18 @@ def is_targets_own(account: Account, target: TargetSettings, options: Path | Non
     return set(owned) <= {account.uid} and _owner(target.settings_file) in writers and described_by in {None, account.uid, _ROOT}
 
 
+def how_to_begin(account: Account, target: TargetSettings) -> str:
+    """Say who can begin the journal of a target in an account's place, as sentences."""
+    folder = next((place for place in (target.run_dir, *target.run_dir.absolute().parents) if _owner(place) is not None), None)
+    owner = None if folder is None else _owner(folder)
+    if owner is None or owner in {_ROOT, account.uid}:
+        return (
+            f"Make its folder for the account that is to run anr, `install -d -m 750 -o ACCOUNT {target.run_dir}`, then call "
+            "`anr init` as that account, with `sudo -u ACCOUNT anr init`."
+        )
+    return f"{folder} belongs to {_name_of(owner)}: `sudo -u {_name_of(owner)} anr init`."
+
+
 def _is_given(account: Account, folder: Path) -> bool:
     """Whether a folder, or the nearest above it that there is, belongs to an account that could not have made it by itself."""
     way = [place for place in (folder.absolute(), *folder.absolute().parents) if _owner(place) is not None]

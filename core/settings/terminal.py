@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.actors import Actor, ActorKind, Role
-from core.settings.account import Account, account_here, distrusted, is_targets_own, not_its_run
+from core.settings.account import Account, account_here, distrusted, how_to_begin, is_targets_own, not_its_run
 from core.settings.settings import Settings, options_file
 from core.settings.target import TargetSettings
 from core.system.logs import logger
@@ -102,6 +102,11 @@ def _person(settings: Settings, account: Account, *, trusted: bool) -> Actor:
     if trusted:
         return known.model_copy(update={"roles": roles})
     return Actor(kind=ActorKind.OS, id=account.name, roles=roles & {Role.BRAKE})
+
+
+def who_may_begin(target: TargetSettings) -> str:
+    """Say who else can begin the journal of a target than whoever sits there, as sentences."""
+    return how_to_begin(account_here(), target)
 
 
 def not_the_bots_run(target: TargetSettings) -> str:

@@ -67,11 +67,17 @@ class Machine:
     variables: Mapping[str, str]
 
     def popen(
-        self, account: Account, words: Sequence[str], *, umask: int = 0o022, variables: Mapping[str, str] | None = None
+        self,
+        account: Account,
+        words: Sequence[str],
+        *,
+        umask: int = 0o022,
+        variables: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
     ) -> "subprocess.Popen[str]":
-        """Begin a command of anr as an account, with nothing of this process's environment."""
+        """Begin a command of anr as an account, by way of another program if one is named, with no variables of this process."""
         return subprocess.Popen(
-            [str(self.python), "-m", "bot", *words],
+            [*before, str(self.python), "-m", "bot", *words],
             user=account.uid,
             group=account.gid,
             extra_groups=list(account.groups),
@@ -84,10 +90,15 @@ class Machine:
         )
 
     def anr(
-        self, account: Account, *words: str, umask: int = 0o022, variables: Mapping[str, str] | None = None
+        self,
+        account: Account,
+        *words: str,
+        umask: int = 0o022,
+        variables: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
     ) -> "subprocess.CompletedProcess[str]":
         """Type a command as an account."""
-        with self.popen(account, words, umask=umask, variables=variables) as running:
+        with self.popen(account, words, umask=umask, variables=variables, before=before) as running:
             said, complained = running.communicate()
         return subprocess.CompletedProcess(running.args, running.returncode, said, complained)
 
