@@ -8,7 +8,6 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -73,7 +72,7 @@ def create_together(paths: Sequence[Path], data: bytes) -> None:
         WrittenUnsynced: the file is in place, but a crash of the machine may take it.
     """
     folder = paths[0].parent
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{paths[0].name}.", suffix=".tmp", dir=folder)
+    descriptor, temporary = _temporary(paths[0])
     named: list[Path] = []
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -100,12 +99,18 @@ def create_together(paths: Sequence[Path], data: bytes) -> None:
             Path(temporary).unlink()  # after the sync, which would have to write this, too
 
 
+def _temporary(path: Path) -> tuple[int, str]:
+    import tempfile  # noqa: PLC0415 - slow to import, and whoever only reads, or asks a bot, makes no file
+
+    return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+
+
 def _replace(path: Path, data: bytes, mode: int, *, sync: bool, shared: bool) -> None:
     before = None
     with contextlib.suppress(FileNotFoundError):
         before = path.stat()
         mode = before.st_mode & 0o777
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = _temporary(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -138,7 +143,7 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o600, shared: bool =
         FileExistsError: there is something of that name.
         OSError: the file cannot be written, or the file system knows no hard links; there is no such file.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = _temporary(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -171,8 +176,8 @@ def fit_to_folder(path: Path) -> None:
             found = path.stat()
         is_folder = stat.S_ISDIR(found.st_mode)
         mode = _FOLDER_MODE if is_folder else _FILE_MODE
-        if found.st_gid == folder.st_gid and folder.st_mode & stat.S_IWGRP:
-            mode |= stat.S_IWGRP | (stat.S_ISGID if is_folder else 0)  # so that what a library makes in it is the group's, too
+        if found.st_gid == folder.st_gid and folder.st_mode & (stat.S_IWGRP | stat.S_ISGID):
+            mode |= folder.st_mode & stat.S_IWGRP | (stat.S_ISGID if is_folder else 0)  # also what a library makes in it
         if stat.S_IMODE(found.st_mode) != mode:
             path.chmod(mode)
     except OSError as error:

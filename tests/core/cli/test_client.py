@@ -1,5 +1,7 @@
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -169,3 +171,18 @@ def test_of_several_routers_the_one_that_is_named_is_asked_for(options: Path) ->
         with bot(options.parent / "run", answers=({"exit": 0, "safe": True},)):
             assert typed(options, *words) == Handed(0)
     assert typed(options, "--target", "production", "freeze").code is None
+
+
+def test_who_is_answered_by_a_bot_waits_for_nothing_slow(options: Path) -> None:
+    """The entry point asks before it imports what does it here: no options' model, no command, no table, no journal."""
+    program = (
+        "import sys; from bot.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(*{'pydantic', 'typer', 'rich', 'sqlalchemy', 'numpy', 'tempfile', 'asyncio'} & set(sys.modules))"
+    )
+    environment = {"ANR_CONFIG": str(options), "PYTHONPATH": str(Path(__file__).parents[3])}
+    with bot(options.parent / "run", answers=({"out": "10 %\n"}, {"exit": 0, "safe": False})):
+        done = subprocess.run(
+            [sys.executable, "-c", program, "status"], env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+    assert done.stdout.splitlines() == ["10 %", ""]

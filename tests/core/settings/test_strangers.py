@@ -244,7 +244,7 @@ def test_a_fifo_in_the_locks_place_hangs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o027, 0o077], ids=["000", "027", "077"])
-@pytest.mark.parametrize(("above", "mode"), [(0o2775, 0o2770), (0o770, 0o2770), (0o755, 0o750), (0o700, 0o750)])
+@pytest.mark.parametrize(("above", "mode"), [(0o2775, 0o2770), (0o770, 0o2770), (0o2750, 0o2750), (0o755, 0o750), (0o700, 0o750)])
 def test_folders_are_closed_to_strangers_and_those_that_exist_stay(tmp_path: Path, mask: int, above: int, mode: int) -> None:
     """Every folder on the way is for the group of the one above, whatever the umask says; one that is there keeps its bits."""
     there = tmp_path / "there"
