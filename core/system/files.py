@@ -276,7 +276,7 @@ def left_to_others(*paths: Path) -> Iterator[None]:
 
 def _refuse_what_is_left(path: Path) -> None:
     if path.absolute() in _left_to_others:
-        raise PermissionError(errno.EACCES, "the account that runs anr makes it first, with `anr init`", str(path))
+        raise PermissionError(errno.EACCES, "only the account that runs anr makes it", str(path))
 
 
 def close_to_strangers(path: Path) -> None:

@@ -43,6 +43,7 @@ def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(
 
 def test_a_mark_that_cannot_be_written_is_a_sentence_and_no_trace(anr: Anr, rig: Rig) -> None:
     """Something else has the marks' name, and the spare's: the router is safe, and whoever braked reads what is missing."""
+    anr("init")
     rig.settings.run_dir.mkdir(exist_ok=True)
     for place in (rig.settings.run_dir / "brake", rig.settings.settings_file.with_name("anr.env.brake")):
         place.write_text("in the way", encoding="utf-8")
@@ -62,6 +63,7 @@ def test_a_disk_that_fails_under_a_brake_is_a_failure_and_no_remark(anr: Anr, ri
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fsync(descriptor)
 
+    anr("init")
     monkeypatch.setattr(os, "fsync", dying)
     found = anr("rollback", "--json")
     facts = json.loads(found.stdout)
