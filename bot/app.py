@@ -32,7 +32,7 @@ from bot.slack.calls import SlackCalls, permalink
 from bot.slack.channel_marks import channel_marks
 from bot.slack.checks import examine_deliveries, examine_slack
 from bot.slack.deliveries import Deliveries, Delivery
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, code_of, is_the_token
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
 from bot.stories.called import Callers
@@ -59,8 +59,6 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
-_PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
-"""Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
 
 @asynccontextmanager
@@ -178,15 +176,14 @@ async def _people(
 
 @contextmanager
 def _refusals(what: str) -> Iterator[None]:
-    """Make a sentence of a refusal; that Slack cannot be reached stays what it is."""
+    """Make a sentence of a refusal for the token's sake; what passes, and that Slack cannot be reached, stays what it is."""
     try:
         yield
     except SlackApiError as error:
-        code = error.response.get("error")
-        if not code or code in _PASSING:
+        if not is_the_token(error):  # the bot goes on without Slack: alerts freeze, and the schedule runs
             raise
         raise ConfigurationError(
-            f"Slack does not accept {what} ({code}). The bot was stopped; copy the token anew from the app's pages.",
+            f"Slack does not accept {what} ({code_of(error)}). The bot was stopped; copy the token anew from the app's pages.",
         ) from error
 
 

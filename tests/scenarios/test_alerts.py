@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
@@ -152,6 +153,20 @@ async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage)
     assert "because of a message: 🏁 The journal begins https://" in str(view["blocks"])
     await playground.submit_view("U0MEMBER", view["id"], freezing("because of that"))
     await playground.wait_for(lambda: cards(playground, "because of that"), WAIT)
+    assert is_safe(settings)
+
+
+async def test_a_button_of_alertmanagers_own_message_freezes(stage: Stage) -> None:
+    """Posted with the bot's token by `slack_configs`, in Slack's legacy shape; the card quotes its title."""
+    playground, _, settings = stage
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    freeze = {"name": "brake", "type": "button", "text": "Freeze", "value": "freeze"}
+    own = {"callback_id": "anr_alert", "title": "AnrRsiLow", "fallback": "AnrRsiLow: RSI is low", "actions": [freeze]}
+    posted = await client.chat_postMessage(channel=CHANNEL, text="", attachments=[own])
+    delivery = await playground.click_attachment("U0MEMBER", CHANNEL, posted["ts"], 1, "freeze")
+    assert delivery.acked
+    text = said(await card(playground, "from Alertmanager's message: AnrRsiLow"))
+    assert "<@U0MEMBER>" in text
     assert is_safe(settings)
 
 
