@@ -127,6 +127,8 @@ def two_routers(folder: Path, rig: Rig, anr: Anr) -> dict[str, Path]:
     anr.options = {"targets": options, "operators": [ME]}
     lines = [f"{name} = {toml(value)}" for name, value in anr.options.items()]
     anr.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name in files:
+        assert anr("--target", name, "init").exit_code == 0
     return files
 
 
