@@ -62,9 +62,8 @@ class Together(Generic[Asked, Answer]):
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        if (
-            not self._runs.is_alive() and not self._closed
-        ):  # no pool replaces a thread that met an end of memory between two turns
+        # no pool replaces a thread that met an end of memory between two turns
+        if not self._runs.is_alive() and not self._closed:
             log.error("the thread of %s had died; another one takes what waits", self._name)
             self._start()
         self.thread.submit(self._take_turns, loop)
