@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS parked (
     operation TEXT NOT NULL, part TEXT NOT NULL, error TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (operation, part)
 );
+CREATE TABLE IF NOT EXISTS without_charts (workspace TEXT PRIMARY KEY, since REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS queue (
     place INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL UNIQUE, error TEXT NOT NULL DEFAULT '',
     since REAL NOT NULL DEFAULT 0
@@ -32,6 +33,8 @@ CREATE TABLE IF NOT EXISTS queue (
 
 _LEFT = "left:"
 """Begins the part of a message that its story has left behind; its ts follows."""
+_ASKED_ANEW_SECONDS = 7 * 86400.0
+"""For how long a workspace that refused Slack's own charts is sent pictures: Slack rolls them out to one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,17 @@ class Deliveries:
         query = "SELECT operation, part, error, since FROM parked ORDER BY since"
         with self._connection() as connection:
             return tuple(Parked(*row) for row in connection.execute(query).fetchall())
+
+    def takes_charts(self, workspace: str, now: float) -> bool:
+        """Whether a workspace takes charts and tables of Slack's own, as far as anybody knows: it is asked anew after a while."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT since FROM without_charts WHERE workspace = ?", (workspace,)).fetchone()
+        return row is None or now - row[0] > _ASKED_ANEW_SECONDS
+
+    def refused_charts(self, workspace: str, now: float) -> None:
+        """Remember that a workspace does not take charts and tables of Slack's own yet."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR REPLACE INTO without_charts VALUES (?, ?)", (workspace, now))
 
     def close(self) -> None:
         """Let go of the database."""

@@ -18,6 +18,7 @@ from aiohttp import ClientConnectionError
 from slack_sdk.errors import SlackApiError
 
 from bot.blockkit.blocks import context
+from bot.blockkit.charts import has_native, without_native
 from bot.blockkit.post import Attachment, Block, Post, Reply, with_picture
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries, Delivery, Parked
@@ -58,6 +59,10 @@ _NO_UPLOAD_SECONDS = 600.0
 _STUB = "Slack refuses to show this message; `anr doctor` says why. What it showed before may no longer be so: see `/anr status`."
 
 
+class _ChartsRefused(Exception):
+    """Slack refuses a message that has charts or tables of its own: it is sent again without them."""
+
+
 class Outbox:
     """The messages of one router in one channel."""
 
@@ -92,6 +97,12 @@ class Outbox:
         if known.ts and known.shown == shown:
             return known
         blocks = post.blocks
+        if has_native(blocks) and await self._takes_charts():
+            try:
+                return await self._put(operation, replace(known, shown=shown), post.text, with_picture(blocks, ""))
+            except _ChartsRefused:
+                await self._refused_charts()
+        blocks = without_native(blocks)
         if post.picture is not None and not known.file_id:
             file_id, problem = await self._upload(post.picture)
             known = replace(known, file_id=file_id)
@@ -123,6 +134,8 @@ class Outbox:
                 posted = await self._put(operation, anew, text, blocks, file_id)
                 await asyncio.to_thread(self._deliveries.leave, operation, delivery)
                 return posted
+            if is_content(error) and has_native(blocks):
+                raise _ChartsRefused from error
             pictured = any(block["type"] == "image" for block in blocks)
             if pictured and (is_content(error) or is_about_the_file(error)):
                 log.error("Slack does not show the picture of “%s” (%s); it goes to the thread", text, code_of(error))  # noqa: TRY400 - no bug's trace
@@ -190,13 +203,26 @@ class Outbox:
             await self._park(operation, reply.key, error)
 
     async def _post_reply(self, operation: str, key: str, delivery: Delivery, content: dict[str, Any], thread: str) -> None:
+        if (charts := has_native(content["blocks"])) and not await self._takes_charts():
+            charts, content = False, {**content, "blocks": list(without_native(content["blocks"]))}
         try:
             await self._post(operation, key, delivery, content, thread=thread)
         except SlackApiError as error:
             if not (is_content(error) and content["blocks"]):
                 raise
+            if charts:
+                await self._refused_charts()
+                await self._post_reply(operation, key, delivery, content, thread)
+                return
             log.error("Slack refused the blocks of a reply (%s); it is shown as text", code_of(error))  # noqa: TRY400 - no bug's trace
             await self._post(operation, key, delivery, {**content, "blocks": []}, thread=thread)
+
+    async def _takes_charts(self) -> bool:
+        return await asyncio.to_thread(self._deliveries.takes_charts, self._calls.workspace_url, time.time())
+
+    async def _refused_charts(self) -> None:
+        log.warning("this workspace does not take Slack's own charts and tables yet; it gets pictures and plain tables")
+        await asyncio.to_thread(self._deliveries.refused_charts, self._calls.workspace_url, time.time())
 
     async def _upload(self, file: Attachment, **share: str) -> tuple[str, str]:
         """Upload a file; return its id, or "" and what stands in the way: no message waits for its file."""
@@ -272,7 +298,7 @@ class Outbox:
             try:
                 found = await self._calls(method, **place, **page)
             except SlackApiError as error:
-                if time.time() - delivery.tried_at < _UNCONFIRMED_SECONDS:
+                if abs(time.time() - delivery.tried_at) < _UNCONFIRMED_SECONDS:
                     raise
                 log.error("the channel's history cannot be read (%s); a message may come twice", said(error))  # noqa: TRY400 - no bug's trace
                 return ""
@@ -283,8 +309,8 @@ class Outbox:
                     return str(message["ts"])
             cursor = (found.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
-                if (early := _HISTORY_SECONDS - (time.time() - delivery.tried_at)) > 0:
-                    raise AskedToWait(method, early)
+                if 0 <= (age := time.time() - delivery.tried_at) < _HISTORY_SECONDS:  # not if the clock was set back meanwhile
+                    raise AskedToWait(method, _HISTORY_SECONDS - age)
                 return ""
 
 

@@ -1,6 +1,7 @@
 """What the outbox does when Slack refuses, is slow, or forgets to answer: against the playground's Web API."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest_asyncio
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.blockkit.charts import data_table, line_chart
 from bot.blockkit.post import Attachment, Post, Reply, picture_block
 from bot.playground.server import Playground
+from bot.playground.workspace import limits
 from bot.playground.workspace.workspace import BOT_USER
 from bot.slack import calls as calls_module
 from bot.slack import outbox as outbox_module
@@ -271,3 +274,41 @@ async def test_an_upload_that_fails_in_any_way_means_the_message_without_its_fil
     assert "Without its picture" in str(report["blocks"])
     assert entries["text"].startswith("The entries\nWithout the file `a.csv`")
     assert freeze["text"] == "a freeze"
+
+
+def charted() -> Post:
+    """A story with a chart of Slack's own, and the picture that stands in for it."""
+    chart = line_chart("RSI", ("09:00", "11:00"), {"RSI": (96.0, 97.0)}, below="from", beside="%")
+    table = data_table("By the hour", ("Hour", "Decisions"), [("09:00", (1000.0, "1,000"))])
+    picture = Attachment("day.png", "the day as a picture", lambda: PNG)
+    return Post("report", (block("report"), chart, picture_block("the day")), (Reply("hours", "hours", (table,)),), picture)
+
+
+def kinds(playground: Playground) -> list[list[str]]:
+    return [[shown["type"] for shown in message["blocks"]] for message in playground.messages(OPS)]
+
+
+async def test_a_workspace_that_takes_no_charts_gets_the_picture_and_is_not_asked_again(
+    outbox: Outbox, playground: Playground, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first refusal costs one call; the next story comes with its picture at once, for a week, also after a restart."""
+    monkeypatch.setattr(limits, "_MESSAGE_TYPES", limits._MESSAGE_TYPES - {"data_visualization", "data_table"})
+    await outbox.show("a", charted())
+    assert kinds(playground) == [["section", "image"], ["table"]]
+    refused = [call.method for call in playground.api.calls if call.error == "invalid_blocks"]
+    assert refused == ["chat.postMessage"]
+    await outbox.show("b", charted())
+    assert kinds(playground)[2:] == [["section", "image"], ["table"]]
+    assert [call.method for call in playground.api.calls if call.error == "invalid_blocks"] == refused
+    again = Deliveries(deliveries._file)
+    assert not again.takes_charts("", time.time())
+    assert again.takes_charts("", time.time() + 8 * 86400)
+    assert again.takes_charts("https://elsewhere.slack.com/", time.time())
+    again.close()
+
+
+async def test_a_workspace_that_takes_charts_gets_no_picture(outbox: Outbox, playground: Playground) -> None:
+    """Nothing is uploaded for a chart that Slack draws itself."""
+    await outbox.show("a", charted())
+    assert kinds(playground) == [["section", "data_visualization"], ["data_table"]]
+    assert playground.workspace.files == {}
