@@ -31,10 +31,10 @@ CREATE TABLE IF NOT EXISTS queue (
 );
 """
 
-_LEFT = "left:"
-"""Begins the part of a message that its story has left behind; its ts follows."""
 _ASKED_ANEW_SECONDS = 7 * 86400.0
 """For how long a workspace that refused Slack's own charts is sent pictures: Slack rolls them out to one after another."""
+_LEFT = "left:"
+"""Begins the part of a message that its story has left behind; its ts follows."""
 
 
 @dataclass(frozen=True, slots=True)
