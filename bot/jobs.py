@@ -1,20 +1,22 @@
 """The scheduled jobs: daily run and pre-flight, looks between the runs, open requests, brakes that wait to be recorded, upkeep.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
-within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
+within the grace, because a job looks again and again whether today's is due; no job store has to remember anything.
+APScheduler looks when the clock says so; once the clock was set back, all look at once, and from there on.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
 drill of the safety nets and one of the alert path, if the settings want them), and a look each day at
-what of the ledger is to archive.
+what of the ledger is to archive. The journal is copied once in each day, which leaves a file and no receipt.
 
 Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/brake/alert_drill.py,
-core/upkeep/archive.py).
+core/upkeep/archive.py, core/upkeep/journal_copy.py).
 """
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -32,11 +34,14 @@ from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Pref
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
-from core.upkeep import archive, backup, drill, prune
-from core.watch import guard, recover, watch
+from core.text import spoken
+from core.upkeep import archive, backup, drill, journal_copy, prune
+from core.watch import clock, guard, recover, watch
+from core.watch.clock import ClockWatch
 
 log = logger(__name__)
 
+_UTC = ZoneInfo("UTC")
 _LOOK_SECONDS = 20
 _VERIFY_SECONDS = 600
 """How often every receipt is compared with what was verified; a look in between only verifies what was added."""
@@ -58,11 +63,13 @@ class Jobs:
         self._on_look = on_look
         self._schedule = target.settings.schedule
         self._on_change = on_change
-        self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
-        self._running: set[asyncio.Task[None]] = set()
+        self._clock = ClockWatch()
+        self._scheduler = AsyncIOScheduler(timezone=_UTC)
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._stopping = threading.Event()
+        self._stopped = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
@@ -80,6 +87,7 @@ class Jobs:
             self._drill,
             self._drill_alerts,
             self._archive,
+            self._copy_journal,
             self._reexamine,
             self._verify,
         ):
@@ -87,25 +95,37 @@ class Jobs:
                 self._begin,
                 "interval",
                 args=(job,),
+                id=job.__name__,
                 seconds=periods.get(job, _LOOK_SECONDS),
-                next_run_time=datetime.now(ZoneInfo("UTC")),
+                next_run_time=datetime.now(_UTC),
                 misfire_grace_time=None,
                 coalesce=True,
             )
         self._scheduler.start()
+        self._watching = asyncio.create_task(self._look_at_clock_again_and_again(), name="anr-clock")
 
     async def stop(self) -> None:
         """Begin nothing more, and wait for what is under way."""
         self._stopping.set()
+        self._stopped.set()
         self._scheduler.shutdown(wait=False)
-        while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(self._watching, *self._running.values(), return_exceptions=True)
 
     async def _begin(self, job: Callable[[], None]) -> None:
         # the scheduler cancels its own tasks at shutdown; a run that touches the router is drained instead
+        if job.__name__ in self._running:
+            return
         task = asyncio.create_task(self._guarded(job))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[job.__name__] = task
+        task.add_done_callback(lambda _: self._running.pop(job.__name__))
+
+    async def _look_at_clock_again_and_again(self) -> None:
+        """Pause by the time that passes: the scheduler itself would wait until a clock that was set back is where it was."""
+        while not self._stopped.is_set():
+            await self._guarded(self._look_at_clock)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._stopped.wait()
 
     async def _guarded(self, job: Callable[[], None]) -> None:
         structlog.contextvars.bind_contextvars(router=self._target.settings.name, job=job.__name__.strip("_"))
@@ -122,6 +142,19 @@ class Jobs:
             return
         if not isinstance(daily.daily(self._target, day, self._schedule.promotion), Refused):
             self._on_change()
+
+    def _look_at_clock(self) -> None:
+        """A clock that was set is told; what was due and done stays done, by its date."""
+        jump = self._clock.look(self._target.clock(), time.monotonic())
+        if jump is None:
+            return
+        if jump.back is None:
+            log.warning("the clock is ahead of the time that has passed by %.0f s: set, or the machine slept", jump.by_s)
+            return
+        log.error("the clock was set back by %s; the jobs go on, but ages, soaks and expiries are wrong by it", spoken(jump.back))
+        for job in self._scheduler.get_jobs():  # each would wait until the clock says again what it said
+            job.modify(next_run_time=datetime.now(_UTC))
+        clock.remember(self._target.settings.run_dir, jump)
 
     def _record_brakes(self) -> None:
         if recover.record_waiting(self._target):
@@ -199,6 +232,19 @@ class Jobs:
         self._once(
             str(Archive(today.year, today.month, today.day)), lambda cause: archive.archive(self._target, UPKEEP, cause=cause)
         )
+
+    def _copy_journal(self) -> None:
+        """Once per local date: the names of the copies say which were made."""
+        zone = ZoneInfo(self._schedule.zone)
+        today, now = self._target.clock().astimezone(zone).date(), time.monotonic()
+        what = f"copy:{today}"
+        if what in self._done or now < self._not_before.get(what, now):
+            return
+        self._not_before[what] = now + _UPKEEP_RETRY_SECONDS
+        found = journal_copy.copies_of(self._target).found()
+        if not any(copy.made_at.astimezone(zone).date() == today for copy in found) and self._target.journal.head() is not None:
+            journal_copy.copy_journal(self._target)
+        self._done.add(what)
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""

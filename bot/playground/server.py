@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 
-from bot.playground.api import chat, directory, uploads, views
+from bot.playground.api import chat, directory, uploads, validation, views
 from bot.playground.api.web_api import BODY_BYTES_MAX, Call, Fault, Method, WebApi
 from bot.playground.people.delivery import SignedHttp
 from bot.playground.people.page import Page
@@ -46,6 +46,7 @@ class Playground(People):
         workspace: its state, for tests to arrange and to look at.
         bot_token, app_token, signing_secret: what the app is configured with.
         api: the Web API; `api.down` and `api.calls`.
+        responses: what was answered at a `response_url`; `responses.answers`.
         socket_mode: its connections; `await socket_mode.disconnect("refresh_requested")`.
         signed_http: set its `url` for HTTP mode.
 
@@ -80,8 +81,9 @@ class Playground(People):
         workspace.tokens[self.bot_token] = Grant("bot", parsed.scopes)
         workspace.tokens[self.app_token] = Grant("app", frozenset(("connections:write",)))
         self.api = WebApi(workspace, self._methods())
+        self.responses = ResponseRoute(workspace, lambda: self.api.down)
         self._page = Page(self, self.api)
-        self._port = port
+        self._port, self._upload_port = port, 0
         self._extra_routes = tuple(extra_routes)
         self._runner: web.AppRunner | None = None
 
@@ -95,13 +97,15 @@ class Playground(People):
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+            await web.TCPSite(self._runner, LOOPBACK, 0).start()  # where files go, as they do to Slack's other host
         except OSError as error:
             await self._runner.cleanup()
             text = (
                 f"Port {self._port} is taken ({error.strerror}). Nothing was started; choose another one, or 0 for any free one."
             )
             raise ConfigurationError(text) from error
-        self._port = self._runner.addresses[0][1]
+        self._port, self._upload_port = (address[1] for address in self._runner.addresses)
+        self.workspace.upload_host.url = f"http://{LOOPBACK}:{self._upload_port}"
         self.url = f"http://{LOOPBACK}:{self._port}"
         self.api.base_url = self.url
         return self
@@ -122,6 +126,10 @@ class Playground(People):
     def ephemerals(self, user_id: str) -> list[Json]:
         """Copy what only this person sees."""
         return copy.deepcopy([m for m in self.workspace.ephemerals if m["to"] == user_id])
+
+    def notifications(self, user_id: str) -> list[Json]:
+        """Copy what this person's phone has shown, oldest first: `title` and `text` as on a lock screen."""
+        return copy.deepcopy(self.workspace.notifications.get(user_id, []))
 
     def open_views(self, user_id: str) -> list[Json]:
         """Copy the person's open modals, the one on top last."""
@@ -210,6 +218,7 @@ class Playground(People):
             "api.test": Method(directory.api_test, token=None),
             "apps.connections.open": Method(self._open_connection, "connections:write", "app"),
             "auth.test": Method(directory.auth_test),
+            "blocks.validate": Method(validation.validate),
             "chat.delete": Method(chat.delete, "chat:write"),
             "chat.getPermalink": Method(chat.get_permalink),
             "chat.postEphemeral": Method(chat.post_ephemeral, "chat:write"),
@@ -244,7 +253,7 @@ class Playground(People):
             [
                 web.route("*", "/api/{method}", self.api.handle),
                 web.get("/link/", self.socket_mode.handle),
-                web.post("/actions/{team}/{key}", ResponseRoute(self.workspace, lambda: self.api.down).handle),
+                web.post("/actions/{team}/{key}", self.responses.handle),
                 web.post("/upload/v1/{ticket}", files.receive),
                 web.get("/files/{file_id}", files.show),
                 web.get("/", _index),
@@ -262,7 +271,10 @@ class Playground(People):
         """Refuse other names for this machine (DNS rebinding) and other sites' pages."""
         names = {f"{name}:{self._port}" for name in (LOOPBACK, "localhost", "[::1]")}
         origin = request.headers.get("Origin")
-        if request.host not in names or (origin is not None and origin not in {f"http://{name}" for name in names}):
+        uploads_only = request.host == f"{LOOPBACK}:{self._upload_port}" and request.path.startswith("/upload/")
+        if not (request.host in names or uploads_only) or (
+            origin is not None and origin not in {f"http://{name}" for name in names}
+        ):
             return web.json_response({"ok": False, "error": "foreign host or origin"}, status=403)
         response: web.StreamResponse = await handler(request)
         return response

@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.actors import Actor, Role
-from core.brake.second_look import stay_safe
+from core.brake.second_look import MadeSafe, stay_safe
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
@@ -120,12 +120,19 @@ def engage(
     expected = target.written(0, safe=True)
     sealed, unrecorded = _recorded(target, note, expected, safe=not went_wrong)
     remarks: tuple[str, ...] = ()
-    if (again := stay_safe(target, now, failed=bool(went_wrong))) is not None and not again.problems:
+    again, unlooked = _looked_again(target, now, failed=bool(went_wrong))
+    if again is not None and not again.problems:
         expected, sealed = target.written(0, safe=True), again.sealed or sealed
         remarks, went_wrong = tuple(f"The second try put it right. {problem}" for problem in went_wrong), ()
-    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *target.doubts)
-    if problems:
-        log.error("%s by %s: %s", action, actor.id, " ".join(problems))
+    problems = (
+        *went_wrong,
+        *target.router.unsynced,
+        *_not_kept(note, unmarked.get(note.id), unrecorded),
+        *unlooked,
+        *target.doubts,
+    )
+    if problems:  # whoever braked is told each of them, so that at a terminal the log is for `--verbose`
+        log.warning("%s by %s: %s", action, actor.id, " ".join(problems))
     safe = not went_wrong and not target.doubts  # no router is called safe that may be another than the one that is meant
     return Braked(note, sealed, safe, problems, expected, (*remarks, *target.router.remarks))
 
@@ -168,6 +175,18 @@ def _recorded(target: Target, note: BrakeNote, expected: Observation, *, safe: b
             return None, error
         except (OSError, ImportError) as error:  # what records is imported late, and that may be what a dying disk refuses
             return None, JournalUnavailable(f"What records cannot be loaded ({error}).")
+        except Exception as error:  # a bug, or a row that nobody foresaw: the mark keeps what was done
+            log.exception("the brake acted, and recording it ended in what nobody foresaw")
+            return None, JournalUnavailable(f"Recording it ended in what nobody foresaw ({type(error).__name__}).")
+
+
+def _looked_again(target: Target, now: datetime, *, failed: bool) -> tuple[MadeSafe | None, tuple[str, ...]]:
+    """Look after the brake; return what came of it, and what went wrong with looking, which takes nothing from the brake."""
+    try:
+        return stay_safe(target, now, failed=failed), ()
+    except Exception as error:  # a bug, or a machine that has nothing left
+        log.exception("the look after the brake ended in what nobody foresaw")
+        return None, (f"Whether the safe settings still stand could not be looked at again ({type(error).__name__}).",)
 
 
 def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
@@ -276,7 +295,7 @@ def _drafts(
                 expected=expected,
                 late=late,
                 doubts=target.doubts,
-                remarks=target.router.remarks,
+                remarks=(*target.router.unsynced, *target.router.remarks),
                 router_version=version,
             ),
         )
@@ -291,8 +310,8 @@ def _align_mark(target: Target, note: BrakeNote, sealed: Sealed | None) -> None:
             target.brake.release((note.id,))
         else:
             target.brake.mark_recorded(note)
-    except OSError:
-        log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
+    except OSError as error:
+        log.warning("the brake's mark %s could not be updated (%s); recover tries again", note.id, error.strerror or error)
 
 
 def _known(target: Target, newest: Sealed | None) -> tuple[int | None, str | None]:
@@ -314,3 +333,6 @@ def _earlier_effect(target: Target, cause: str) -> int | None:
             return journal.find_cause(cause)
         except (JournalError, OSError, ImportError):
             return None  # a brake that comes twice is safe, a brake that waits is not
+        except Exception:  # a bug, or a row that nobody foresaw
+            log.exception("whether this brake acted before ended in what nobody foresaw; it acts")
+            return None

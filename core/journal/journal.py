@@ -319,8 +319,8 @@ class Journal:
         except ChainBroken as error:
             self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
             raise JournalCorrupt(
-                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; "
-                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; run `anr verify` and "
+                "`anr journal check`: its copies, or the receipts' files, may be whole. `rollback` and `freeze` still work.",
             ) from error
         except ValueError as error:
             raise JournalCorrupt(
@@ -535,7 +535,7 @@ class Journal:
         if kept:
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
-                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+                "Nothing was changed; `anr journal rebuild` makes it again from them. `rollback` and `freeze` still work.",
             )
         for place in self._witnesses.marks() if self._witnesses is not None else ():
             if (shown := newest_of(place.marks)) is not None:
@@ -565,9 +565,11 @@ class Journal:
         try:
             make_folder(self._receipts_dir)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
-        except OSError:
+        except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
-            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
+            log.warning(
+                "receipt %s is in the journal, but its file could not be written (%s)", sealed.mark, error.strerror or error
+            )
 
 
 def _with_predecessor(chain: dict[int, str], first: bytes) -> dict[int, str]:

@@ -24,8 +24,11 @@ PROGRAMS: Mapping[str, str] = {
     "amtool": "prometheus-alertmanager",
     "initdb": "postgresql",
     "logrotate": "logrotate",
+    "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
     "strace": "strace",
+    "systemd-notify": "systemd",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})

@@ -5,6 +5,8 @@ anything else is a `ClientRefusal`, and nothing is sent. `click_stale` and `rede
 """
 
 import copy
+from collections import deque
+from typing import Final
 
 from bot.playground.api.views import checked
 from bot.playground.people import payloads, responses
@@ -14,15 +16,23 @@ from bot.playground.workspace.app_manifest import AppManifest
 from bot.playground.workspace.blocks import elements
 from bot.playground.workspace.workspace import BOT_USER, Channel, Json, ResponseUrl, SlackRefusal, User, Workspace
 
+DELIVERIES_KEPT: Final = 1_000
+
 
 class People:
-    """Everybody's hands. `ack_seconds` is how long the app may take to acknowledge."""
+    """Everybody's hands.
+
+    Attributes:
+        ack_seconds: how long the app may take to acknowledge.
+        deliveries: what the app was told, with its acknowledgements; the newest last.
+    """
 
     def __init__(self, workspace: Workspace, manifest: AppManifest, *, signed_http: SignedHttp, ack_seconds: float) -> None:
         self.workspace = workspace
         self.app_manifest = manifest
         self.ack_seconds = ack_seconds
         self.url = ""
+        self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
         self.socket_mode = SocketMode(workspace)
         self.signed_http = signed_http
 
@@ -141,6 +151,29 @@ class People:
         message = next(own, None) or self._message(channel, ts)
         return await self._click(user, channel, message, action_id, block_id=block_id, value=value, selected=selected)
 
+    async def click_attachment(self, user_id: str, channel_id: str, ts: str, number: int, value: str) -> Delivery:
+        """Press a button of a legacy attachment of a message that the app posted.
+
+        Args:
+            user_id: who presses it.
+            channel_id: where the message is.
+            ts: of the message.
+            number: the attachment's place among the message's, from 1.
+            value: the button's.
+
+        Raises:
+            ClientRefusal: nobody, no such message, or it has no such button.
+        """
+        user, channel = self._at(user_id, channel_id)
+        message = self._message(channel, ts)
+        attachment = dict(enumerate(message.get("attachments") or (), 1)).get(number, {})
+        button = next((one for one in attachment.get("actions") or () if one.get("value") == value), None)
+        if button is None:
+            raise ClientRefusal(f"There is no button {value} here (any more). Nothing was sent.")
+        url = responses.issue(self.workspace, self.url, user.id, channel.id, message_ts=ts)
+        payload = payloads.attachment_action(self.workspace, user, channel, message, (number, button), url)
+        return await self._interact(payload)
+
     async def click_stale(
         self, message: Json, user_id: str, action_id: str, *, channel_id: str | None = None, block_id: str | None = None
     ) -> Delivery:
@@ -249,6 +282,7 @@ class People:
         return delivery
 
     async def _deliver(self, delivery: Delivery) -> Delivery:
+        self.deliveries.append(delivery)
         if not await self._send(delivery):
             delivery.error = "dispatch_failed"
         elif not delivery.acked:
