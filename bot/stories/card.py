@@ -262,7 +262,7 @@ def outcome(receipt: Receipt) -> str:
         case Result.NOT_APPLIED | Result.UNKNOWN:
             return f"Not applied; the settings say {percent(receipt.stage_after)}.{note}{_sight(receipt)}"
         case _:
-            return f"The journal begins at *{percent(receipt.stage_after)}*.{_sight(receipt)}"
+            return f"It begins at *{percent(receipt.stage_after)}* of live traffic.{_sight(receipt)}"
 
 
 def _acted(receipt: Receipt) -> str:
