@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS queue (
 
 _ASKED_ANEW_SECONDS = 7 * 86400.0
 """For how long a workspace that refused Slack's own charts is sent pictures: Slack rolls them out to one after another."""
+_LEFT = "left:"
+"""Begins the part of a message that its story has left behind; its ts follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,21 @@ class Deliveries:
             row = (operation, part, *astuple(delivery))
             connection.execute("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             connection.execute("DELETE FROM parked WHERE operation = ? AND part = ?", (operation, part))
+
+    def leave(self, operation: str, old: Delivery) -> None:
+        """Remember an old message that is to be deleted: the story goes on in another one."""
+        self.save(operation, f"{_LEFT}{old.ts}", old)
+
+    def left(self, operation: str) -> tuple[Delivery, ...]:
+        """Return the old messages of a story that are still to be deleted."""
+        query = "SELECT channel, ts, shown, tried_at, file_id FROM messages WHERE operation = ? AND part LIKE ? || '%'"
+        with self._connection() as connection:
+            return tuple(Delivery(*row) for row in connection.execute(query, (operation, _LEFT)).fetchall())
+
+    def gone(self, operation: str, old: Delivery) -> None:
+        """Forget an old message that is not there any more."""
+        with self._connection() as connection:
+            connection.execute("DELETE FROM messages WHERE operation = ? AND part = ?", (operation, f"{_LEFT}{old.ts}"))
 
     def park(self, parked: Parked) -> None:
         """Put a message aside."""

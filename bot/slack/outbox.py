@@ -24,11 +24,13 @@ from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries, Delivery, Parked
 from bot.slack.errors import (
     SLACK_FAILED,
+    AskedToWait,
     code_of,
     is_about_the_file,
     is_content,
     is_not_editable,
     said,
+    stays,
     wants_another_channel,
     was_not_done,
 )
@@ -50,6 +52,8 @@ _IN_THREAD = "thread"
 """In place of a picture's id: Slack did not show it in the message, so that it lies in the thread."""
 _UNCONFIRMED_SECONDS = 600.0
 """For how long a message that may be posted already waits for the channel's history; then it is posted, perhaps twice."""
+_HISTORY_SECONDS = 3.0
+"""For how long the channel's history may lack a message that was just posted: before that nobody concludes that it was not."""
 _NO_UPLOAD_SECONDS = 600.0
 """For how long nothing is uploaded after the upload host could not be reached: every message would wait for it."""
 _STUB = "Slack refuses to show this message; `anr doctor` says why. What it showed before may no longer be so: see `/anr status`."
@@ -84,6 +88,8 @@ class Outbox:
                 await self._show_reply(operation, reply, at)
             if at.file_id == _IN_THREAD and post.picture is not None:
                 await self._show_reply(operation, Reply("picture", post.picture.title, attachment=post.picture), at)
+        for old in await asyncio.to_thread(self._deliveries.left, operation):
+            await self._remove(operation, old)
 
     async def _show_message(self, operation: str, post: Post) -> Delivery:
         known = await asyncio.to_thread(self._deliveries.of, operation)
@@ -126,7 +132,7 @@ class Outbox:
             if delivery.ts and (is_not_editable(error) or wants_another_channel(error)):
                 anew = Delivery(shown=delivery.shown, file_id=file_id)
                 posted = await self._put(operation, anew, text, blocks, file_id)
-                await self._remove(delivery)
+                await asyncio.to_thread(self._deliveries.leave, operation, delivery)
                 return posted
             if is_content(error) and has_native(blocks):
                 raise _ChartsRefused from error
@@ -258,18 +264,31 @@ class Outbox:
         except SlackApiError as error:
             if not is_content(error):
                 raise
-            await self._remove(known)
-            log.error("story %s keeps its old message, if Slack kept it: %s", operation, code_of(error))  # noqa: TRY400 - no bug's trace
+            log.error("story %s cannot keep its old message: %s", operation, code_of(error))  # noqa: TRY400 - no bug's trace
+            await asyncio.to_thread(self._deliveries.leave, operation, known)
 
-    async def _remove(self, old: Delivery) -> None:
-        """Delete an old message whose buttons cannot be taken off, if Slack lets us; a click on it only tells the truth."""
+    async def _remove(self, operation: str, old: Delivery) -> None:
+        """Delete an old message whose buttons cannot be taken off.
+
+        Where Slack lets nobody, it stays, and a click on it only tells the truth.
+
+        Raises:
+            SLACK_FAILED: it may be possible later; show the story again.
+        """
         try:
             await self._calls("chat.delete", channel=old.channel, ts=old.ts)
         except SlackApiError as error:
-            log.info("the old message stays (%s)", code_of(error))
+            if not stays(error):
+                raise
+            log.info("the old message stays, if it is there (%s)", code_of(error))
+        await asyncio.to_thread(self._deliveries.gone, operation, old)
 
     async def _find(self, operation: str, part: str, delivery: Delivery, thread: str = "") -> str:
-        """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel."""
+        """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel.
+
+        Raises:
+            SLACK_FAILED: it is too early to say, or the channel cannot be read.
+        """
         method = "conversations.replies" if thread else "conversations.history"
         place: dict[str, Any] = {"channel": delivery.channel, **({"ts": thread} if thread else {})}
         cursor = ""
@@ -279,7 +298,7 @@ class Outbox:
             try:
                 found = await self._calls(method, **place, **page)
             except SlackApiError as error:
-                if time.time() - delivery.tried_at < _UNCONFIRMED_SECONDS:
+                if abs(time.time() - delivery.tried_at) < _UNCONFIRMED_SECONDS:
                     raise
                 log.error("the channel's history cannot be read (%s); a message may come twice", said(error))  # noqa: TRY400 - no bug's trace
                 return ""
@@ -290,6 +309,8 @@ class Outbox:
                     return str(message["ts"])
             cursor = (found.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
+                if (early := _HISTORY_SECONDS - (time.time() - delivery.tried_at)) > 0:
+                    raise AskedToWait(method, early)
                 return ""
 
 

@@ -17,9 +17,10 @@ from bot.playground.server import Playground
 from bot.playground.workspace import limits
 from bot.playground.workspace.workspace import BOT_USER
 from bot.slack import calls as calls_module
+from bot.slack import outbox as outbox_module
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, AskedToWait
 from bot.slack.manifest import MANIFEST
 from bot.slack.outbox import Outbox
 
@@ -90,6 +91,26 @@ async def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_post
     assert texts(playground) == ["asked", "gates"]
 
 
+async def test_a_history_that_lags_behind_makes_nobody_post_twice(
+    outbox: Outbox, playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is there and the history does not show it yet: the story waits a moment, and finds it then."""
+    playground.workspace.late_reads = 1
+    playground.fail("chat.postMessage", status=503, after_effect=True)
+    with pytest.raises(SLACK_FAILED):
+        await outbox.show("a", post("asked"))
+    with pytest.raises(AskedToWait):
+        await outbox.show("a", post("asked"))
+    await outbox.show("a", post("approved"))
+    assert texts(playground) == ["approved"]
+    monkeypatch.setattr(outbox_module, "_HISTORY_SECONDS", 0.0)
+    playground.fail("chat.postMessage", status=503)
+    with pytest.raises(SLACK_FAILED):
+        await outbox.show("b", post("lost"))
+    await outbox.show("b", post("lost"))
+    assert texts(playground) == ["approved", "lost"]
+
+
 @pytest.mark.parametrize("why", ["archived", "missing", "removed"])
 async def test_a_channel_that_cannot_be_used_is_replaced_by_the_fallback_and_stays_so(
     outbox: Outbox, playground: Playground, why: str
@@ -150,9 +171,10 @@ async def test_a_poison_message_is_parked_and_holds_up_no_other(
 
 @pytest.mark.parametrize("code", ["token_revoked", "account_inactive", "invalid_auth", "internal_error"])
 async def test_what_is_wrong_with_us_and_not_with_the_message_parks_nothing(
-    outbox: Outbox, playground: Playground, deliveries: Deliveries, code: str
+    outbox: Outbox, playground: Playground, deliveries: Deliveries, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A revoked token makes every message wait; none of them is poison."""
+    monkeypatch.setattr(outbox_module, "_HISTORY_SECONDS", 0.0)
     playground.fail("chat.postMessage", code)
     with pytest.raises(SlackApiError, match=code):
         await outbox.show("a", post("asked"))
