@@ -137,7 +137,8 @@ def _asked(sealed: Sequence[Sealed], approval: Approval, beside: Beside) -> Iter
     if look is not None:
         yield _asked_again(look)
     yield from gate_table(gate for gate in gates if not gate.passes)
-    yield context("Everything is checked again when you approve. One denial ends it. The gates are in the thread.")
+    small = "Everything is checked again when you approve. One denial ends it. The gates are in the thread."
+    yield context(f"{small} · request `{approval.id}`")
 
 
 def _ended(sealed: Sequence[Sealed], approval: Approval | None, last: Receipt, beside: Beside) -> Iterator[Block]:
