@@ -100,7 +100,7 @@ def _modal(name: str) -> tuple[Row[Any, Any], Modal[Any]]:
 def _loaded(row: Row[Any, Any], modal: Modal[Any], target: Target, actor: Actor, about: About) -> View | None:
     """Return what the modal has to ask, or say; None if it stays as it was opened."""
     if modal.refused and row.role not in actor.roles:
-        return modals.told(modal.form, about, answers.answer(not_allowed(modal.refused, "operators")))
+        return modals.told(modal.form, about, answers.answer(not_allowed(actor, modal.refused, "operators")))
     return modal.load(target, actor, about)
 
 

@@ -564,7 +564,7 @@ class Journal:
     def _write_file(self, sealed: Sealed) -> None:
         try:
             make_folder(self._receipts_dir)
-            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, shared=True)
         except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.warning(

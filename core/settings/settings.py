@@ -16,19 +16,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
-from core.settings.options import (
-    PREFIX,
-    Search,
-    described,
-    find_options,
-    not_json,
-    options_in,
-    placed,
-    text_of,
-    unknown_options,
-    unknown_variables,
-    variable_of,
-)
+from core.settings.options import described, not_json, placed, unknown_options, unknown_variables, variable_of
+from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, options_in, text_of
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
 from core.settings.target import TargetSettings
 
@@ -199,7 +188,7 @@ def _named(name: str, options: Any) -> Any:
     if not isinstance(options, dict):
         return options
     own = {
-        "run_dir": f"run/anr/{name}",
+        "run_dir": f"{RUN_DIR}/{name}",
         "receipts_dir": f"ops/logs/{name}",
         "backups_dir": f"run/anr_state_backups/{name}",
         "archive_dir": f"run/anr_ledger_archive/{name}",

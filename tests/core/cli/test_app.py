@@ -44,6 +44,7 @@ def test_a_missing_ledger_is_a_failure(
         run(app)
     assert ended.value.code == FAILED
     assert "Nothing was measured" in " ".join(capsys.readouterr().err.split())
+    anr("init")
     assert anr("recover").exit_code == 0
     assert anr("deny", "nothing").exit_code == REFUSED
     assert anr("approve", "nothing").exit_code == REFUSED

@@ -12,7 +12,7 @@ from core.cli.app import app
 from core.cli.output import FAILED
 from core.errors import ConfigurationError
 from core.settings.broken_options import load_for_brake
-from core.settings.options import find_options
+from core.settings.options_file import find_options
 from core.settings.settings import load
 from tests.core.router.test_control import AT_10, SAFE_BYTES
 from tests.core.system.test_files import NOBODY, names_in
