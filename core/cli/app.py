@@ -159,6 +159,9 @@ class _Group(TyperGroup):
         finally:
             self._listing = False
 
+    def _main_shell_completion(self, *_: Any, **__: Any) -> None:
+        """Complete nothing: a stray `_ANR_COMPLETE` in the environment keeps no brake from acting."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move `--verbose` to the front, unless it comes after `--`."""
         end = args.index("--") if "--" in args else len(args)

@@ -61,7 +61,7 @@ def find_options(environment: Mapping[str, str]) -> Search:
     for file in _places(environment):
         if not _is_there(file):
             looked.append(str(file))
-        elif (why := _not_trusted(file)) is not None:
+        elif (why := _not_trusted(file, environment)) is not None:
             looked.append(f"{file} ({why})")
         else:
             return Search(file, (*looked, str(file)))
@@ -92,11 +92,18 @@ def _is_there(file: Path) -> bool:
         return False
 
 
-def _not_trusted(file: Path) -> str | None:
-    """Say why a file may be anybody's, or None: it, or the folder that it lies in, can be written by everybody."""
+def _not_trusted(file: Path, environment: Mapping[str, str]) -> str | None:
+    """Say why a file may be anybody's, or None: it, or the folder that it lies in, can be written by everybody.
+
+    Under another account by `sudo` a file of whoever called it is theirs as well: they would choose which command that account
+    runs. Root is not asked (as git does not, git-config(1) on `safe.directory`): whoever may be root for everything is.
+    """
     if sys.platform == "win32":
         return None
     found, folder = file.stat(), file.parent.stat()
+    callers = {environment.get(variable) for variable in ("SUDO_UID", "PKEXEC_UID")}
+    if os.geteuid() not in {0, found.st_uid} and callers & {str(found.st_uid), str(folder.st_uid)} - {"0", str(os.geteuid())}:
+        return f"left aside: it, or its folder, belongs to whoever called this by `sudo`; {CONFIG} may name it"
     if found.st_mode & stat.S_IWOTH:
         return "left aside: everybody may write it"
     if folder.st_mode & stat.S_IWOTH and found.st_uid not in {0, os.geteuid()}:

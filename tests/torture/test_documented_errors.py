@@ -224,8 +224,8 @@ def cards(playground: Playground, request_id: str) -> list[str]:
         for message in playground.messages(channel):
             about = str((message.get("metadata") or {}).get("event_payload"))
             if f"'operation': '{request_id}', 'part': ''" in about:
-                said = str(message["text"]).partition(":")[0].partition(" ")[2]  # without the sign of its state
-                found.append(said + (" with buttons" if "'approve'" in str(message) else ""))
+                title = str(message["text"]).partition(":")[0].split()[-1]  # without its sign
+                found.append(title + (" with buttons" if "'approve'" in str(message) else ""))
     return found
 
 
