@@ -73,6 +73,7 @@ def test_a_variable_that_asks_for_completions_keeps_no_brake_from_acting(
     anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`_ANR_COMPLETE`, left in a profile by whoever tried a completion: the brake brakes."""
+    anr("init")
     monkeypatch.setenv("_ANR_COMPLETE", "bash_source")
     monkeypatch.setenv("_ROOT_COMPLETE", "bash_source")
     assert anr("rollback").exit_code == 0
