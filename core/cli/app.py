@@ -124,6 +124,7 @@ FURTHER_COMMANDS: dict[str, Listed] = {
         "Judge past days by the gates: which would have been GO, and on which the guard would have frozen.",
     ),
     "ledger": Listed("core.cli.commands.ledger", "What is done with the ledger as a whole."),
+    "config": Listed("core.cli.commands.config", "Look at the options that are in force."),
 }
 """Those that `--help` lists after all others."""
 

@@ -316,7 +316,7 @@ def _example(path: tuple[str, ...], model: type[BaseModel], variable: str | None
     if not value and value != 0:
         return ""
     try:
-        said = _toml(value) if variable is None else value if isinstance(value, str) else json.dumps(_plain(value), default=str)
+        said = as_toml(value) if variable is None else value if isinstance(value, str) else json.dumps(_plain(value), default=str)
     except TypeError:
         return ""
     return f"{name} = {said}" if variable is None else f"{variable}={said}"
@@ -326,11 +326,12 @@ def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, frozenset) else value
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {as_toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list | tuple | frozenset):
-        return "[" + ", ".join(map(_toml, _plain(value))) + "]"
+        return "[" + ", ".join(map(as_toml, _plain(value))) + "]"
     return json.dumps(value, default=str, ensure_ascii=False)
 
 

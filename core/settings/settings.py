@@ -235,14 +235,13 @@ def load(*, required: bool = True) -> Settings:
     Raises:
         ConfigurationError: there are none, an option is wrong or none of ours, or the file cannot be read; nothing was started.
     """
-    found = find_options(os.environ)
-    written = Written(found.file, text_of(found.file) if found.file is not None else "", os.environ)
+    written = as_written()
     options, wrong = _as_toml(written), unknown_variables(os.environ, Settings)
-    if found.file is not None:
+    if written.file is not None:
         wrong = (*unknown_options(options, Settings, written), *wrong)
         truths = (described(path, "a number is meant", Settings, written) for path in truths_for_numbers(options, Settings))
         wrong = (*wrong, *truths)
-        options = in_place(options, found.file.parent)
+        options = in_place(options, written.file.parent)
     reading = _OF_THE_FILE.set(options)
     try:
         settings = Settings()
@@ -256,8 +255,18 @@ def load(*, required: bool = True) -> Settings:
     if wrong:
         raise _unusable(wrong)
     if required:
-        _refuse_nothing(found)
+        _refuse_nothing(find_options(os.environ))
     return _with_secrets(settings, written)
+
+
+def as_written() -> Written:
+    """Return the options as they are written: the file that is read, its text, and the variables.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    found = find_options(os.environ)
+    return Written(found.file, text_of(found.file) if found.file is not None else "", os.environ)
 
 
 def _as_toml(written: Written) -> dict[str, Any]:

@@ -296,3 +296,74 @@ def test_a_missing_settings_file_is_never_safe(home: Path) -> None:
     assert result.exit_code == 3
     assert "does not exist" in result.output
     assert not (home / "site/nova.env").exists()
+
+
+# --- a brake whose options are not where they should be ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["rollback"], ["freeze", "--reason", "stop"]], ids=["rollback", "freeze"])
+@pytest.mark.parametrize("named", ["gone.toml", "site", "closed/anr.toml"], ids=["missing", "a-folder", "a-loop"])
+def test_a_brake_whose_options_cannot_be_read_takes_those_that_it_finds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, named: str, words: list[str]
+) -> None:
+    """ANR_CONFIG leads nowhere: the router of the working folder is braked, and nobody calls it safe: it may be another."""
+    target(home, "[target]\n{router}")
+    (home / "closed").symlink_to("closed")
+    monkeypatch.setenv("ANR_CONFIG", str(home / named))
+    with pytest.raises(ConfigurationError, match="which is not a file"):
+        load()
+    result = CliRunner().invoke(app, words)
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+    assert (home / "reloaded").exists()
+    assert result.exit_code == FAILED, result.output
+    told = "".join(result.output.split())
+    assert f"ANR_CONFIGnames{home / named},whichcannotberead" in told
+    assert f"Theoptionsof{home / 'site/anr.toml'}weretakeninitsplace." in told
+    assert "MAYNOTBESAFE" in told
+
+
+def test_variables_about_a_router_are_enough_for_a_brake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ANR_CONFIG leads nowhere and there is no other file: what the variables say of the router is acted on."""
+    (home / "site/nova.env").write_bytes(AT_10)
+    monkeypatch.setenv("ANR_CONFIG", str(home / "gone.toml"))
+    monkeypatch.setenv("ANR_TARGET__SETTINGS_FILE", str(home / "site/nova.env"))
+    assert CliRunner().invoke(app, ["rollback"]).exit_code == FAILED
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+
+
+def test_where_a_brake_finds_no_options_at_all_it_says_what_to_write_by_hand(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could say which router is meant: exit 2, and the three lines that make one safe."""
+    monkeypatch.setenv("ANR_CONFIG", str(home / "gone.toml"))
+    result = CliRunner().invoke(app, ["rollback"])
+    assert isinstance(result.exception, ConfigurationError)
+    told = str(result.exception)
+    assert told.startswith(f"ANR_CONFIG names {home / 'gone.toml'}, which cannot be read (No such file or directory).")
+    assert "NOTHING WAS DONE" in told
+    assert all(line in told for line in ("NOVA_ANR_ENABLED=0", "NOVA_ANR_PILOT=0.00", "NOVA_ANR_KILL=1", "restart the router"))
+    assert names_in(home / "site/a/b") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_brake_reads_options_in_another_encoding(home: Path, encoding: str) -> None:
+    """PowerShell's `>` writes UTF-16: the brake guesses, says so, and calls nothing safe."""
+    target(home, "# Z\u00fcrich\n[target]\n{router}")
+    text = (home / "site/anr.toml").read_text(encoding="utf-8")
+    (home / "site/anr.toml").write_bytes(text.encode(encoding))
+    result = CliRunner().invoke(app, ["rollback"])
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+    assert (result.exit_code, "isnotUTF-8,andwasguessedat" in "".join(result.output.split())) == (FAILED, True), result.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("C:\\nova\\anr.env", id="no-toml"), pytest.param("C:\\temp\\new.env", id="toml-that-says-another-thing")],
+)
+def test_a_brake_takes_a_path_of_windows_in_double_quotes_as_it_stands(home: Path, name: str) -> None:
+    """What TOML takes for escapes was a path: that file is written, and nobody calls a guess safe."""
+    (home / "site" / name).write_bytes(AT_10)
+    options(home / "site/anr.toml", f'[target]\nsettings_file = "{name}"\nobserve_timeout_s = 0\n')
+    result = CliRunner().invoke(app, ["rollback"])
+    assert (home / "site" / name).read_bytes() == SAFE_BYTES
+    assert result.exit_code == FAILED, result.output
+    told = "".join(result.output.split())
+    assert "`settings_file`hasbackslashesindoublequotes;theyweretakenastheystand." in told
