@@ -149,7 +149,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
         lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
         "observed router",
         Health.FAIL,
-        "50 %",
+        "50%",
         "drift reapply",
     ),
     (
