@@ -62,11 +62,12 @@ def operating_system_user() -> str:
             return os.getlogin()
         except OSError:  # a service has no session
             return "unknown"
-    uid = os.getuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
-        return str(uid)
+    else:
+        uid = os.getuid()
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
+            return str(uid)
 
 
 def _in_user_namespace() -> bool:
@@ -205,10 +206,11 @@ def _has_others(gid: int, name: str) -> bool:
     """Whether a group has members besides an account."""
     if sys.platform == "win32":
         return False
-    try:
-        return bool(set(grp.getgrgid(gid).gr_mem) - {name})
-    except KeyError:
-        return False
+    else:  # noqa: RET505 - only so do the types of each system leave the other's calls aside
+        try:
+            return bool(set(grp.getgrgid(gid).gr_mem) - {name})
+        except KeyError:
+            return False
 
 
 def _not_the_targets(target: TargetSettings, options: Path) -> str:
@@ -227,9 +229,10 @@ def _owner(path: Path) -> int | None:
 
 
 def _number_of(account: str) -> int | None:
-    if not account or sys.platform == "win32":
+    if sys.platform == "win32":
         return None
-    try:
-        return int(account) if account.isdecimal() else pwd.getpwnam(account).pw_uid
-    except KeyError:
-        return None
+    else:  # noqa: RET505 - as above
+        try:
+            return None if not account else int(account) if account.isdecimal() else pwd.getpwnam(account).pw_uid
+        except KeyError:
+            return None

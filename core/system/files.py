@@ -7,8 +7,10 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +18,11 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
+PATIENCE_SECONDS = 2.0
+"""How long a file that somebody has open is waited for, on Windows: a brake's settings file, too."""
+_POLL_SECONDS = 0.005
+_OPEN_FILES_STAY: bool = sys.platform == "win32"
+"""Whether this system refuses to replace and rename a file that somebody has open."""
 _FOLDER_MODE = 0o750
 
 
@@ -105,11 +112,45 @@ def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:
             if before is not None:
                 _give(temporary, before)
             _permit(temporary, mode)
-        Path(temporary).replace(path)
+        replace_patiently(Path(temporary), path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def replace_patiently(new: Path, path: Path) -> None:
+    """Give a file the name of another one, as `Path.replace`; where somebody has that one open, wait for them for a while.
+
+    Windows refuses it as long as an editor, a scanner for viruses or a backup has the file open (ERROR_SHARING_VIOLATION,
+    ERROR_ACCESS_DENIED), which is mostly over within a second.
+
+    Raises:
+        OSError: it could not be done; both files are as they were.
+    """
+    _patiently(lambda: new.replace(path))
+
+
+def rename_patiently(path: Path, name: Path) -> None:
+    """Give a file a name that nothing has, as `Path.rename`, with the same patience.
+
+    Raises:
+        OSError: it could not be done; the file has its old name.
+    """
+    _patiently(lambda: path.rename(name))
+
+
+def _patiently(move: Callable[[], object]) -> None:
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            move()
+        except PermissionError:
+            if not _OPEN_FILES_STAY or time.monotonic() >= ends:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -136,6 +177,8 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 def _give(path: str, before: os.stat_result) -> None:
     """Give a file the owner and the group of the one that it replaces: its reader may be another account."""
+    if sys.platform == "win32":
+        return
     for owner, group in (-1, before.st_gid), (before.st_uid, -1):
         with contextlib.suppress(OSError):  # a user namespace, or a network file system, refuses it in ways of its own
             os.chown(path, owner, group)
