@@ -16,7 +16,7 @@ APART = timedelta(hours=20)
 """How far apart two daily runs are due at least, whatever becomes of zone and time in between; a day of 23 hours is longer."""
 
 
-_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
 
 
 class PromotionMode(StrEnum):
@@ -73,8 +73,7 @@ class Schedule(BaseModel):
         if isinstance(at, time) and at.tzinfo is None:
             return at
         if isinstance(at, str) and (found := _TIME_OF_DAY.fullmatch(at.strip())):
-            hour, minute, second = map(int, found.groups(default="0"))
-            return time(hour, minute, second)
+            return time.fromisoformat(found[0].rjust(len(found[0]) + (found[0][1] == ":"), "0"))
         raise ValueError("a local time of day in quotes is meant, hours and minutes; its time zone is `schedule.zone`")
 
 

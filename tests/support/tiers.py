@@ -26,6 +26,8 @@ PROGRAMS: Mapping[str, str] = {
     "logrotate": "logrotate",
     "openssl": "openssl",
     "strace": "strace",
+    "systemd-analyze": "systemd",
+    "xmllint": "libxml2-utils",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})

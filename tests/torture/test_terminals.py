@@ -25,7 +25,7 @@ REASON = "Zürich → 💥 \udcff\x1b[31m"
 """Nothing of it is in a Windows code page, one sign is no text at all, and one would colour the terminal."""
 BRAKES = {"rollback", "freeze"}
 WORDS: dict[str, list[str]] = {
-    "init": ["init", REASON],
+    "init": ["init", "--reason", REASON],
     "report": ["report"],
     "status": ["status"],
     "promote": ["promote", "0", "-r", REASON],

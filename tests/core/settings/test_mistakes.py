@@ -264,7 +264,14 @@ def test_all_that_is_wrong_is_said_at_once(file: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"), [("'9:05'", "09:05:00"), ("'09:05'", "09:05:00"), ("'21:00:30'", "21:00:30"), ("09:05:00", "09:05:00")]
+    ("written", "meant"),
+    [
+        ("'9:05'", "09:05:00"),
+        ("'09:05'", "09:05:00"),
+        ("'21:00:30'", "21:00:30"),
+        ("'9:00:30.25'", "09:00:30.250000"),
+        ("09:05:00", "09:05:00"),
+    ],
 )
 def test_a_time_of_day_is_understood_as_people_write_it(file: Path, written: str, meant: str) -> None:
     """With and without seconds or the first zero, in quotes or as TOML's own local time."""
