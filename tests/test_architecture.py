@@ -42,7 +42,8 @@ def test_only_the_settings_read_the_environment() -> None:
 def test_only_the_app_constructs_the_bots_parts() -> None:
     """Whoever wants to know how the bot is put together reads one file."""
     found = {(name, part) for name, tree in modules() for part in called(tree) & CONSTRUCTED_BY_APP}
-    assert found == {("bot/app.py", part) for part in CONSTRUCTED_BY_APP}
+    of_examples = {("bot/cli/examples.py", "StoryComposer")}  # tells the stories of a router that does not exist
+    assert found == {("bot/app.py", part) for part in CONSTRUCTED_BY_APP} | of_examples
 
 
 def test_only_the_constructors_fill_in_a_receipt() -> None:
@@ -144,7 +145,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/app.py",
         "bot/blockkit/fields.py",
         "bot/blockkit/post.py",
-        "bot/cli/doctor.py",
         "bot/cli/main.py",
         "bot/cli/serving.py",
         "bot/commands/command.py",
@@ -158,7 +158,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/observing.py",
         "bot/playground/demo.py",
         "bot/playground/people/delivery.py",
-        "bot/playground/people/modal_answers.py",
         "bot/playground/people/payloads.py",
         "bot/playground/people/people.py",
         "bot/playground/people/responses.py",

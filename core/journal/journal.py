@@ -535,7 +535,7 @@ class Journal:
         if kept:
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
-                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+                "Nothing was changed; `anr journal rebuild` makes it again from them. `rollback` and `freeze` still work.",
             )
         for place in self._witnesses.marks() if self._witnesses is not None else ():
             if (shown := newest_of(place.marks)) is not None:
@@ -565,9 +565,11 @@ class Journal:
         try:
             make_folder(self._receipts_dir)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
-        except OSError:
+        except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
-            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
+            log.warning(
+                "receipt %s is in the journal, but its file could not be written (%s)", sealed.mark, error.strerror or error
+            )
 
 
 def _with_predecessor(chain: dict[int, str], first: bytes) -> dict[int, str]:

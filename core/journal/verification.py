@@ -63,10 +63,7 @@ class Verification:
         if not self.sealed:
             return "There are no receipts, so that nothing was verified."
         if not self.proven:
-            return (
-                "No mark outside was compared: whoever may write the journal could have cut its end off, or written another. "
-                "Compare with a message (`--expect`), with the channel (`--slack`), or set a witness; `--alone` asks for no mark."
-            )
+            return "No mark outside was compared: whoever may write the journal could have cut its end off, or written another."
         checkpoint = next(
             (sealed_receipt for sealed_receipt in reversed(self.sealed) if sealed_receipt.receipt.checkpoint is not None), None
         )
