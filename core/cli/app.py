@@ -228,7 +228,7 @@ def run(application: typer.Typer) -> None:
 
 
 @app.callback(epilog=EXIT_CODES)
-def common(
+def _common(
     context: typer.Context,
     *,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Name of the router, where there are several.")] = None,
