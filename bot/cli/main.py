@@ -19,7 +19,7 @@ COMMANDS |= {
 
 def main() -> None:
     """Run the command line."""
-    gc.disable()  # imports leave no garbage, and looking for it takes a tenth of a short command; the callback of core/cli/app.py goes on with it
+    gc.disable()  # imports leave no garbage, and looking for it takes a tenth of a short command; core/cli/app.py goes on with it
     try:
         run(app)
     finally:

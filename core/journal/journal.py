@@ -319,8 +319,8 @@ class Journal:
         except ChainBroken as error:
             self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
             raise JournalCorrupt(
-                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; "
-                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; run `anr verify` and "
+                "`anr journal check`: its copies, or the receipts' files, may be whole. `rollback` and `freeze` still work.",
             ) from error
         except ValueError as error:
             raise JournalCorrupt(

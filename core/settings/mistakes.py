@@ -40,6 +40,8 @@ _EXAMPLES: dict[str, Any] = {
     "router_account": "nova",
     "rules": [{"match": 'alertname="NovaDown"', "then": "freeze"}],
     "at": "09:05",
+    "quiet_from": "22:00",
+    "quiet_until": "07:00",
     "zone": "Europe/Zurich",
     "bot_token": "xoxb-…",
     "app_token": "xapp-…",

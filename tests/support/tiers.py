@@ -30,6 +30,7 @@ PROGRAMS: Mapping[str, str] = {
     "strace": "strace",
     "systemd-analyze": "systemd",
     "xmllint": "libxml2-utils",
+    "systemd-notify": "systemd",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})
