@@ -77,6 +77,9 @@ def test_one_bot_runs_as_nobody_and_writes_only_where_it_has_to() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    asked = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert asked == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert asked["liveness"] in said_of_health()
     mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
     assert all("subPath" not in mount for mount in mounts.values())
     assert {name for name, mount in mounts.items() if not mount.get("readOnly")} == {"state", "router", "tmp"}
@@ -115,6 +118,11 @@ def test_the_options_in_the_config_map_are_options(tmp_path: Path, monkeypatch: 
 
 
 # --- the image and compose --------------------------------------------------------------------------------------------
+
+
+def said_of_health() -> str:
+    """The words of the image's own check of its health."""
+    return dict(instructions())["HEALTHCHECK"]
 
 
 def instructions() -> list[tuple[str, str]]:

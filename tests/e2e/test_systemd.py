@@ -9,9 +9,11 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,13 @@ UNITS = ROOT / "ops" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 NO_NEW_PRIVILEGES, DENY_WRITE_EXECUTE = 38, 65
 """prctl(2): PR_SET_NO_NEW_PRIVS, and PR_SET_MDWE, by which a kernel refuses what `MemoryDenyWriteExecute=` does."""
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OF_SYSTEMD = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "USER": "anr",
+    "LOGNAME": "anr",
+    "HOME": "/var/lib/anr",
+}
+"""What systemd itself gives a service with an account (systemd.exec(5))."""
 
 
 def unit(name: str) -> list[tuple[str, str]]:
@@ -52,9 +60,9 @@ def machine(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     shutil.copytree("/usr/lib/systemd/system", root / "usr/lib/systemd/system", symlinks=True)
     shutil.copytree(UNITS, root / "etc/systemd/system")
-    command = root / "opt/anr/bin/anr"
-    command.parent.mkdir(parents=True)
-    command.touch(mode=0o755)
+    for command in ("opt/anr/bin/anr", "bin/kill"):
+        (root / command).parent.mkdir(parents=True)
+        (root / command).touch(mode=0o755)
     return root
 
 
@@ -117,6 +125,13 @@ def test_every_variable_and_credential_of_the_bots_unit_is_an_option() -> None:
     assert {value.removeprefix("%d/") for value in variables.values()} == laid
 
 
+def datagrams(heard: socket.socket) -> Iterator[str]:
+    """What a service manager was told."""
+    with suppress(BlockingIOError):
+        while True:
+            yield heard.recv(4096).decode()
+
+
 def shut_in() -> None:
     """Give up what the unit's sandbox takes, as far as a process can give it up by itself."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -160,13 +175,16 @@ async def test_the_bot_runs_in_its_units_environment(tmp_path: Path) -> None:
         (credentials / "alertmanager-token").write_text(" a-bearer-token\r\n", encoding="utf-8")
         own = dict(value.partition("=")[::2] for key, value in unit("anr-bot.service") if key == "Environment")
         given = {name: value.replace("%d", str(credentials)) for name, value in own.items()} | {"ANR_CONFIG": str(options)}
+        manager = tmp_path / "notify"
+        heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        heard.bind(str(manager))
         words = shlex.split(dict(unit("anr-bot.service"))["ExecStart"])
         assert words == ["/opt/anr/bin/anr", "bot"]
         bot = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("anr"),
             *words[1:],
             cwd=state,
-            env={"PATH": SYSTEM_PATH, "USER": "anr", "LOGNAME": "anr", "HOME": "/var/lib/anr", **given},
+            env={**OF_SYSTEMD, "NOTIFY_SOCKET": str(manager), **given},
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=shut_in,
@@ -188,6 +206,12 @@ async def test_the_bot_runs_in_its_units_environment(tmp_path: Path) -> None:
             await ended
         assert (bot.returncode, b"Traceback" in errors) == (0, False), errors.decode()
         assert list(state.iterdir()) == []
+        with heard:
+            heard.setblocking(False)  # noqa: FBT003 - the library's argument
+            told = list(datagrams(heard))
+        assert dict(unit("anr-bot.service"))["Type"] == "notify"
+        words_told = [word for message in told for word in message.split("\n") if word in {"READY=1", "STOPPING=1"}]
+        assert words_told == ["READY=1", "STOPPING=1"]
         assert settings.target.journal.stat().st_mode & 0o007 == 0
 
 
