@@ -86,14 +86,14 @@ def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> Non
     ]
     assert len(typed) > 30
     assert "anr promote --dry-run --report FILE --verbose" in typed
-    import_module("bot.cli.main")  # adds the bot's commands
+    import_module("bot.cli.table")  # adds the bot's commands
     for command_line in typed:
         understood(command_line)
 
 
 def test_what_is_typed_at_three_in_the_morning_is_understood() -> None:
     """Each line of docs/at-3am.md is a command that there is; four of them for each of the four troubles, and nothing else."""
-    import_module("bot.cli.main")  # adds the bot's commands
+    import_module("bot.cli.table")  # adds the bot's commands
     text = (ROOT / "docs" / "at-3am.md").read_text(encoding="utf-8")
     lines = [line.partition("#")[0].strip() for line in text.splitlines() if line.startswith("    ")]
     for line in lines:

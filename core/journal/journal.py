@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.journal.inspection import inspect
-from core.journal.marks import Mark, contradiction, newest_of
+from core.journal.marks import Mark, contradiction, left_behind, newest_of
 from core.journal.verified_chain import UNSEEN, ChainBroken, Row, Seen, VerifiedChain, gone_back
 from core.receipts.cause import Cause
 from core.receipts.chain import GENESIS, Flaw, Sealed, newest_checkpoint, number_in_name, seal, unseal
@@ -339,14 +339,17 @@ class Journal:
             JournalCorrupt: a mark outside is not in the chain.
         """
         chain = _with_predecessor({seq: digest for seq, _, digest in rows}, rows[0][1] if rows else b"")
-        for place in self._witnesses.marks() if self._witnesses is not None else ():
-            for mark in place.marks:
-                if problem := contradiction(mark, chain):
-                    raise JournalCorrupt(
-                        f"The journal {self._path} is not the one that was shown before: {problem} ({place.source}). Nothing was "
-                        "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
-                        "`target.name`. `rollback` and `freeze` still work."
-                    )
+        places = self._witnesses.marks() if self._witnesses is not None else ()
+        against = (
+            f"{problem} ({place.source})" for place in places for mark in place.marks if (problem := contradiction(mark, chain))
+        )
+        problem = next(against, None) or left_behind(places, chain)
+        if problem is not None:
+            raise JournalCorrupt(
+                f"The journal {self._path} is not the one that was shown before: {problem}. Nothing was "
+                "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
+                "`target.name`. `rollback` and `freeze` still work."
+            )
 
     def digests(self) -> dict[int, str]:
         """Return the digest of each receipt by its number, and of the one on which the first of them follows.
@@ -564,7 +567,7 @@ class Journal:
     def _write_file(self, sealed: Sealed) -> None:
         try:
             make_folder(self._receipts_dir)
-            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, shared=True)
         except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.warning(

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.errors import ConfigurationError
 from core.settings.mistakes import nearest
-from core.settings.options import PREFIX
+from core.settings.options_file import PREFIX, RUN_DIR
 from core.settings.settings import Settings, for_brake, in_place, load
 from core.settings.target import TargetSettings
 
@@ -220,7 +220,7 @@ def _of_target(
             raise ConfigurationError(f"Several routers are set. Nothing was done; name one with --target: {', '.join(several)}.")
         name = named or next(iter(several))
         own = several[name]
-        places = {"run_dir": f"run/anr/{name}", "receipts_dir": f"ops/logs/{name}"}
+        places = {"run_dir": f"{RUN_DIR}/{name}", "receipts_dir": f"ops/logs/{name}"}
         return {**places, **(own if isinstance(own, dict) else {})}, name
     target = options.get("target")
     given = dict(target) if isinstance(target, dict) else {}

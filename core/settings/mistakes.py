@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from core.settings.options import CONFIG, PREFIX, TABLES, field_of, model_of, names_of, path_of, variable_of
+from core.settings.options import TABLES, field_of, model_of, names_of, path_of, variable_of
+from core.settings.options_file import CONFIG, PREFIX
 
 _OF_MANY = (*TABLES, tuple, list, set, frozenset)
 _EXAMPLES: dict[str, Any] = {

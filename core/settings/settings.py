@@ -27,7 +27,8 @@ from core.settings.mistakes import (
     unknown_variables,
     wrong_values,
 )
-from core.settings.options import PREFIX, Search, find_options, find_text, paths_placed, placed, text_of, variable_of
+from core.settings.options import paths_placed, placed, variable_of
+from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, find_text, text_of
 from core.settings.secret_files import secrets_read
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
 from core.settings.target import TargetSettings
@@ -208,7 +209,7 @@ def _named(name: str, options: Any) -> Any:
     if not isinstance(options, dict):
         return options
     own = {
-        "run_dir": f"run/anr/{name}",
+        "run_dir": f"{RUN_DIR}/{name}",
         "receipts_dir": f"ops/logs/{name}",
         "backups_dir": f"run/anr_state_backups/{name}",
         "archive_dir": f"run/anr_ledger_archive/{name}",

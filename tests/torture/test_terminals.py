@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from core.cli.app import COMMANDS, FURTHER_COMMANDS
 from core.cli.output import DONE, FAILED
 from tests.support.rig import Rig

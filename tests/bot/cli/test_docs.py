@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from core.cli.app import app
 from core.cli.output import USAGE
 
