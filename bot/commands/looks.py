@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot.commands.command import Addressed, Call, Misunderstood
-from bot.commands.phrases import named_person, plain, without
-from core.doctor.check import Check
+from bot.commands.phrases import bare, cut, named_person, plain, without
+from bot.views.outlook import Examined
 from core.journal.verification import Verification, given
 from core.journal.verification import verify as verify_journal
 from core.receipts.chain import Sealed
@@ -66,7 +66,13 @@ class Verify(Addressed):
 
 @dataclass(frozen=True, slots=True)
 class Doctor(Addressed):
-    """Everything that operating the router depends on."""
+    """Everything that operating the router depends on.
+
+    Attributes:
+        every: whether what is well is told, too.
+    """
+
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +108,9 @@ def verify(call: Call, command: Verify) -> Verification:
     return verify_journal(call.target.journal, (*call.target.witnesses.marks(), *given(command.mark), call.channel_marks()))
 
 
-def doctor(call: Call, _command: Doctor) -> tuple[Check, ...]:
+def doctor(call: Call, command: Doctor) -> Examined:
     """Examine everything."""
-    return call.examine()
+    return Examined(call.examine(), call.target.settings.name, every=command.every)
 
 
 def details(call: Call, command: Details) -> None:
@@ -125,6 +131,11 @@ def parse_receipts(rest: str) -> Receipts | Misunderstood:
                 f"`receipts` takes a number up to {MAX_RECEIPTS} and a person, for example `receipts 10 @olivia`."
             )
     return Receipts(count, person)
+
+
+def parse_doctor(rest: str) -> Doctor:
+    """Understand `doctor [all]`."""
+    return Doctor(every=bare(cut(rest)[0]).strip("-—–") in {"all", "details", "verbose"})
 
 
 def parse_verify(rest: str) -> Verify:

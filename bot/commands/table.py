@@ -242,9 +242,11 @@ TABLE: tuple[Row[Any, Any], ...] = (
     Row(
         kind=Doctor,
         word="doctor",
+        parse=looks.parse_doctor,
         handle=looks.doctor,
         view=outlook.examined,
-        help=("doctor", "check everything anr depends on"),
+        buttons={"doctor_all": lambda value: Doctor(every=True, target=value or None)},
+        help=("doctor [all]", "check everything anr depends on"),
     ),
     Row(
         kind=Backups,

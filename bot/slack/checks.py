@@ -43,7 +43,8 @@ def examine_slack(
     if not slack.bot_token.get_secret_value():
         return (Check("slack token", Health.WARN, "No bot token is set: only the command line works.", "Set slack.bot_token."),)
     client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
-    named = sorted({*(access.names if access else ()), *(people or {}).values()})
+    called = (slack.notify.approvers or frozenset()) | slack.notify.on_call
+    named = sorted({*(access.names if access else ()), *(people or {}).values(), *called})
     return tuple(_examined(client, slack, channels, named))
 
 
@@ -169,7 +170,7 @@ def _named(client: WebClient, named: Sequence[str], installation: Installation) 
             continue
         found += not problem
         if problem:
-            remedy = "Nobody holds a role by it: correct `operators`, `approvers` and `people` in the settings."
+            remedy = "Nobody holds a role or is called by it: correct it in the settings."
             yield Check(name, Health.WARN, problem, remedy)
     if asked and found == len(asked):
         yield Check(name, Health.OK, f"Slack knows every one of the {found} people and groups in the settings.")

@@ -137,7 +137,8 @@ def _asked(sealed: Sequence[Sealed], approval: Approval, beside: Beside) -> Iter
     if look is not None:
         yield _asked_again(look)
     yield from gate_table(gate for gate in gates if not gate.passes)
-    yield context("Everything is checked again when you approve. One denial ends it. The gates are in the thread.")
+    small = "Everything is checked again when you approve. One denial ends it. The gates are in the thread."
+    yield context(f"{small} · request `{approval.id}`")
 
 
 def _ended(sealed: Sequence[Sealed], approval: Approval | None, last: Receipt, beside: Beside) -> Iterator[Block]:
@@ -262,7 +263,7 @@ def outcome(receipt: Receipt) -> str:
         case Result.NOT_APPLIED | Result.UNKNOWN:
             return f"Not applied; the settings say {percent(receipt.stage_after)}.{note}{_sight(receipt)}"
         case _:
-            return f"The journal begins at *{percent(receipt.stage_after)}*.{_sight(receipt)}"
+            return f"It begins at *{percent(receipt.stage_after)}* of live traffic.{_sight(receipt)}"
 
 
 def _acted(receipt: Receipt) -> str:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bot.blockkit.blocks import MAX_BLOCKS, context, counted, escape, noted, prose, section, when, who
+from bot.blockkit.blocks import MAX_BLOCKS, actions, button, context, counted, escape, noted, prose, section, when, who
 from bot.blockkit.post import Block
 from core.actors import Actor
 from core.doctor.check import Check, Health
@@ -41,17 +42,35 @@ def ahead(seen: Insight) -> list[Block]:
 _SIGNS = {Health.OK: ":white_check_mark:", Health.WARN: ":warning:", Health.FAIL: ":x:"}
 
 
-def examined(checks: Sequence[Check]) -> list[Block]:
-    """Return what the doctor found: one sentence if all is well, else what is ill with what to do; the rest folds away.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the doctor found.
 
-    A section that is long is folded by Slack (`expand` is false unless an app says otherwise).
+    Attributes:
+        target: the router's name.
+        every: whether what is well is told, too.
     """
-    headline = section(diagnosis(checks))
+
+    checks: tuple[Check, ...]
+    target: str
+    every: bool = False
+
+
+def examined(found: Examined) -> list[Block]:
+    """Return what the doctor found: one sentence if all is well, else what is ill with what to do; the rest on demand."""
+    checks = found.checks
     ill = sorted((check for check in checks if check.health is not Health.OK), key=lambda check: check.health is Health.WARN)
     lines = [f"{_SIGNS[check.health]} *{check.name}* — {noted(check.text)}\n      {escape(check.remedy)}" for check in ill]
-    well = "\n".join(f"*{check.name}* — {noted(check.text)}" for check in checks if check.health is Health.OK)
-    folded = [context(well)] if well else []
-    return [headline, *(section(line) for line in lines[:40]), *folded][:MAX_BLOCKS]
+    blocks = [section(diagnosis(checks)), *(section(line) for line in lines[:40])]
+    well = [f"*{check.name}* — {noted(check.text)}" for check in checks if check.health is Health.OK]
+    if not found.every:
+        return [*blocks, *([actions(button("Every check", "doctor_all", value=found.target))] if well else [])]
+    parts = ["\n".join(well[place : place + _TOGETHER]) for place in range(0, len(well), _TOGETHER)]
+    return [*blocks, *map(context, parts)][:MAX_BLOCKS]
+
+
+_TOGETHER = 5
+"""Checks that stand in one block: what is longer than Slack takes would be cut."""
 
 
 def diagnosis(checks: Sequence[Check]) -> str:

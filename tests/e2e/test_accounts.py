@@ -42,7 +42,7 @@ def place() -> Iterator[Machine]:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A router of the bot's account at 10 %, with options of root, and who types what there."""
+    """A router of the bot's account at 10%, with options of root, and who types what there."""
 
     machine: Machine
     folder: Path

@@ -105,11 +105,12 @@ async def test_a_thread_shows_its_replies(page: Page, played: tuple[Playground, 
     await expect(log).to_contain_text("good morning", timeout=WAIT)
     ts = played[0].messages("C0ANROPS")[-1]["ts"]
     await played[0].post("U0PRIYA", "C0ANROPS", "morning!", thread_ts=ts)
-    await page.get_by_role("button", name="1 reply").click()
+    greeting = log.get_by_role("article").filter(has_text="good morning")
+    await greeting.get_by_role("button", name="1 reply").click()
     await page.get_by_label("Reply", exact=True).fill("how was the night?")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("log").nth(1)).to_contain_text("how was the night?", timeout=WAIT)
-    await expect(page.get_by_role("button", name="2 replies")).to_be_visible(timeout=WAIT)
+    await expect(greeting.get_by_role("button", name="2 replies")).to_be_visible(timeout=WAIT)
     await expect(log).not_to_contain_text("how was the night?")
 
 

@@ -99,12 +99,12 @@ async def test_the_doctor_tells_in_slack_what_it_tells_at_the_terminal(scene: Pl
     corrupt.write_bytes(b"{")
     ill = settings.model_copy(update={"target": settings.target.model_copy(update={"state_file": corrupt})})
     async with running(ill):
-        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor")
+        await playground.slash("U0OLIVIA", CHANNEL, "/anr", "doctor all")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is corrupt"), WAIT)
     answer = next(said(message) for message in playground.ephemerals("U0OLIVIA") if "is corrupt" in said(message))
     for name in ("settings file", "observed router", "slots", "ledger", "operation lock", "journal", "slack scopes"):
         assert f"*{name}*" in answer
-    assert "FAIL" in answer.split("*state file*")[0]
+    assert "failure" in answer.split("*state file*")[0]
     assert "The bot is in" in answer
 
 

@@ -41,6 +41,7 @@ function confirmed(question) {
   $("confirm-title").textContent = question.title.text;
   $("confirm-text").replaceChildren(...mrkdwn(question.text.text, where().names));
   $("confirm-yes").textContent = question.confirm.text;
+  $("confirm-yes").className = question.style === "danger" ? "danger" : "primary";
   $("confirm-no").textContent = question.deny.text;
   const dialog = $("confirm");
   dialog.returnValue = "no";
@@ -78,6 +79,16 @@ const onViews = {
   submit: (view, values) => send("/playground/view", { user: me(), view_id: view.id, kind: "submit", values }),
   close: (view) => send("/playground/view", { user: me(), view_id: view.id, kind: "close" }),
 };
+
+// A permalink leads to its message, as in Slack.
+document.addEventListener("click", (event) => {
+  const found = /\/archives\/(\w+)\/p(\d{10})(\d{6})$/.exec(event.target.closest?.("a")?.href ?? "");
+  if (!found) return;
+  event.preventDefault();
+  place = found[1];
+  show();
+  $("log").querySelector(`[data-ts="${found[2]}.${found[3]}"]`)?.scrollIntoView({ block: "center" });
+});
 
 function begin() {
   for (const user of where().users) $("person").add(new Option(`${user.real_name}${user.title ? ` (${user.title})` : ""}`, user.id));

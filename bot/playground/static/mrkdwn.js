@@ -24,7 +24,10 @@ function entity(inside, users) {
   if (target.startsWith("@")) return wrapped("span", ["@" + (users.get(target.slice(1)) ?? target.slice(1))], "mention");
   if (target.startsWith("!date^")) {
     const moment = new Date(Number(target.split("^")[1]) * 1000);
-    const shown = moment.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+    const format = target.split("^")[2] ?? "";
+    const date = format.includes("{date") ? { month: "short", day: "numeric" } : {};
+    const seconds = format.includes("{time_secs}") ? { second: "2-digit" } : {};
+    const shown = moment.toLocaleString([], { ...date, hour: "2-digit", minute: "2-digit", ...seconds });
     const node = wrapped("time", [Number.isNaN(moment.getTime()) ? unescape(label ?? "") : shown]);
     node.title = label ?? "";
     return node;

@@ -13,7 +13,7 @@ import pytest
 from core.cli import client
 from core.cli.client import Handed, hand_over
 from core.cli.protocol import SOCKET
-from core.system.peers import listening_at
+from core.system.peers import Peer, listening_at
 
 READY = {"ready": {"pid": 4711, "host": "router-1", "within_s": 60}}
 Answers = Callable[[dict[str, Any]], list[Any]]
@@ -38,7 +38,7 @@ def bot(folder: Path, *, ready: Any = READY, answers: tuple[Any, ...] = ()) -> I
     def serve() -> None:
         connection, _ = listener.accept()
         with suppress(OSError), connection, connection.makefile("rwb") as lines:  # the other end may go before it has heard all
-            heard.append(json.loads(lines.readline()))
+            heard.append(json.loads(lines.readline() or b"{}"))
             lines.write(as_line(ready))
             lines.flush()
             if heard_more := lines.readline():
@@ -68,14 +68,14 @@ def typed(options: Path, *words: str, **variables: str) -> Handed:
 
 def test_what_a_bot_says_is_written_and_its_exit_code_is_the_commands(options: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was typed, and how wide the terminal is, goes over; of who asks nothing is said."""
-    answers = ({"out": "stage 10 %\n"}, {"alive": True}, {"err": "drift\n"}, {"exit": 1, "safe": False})
+    answers = ({"out": "stage 10%\n"}, {"alive": True}, {"err": "drift\n"}, {"exit": 1, "safe": False})
     with bot(options.parent / "run", answers=answers) as heard:
         assert typed(options, "why", "--json", COLUMNS="132", TERM="xterm", USER="root", LOGNAME="aaron") == Handed(1)
     asked, begun = heard
     assert (asked["words"], asked["columns"], asked["variables"]) == (["why", "--json"], 132, {"TERM": "xterm"})
     assert set(asked) == {"anr", "words", "columns", "terminals", "variables"}
     assert begun == {"go": True}
-    assert capsys.readouterr() == ("stage 10 %\n", "drift\n")
+    assert capsys.readouterr() == ("stage 10%\n", "drift\n")
 
 
 def test_without_a_bot_it_is_done_here(options: Path) -> None:
@@ -181,8 +181,18 @@ def test_who_is_answered_by_a_bot_waits_for_nothing_slow(options: Path) -> None:
         "finally: print(*{'pydantic', 'typer', 'rich', 'sqlalchemy', 'numpy', 'tempfile', 'asyncio'} & set(sys.modules))"
     )
     environment = {"ANR_CONFIG": str(options), "PYTHONPATH": str(Path(__file__).parents[3])}
-    with bot(options.parent / "run", answers=({"out": "10 %\n"}, {"exit": 0, "safe": False})):
+    with bot(options.parent / "run", answers=({"out": "10%\n"}, {"exit": 0, "safe": False})):
         done = subprocess.run(
             [sys.executable, "-c", program, "status"], env=environment, capture_output=True, text=True, check=True, timeout=120
         )
-    assert done.stdout.splitlines() == ["10 %", ""]
+    assert done.stdout.splitlines() == ["10%", ""]
+
+
+def test_a_socket_of_another_account_is_told_nothing(options: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever put one into the run folder would say that a brake was done; the kernel says it is not the folder's account."""
+    monkeypatch.setattr(client, "peer_of", lambda _: Peer(1, 4711, frozenset()))
+    with bot(options.parent / "run", answers=({"exit": 0, "safe": True},)) as heard:
+        handed = typed(options, "freeze")
+    assert handed.code is None
+    assert "account 4711 listens there" in handed.unasked
+    assert all("words" not in asked for asked in heard)
