@@ -41,6 +41,8 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --no-warn-unreachable core bot bench
+	$(BIN)/mypy --platform darwin --no-warn-unreachable core bot bench
 	$(BIN)/lint-imports
 
 # before a push; CI runs all tests: .ci/run

@@ -173,7 +173,10 @@ def put_first(bot: int) -> None:
     Otherwise the bot would wait for the end of this process's turn of a tenth of a second, which is no work of its own; and who
     looks at the router would not stand back, as its niceness has it otherwise.
     """
-    if sys.platform != "linux" or (policy := os.sched_getscheduler(0)) == os.SCHED_OTHER:
+    if sys.platform != "linux":
+        return
+    policy = os.sched_getscheduler(0)
+    if policy == os.SCHED_OTHER:
         return
     first = os.sched_param(os.sched_getparam(0).sched_priority + 1)
     for process, how, priority in (

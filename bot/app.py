@@ -84,6 +84,8 @@ async def running(
         token.get_secret_value() for token in (slack.bot_token, slack.app_token, slack.signing_secret)
     )
     channels = [target.channel or slack.channel for target in settings.every_target]
+    if settings.unread_secrets:
+        raise ConfigurationError(f"{'; '.join(settings.unread_secrets)}. Nothing was started; let the bot's account read it.")
     if not bot_token or not all(channels) or not (app_token or secret):
         raise ConfigurationError(
             "Slack is not configured. Nothing was started; set slack.bot_token, slack.channel, and slack.app_token "

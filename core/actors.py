@@ -37,7 +37,7 @@ class Actor(BaseModel):
     approve in the other. Roles and groups are looked up anew for every operation and never recorded.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: ActorKind
     id: str = Field(min_length=1, max_length=100)
@@ -85,7 +85,7 @@ class ApprovalRule(BaseModel):
         approvers: who may; empty means those of the general list.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     needed: int = Field(ge=0, le=5)
     approvers: frozenset[str] = frozenset()

@@ -32,7 +32,15 @@ class AnrError(Exception):
 
 
 class ConfigurationError(AnrError):
-    """Settings that cannot be used; nothing was started."""
+    """Settings that cannot be used; nothing was started.
+
+    Attributes:
+        mistakes: what is wrong with which option, a sentence each; empty where the message says it all.
+    """
+
+    def __init__(self, message: str, *, mistakes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = mistakes
 
 
 class LedgerUnreadable(AnrError):

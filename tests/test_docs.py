@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from core.cli.app import app
+from core.router.control import SAFE_SETTINGS
 from core.settings.settings import Settings, load
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +66,18 @@ def test_every_option_explains_itself() -> None:
     assert [name for name, field in options(Settings) if not field.description] == []
 
 
+def understood(command_line: str) -> None:
+    """Fail unless a line is a command of anr with options that it has."""
+    command = get_command(app)
+    words = re.sub(r"[\[\]…|]", " ", command_line).split()[1:]
+    while words and isinstance(command, TyperGroup):
+        found = command.get_command(command.context_class(command), words.pop(0))
+        assert found is not None, command_line
+        command = found
+    known = {"--verbose", "--target"} | {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= known, command_line
+
+
 def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> None:
     """Each `anr …` of the README is a command with these options; and the runbook's dry run of a report is among them."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,16 +87,21 @@ def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> Non
     assert len(typed) > 30
     assert "anr promote --dry-run --report FILE --verbose" in typed
     import_module("bot.cli.table")  # adds the bot's commands
-    everywhere = {"--verbose", "--target"}
     for command_line in typed:
-        command = get_command(app)
-        words = re.sub(r"[\[\]…|]", " ", command_line).split()[1:]
-        while words and isinstance(command, TyperGroup):
-            found = command.get_command(command.context_class(command), words.pop(0))
-            assert found is not None, command_line
-            command = found
-        known = everywhere | {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("-")} <= known, command_line
+        understood(command_line)
+
+
+def test_what_is_typed_at_three_in_the_morning_is_understood() -> None:
+    """Each line of docs/at-3am.md is a command that there is; four of them for each of the four troubles, and nothing else."""
+    import_module("bot.cli.table")  # adds the bot's commands
+    text = (ROOT / "docs" / "at-3am.md").read_text(encoding="utf-8")
+    lines = [line.partition("#")[0].strip() for line in text.splitlines() if line.startswith("    ")]
+    for line in lines:
+        if line.startswith("anr "):
+            understood(re.sub(r'"[^"]*"', "REASON", line))
+    troubles = [part for part in text.split("\n## ")[1:] if "NOVA_ANR" not in part]
+    assert [len(re.findall(r"^    ", part, re.MULTILINE)) for part in troubles] == [4] * 4
+    assert {f"{name}={value}" for name, value in SAFE_SETTINGS.items()} <= set(lines)
 
 
 def test_the_readme_names_every_command() -> None:

@@ -32,6 +32,8 @@ def doctor(
     try:
         with examining(load()) as (settings, target):
             checks = check_up(target, stray=stray_router_settings(), secrets_in=options_file())
+            unread = "Where the bot runs under this account, let it read the file; else nothing is wrong."
+            checks = (*checks, *(Check("secrets", Health.WARN, why, unread) for why in settings.unread_secrets))
             channel = target.settings.channel or settings.slack.channel
             checks = (*checks, *examine_slack(settings.slack, (channel,), settings.access, settings.people))
             if settings.slack.bot_token.get_secret_value():

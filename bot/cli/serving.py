@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -40,7 +41,7 @@ def bot() -> None:
 
 
 @commands.command()
-def demo(port: int = 8765) -> None:
+def demo(port: Annotated[int, typer.Option(help="Port of the page to open; 0 takes any free one.")] = 8765) -> None:
     """Start a local Slack workspace, a simulated router and the bot, and print where to look."""
     from bot.playground.demo import play  # noqa: PLC0415 - only the demo needs the playground
 

@@ -7,6 +7,7 @@ COMMANDS |= {
     "bot": Listed("bot.cli.serving", "Run the Slack bot until it is stopped."),
     "doctor": Listed("bot.cli.doctor", "Examine everything that operating the router depends on, and say what to do next."),
     "demo": Listed("bot.cli.serving", "Start a local Slack workspace, a simulated router and the bot, and print where to look."),
+    "docs": Listed("bot.cli.docs", "Print a page of the documentation, or a file of ops/; the list of them without a NAME."),
     "manifest": Listed(
         "bot.cli.manifest",
         "Print the Slack app's manifest, to be pasted at api.slack.com/apps; for Socket Mode unless `--http` is given.",

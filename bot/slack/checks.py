@@ -4,7 +4,6 @@ Excluded: everything that is not Slack's (core/doctor/check.py, core/doctor/own_
 """
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from core.settings.surfaces import SlackSettings
 from core.system.bounded_http import in_words
 
 _PATIENCE_SECONDS = 5
-_CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,30}")
 _MOST_NAMED = 5
 """Messages that are named one by one."""
 _REINSTALL = "Install the app once more from `manifest.yml`, and put the new bot token into the settings."
@@ -153,10 +151,6 @@ def _examined(client: WebClient, slack: SlackSettings, channels: tuple[str, ...]
     yield _scopes(answer.headers)
     for channel in dict.fromkeys(channels):
         yield _membership(client, channel)
-    places = {*channels, slack.fallback_channel, *slack.allowed_channels} - {""}
-    if wrong := sorted(place for place in places if not _CHANNEL_ID.fullmatch(place)):
-        text = f"{', '.join(wrong)}: no channel's id."
-        yield Check("slack ids", Health.FAIL, text, "A channel's id begins with C or G; Slack shows it in the channel's details.")
     yield from _named(client, named, Installation.of(answer))
 
 

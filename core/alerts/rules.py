@@ -35,7 +35,7 @@ _BY_GRAVITY = (Effect.WATCHDOG, Effect.IGNORE, Effect.NOTIFY, Effect.WOULD_FREEZ
 class AlertRule(BaseModel):
     """Which alerts ask for what. The first rule that an alert meets decides."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     match: str = Field(description="matchers in Alertmanager's syntax, all of which have to hold")
     then: Literal["freeze", "notify", "ignore"] = Field(description="what such an alert asks for")
@@ -65,7 +65,7 @@ RUNBOOK_RULES = (
 class AlertPolicy(BaseModel):
     """What alerts ask for, and how the alert that always fires is known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rules: tuple[AlertRule, ...] = RUNBOOK_RULES
     watchdog: str = 'alertname="Watchdog"'

@@ -6,9 +6,11 @@ Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 t
 """
 
 import gc
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -128,17 +130,29 @@ FURTHER_COMMANDS: dict[str, Listed] = {
         "Judge past days by the gates: which would have been GO, and on which the guard would have frozen.",
     ),
     "ledger": Listed("core.cli.commands.ledger", "What is done with the ledger as a whole."),
+    "config": Listed("core.cli.commands.config", "Look at the options that are in force."),
 }
-"""Those that `--help` lists after all others."""
+"""Those that came later: `PANELS` says where `--help` lists which."""
+PANELS: dict[str, tuple[str, ...]] = {
+    "Brake": ("rollback", "freeze"),
+    "Look": ("status", "why", "next", "report", "receipts", "verify", "doctor", "config", "docs"),
+    "Roll out": ("promote", "approve", "deny", "unfreeze", "shadow", "break-glass", "review", "drift"),
+    "Schedule": ("daily", "schedule", "skip"),
+    "Upkeep": ("recover", "backup", "backups", "restore", "state", "drill", "prune", "ledger", "journal", "backtest"),
+    "Set up and run": ("init", "manifest", "bot", "watch", "demo"),
+}
+"""The groups of `--help`, in order: what has to be found at night comes first."""
 
 
 class _Group(TyperGroup):
-    """The commands; `--verbose` may stand anywhere, as in the runbook's scripts."""
+    """The commands; `--verbose` and `--target` may stand anywhere, as in the runbook's scripts."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._listing = False
-        names = (*COMMANDS, *FURTHER_COMMANDS)
+        self._typed: list[str] = []
+        names = dict.fromkeys((*(name for group in PANELS.values() for name in group), *COMMANDS, *FURTHER_COMMANDS))
+        names = {name: None for name in names if name in {**COMMANDS, **FURTHER_COMMANDS}}
         self.commands = dict.fromkeys(names)  # type: ignore[assignment]  # all that help and "did you mean" look at
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -148,7 +162,8 @@ class _Group(TyperGroup):
         if listed is None:
             return None
         if self._listing:
-            return TyperCommand(cmd_name, help=listed.summary)
+            panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
+            return TyperCommand(cmd_name, help=listed.summary, rich_help_panel=panel)
         return get_group(import_module(listed.module).commands).commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -159,18 +174,45 @@ class _Group(TyperGroup):
         finally:
             self._listing = False
 
-    def _main_shell_completion(self, *_: Any, **__: Any) -> None:
-        """Complete nothing: a stray `_ANR_COMPLETE` in the environment keeps no brake from acting."""
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run what was typed."""
+        self._typed = list(sys.argv[1:] if args is None else args)
+        return super().main(args, *rest, **options)
+
+    def _main_shell_completion(self, *rest: Any, **options: Any) -> None:
+        """Complete for a shell, which types nothing: a stray `_ANR_COMPLETE` in the environment keeps no brake from acting."""
+        if not self._typed:
+            super()._main_shell_completion(*rest, **options)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the name of a command without importing any."""
+        self._listing = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._listing = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move `--verbose` to the front, unless it comes after `--`."""
+        """Move `--verbose` and `--target NAME` to the front, unless they come after `--`."""
         end = args.index("--") if "--" in args else len(args)
-        said = [word for word in args[:end] if word != "--verbose"]
-        moved = ["--verbose"] * (len(said) < end)
-        return super().parse_args(ctx, [*moved, *said, *args[end:]])
+        moved, stayed, words = [], [], iter(args[:end])
+        for word in words:
+            if word == "--verbose" or word.startswith("--target="):
+                moved.append(word)
+            elif word == "--target":
+                moved += [word, *([name] if (name := next(words, None)) is not None else [])]
+            else:
+                stayed.append(word)
+        return super().parse_args(ctx, [*moved, *stayed, *args[end:]])
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=_Group, no_args_is_help=True)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer hands the option's value over by its place
+    if wanted:
+        out.write(f"anr {version('anr')}, Python {platform.python_version()}\n")
+        raise typer.Exit
 
 
 def run(application: typer.Typer) -> None:
@@ -234,13 +276,17 @@ def carried_out(words: Sequence[str]) -> int | None:
 
 
 @app.callback(epilog=EXIT_CODES)
-def common(
+def _common(
     context: typer.Context,
     *,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Name of the router, where there are several.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens, on the error stream.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Operate the progressive rollout of the ANR router."""
+    del show_version  # it has ended before
     NAMED_TARGET.set(target)
     VERBOSE.set(verbose)
     if CALLER.get() is not None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
+Request = Annotated[str, typer.Argument(help="Id of the request, as the card and `anr status` show it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")]
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
 NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)

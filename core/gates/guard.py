@@ -28,7 +28,7 @@ class GuardMode(StrEnum):
 class GuardPolicy(BaseModel):
     """How the guard looks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mode: GuardMode = Field(
         GuardMode.OBSERVE,

@@ -36,7 +36,7 @@ COVERAGE_MIN = 0.5
 class GatePolicy(BaseModel):
     """The bounds of the gates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rsi_min: float = Field(0.85, ge=0, le=1, description="lowest route selection index, a share of live decisions")
     rollbacks_per_1k_max: float = Field(0.1, ge=0, description="most rollbacks per 1,000 live decisions")

@@ -3,15 +3,34 @@
 Pure. Excluded: what the run does (core/operations/propose.py) and who looks at the clock (the bot's jobs).
 """
 
+import difflib
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 APART = timedelta(hours=20)
 """How far apart two daily runs are due at least, whatever becomes of zone and time in between; a day of 23 hours is longer."""
+
+
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
+
+
+def time_of_day(at: object) -> time:
+    """Take hours and minutes as people write them: a number would be taken for seconds, and an offset be dropped.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(at, time) and at.tzinfo is None:
+        return at
+    if isinstance(at, str) and (found := _TIME_OF_DAY.fullmatch(at.strip())):
+        return time.fromisoformat(found[0].rjust(len(found[0]) + (found[0][1] == ":"), "0"))
+    raise ValueError("a local time of day in quotes is meant, hours and minutes; its time zone is `schedule.zone`")
 
 
 class PromotionMode(StrEnum):
@@ -25,7 +44,7 @@ class PromotionMode(StrEnum):
 class Schedule(BaseModel):
     """When the daily run happens, and what it does with a GO."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     zone: str = Field("UTC", description="IANA time zone of the daily run")
     at: time = Field(time(9, 5), description="local time of the daily run")
@@ -55,8 +74,16 @@ class Schedule(BaseModel):
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{zone!r} is not an IANA time zone, for example Europe/Zurich") from error
+            meant = _zone_meant(zone)
+            raise ValueError(
+                f"{zone!r} is not an IANA time zone{f'; did you mean {meant}?' if meant else ', for example Europe/Zurich'}"
+            ) from error
         return zone
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_a_time_of_day(cls, at: Any) -> time:
+        return time_of_day(at)
 
 
 def due(now: datetime, schedule: Schedule) -> date | None:
@@ -155,3 +182,12 @@ def run_day(now: datetime, schedule: Schedule) -> date:
 def begin_of(day: date, schedule: Schedule) -> datetime:
     """Return when the run of a local date begins, in UTC."""
     return datetime.combine(day, schedule.at, ZoneInfo(schedule.zone)).astimezone(ZoneInfo("UTC"))
+
+
+def _zone_meant(zone: str) -> str | None:
+    """Return the time zone that somebody may have meant: the city alone, or misspelt."""
+    wanted = zone.strip().replace(" ", "_").casefold()
+    by_name = {name.casefold(): name for name in sorted(available_timezones())}
+    city = next((name for folded, name in by_name.items() if wanted and folded.rpartition("/")[2] == wanted), None)
+    close = difflib.get_close_matches(wanted, by_name, n=1, cutoff=0.8)
+    return city or next((by_name[folded] for folded in close), None)

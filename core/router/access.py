@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from core.system.files import WrittenUnsynced, open_regular, sync_directory
+from core.system.files import WrittenUnsynced, open_regular, replace_patiently, sync_directory
 from core.system.logs import logger
 
 if sys.platform != "win32":
@@ -228,7 +228,7 @@ def _sync(descriptor: int, *, whatever_fails: bool) -> OSError | None:
 
 
 def _put(fresh: _Fresh, path: Path) -> None:
-    fresh.path.replace(path)
+    replace_patiently(fresh.path, path)
     unsynced = fresh.unsynced
     try:
         sync_directory(path.parent)
@@ -306,7 +306,7 @@ def _not_replaceable(path: Path, before: Access) -> str:
     try:
         with _beside(path, b"# anr tries whether it can write here\n", before) as first, _beside(path, b"", before) as second:
             kept = Access.of(first.path)
-            first.path.replace(second.path)
+            replace_patiently(first.path, second.path)
     except OSError as error:
         return f"its folder {path.parent} cannot be written ({error.strerror or error})"
     return "" if kept == before else f"a new file would not have its {_lost(before, kept)}"
@@ -337,30 +337,32 @@ def may_read(path: Path, account: str) -> bool | None:
     """Whether an account, by its name or number, may read a file: every folder above it and the file; None if nobody can tell."""
     if sys.platform == "win32":
         return None
-    try:
-        found = pwd.getpwuid(int(account)) if account.isdecimal() else pwd.getpwnam(account)
-        user, groups = found.pw_uid, frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
-    except KeyError:
-        if not account.isdecimal():
+    else:  # noqa: RET505 - only so do the types of each system leave the other's calls aside
+        try:
+            found = pwd.getpwuid(int(account)) if account.isdecimal() else pwd.getpwnam(account)
+            user, groups = found.pw_uid, frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
+        except KeyError:
+            if not account.isdecimal():
+                return None
+            user, groups = int(account), frozenset()  # a container's account that this machine has no name for
+        real = Path(os.path.realpath(path))
+        try:
+            folders = [Access.of(folder).allows(user, groups, _SEARCH) for folder in real.parents]
+            return all(folders) and Access.of(real).allows(user, groups, _READ)
+        except OSError:
             return None
-        user, groups = int(account), frozenset()  # a container's account that this machine has no name for
-    real = Path(os.path.realpath(path))
-    try:
-        folders = [Access.of(folder).allows(user, groups, _SEARCH) for folder in real.parents]
-        return all(folders) and Access.of(real).allows(user, groups, _READ)
-    except OSError:
-        return None
 
 
 def owner_of(path: Path) -> str:
     """Return the name of the account that a file belongs to, or its number; empty if nobody can tell."""
     if sys.platform == "win32":
         return ""
-    try:
-        owner = path.stat().st_uid
-    except OSError:
-        return ""
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return str(owner)
+    else:  # noqa: RET505 - as above
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            return ""
+        try:
+            return pwd.getpwuid(owner).pw_name
+        except KeyError:
+            return str(owner)

@@ -9,6 +9,7 @@ from core.ledger.window import Window
 from core.scan.index import IndexPlace
 from core.scan.scan import scan
 from core.settings.target import TargetSettings
+from core.system.extras import how_to_add
 from core.system.progress import OnProgress
 
 
@@ -29,6 +30,6 @@ def _measure_table(url: str, window: Window, fast_cap: float) -> WindowMetrics:
     try:
         from core.scan.table import measure_table  # noqa: PLC0415 - an optional extra, for ledgers that are tables
     except ModuleNotFoundError as error:
-        text = f"A ledger that is a table needs {error.name}: `pip install anr[warehouse]`. Nothing was measured."
+        text = f"A ledger that is a table needs {error.name}: {how_to_add('warehouse')} Nothing was measured."
         raise ConfigurationError(text) from error
     return measure_table(url, window, fast_cap)

@@ -5,7 +5,7 @@
 files and never a line twice. Lines that are no entries are rows too, at the time of their neighbour, so that what was skipped can
 be counted there as well.
 
-Needs pyarrow (`pip install anr[warehouse]`). Excluded: the meaning of a line (core/ledger/entry.py).
+Needs pyarrow (the extra `warehouse`). Excluded: the meaning of a line (core/ledger/entry.py).
 """
 
 from collections import defaultdict

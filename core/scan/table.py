@@ -8,7 +8,7 @@ digit.
 - `spark://local/lake`, `spark://host:7077/lake`: the same files, read by Spark on this machine or on a cluster;
 - any other backend of Ibis by its URL, with `table=NAME` among its parameters.
 
-Needs `pip install anr[warehouse]`; imported only where a ledger is a table.
+Needs the extra `warehouse`; imported only where a ledger is a table.
 """
 
 from datetime import UTC

@@ -89,16 +89,18 @@ def operating_system_user() -> str:
             return os.getlogin()
         except OSError:  # a service has no session
             return "unknown"
-    return _name_of(os.getuid())
+    else:
+        return _name_of(os.getuid())
 
 
 def _name_of(uid: int) -> str:
     if sys.platform == "win32":
         return str(uid)
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
-        return str(uid)
+    else:  # noqa: RET505 - only so do the types of each system leave the other's calls aside
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
+            return str(uid)
 
 
 def _in_user_namespace() -> bool:
@@ -268,12 +270,13 @@ def _has_others(gid: int, name: str) -> bool:
     """Whether a group has members besides an account: those that it lists, and those whose own group it is."""
     if sys.platform == "win32":
         return False
-    try:
-        listed = set(grp.getgrgid(gid).gr_mem)
-    except KeyError:
-        listed = set()
-    own = {found.pw_name for found in pwd.getpwall() if found.pw_gid == gid and found.pw_uid != _ROOT}
-    return bool((listed | own) - {name, "root"})
+    else:  # noqa: RET505 - as above
+        try:
+            listed = set(grp.getgrgid(gid).gr_mem)
+        except KeyError:
+            listed = set()
+        own = {found.pw_name for found in pwd.getpwall() if found.pw_gid == gid and found.pw_uid != _ROOT}
+        return bool((listed | own) - {name, "root"})
 
 
 def _not_the_targets(target: TargetSettings, options: Path) -> str:
@@ -292,9 +295,10 @@ def _owner(path: Path) -> int | None:
 
 
 def _number_of(account: str) -> int | None:
-    if not account or sys.platform == "win32":
+    if sys.platform == "win32":
         return None
-    try:
-        return int(account) if account.isdecimal() else pwd.getpwnam(account).pw_uid
-    except KeyError:
-        return None
+    else:  # noqa: RET505 - as above
+        try:
+            return None if not account else int(account) if account.isdecimal() else pwd.getpwnam(account).pw_uid
+        except KeyError:
+            return None

@@ -15,15 +15,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import ConfigurationError
-from core.settings.options import nearest
+from core.settings.mistakes import nearest
 from core.settings.options_file import PREFIX, RUN_DIR
-from core.settings.settings import Settings, as_written, in_place, load
+from core.settings.settings import Settings, for_brake, in_place, load
 from core.settings.target import TargetSettings
 
 _NEEDED = ("settings_file", "reload_command", "run_dir", "journal", "receipts_dir", "reload_timeout_s", "name")
 """What a brake needs; all else may go so that these make a target."""
 _DECIDES = ("settings_file", "reload_command", "run_dir")
 """Without knowing these nobody can say that the right router is safe."""
+_ESCAPES = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+"""What TOML makes of a path of Windows in double quotes, and what was meant."""
 _LONGEST_VALUE = 60
 """Lines that one value of a broken file may go over."""
 _PEOPLE: Mapping[str, TypeAdapter[Any]] = {
@@ -74,17 +76,20 @@ def load_for_brake(named: str | None) -> ForBrake:
     try:
         settings = load()
     except ConfigurationError as error:
-        text, file, environment = as_written()
-        several = _lines_that_hold(text)[0].get("targets")
+        written, guessed = for_brake()
+        text, file, environment = written.text, written.file, written.environment
+        several = _lines_that_hold(text).options.get("targets")
         names = [named] if named is not None or not isinstance(several, dict) or not several else [*several]
         found, unclear = [], []
         for name in names:
             try:
-                found.append(mended(text, file, environment, name))
+                one = mended(text, file, environment, name)
             except ConfigurationError as why:
                 if len(names) == 1:
                     raise
                 unclear.append(f"{name} IS NOT BRAKED: {why}")
+            else:
+                found.append(Mended(one.settings, (*guessed, *one.doubts)))
         if not found:
             raise
         return ForBrake(tuple(found), str(error).removesuffix(" Nothing was started."), tuple(unclear))
@@ -104,9 +109,11 @@ def mended(text: str, file: Path | None, environment: Mapping[str, str], named: 
     Raises:
         ConfigurationError: nobody can say which settings file is meant; nothing was done.
     """
-    options, lost = _lines_that_hold(text)
+    held = _lines_that_hold(text)
+    options, lost = held.options, held.lost
     given, name = _of_target(options, environment, named)
     fields, doubts = _spelt_right(given)
+    fields, slashes = _with_backslashes(fields)
     target, dropped = _made(in_place({"target": fields}, file.parent)["target"] if file is not None else fields)
     if name is not None:
         target = target.model_copy(update={"name": name})
@@ -115,6 +122,8 @@ def mended(text: str, file: Path | None, environment: Mapping[str, str], named: 
             doubts.append(f"`{option}` cannot be understood.")
         elif option not in fields and lost:
             doubts.append(f"`{option}` may stand in a line that cannot be understood; its default was taken.")
+        elif option in fields and option in held.guessed | slashes:
+            doubts.append(f"`{option}` has backslashes in double quotes; they were taken as they stand.")
     if "settings_file" in dropped:
         raise ConfigurationError(
             "Nobody can say which settings file is meant, because `settings_file` cannot be understood. NOTHING WAS DONE, the "
@@ -126,13 +135,28 @@ def mended(text: str, file: Path | None, environment: Mapping[str, str], named: 
     return Mended(Settings.model_construct(target=target, **people), tuple(doubts))
 
 
-def _lines_that_hold(text: str) -> tuple[dict[str, Any], bool]:
-    """Return what can be understood of TOML, and whether something could not."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What can be understood of TOML.
+
+    Attributes:
+        options: what stands in lines that can be understood.
+        lost: some lines cannot.
+        guessed: the names of options in whose lines backslashes were taken as they stand.
+    """
+
+    options: dict[str, Any]
+    lost: bool
+    guessed: frozenset[str] = frozenset()
+
+
+def _lines_that_hold(text: str) -> _Held:
     try:
-        return tomllib.loads(text), False
+        return _Held(tomllib.loads(text), lost=False)
     except tomllib.TOMLDecodeError:
         pass
     lines, found, table, lost, at = text.splitlines(), dict[str, Any](), "", False, 0
+    guessed: set[str] = set()
     while at < len(lines):
         for end in range(at + 1, min(len(lines), at + _LONGEST_VALUE) + 1):
             piece = "\n".join(lines[at:end])
@@ -146,10 +170,36 @@ def _lines_that_hold(text: str) -> tuple[dict[str, Any], bool]:
             at = end
             break
         else:
+            if (plain := _as_it_stands(table, lines[at])) is not None:
+                _merge(found, plain)
+                guessed.add(lines[at].partition("=")[0].strip())
+                at += 1
+                continue
             lost, at = True, at + 1
             if lines[at - 1].lstrip().startswith("["):
                 table = "[a-table-that-cannot-be-understood]"
-    return found, lost
+    return _Held(found, lost, frozenset(guessed))
+
+
+def _as_it_stands(table: str, line: str) -> dict[str, Any] | None:
+    """Return a line of TOML as if its backslashes stood for themselves; None if it says nothing then, either."""
+    if "\\" not in line:
+        return None
+    try:
+        return tomllib.loads(f"{table}\n{line.replace(chr(92), chr(92) * 2)}")
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _with_backslashes(fields: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return options whose paths have the backslashes that TOML took for escapes, and the names of those."""
+    found = {
+        name: "".join(_ESCAPES.get(sign, sign) for sign in value)
+        for name, value in fields.items()
+        if isinstance(value, str) and name in TargetSettings.model_fields and TargetSettings.model_fields[name].annotation is Path
+    }
+    changed = {name: value for name, value in found.items() if value != fields[name]}
+    return {**fields, **changed}, frozenset(changed)
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ RUN_DIR = "run/anr"
 NO_POLICY = ("SLACK__", "HTTP", "ALERTS__TOKEN", "ALERTS__USERNAME", "ALERTS__PASSWORD")
 """Variables that say nothing about a router, its gates or people: at the terminal nobody reaches Slack with them."""
 _MAX_BYTES = 1 << 20
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Search(NamedTuple):
@@ -66,6 +67,37 @@ def find_options(environment: Mapping[str, str]) -> Search:
         else:
             return Search(file, (*looked, str(file)))
     return Search(None, tuple(looked))
+
+
+def find_text(environment: Mapping[str, str]) -> tuple[str, Search, tuple[str, ...]]:
+    """Look for options as a brake does: what cannot be read is passed over for the next place, and what is no UTF-8 is guessed.
+
+    Returns:
+        The text of the first file that can be read (empty if there is none), where it was found, and what of it is in doubt,
+        sentences.
+    """
+    doubts: list[str] = []
+    named = environment.get(CONFIG)
+    looked = [*([named] if named else ()), *map(str, _places(environment))]
+    for place in [*([Path(named).absolute()] if named else ()), *_places(environment)]:
+        is_named = bool(named) and not doubts
+        if not is_named and (not _is_there(place) or _not_trusted(place, environment) is not None):
+            continue
+        try:
+            data = read_bounded(place, _MAX_BYTES)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            doubts.append(f"{CONFIG + ' names ' if is_named else ''}{place}, which cannot be read ({reason}).")
+            continue
+        if doubts:
+            doubts.append(f"The options of {place} were taken in its place.")
+        try:
+            return data.decode("utf-8-sig"), Search(place, tuple(looked)), tuple(doubts)
+        except UnicodeDecodeError:
+            doubts.append(f"{place} is not UTF-8, and was guessed at.")
+            guess = "utf-16" if data.startswith(_UTF_16) else "latin-1"
+            return data.decode(guess, "replace"), Search(place, tuple(looked)), tuple(doubts)
+    return "", Search(None, tuple(looked)), tuple(doubts)
 
 
 def _places(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -112,16 +144,27 @@ def _not_trusted(file: Path, environment: Mapping[str, str]) -> str | None:
 
 
 def text_of(file: Path) -> str:
-    """Return the text of an options file; a byte order mark is none of it.
+    """Return the text of an options file; a byte order mark before it is none of it.
 
     Raises:
         ConfigurationError: it cannot be read, or is not UTF-8.
     """
     try:
-        return read_bounded(file, _MAX_BYTES).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"The options file {file} cannot be read ({reason}). Nothing was started.") from error
+        data = read_bounded(file, _MAX_BYTES)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The options file {file} cannot be read ({error.strerror or error}). Nothing was started."
+        ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if data.startswith(_UTF_16):
+            line, what = 1, "it is UTF-16, as PowerShell's `>` and Notepad's \"Unicode\" write it"
+        else:
+            line, what = data[: error.start].count(b"\n") + 1, "it is not UTF-8"
+        raise ConfigurationError(
+            f"The options file {file} cannot be read, line {line}: {what}; save it as UTF-8. Nothing was started."
+        ) from error
 
 
 def options_in(file: Path) -> dict[str, Any]:

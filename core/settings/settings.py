@@ -6,21 +6,34 @@ options are joined by two underscores: `ANR_TARGET__LEDGER`. What is no option i
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
-from core.settings.options import described, not_json, placed, unknown_options, unknown_variables, variable_of
-from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, options_in, text_of
+from core.settings.mistakes import (
+    Written,
+    described,
+    not_json,
+    not_toml,
+    truths_for_numbers,
+    unknown_options,
+    unknown_variables,
+    wrong_values,
+)
+from core.settings.options import paths_placed, placed, variable_of
+from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, find_text, text_of
+from core.settings.secret_files import secrets_read
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
 from core.settings.target import TargetSettings
 
+T = TypeVar("T", bound=BaseModel)
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
 _NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE, Approvable.RESET)
@@ -31,7 +44,9 @@ _OF_THE_FILE: ContextVar[Mapping[str, Any]] = ContextVar("options of the file", 
 class Settings(BaseSettings):
     """All options."""
 
-    model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid", allow_inf_nan=False
+    )
 
     target: TargetSettings = Field(default_factory=TargetSettings, description="the router that is operated, if there is one")
     targets: dict[str, TargetSettings] = Field(
@@ -56,6 +71,7 @@ class Settings(BaseSettings):
     people: dict[str, str] = Field(
         default_factory=dict, description="Slack user id of each operating-system user, by name or number"
     )
+    _unread_secrets: tuple[str, ...] = PrivateAttr(default=())
 
     @classmethod
     def settings_customise_sources(
@@ -157,6 +173,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def unread_secrets(self) -> tuple[str, ...]:
+        """The secrets of the bot that stand in a file of their own which this account cannot read, each a sentence."""
+        return self._unread_secrets
+
+    @property
     def secrets(self) -> frozenset[str]:
         """Every value that must not be seen anywhere, also options of options."""
         return frozenset(_secrets_in(self))
@@ -218,43 +239,100 @@ def load(*, required: bool = True) -> Settings:
     Raises:
         ConfigurationError: there are none, an option is wrong or none of ours, or the file cannot be read; nothing was started.
     """
-    found = find_options(os.environ)
-    options = options_in(found.file) if found.file is not None else {}
-    wrong = unknown_variables(os.environ, Settings)
-    if found.file is not None:
-        wrong = (*unknown_options(options, Settings, found.file), *wrong)
-        options = in_place(options, found.file.parent)
+    written = as_written()
+    options, wrong = _as_toml(written), unknown_variables(os.environ, Settings)
+    if written.file is not None:
+        wrong = (*unknown_options(options, Settings, written), *wrong)
+        truths = (described(path, "a number is meant", Settings, written) for path in truths_for_numbers(options, Settings))
+        wrong = (*wrong, *truths)
+        options = in_place(options, written.file.parent)
     reading = _OF_THE_FILE.set(options)
     try:
         settings = Settings()
     except ValidationError as error:
         told = [message for message in error.errors(include_input=False) if message["type"] != "extra_forbidden"]
-        paths = [tuple(str(part) for part in message["loc"]) for message in told]
-        values = [
-            described(path, message["msg"], Settings, os.environ, found.file) for path, message in zip(paths, told, strict=True)
-        ]
-        raise _unusable((*wrong, *values)) from None
+        raise _unusable((*wrong, *wrong_values(told, Settings, written))) from None
     except SettingsError as error:
-        raise _unusable((*wrong, *(not_json(os.environ, Settings) or (str(error),)))) from None
+        raise _unusable((*wrong, *(not_json(Settings, written) or (str(error),)))) from None
     finally:
         _OF_THE_FILE.reset(reading)
     if wrong:
         raise _unusable(wrong)
     if required:
-        _refuse_nothing(found)
-    return settings
+        _refuse_nothing(find_options(os.environ))
+    return _with_secrets(settings, written)
 
 
-def as_written() -> tuple[str, Path | None, dict[str, str]]:
-    """Return the options as they are written, whatever is wrong with them: text and place of the file, and our variables.
+def as_written() -> Written:
+    """Return the options as they are written: the file that is read, its text, and the variables.
 
     Raises:
-        ConfigurationError: there are none, or the file cannot be read.
+        ConfigurationError: the file cannot be read.
     """
     found = find_options(os.environ)
-    _refuse_nothing(found)
+    return Written(found.file, text_of(found.file) if found.file is not None else "", os.environ)
+
+
+def _as_toml(written: Written) -> dict[str, Any]:
+    if written.file is None:
+        return {}
+    try:
+        return tomllib.loads(written.text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable((not_toml(error, written.text, written.file),)) from None
+
+
+def _with_secrets(settings: Settings, written: Written) -> Settings:
+    """Return the settings with the secrets that stand in files of their own.
+
+    Raises:
+        ConfigurationError: a secret is no such secret, or that of a router cannot be read.
+    """
+    wrong: list[str] = []
+    unread: list[str] = []
+
+    def read(table: T, path: tuple[str, ...]) -> T:
+        whole = secrets_read(table)
+        wrong.extend(described((*path, name), problem, Settings, written) for name, problem in whole.wrong)
+        # what nobody but the bot needs may be closed to whoever looks at a router, or brakes it
+        into = wrong if path[0].startswith("target") else unread
+        into.extend(described((*path, name), problem, Settings, written) for name, problem in whole.unread)
+        return whole.options
+
+    found = settings.model_copy(
+        update={
+            "slack": read(settings.slack, ("slack",)),
+            "alerts": read(settings.alerts, ("alerts",)),
+            "target": read(settings.target, ("target",)),
+            "targets": {name: read(target, ("targets", name)) for name, target in settings.targets.items()},
+        }
+    )
+    if wrong:
+        raise _unusable(tuple(wrong))
+    found._unread_secrets = tuple(unread)  # noqa: SLF001 - it is ours
+    return found
+
+
+def for_brake() -> tuple[Written, tuple[str, ...]]:
+    """Return the options as a brake reads them: whatever is wrong with them, and from wherever some are.
+
+    Returns:
+        The options as they are written, with our variables alone; and what of it is in doubt, sentences.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    text, found, doubts = find_text(os.environ)
+    try:
+        _refuse_nothing(found)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{' '.join((*doubts, str(error).removesuffix(' Nothing was started.')))} NOTHING WAS DONE, the router goes on as it "
+            "was: name the options file with ANR_CONFIG, or write the safe settings by hand, NOVA_ANR_ENABLED=0, "
+            "NOVA_ANR_PILOT=0.00 and NOVA_ANR_KILL=1, and restart the router.",
+        ) from None
     variables = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    return text_of(found.file) if found.file is not None else "", found.file, variables
+    return Written(found.file, text, variables), doubts
 
 
 def _refuse_nothing(found: Search) -> None:
@@ -267,12 +345,15 @@ def _refuse_nothing(found: Search) -> None:
 
 
 def _unusable(wrong: tuple[str, ...]) -> ConfigurationError:
-    return ConfigurationError(f"The options cannot be used ({'; '.join(wrong)}). Nothing was started.")
+    return ConfigurationError(f"The options cannot be used ({'; '.join(wrong)}). Nothing was started.", mistakes=wrong)
 
 
 def in_place(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the options of a file in which every path of its routers, given or by default, begins at the file's folder."""
     several = options.get("targets")
+    models: dict[str, type[BaseModel]] = {"slack": SlackSettings, "alerts": AlertSettings}
+    tables = {name: table for name in models if isinstance(table := options.get(name), dict)}
+    options = {**options, **{name: paths_placed(table, models[name], folder) for name, table in tables.items()}}
     if isinstance(several, dict) and several:
         return {**options, "targets": {name: placed(_named(name, target), folder) for name, target in several.items()}}
     if "target" not in options and any(name.upper().startswith(variable_of("targets")) for name in os.environ):

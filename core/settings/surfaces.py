@@ -5,13 +5,16 @@ Excluded: reading them (core/settings/settings.py).
 
 import re
 from datetime import datetime, time
-from typing import Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from core.alerts.matchers import parse_matchers
 from core.alerts.rules import RUNBOOK_RULES, AlertPolicy, AlertRule
+from core.rollout.schedule import time_of_day
+from core.settings.target import CHANNEL
 
 _CALLABLE = re.compile("[USW][A-Z0-9]{2,30}")
 
@@ -41,6 +44,11 @@ class NotifySettings(BaseModel):
     )
     quiet_until: time | None = Field(None, description="until when; may be the next morning")
 
+    @field_validator("quiet_from", "quiet_until", mode="before")
+    @classmethod
+    def _is_a_time_of_day(cls, at: Any) -> time | None:
+        return None if at is None else time_of_day(at)
+
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         if wrong := sorted(name for name in {*(self.approvers or ()), *self.on_call} if not _CALLABLE.fullmatch(name)):
@@ -67,14 +75,19 @@ class NotifySettings(BaseModel):
 class SlackSettings(BaseModel):
     """How the bot reaches Slack."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bot_token: SecretStr = Field(SecretStr(""), description="bot token, `xoxb-…`")
+    bot_token_file: Path | None = Field(None, description="file that holds the bot token, for the bot's account alone")
     app_token: SecretStr = Field(SecretStr(""), description="app-level token, `xapp-…`: switches Socket Mode on")
+    app_token_file: Path | None = Field(None, description="file that holds the app-level token")
     signing_secret: SecretStr = Field(SecretStr(""), description="signing secret: switches HTTP mode on")
-    channel: str = Field("", description="id of the channel for reports and approvals, `C…`")
-    fallback_channel: str = Field("", description="id of the channel for messages whose own channel is archived or missing")
-    allowed_channels: frozenset[str] = Field(
+    signing_secret_file: Path | None = Field(None, description="file that holds the signing secret")
+    channel: str = Field("", pattern=CHANNEL, description="id of the channel for reports and approvals, `C…`")
+    fallback_channel: str = Field(
+        "", pattern=CHANNEL, description="id of the channel for messages whose own channel is archived or missing"
+    )
+    allowed_channels: frozenset[Annotated[str, Field(pattern=CHANNEL)]] = Field(
         frozenset(), description="ids of the channels where anr may be operated; empty for all. The brake works everywhere"
     )
     notify: NotifySettings = Field(default_factory=NotifySettings)
@@ -84,7 +97,7 @@ class SlackSettings(BaseModel):
 class HttpSettings(BaseModel):
     """Where the bot listens: Alertmanager's webhook, metrics, health, and Slack in HTTP mode."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = Field("127.0.0.1", description="address on which the bot listens")
     port: int = Field(3000, ge=0, le=65535, description="port on which the bot listens; 0 takes any free one")
@@ -94,11 +107,13 @@ class HttpSettings(BaseModel):
 class AlertSettings(BaseModel):
     """How Alertmanager reaches the bot, and what its alerts ask for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     token: SecretStr = Field(SecretStr(""), description="bearer token of the webhook: switches it on")
+    token_file: Path | None = Field(None, description="file that holds the bearer token")
     username: str = Field("", max_length=200, description="user of basic authentication, in place of a token")
     password: SecretStr = Field(SecretStr(""), description="password of basic authentication: switches the webhook on")
+    password_file: Path | None = Field(None, description="file that holds that password")
     rules: tuple[AlertRule, ...] = Field(
         (),
         description="alerts and what they ask for: `match`, `then` (`freeze`, `notify`, `ignore`), `mode` (`act`, `observe`); "
@@ -109,12 +124,6 @@ class AlertSettings(BaseModel):
         5, ge=0, description="silence of the Watchdog after which promotion is refused, in minutes; 0 does not ask for it"
     )
 
-    @field_validator("token", "password")
-    @classmethod
-    def _has_no_space_around(cls, secret: SecretStr) -> SecretStr:
-        # a secret that was kept in a file has a line feed behind it, which nobody sends
-        return SecretStr(secret.get_secret_value().strip())
-
     @model_validator(mode="after")
     def _watchdog_is_understood(self) -> Self:
         parse_matchers(self.watchdog)
@@ -123,7 +132,8 @@ class AlertSettings(BaseModel):
     @property
     def enabled(self) -> bool:
         """Whether anybody can reach the webhook."""
-        return bool(self.token.get_secret_value() or self.password.get_secret_value())
+        secrets = self.token.get_secret_value() or self.password.get_secret_value()
+        return bool(secrets or self.token_file or self.password_file)
 
     @property
     def policy(self) -> AlertPolicy:

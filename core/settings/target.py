@@ -22,7 +22,7 @@ from core.settings.options_file import RUN_DIR
 class Retention(BaseModel):
     """How much of what is kept, and for how long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
     journal_copies: int = Field(7, ge=1, le=1000, description="how many copies of the journal are kept")
@@ -33,6 +33,8 @@ class Retention(BaseModel):
     archives_months: int = Field(12, ge=1, le=240, description="how many months back archives of the ledger are kept")
 
 
+CHANNEL = "^([CGD][A-Z0-9]{1,29})?$"
+"""What a channel's id is like; a name is none, and may change."""
 LADDER = (0, 10, 25, 50, 75, 100)
 """The runbook's stages, in percent of live traffic."""
 _PATH_CHARACTERS_MAX, _PATH_CHARACTERS_SHOWN = 300, 60
@@ -45,7 +47,7 @@ SOAK_HOURS = 23.0
 class LedgerOptions(BaseModel):
     """How the ledger is read; none of this changes a figure as long as the slack is true."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     slack_minutes: int = Field(
         15, ge=0, le=1440, description="how much older than a line before it a ledger line may be, in minutes"
@@ -75,7 +77,7 @@ def _said_of_nothing(expression: str) -> Any:
 class HealthOptions(BaseModel):
     """Where in the router's answer the health of each critical slot stands, for builds of the router that tell it otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     urls: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
         (),
@@ -121,7 +123,7 @@ class HealthOptions(BaseModel):
 class ObserveOptions(BaseModel):
     """The router's own endpoint, where it has one: it tells at once what the running process does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     url: str = Field("", pattern=r"^(https?://\S+)?$", description="where the running router tells its settings, if it does")
     enabled: str = Field("", description="JMESPath of whether it is enabled in the answer: `anr.enabled`")
@@ -162,7 +164,7 @@ class ObserveOptions(BaseModel):
 class TargetSettings(BaseModel):
     """A router: where its files are, how it is reloaded, and which rules hold for it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field("production", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="name of the router in messages and receipts")
     ledger: Path = Field(Path("run/anr_ledger.ndjson"), description="the router's decision ledger")
@@ -180,6 +182,7 @@ class TargetSettings(BaseModel):
         SecretStr(""),
         description="a table to take the figures from instead, by its URL; a URL that is given as `ledger` is this",
     )
+    ledger_table_file: Path | None = Field(None, description="file that holds that URL, which may have a password in it")
     settings_file: Path = Field(Path("anr.env"), description="the dotenv file from which the router reads its settings")
     router_account: str = Field(
         "",
@@ -272,7 +275,9 @@ class TargetSettings(BaseModel):
         5, ge=0.05, le=60, description="how often the gates of a promotion that waits for approval are asked again, in minutes"
     )
     runbook_url: str = Field("", max_length=500, description="link to the runbook, shown on messages and kept in receipts")
-    channel: str = Field("", max_length=30, description="id of the channel for this router; `slack.channel` if left out")
+    channel: str = Field(
+        "", pattern=CHANNEL, max_length=30, description="id of the channel for this router; `slack.channel` if left out"
+    )
     reading: LedgerOptions = Field(default_factory=LedgerOptions, description="how the ledger is read")
     gates: GatePolicy = Field(default_factory=GatePolicy, description="the bounds of the gates")
     schedule: Schedule = Field(default_factory=Schedule, description="when the daily run is made")
@@ -303,6 +308,12 @@ class TargetSettings(BaseModel):
         """Refuse a zero byte: the system raises no OSError for it, and a brake that meets one would end before the router."""
         if any("\0" in str(part) for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, str | Path)):
             raise ValueError("a zero byte can stand in no path and no command")
+        path = value[0] if isinstance(value, tuple) and value else value
+        if isinstance(path, Path) and any(ord(sign) < 32 for sign in str(path)):
+            raise ValueError(
+                "a control character stands in it, as TOML reads a backslash in double quotes; write a path in single quotes, "
+                "'C:\\nova\\anr.env', or C:/nova/anr.env"
+            )
         return value
 
     @field_validator("stages")
@@ -330,7 +341,7 @@ class TargetSettings(BaseModel):
     @property
     def ledger_is_a_table(self) -> bool:
         """Whether the figures come from a table; a file at `ledger` is then of something else, or of before."""
-        return bool(self.ledger_table.get_secret_value())
+        return bool(self.ledger_table.get_secret_value() or self.ledger_table_file)
 
     @property
     def health_urls(self) -> tuple[str, ...]:

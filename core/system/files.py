@@ -8,7 +8,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +17,11 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
+PATIENCE_SECONDS = 2.0
+"""How long a file that somebody has open is waited for, on Windows: a brake's settings file, too."""
+_POLL_SECONDS = 0.005
+_OPEN_FILES_STAY: bool = sys.platform == "win32"
+"""Whether this system refuses to replace and rename a file that somebody has open."""
 _FOLDER_MODE, _FILE_MODE = 0o750, 0o640
 _ROOT = 0
 _left_to_others: set[Path] = set()
@@ -100,7 +106,8 @@ def create_together(paths: Sequence[Path], data: bytes) -> None:
 
 
 def _temporary(path: Path) -> tuple[int, str]:
-    import tempfile  # noqa: PLC0415 - slow to import, and whoever only reads, or asks a bot, makes no file
+
+    import tempfile  # noqa: PLC0415 - slow to import, and who only reads needs none of it
 
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
@@ -123,11 +130,45 @@ def _replace(path: Path, data: bytes, mode: int, *, sync: bool, shared: bool) ->
             if before is not None:
                 _give(temporary, before)
             _permit(temporary, mode)
-        Path(temporary).replace(path)
+        replace_patiently(Path(temporary), path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def replace_patiently(new: Path, path: Path) -> None:
+    """Give a file the name of another one, as `Path.replace`; where somebody has that one open, wait for them for a while.
+
+    Windows refuses it as long as an editor, a scanner for viruses or a backup has the file open (ERROR_SHARING_VIOLATION,
+    ERROR_ACCESS_DENIED), which is mostly over within a second.
+
+    Raises:
+        OSError: it could not be done; both files are as they were.
+    """
+    _patiently(lambda: new.replace(path))
+
+
+def rename_patiently(path: Path, name: Path) -> None:
+    """Give a file a name that nothing has, as `Path.rename`, with the same patience.
+
+    Raises:
+        OSError: it could not be done; the file has its old name.
+    """
+    _patiently(lambda: path.rename(name))
+
+
+def _patiently(move: Callable[[], object]) -> None:
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            move()
+        except PermissionError:
+            if not _OPEN_FILES_STAY or time.monotonic() >= ends:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def create_durably(path: Path, data: bytes, *, mode: int = 0o600, shared: bool = False) -> None:
@@ -194,6 +235,8 @@ def _hand_to(path: Path, owner: int, group: int) -> None:
 
 def _give(path: str, before: os.stat_result) -> None:
     """Give a file the owner and the group of the one that it replaces: its reader may be another account."""
+    if sys.platform == "win32":
+        return
     for owner, group in (-1, before.st_gid), (before.st_uid, -1):
         with contextlib.suppress(OSError):  # a user namespace, or a network file system, refuses it in ways of its own
             os.chown(path, owner, group)

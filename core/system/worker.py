@@ -107,7 +107,7 @@ class Worker:
 
     def _reached(self, listener: Listener, key: bytes, is_wanted: Callable[[], bool]) -> Connection:
         """Return the connection that the process opens."""
-        came = SimpleQueue[Connection | Exception]()
+        came = SimpleQueue[Any]()  # a connection, of which each system has its own kinds, or what was raised
 
         def accept() -> None:
             try:
@@ -125,7 +125,8 @@ class Worker:
                 answer = came.get(timeout=_LOOK_SECONDS)
                 if isinstance(answer, Exception):
                     raise answer
-                return answer
+                reached: Connection = answer
+                return reached
             if not (self.is_running and is_wanted()):
                 break
         with suppress(OSError, EOFError):  # nobody will come: the thread that waits for them has to end

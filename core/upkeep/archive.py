@@ -26,7 +26,7 @@ from core.receipts.drafts.upkeep import archive_failed, ledger_archived
 from core.receipts.evidence import Deleted, LedgerArchive
 from core.receipts.receipt import Action, Result, Statement
 from core.rollout.refusals import Refuse, not_allowed
-from core.system.files import make_folder, sync_directory
+from core.system.files import make_folder, rename_patiently, sync_directory
 from core.system.logs import logger
 from core.target.lock import archive_lock, operation_lock
 from core.target.target import Target
@@ -242,7 +242,7 @@ def _move_old(run: _Run) -> None:
     for path in old:
         if (folder / path.name).exists():
             raise FileExistsError(f"there is a {path.name} already")
-        path.rename(folder / path.name)
+        rename_patiently(path, folder / path.name)
     sync_directory(folder)
     sync_directory(run.ledger.parent)
 

@@ -15,6 +15,7 @@ import contextlib
 import gzip
 import os
 import shutil
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from typing import IO, cast
 
 from core.errors import ArchiveError
 from core.receipts.evidence import LedgerArchive
-from core.system.files import open_regular, sync_directory
+from core.system.files import open_regular, replace_patiently, sync_directory
 from core.system.progress import OnProgress
 from core.upkeep.archive_names import PACKED
 
@@ -92,12 +93,13 @@ def is_open_for_writing(path: Path) -> bool:
 
 
 def _has_open(process: Path, wanted: os.stat_result) -> bool:
+    reading_or_writing = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
     with contextlib.suppress(OSError), os.scandir(process / "fd") as descriptors:
         for descriptor in descriptors:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 if os.path.samestat(descriptor.stat(), wanted):
                     told = (process / "fdinfo" / descriptor.name).read_text(encoding="ascii", errors="replace")
-                    if int(told.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY:
+                    if int(told.partition("flags:")[2].split()[0], 8) & reading_or_writing != os.O_RDONLY:
                         return True
     return False
 
@@ -121,7 +123,7 @@ def pack(plain: Path, watch: OnProgress | None = None) -> Packed:
         _ensure_whole(half, archive)
         _ensure_ours(target, plain)
         _dress(half, found, plain)
-        half.replace(target)
+        replace_patiently(half, target)
         sync_directory(target.parent)
     except OSError as error:
         raise _failed(plain, error) from error
@@ -180,7 +182,7 @@ def _ensure_ours(target: Path, plain: Path) -> None:
 
 def _dress(half: Path, found: os.stat_result, plain: Path) -> None:
     """Give the packed file the times and rights of the plain one, and its owner as far as this account may."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         for owner, group in (-1, found.st_gid), (found.st_uid, -1):
             with contextlib.suppress(PermissionError):
                 os.chown(half, owner, group)

@@ -11,18 +11,15 @@ import contextlib
 import itertools
 import os
 import shutil
-import time
+import sys
 from datetime import datetime
 from pathlib import Path
 
 from core.errors import ArchiveError
 from core.ledger.entry import BOM, MAX_LINE_BYTES, Entry, read_line
-from core.system.files import open_regular, sync_directory
+from core.system.files import open_regular, rename_patiently, sync_directory
 from core.upkeep.archive_names import is_packed, rotated_at
 
-PATIENCE_SECONDS = 2.0
-"""How long to try where a file that is open cannot be renamed (Windows): who opens it for each line closes it at once."""
-_POLL_SECONDS = 0.005
 _HEAD_LINES = 10_000
 _MICROSECONDS = 1_000_000
 
@@ -57,7 +54,7 @@ def rotate(ledger: Path, renamed: Path) -> None:
     try:
         if renamed.exists():
             raise FileExistsError(f"there is a {renamed.name} already")
-        _rename(ledger, renamed)
+        rename_patiently(ledger, renamed)
     except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink()
@@ -83,19 +80,6 @@ def go_on(ledger: Path) -> None:
         _put(_prepared(ledger.with_name(max(left)), ledger), ledger)
 
 
-def _rename(ledger: Path, renamed: Path) -> None:
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            ledger.rename(renamed)
-        except PermissionError:
-            if os.name != "nt" or time.monotonic() >= ends:
-                raise
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
-
-
 def _prepared(like: Path, ledger: Path) -> Path:
     """Make an empty file with owner, group, mode and access list of another one; it has the rights before it has the name."""
     fresh = ledger.with_name(f".{ledger.name}.fresh")
@@ -103,7 +87,7 @@ def _prepared(like: Path, ledger: Path) -> Path:
         fresh.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         before = like.stat()
-        if os.name == "posix" and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        if sys.platform != "win32" and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
             os.chown(fresh, before.st_uid, before.st_gid)
         shutil.copystat(like, fresh)
         os.utime(fresh)

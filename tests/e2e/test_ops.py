@@ -1,16 +1,20 @@
 """ops/ with Prometheus's and Alertmanager's own tools: rules, routes, and a dashboard over metrics that exist."""
 
+import asyncio
 import json
 import re
 import subprocess
 from pathlib import Path
 
+import aiohttp
 import pytest
 import yaml
 
+from bot.app import running
 from core.alerts.payload import MAX_ALERTS
 from core.alerts.rules import AlertPolicy
 from core.target.announced_drills import labels_of
+from tests.support.workspace import WAIT, scenery
 
 pytestmark = pytest.mark.e2e
 
@@ -117,3 +121,25 @@ def test_rules_and_dashboard_use_only_metrics_that_the_bot_exposes() -> None:
         assert any(shown in expr for expr in asked), shown
     rules = (OPS / "prometheus-anr-rules.yaml").read_text(encoding="utf-8")
     assert used_metrics(" ".join(asked) + rules) - known_metrics() == set()
+
+
+def lint(exposition: str) -> subprocess.CompletedProcess[str]:
+    command = ["promtool", "check", "metrics"]
+    return subprocess.run(command, input=exposition, capture_output=True, text=True, check=False)
+
+
+async def test_promtool_has_nothing_to_say_against_the_metrics(tmp_path: Path) -> None:
+    """The bot's own exposition by Prometheus's lint: names, units, endings and helps; each gate's bound is among it."""
+    async with scenery(tmp_path) as (_, settings), running(settings) as port, aiohttp.ClientSession() as session:
+        text = ""
+        async with asyncio.timeout(WAIT):
+            while "anr_gate_bound{" not in text:  # the first measurement is under way
+                async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                    text = await answer.text()
+    checked = await asyncio.to_thread(lint, text)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    assert {"rsi", "rollbacks_per_1k", "tri_median"} <= set(
+        re.findall(r'^anr_gate_bound{gate="([a-z0-9_]+)"', text, re.MULTILINE)
+    )
+    wrong = text + "# TYPE anr_things_total gauge\nanr_things_total 1\n"
+    assert "anr_things_total" in (await asyncio.to_thread(lint, wrong)).stderr

@@ -28,6 +28,8 @@ PROGRAMS: Mapping[str, str] = {
     "npm": "npm",
     "openssl": "openssl",
     "strace": "strace",
+    "systemd-analyze": "systemd",
+    "xmllint": "libxml2-utils",
     "systemd-notify": "systemd",
 }
 """What the further tiers start, and the Debian packages that it comes with."""

@@ -13,7 +13,11 @@ commands = typer.Typer()
 
 
 @commands.command("break-glass")
-def break_glass(reason: str, *, as_json: AsJson = False) -> None:
+def break_glass(
+    reason: Annotated[str, typer.Argument(help="Why this cannot wait for the gates; kept in the receipt.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Promote alone against gates that fail; REASON says why. For approvers; somebody else reviews it afterwards."""
     with operating() as (me, target):
         result = glass_operations.break_glass(target, Order(me, reason))

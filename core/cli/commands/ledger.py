@@ -10,6 +10,7 @@ from core.cli.context import NAMED_TARGET, AsJson, DryRun, only_here, operating,
 from core.cli.output import out, print_json, working
 from core.cli.render import finish
 from core.errors import ConfigurationError
+from core.system.extras import how_to_add
 from core.upkeep import archive as archiving
 
 commands = typer.Typer()
@@ -29,7 +30,7 @@ def export(
     try:
         from core.scan.parquet import export as export_new  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
-        text = f"Parquet needs {error.name}: `pip install anr[warehouse]`. Nothing was exported."
+        text = f"Parquet needs {error.name}: {how_to_add('warehouse')} Nothing was exported."
         raise ConfigurationError(text) from error
 
     target = own_settings(required=ledger is None).target_named(NAMED_TARGET.get())

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.actors import Actor
-from core.cli.context import BEGINS, VERBOSE, AsJson, Reason, only_here, operating
+from core.cli.context import BEGINS, VERBOSE, AsJson, Reason, Request, only_here, operating
 from core.cli.render import finish
 from core.errors import ConfigurationError
 from core.gates.report import Report
@@ -103,7 +103,7 @@ def _judged(target: Target, path: Path) -> Callable[[bool], Report]:
 
 
 @commands.command()
-def approve(request: str, *, as_json: AsJson = False) -> None:
+def approve(request: Request, *, as_json: AsJson = False) -> None:
     """Approve a request and carry it out, after checking everything again."""
     with operating() as (me, target):
         result = followed(target, requests.approve(target, me, request))
@@ -111,7 +111,7 @@ def approve(request: str, *, as_json: AsJson = False) -> None:
 
 
 @commands.command()
-def deny(request: str, *, reason: Reason = "", as_json: AsJson = False) -> None:
+def deny(request: Request, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a request with a no."""
     with operating() as (me, target):
         result = requests.deny(target, me, request, reason)

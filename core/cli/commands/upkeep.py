@@ -19,6 +19,8 @@ from core.upkeep import prune as pruning
 from core.upkeep.drill import drill as hold_drill
 
 commands = typer.Typer()
+
+BackupName = Annotated[str, typer.Argument(help="Name of the backup, as `anr backups` lists it.")]
 _backups = typer.Typer(help="List the backups of the bandit's state, the newest first, each checked; or take one on.")
 _state = typer.Typer(no_args_is_help=True, help="Reset the bandit's state, the last resort.")
 commands.add_typer(_backups, name="backups")
@@ -65,7 +67,7 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @_backups.command()
-def adopt(name: str, *, as_json: AsJson = False) -> None:
+def adopt(name: BackupName, *, as_json: AsJson = False) -> None:
     """Take on a backup that has no checksum: validate it and write its checksum. From then on it counts and can be restored."""
     with operating() as (me, target):
         result = backing_up.adopt(target, me, name)
@@ -74,7 +76,7 @@ def adopt(name: str, *, as_json: AsJson = False) -> None:
 
 @commands.command()
 def restore(
-    name: str,
+    name: BackupName,
     *,
     reason: Reason = "",
     other_routes: Annotated[

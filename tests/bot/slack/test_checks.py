@@ -86,24 +86,22 @@ async def test_a_channel_in_which_the_bot_is_not_is_named(playground: Playground
     assert "/invite @anr" in check.remedy
 
 
-@pytest.mark.parametrize("channel", ["C0NOSUCH", "#anr-ops"])
+@pytest.mark.parametrize("channel", ["C0NOSUCH"])
 async def test_a_channel_that_does_not_exist_is_named(playground: Playground, channel: str) -> None:
-    """A name in place of an id is the usual mistake."""
+    """It was deleted, or belongs to another workspace."""
     check = (await examined(playground, channel))["slack channel"]
     assert check.health is Health.FAIL
     assert "channel_not_found" in check.text
     assert "id, not its name" in check.remedy
 
 
-async def test_groups_people_and_ids_that_slack_does_not_know_are_named(playground: Playground) -> None:
-    """A group that is gone, a guest, somebody unknown and a name in place of a channel's id: nobody holds a role by them."""
+async def test_groups_and_people_that_slack_does_not_know_are_named(playground: Playground) -> None:
+    """A group that is gone, a guest and somebody unknown: nobody holds a role by them."""
     named = frozenset({"S0GONE", "U0GUEST", "U0NOBODY", "U0OLIVIA", "os:root"})
     slack = SlackSettings(
         bot_token=SecretStr(playground.bot_token),
         api_url=f"{playground.url}/api/",
         channel=CHANNEL,
-        fallback_channel="U0OLIVIA",
-        allowed_channels=frozenset({"#random"}),
     )
     access = AccessPolicy(operators=named)
     found = await asyncio.to_thread(examine_slack, slack, (CHANNEL,), access, {"max": "U0MEMBER"})
@@ -113,8 +111,6 @@ async def test_groups_people_and_ids_that_slack_does_not_know_are_named(playgrou
         (Health.WARN, "U0GUEST"),
         (Health.WARN, "U0NOBODY"),
     ]
-    (ids,) = [check for check in found if check.name == "slack ids"]
-    assert ids.text == "#random, U0OLIVIA: no channel's id."
 
 
 async def test_no_channel_and_no_token_are_told(playground: Playground) -> None:

@@ -1,10 +1,19 @@
 import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
 
-from core.cli.app import app, run
+import bot.cli.table  # noqa: F401 - adds the bot's commands
+from core.cli.app import COMMANDS, FURTHER_COMMANDS, PANELS, app, run
+from core.cli.context import NAMED_TARGET
 from core.cli.output import FAILED, REFUSED, USAGE
+from core.errors import ConfigurationError
 from core.router.control import SAFE_SETTINGS
 from tests.core.cli.conftest import Anr
 from tests.support.rig import Rig
@@ -76,7 +85,9 @@ def test_a_variable_that_asks_for_completions_keeps_no_brake_from_acting(
     anr("init")
     monkeypatch.setenv("_ANR_COMPLETE", "bash_source")
     monkeypatch.setenv("_ROOT_COMPLETE", "bash_source")
-    assert anr("rollback").exit_code == 0
+    anr.is_used_by_its_account()
+    braked = anr("rollback")
+    assert braked.exit_code == 0, braked.output
     assert rig.target.router.settings().carries(SAFE_SETTINGS)
 
 
@@ -128,3 +139,68 @@ def test_the_two_drills_stand_beside_each_other(anr: Anr, monkeypatch: pytest.Mo
     assert "DID NOT ARRIVE" in anr("drill", "alerts").stdout
     assert "nets" in json.loads(anr("drill", "--json").stdout)
     assert anr("drill", "everything").exit_code == USAGE
+
+
+def test_the_version_is_printed_from_anywhere(anr: Anr) -> None:
+    """Without options, a journal or a router: whoever reports a mistake knows which anr it was."""
+    anr.file.unlink()
+    printed = anr("--version")
+    assert (printed.exit_code, printed.stdout.split(",")[0]) == (0, f"anr {version('anr')}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["--target", "b", "config", "check"], id="before"),
+        pytest.param(["config", "--target", "b", "check"], id="between"),
+        pytest.param(["config", "check", "--target", "b"], id="behind"),
+        pytest.param(["config", "check", "--target=b"], id="as-one-word"),
+    ],
+)
+def test_the_router_is_named_anywhere(anr: Anr, words: list[str]) -> None:
+    """At three in the morning nobody remembers that it comes first; behind `--` it is a word like any other."""
+    assert anr(*words).exit_code == 0
+    assert NAMED_TARGET.get() == "b"
+    refused = anr("rollback", "--target", "nowhere")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "There is no router 'nowhere'" in str(refused.exception)
+    assert anr("deny", "--", "--target").exit_code == REFUSED
+
+
+def commands_of(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its whole name, those of groups too."""
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        yield f"{before}{name}", command
+        if isinstance(command, TyperGroup):
+            yield from commands_of(command, f"{before}{name} ")
+
+
+def test_every_command_argument_and_option_says_what_it_is() -> None:
+    """`--help` leaves nothing to be guessed."""
+    found = dict(commands_of(get_command(app), ""))
+    assert [name for name, command in found.items() if not command.help] == []
+    silent = [
+        f"{name}: {parameter.name}" for name, command in found.items() for parameter in command.params if not parameter.help
+    ]
+    assert silent == []
+    assert len(found) > 40
+
+
+def test_help_has_the_brake_first_and_every_command_in_one_group() -> None:
+    """What is needed at night stands at the top, and nothing is left over."""
+    grouped = [name for names in PANELS.values() for name in names]
+    assert sorted(grouped) == sorted({*COMMANDS, *FURTHER_COMMANDS})
+    printed = CliRunner().invoke(app, ["--help"]).stdout
+    assert sorted(PANELS, key=printed.index) == list(PANELS)
+    assert printed.index("rollback") < printed.index("status") < printed.index("promote")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_a_command_without_importing_it(shell: str) -> None:
+    """Names are completed as fast as they are typed."""
+    said = CliRunner(env={"_ANR_COMPLETE": f"complete_{shell}", "COMP_WORDS": "anr ro", "COMP_CWORD": "1"})
+    words = {"_TYPER_COMPLETE_ARGS": "anr ro", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    printed = said.invoke(app, [], prog_name="anr", env=words).stdout
+    assert "rollback" in printed
+    assert "promote" not in printed

@@ -166,77 +166,6 @@ def test_paths_of_variables_begin_at_the_working_folder(home: Path, monkeypatch:
 # --- what is no option ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "variables", "says"),
-    [
-        pytest.param(
-            "[target]\nsetings_file = 'x'\n",
-            {},
-            "target.setings_file: no such option (in {file}; did you mean target.settings_file?)",
-            id="misspelt",
-        ),
-        pytest.param("ledger = 'x'\n", {}, "ledger: no such option (in {file}; did you mean target.ledger?)", id="at-the-top"),
-        pytest.param("[target.gate]\nrsi_min = 1\n", {}, "target.gate: no such option (in {file}", id="misspelt-table"),
-        pytest.param(
-            "[targets.b.gates]\nrsi = 1\n", {}, "targets.b.gates.rsi: no such option (in {file}; did you mean", id="several"
-        ),
-        pytest.param(
-            "",
-            {"ANR_TARGET__LEGDER": "x"},
-            "ANR_TARGET__LEGDER: no such option (a variable; did you mean ANR_TARGET__LEDGER?)",
-            id="variable",
-        ),
-        pytest.param(
-            "",
-            {"ANR_APROVERS": "x"},
-            "ANR_APROVERS: no such option (a variable; did you mean ANR_APPROVERS?)",
-            id="variable-at-the-top",
-        ),
-        pytest.param(
-            "",
-            {"ANR_LEDGER": "x"},
-            "ANR_LEDGER: no such option (a variable; did you mean ANR_TARGET__LEDGER?)",
-            id="variable-without-its-table",
-        ),
-        pytest.param(
-            "",
-            {"ANR_CONFIGURATION_QQ": "x"},
-            "ANR_CONFIGURATION_QQ: no such option (a variable; docs/configuration.md",
-            id="like-nothing",
-        ),
-        pytest.param(
-            "[target]\nwindow_minutes = 'a day'\n", {}, "target.window_minutes: Input should be a valid integer", id="wrong-value"
-        ),
-        pytest.param(
-            "[target]\nwindow_minutes = 'a day'\n", {}, "(in {file}; for example 1440)", id="wrong-value-with-file-and-example"
-        ),
-        pytest.param(
-            "",
-            {"ANR_TARGET__GATES__RSI_MIN": "high"},
-            "(variable ANR_TARGET__GATES__RSI_MIN; for example 0.85)",
-            id="wrong-variable",
-        ),
-        pytest.param("operators = 'olivia'\n", {}, 'for example ["U012ABCDEF", "os:olivia"])', id="a-list"),
-    ],
-)
-def test_what_is_no_option_or_no_value_is_named_with_what_may_be_meant(
-    home: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], says: str
-) -> None:
-    """The message has the file or the variable, the option, and the nearest one or an example."""
-    file = options(home / "site/anr.toml", text)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert says.format(file=file) in refusal()
-
-
-def test_all_that_is_wrong_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody corrects one option after the other."""
-    options(home / "site/anr.toml", "aprovers = []\n[target]\nwindow_minutes = 0\n")
-    monkeypatch.setenv("ANR_OPERATOR", "[]")
-    told = refusal()
-    assert all(name in told for name in ("aprovers: no such", "target.window_minutes: Input", "ANR_OPERATOR: no such"))
-
-
 def test_every_option_has_its_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of an option, nested or of several routers, counts as a typo."""
     options(home / "site/anr.toml", "[targets.b]\n")
@@ -384,3 +313,74 @@ def test_a_missing_settings_file_is_never_safe(home: Path) -> None:
     assert result.exit_code == 3
     assert "does not exist" in result.output
     assert not (home / "site/nova.env").exists()
+
+
+# --- a brake whose options are not where they should be ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["rollback"], ["freeze", "--reason", "stop"]], ids=["rollback", "freeze"])
+@pytest.mark.parametrize("named", ["gone.toml", "site", "closed/anr.toml"], ids=["missing", "a-folder", "a-loop"])
+def test_a_brake_whose_options_cannot_be_read_takes_those_that_it_finds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, named: str, words: list[str]
+) -> None:
+    """ANR_CONFIG leads nowhere: the router of the working folder is braked, and nobody calls it safe: it may be another."""
+    target(home, "[target]\n{router}")
+    (home / "closed").symlink_to("closed")
+    monkeypatch.setenv("ANR_CONFIG", str(home / named))
+    with pytest.raises(ConfigurationError, match="which is not a file"):
+        load()
+    result = CliRunner().invoke(app, words)
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+    assert (home / "reloaded").exists()
+    assert result.exit_code == FAILED, result.output
+    told = "".join(result.output.split())
+    assert f"ANR_CONFIGnames{home / named},whichcannotberead" in told
+    assert f"Theoptionsof{home / 'site/anr.toml'}weretakeninitsplace." in told
+    assert "MAYNOTBESAFE" in told
+
+
+def test_variables_about_a_router_are_enough_for_a_brake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ANR_CONFIG leads nowhere and there is no other file: what the variables say of the router is acted on."""
+    (home / "site/nova.env").write_bytes(AT_10)
+    monkeypatch.setenv("ANR_CONFIG", str(home / "gone.toml"))
+    monkeypatch.setenv("ANR_TARGET__SETTINGS_FILE", str(home / "site/nova.env"))
+    assert CliRunner().invoke(app, ["rollback"]).exit_code == FAILED
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+
+
+def test_where_a_brake_finds_no_options_at_all_it_says_what_to_write_by_hand(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could say which router is meant: exit 2, and the three lines that make one safe."""
+    monkeypatch.setenv("ANR_CONFIG", str(home / "gone.toml"))
+    result = CliRunner().invoke(app, ["rollback"])
+    assert isinstance(result.exception, ConfigurationError)
+    told = str(result.exception)
+    assert told.startswith(f"ANR_CONFIG names {home / 'gone.toml'}, which cannot be read (No such file or directory).")
+    assert "NOTHING WAS DONE" in told
+    assert all(line in told for line in ("NOVA_ANR_ENABLED=0", "NOVA_ANR_PILOT=0.00", "NOVA_ANR_KILL=1", "restart the router"))
+    assert names_in(home / "site/a/b") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_brake_reads_options_in_another_encoding(home: Path, encoding: str) -> None:
+    """PowerShell's `>` writes UTF-16: the brake guesses, says so, and calls nothing safe."""
+    target(home, "# Z\u00fcrich\n[target]\n{router}")
+    text = (home / "site/anr.toml").read_text(encoding="utf-8")
+    (home / "site/anr.toml").write_bytes(text.encode(encoding))
+    result = CliRunner().invoke(app, ["rollback"])
+    assert (home / "site/nova.env").read_bytes() == SAFE_BYTES
+    assert (result.exit_code, "isnotUTF-8,andwasguessedat" in "".join(result.output.split())) == (FAILED, True), result.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("C:\\nova\\anr.env", id="no-toml"), pytest.param("C:\\temp\\new.env", id="toml-that-says-another-thing")],
+)
+def test_a_brake_takes_a_path_of_windows_in_double_quotes_as_it_stands(home: Path, name: str) -> None:
+    """What TOML takes for escapes was a path: that file is written, and nobody calls a guess safe."""
+    (home / "site" / name).write_bytes(AT_10)
+    options(home / "site/anr.toml", f'[target]\nsettings_file = "{name}"\nobserve_timeout_s = 0\n')
+    result = CliRunner().invoke(app, ["rollback"])
+    assert (home / "site" / name).read_bytes() == SAFE_BYTES
+    assert result.exit_code == FAILED, result.output
+    told = "".join(result.output.split())
+    assert "`settings_file`hasbackslashesindoublequotes;theyweretakenastheystand." in told

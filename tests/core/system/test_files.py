@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from core.system import files
 from core.system.files import create_together, read_bounded, write_durably
 
 NOBODY = 65534
@@ -160,6 +162,44 @@ def test_a_new_file_gets_the_mode_that_is_asked_for(tmp_path: Path, mask: int) -
         write_durably(tmp_path / "closed", b"new")
         write_durably(tmp_path / "open", b"new", mode=0o640)
     assert (bits(tmp_path / "closed"), bits(tmp_path / "open")) == (0o600, 0o640)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM], ids=["sharing-violation", "access-denied"])
+def test_a_file_that_somebody_has_open_is_replaced_once_they_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Windows refuses it meanwhile: a brake's settings are written a moment later, and not given up."""
+    path, refusals = tmp_path / "anr.env", iter(range(3))
+    path.write_bytes(b"old")
+    replace = Path.replace
+
+    def refused_at_first(self: Path, target: Path) -> Path:
+        if next(refusals, None) is not None:
+            raise PermissionError(code, "The process cannot access the file because it is being used by another process")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused_at_first)
+    with pytest.raises(PermissionError):
+        write_durably(path, b"where open files can be replaced it is another refusal, and final")
+    monkeypatch.setattr(files, "_OPEN_FILES_STAY", True)
+    write_durably(path, b"new")
+    assert (path.read_bytes(), names_in(tmp_path), next(refusals, None)) == (b"new", ["anr.env"], None)
+
+
+def test_a_file_that_nobody_lets_go_is_a_failure_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a brake is told within seconds; the old bytes are there, and nothing beside them."""
+    path = tmp_path / "anr.env"
+    path.write_bytes(b"old")
+
+    def refused(_: Path, __: Path) -> None:
+        raise PermissionError(errno.EACCES, "being used by another process")
+
+    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(files, "_OPEN_FILES_STAY", True)
+    monkeypatch.setattr(files, "PATIENCE_SECONDS", 0.02)
+    with pytest.raises(PermissionError):
+        write_durably(path, b"new")
+    assert (path.read_bytes(), names_in(tmp_path)) == (b"old", ["anr.env"])
 
 
 def test_a_rename_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
