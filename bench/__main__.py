@@ -1,11 +1,11 @@
-"""`python -m bench [ledger] [slack] [alerts] [payloads] [--lines N]`: all parts, or those that are named."""
+"""`python -m bench [ledger] [slack] [alerts] [payloads] [journal] [--lines N]`: all parts, or those that are named."""
 
 import argparse
 import socket
 
-from bench import alerts, ledger, payloads, slack
+from bench import alerts, journal, ledger, payloads, slack
 
-PARTS = ("ledger", "slack", "alerts", "payloads")
+PARTS = ("ledger", "slack", "alerts", "payloads", "journal")
 LEDGER_LINES = 1_000_000
 DAY_LINES = 10_000_000 // 30
 
@@ -25,6 +25,7 @@ def main() -> None:
         "--lines", type=int, help="size of the ledger; otherwise 1 million, and for Slack and alerts a day of 10 millions in 30"
     )
     options.add_argument("--payloads", type=int, default=payloads.PAYLOADS, help="how many generated ones")
+    options.add_argument("--receipts", type=int, default=journal.MANY, help="how many the old journal has")
     options.add_argument("--ways", nargs="*", choices=[*alerts.WAYS], help="what stands beside the alerts; all if none is named")
     chosen = options.parse_args()
     parts = chosen.parts or PARTS
@@ -36,6 +37,8 @@ def main() -> None:
         alerts.run(chosen.lines or DAY_LINES, free_port, tuple(chosen.ways or alerts.WAYS))
     if "payloads" in parts:
         payloads.run(chosen.payloads, free_port)
+    if "journal" in parts:
+        journal.run(chosen.receipts, free_port)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
+_FILES_LOOKED_AT = 1024
+"""Of how many of the newest receipts the start asks whether they have their file; `anr recover` asks of all."""
 _PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
@@ -188,7 +190,7 @@ async def _target_channel(
     observer = Observer()
     target = Target.at(options, settings.access, clock, measured=observer.measure)
     try:
-        await asyncio.to_thread(recover.recover, target)
+        await asyncio.to_thread(recover.recover, target, files=_FILES_LOOKED_AT)
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = options.channel or settings.slack.channel

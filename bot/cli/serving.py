@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import typer
 
-from core.cli.context import VERBOSE
+from core.cli.said import VERBOSE
 from core.settings.settings import load
 from core.system import logs
 

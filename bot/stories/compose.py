@@ -16,7 +16,7 @@ from core.errors import JournalCorrupt
 from core.ledger.window import moment_of
 from core.operations.requests import Reexamined
 from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
-from core.receipts.chain import Sealed
+from core.receipts.chain import LIFTS, Sealed
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
 from core.rollout.schedule import begin_of, next_run
@@ -44,13 +44,12 @@ class StoryComposer:
         """Remember that somebody asked for the details of a story."""
         self._opened.add(operation)
 
-    def tell(self, operation: str) -> Post | None:
-        """Return what a story shows at present; None if it has no receipt.
+    def post_of(self, sealed: Sequence[Sealed]) -> Post | None:
+        """Return what a story shows at present, of its receipts; None if it has none.
 
         Raises:
-            JournalError: its receipts cannot be read.
+            JournalError: what else it shows cannot be read.
         """
-        sealed = self._target.journal.of_operation(operation)
         if not sealed:
             return None
         if any(sealed_receipt.receipt.alert for sealed_receipt in sealed):
@@ -72,7 +71,7 @@ class StoryComposer:
                 approval = self._target.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
                     return notices.notice(sealed)
-                return card.story(sealed, approval, self._looks.get(operation), self._seen_since(sealed))
+                return card.story(sealed, approval, self._looks.get(sealed[0].receipt.operation), self._seen_since(sealed))
 
     def touched(self, news: Sequence[Sealed]) -> tuple[str, ...]:
         """Return the stories that new receipts change, each once: their own, and those that they bring to an end.
@@ -93,7 +92,7 @@ class StoryComposer:
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
         if scheduled and (announcement := self._target.journal.by_cause(Preflight(_date_of(receipt)))):
             yield announcement.receipt.operation
-        if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
+        if receipt.action is Action.DAILY and (before := _newest(self._runs(), receipt.seq)):
             yield before.operation
 
     def _seen_since(self, sealed: Sequence[Sealed]) -> Observation | None:
@@ -119,37 +118,34 @@ class StoryComposer:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""
         holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added}
         holds = {hold for hold in holds if not self._target.brake.has(hold)}  # a mark is there as long as its hold
-        after = self._target.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
+        after = self._target.journal.saying(LIFTS, after=sealed[0].receipt.seq) if holds else ()
         return {hold: lifting for lifting in after for hold in lifting.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
-        run, target = sealed[0].receipt, self._target.settings
-        history = [sealed_receipt.receipt for sealed_receipt in self._target.journal.receipts()]
+        run, target, journal = sealed[0].receipt, self._target.settings, self._target.journal
         hours = run.figures.hours if run.figures is not None else ()
-        later = any(receipt.action is Action.DAILY and receipt.seq > run.seq for receipt in history)
+        runs = self._runs()
         return ReportedDay(
             sealed=sealed,
-            yesterday=_last_daily(history, run.seq),
-            spells=spells(history, moment_of(hours[0].start_us), run.ts) if hours else (),
+            yesterday=_newest(runs, run.seq),
+            spells=spells(journal.state(), moment_of(hours[0].start_us), run.ts) if hours else (),
             zone=target.schedule.zone,
             next_run=next_run(run.ts, target.schedule),
             runbook_url=target.runbook_url,
-            drill=_newest(history, Action.DRILL, run.seq),
-            alert_drill=_newest(history, Action.ALERT_DRILL, run.seq),
-            superseded=later,
+            drill=_newest(journal.of_action(Action.DRILL), run.seq),
+            alert_drill=_newest(journal.of_action(Action.ALERT_DRILL), run.seq),
+            superseded=any(later.receipt.seq > run.seq for later in runs),
             details=run.operation in self._opened,
         )
 
-    def _run_before(self, receipt: Receipt) -> Receipt | None:
-        return _last_daily([sealed.receipt for sealed in self._target.journal.receipts()], receipt.seq)
+    def _runs(self) -> tuple[Sealed, ...]:
+        """Return the receipts of the scheduled runs: each has the date's key as its cause."""
+        found = self._target.journal.caused_by(f"{Daily.word}:")
+        return tuple(sealed for sealed in found if sealed.receipt.action is Action.DAILY)
 
 
-def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
-    return _newest(history, Action.DAILY, before)
-
-
-def _newest(history: Sequence[Receipt], action: Action, before: int) -> Receipt | None:
-    return next((receipt for receipt in reversed(history) if receipt.action is action and receipt.seq < before), None)
+def _newest(sealed: Sequence[Sealed], before: int) -> Receipt | None:
+    return next((kept.receipt for kept in reversed(sealed) if kept.receipt.seq < before), None)
 
 
 def _date_of(receipt: Receipt) -> date:

@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from core.cli.context import NAMED_TARGET, VERBOSE
 from core.cli.output import FAILED, USAGE, err, out
+from core.cli.said import NAMED_TARGET, VERBOSE
 from core.errors import AnrError, ConfigurationError
 from core.system import logs, streams
 from core.system.logs import logger

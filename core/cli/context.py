@@ -13,6 +13,7 @@ import typer
 
 from core.actors import Actor
 from core.cli.output import err, working
+from core.cli.said import NAMED_TARGET
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
 from core.settings.target import TargetSettings
@@ -24,12 +25,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the receipt.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")]
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
-NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
-"""The router that the command line named."""
 DISTRUST: ContextVar[str] = ContextVar("distrust", default="")
 """Why the caller's options say nothing about raising traffic, a sentence; empty if they do."""
-VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
-"""Whether the command line asked for every log."""
 
 
 @contextmanager

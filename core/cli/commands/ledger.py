@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from core.cli.context import NAMED_TARGET, AsJson, DryRun, operating
+from core.cli.context import AsJson, DryRun, operating
 from core.cli.output import out, print_json, working
 from core.cli.render import finish
+from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.settings.settings import load
 from core.upkeep import archive as archiving

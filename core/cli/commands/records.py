@@ -102,9 +102,9 @@ def verify_and_print(
     """
     with examining(load()) as (settings, target):
         places = (*target.witnesses.marks(), *verification.given(expect), *further(settings, target))
-        found = verification.verify(target.journal, places)
+        found = verification.verify(target.journal, places, target.on_progress)
     problems = [flaw.problem for flaw in found.flaws]
-    count, head = len(found.sealed), found.head
+    count, head = len(found.readable), found.head
     if as_json:
         print_json(
             {

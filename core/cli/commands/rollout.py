@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from core.cli.context import VERBOSE, AsJson, Reason, operating
+from core.cli.context import AsJson, Reason, operating
 from core.cli.render import finish
+from core.cli.said import VERBOSE
 from core.errors import ConfigurationError
 from core.gates.report import Report
 from core.operations import propose, requests
