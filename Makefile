@@ -20,12 +20,13 @@ test: .venv/dev.stamp
 # everything, with the floor of coverage; says first what Debian has to bring
 test-all:
 	@$(PYTHON) -m tests.support.tiers
-	@$(MAKE) --no-print-directory .venv/dev.stamp
+	@$(MAKE) --no-print-directory .venv/dev.stamp .venv/slack_types.stamp
 	$(PYTEST) --cov --cov-report=term
 
 # what `make test` leaves out; CI runs it after `make test`
 test-further: .venv/dev.stamp
 	@$(PYTHON) -m tests.support.tiers
+	@$(MAKE) --no-print-directory .venv/slack_types.stamp
 	$(PYTEST) -m "$(FURTHER)"
 
 # everything beside four busy processes: no test fails because a machine is slow
@@ -72,6 +73,13 @@ picture: .venv/dev.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q core bot
 	@touch $@ .venv/run.stamp
+
+# Slack's own types for TypeScript, and its compiler; npm checks the hashes of the lock and runs no script of a package
+.venv/slack_types.stamp: tests/slack_types/package-lock.json
+	@mkdir -p .venv/slack_types
+	cp tests/slack_types/package.json tests/slack_types/package-lock.json .venv/slack_types
+	npm ci --prefix .venv/slack_types --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 clean:
 	rm -rf .venv

@@ -308,7 +308,7 @@ def _legs(table: Table, way: Way, found: Measured) -> None:
     count = len(requests)
     parts = {
         "middle fifth": requests[2 * count // 5 : 3 * count // 5],
-        f"slowest {100 * _SLOWEST:g} %": requests[-max(1, int(_SLOWEST * count)) :],
+        f"slowest {100 * _SLOWEST:g}%": requests[-max(1, int(_SLOWEST * count)) :],
     }
     for name, part in parts.items():
         means = [sum(request.get(leg, 0.0) for request in part) / max(1, len(part)) for leg in ("safe", *LEGS, "together")]
@@ -336,5 +336,5 @@ def run(lines: int, free_port: Callable[[], int], ways: tuple[str, ...] = tuple(
     console.print(table, legs, *said, sep="\n")
     console.print(
         f"Goals: request to mark and settings p99 ≤ {GOAL_MS} ms and ≤ {GOAL_TIMES} × bare; raised before each p99 ≤ "
-        f"{GOAL_RAISED_MS} ms; journal locked: 200 only; {HISTORY:,} receipts: the same ± 20 %."
+        f"{GOAL_RAISED_MS} ms; journal locked: 200 only; {HISTORY:,} receipts: the same ± 20%."
     )

@@ -209,7 +209,7 @@ def _at_once(settings: Settings) -> Settings:
 
 
 async def _in_slack(folder: Path, *, every: bool) -> tuple[Walk, Walk]:
-    """Ask for 25 % in the playground, and approve it; return both walks."""
+    """Ask for 25% in the playground, and approve it; return both walks."""
     async with scenery(folder) as (playground, settings), running(_at_once(settings)):
 
         def cards(words: str) -> list[dict[str, Any]]:

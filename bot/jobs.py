@@ -5,10 +5,10 @@ within the grace, because a job looks every minute whether today's is due; no jo
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
 drill of the safety nets and one of the alert path, if the settings want them), and a look each day at
-what of the ledger is to archive.
+what of the ledger is to archive. The journal is copied once in each day, which leaves a file and no receipt.
 
 Excluded: what a run does (core/operations/propose.py, core/upkeep/backup.py, core/upkeep/drill.py, core/brake/alert_drill.py,
-core/upkeep/archive.py).
+core/upkeep/archive.py, core/upkeep/journal_copy.py).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Pref
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
-from core.upkeep import archive, backup, drill, prune
+from core.upkeep import archive, backup, drill, journal_copy, prune
 from core.watch import guard, recover, watch
 
 log = logger(__name__)
@@ -80,6 +80,7 @@ class Jobs:
             self._drill,
             self._drill_alerts,
             self._archive,
+            self._copy_journal,
             self._reexamine,
             self._verify,
         ):
@@ -199,6 +200,19 @@ class Jobs:
         self._once(
             str(Archive(today.year, today.month, today.day)), lambda cause: archive.archive(self._target, UPKEEP, cause=cause)
         )
+
+    def _copy_journal(self) -> None:
+        """Once per local date: the names of the copies say which were made."""
+        zone = ZoneInfo(self._schedule.zone)
+        today, now = self._target.clock().astimezone(zone).date(), time.monotonic()
+        what = f"copy:{today}"
+        if what in self._done or now < self._not_before.get(what, now):
+            return
+        self._not_before[what] = now + _UPKEEP_RETRY_SECONDS
+        found = journal_copy.copies_of(self._target).found()
+        if not any(copy.made_at.astimezone(zone).date() == today for copy in found) and self._target.journal.head() is not None:
+            journal_copy.copy_journal(self._target)
+        self._done.add(what)
 
     def _once(self, cause: str, work: Callable[[str], object]) -> None:
         """Do upkeep that is due once in its period; what cannot be done at all is tried again after a while."""

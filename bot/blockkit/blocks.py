@@ -98,7 +98,7 @@ _ODD = frozenset({Sight.UNSEEN_TIMEOUT, Sight.NOT_SERVING})
 
 def percent(stage: int | None) -> str:
     """Write a stage with its unit."""
-    return "an unknown stage" if stage is None else f"{stage} %"
+    return "an unknown stage" if stage is None else f"{stage}%"
 
 
 def because(reason: str) -> str:

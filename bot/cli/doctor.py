@@ -2,10 +2,11 @@
 
 from contextlib import closing
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from bot.slack.checks import examine_deliveries, examine_slack
+from bot.slack.checks import examine_deliveries, examine_shown, examine_slack
 from bot.slack.deliveries import Deliveries
 from core.cli.context import AsJson, examining
 from core.cli.output import FAILED, print_json
@@ -19,7 +20,13 @@ commands = typer.Typer()
 
 
 @commands.command()
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(
+    *,
+    slack: Annotated[
+        bool, typer.Option("--slack", help="Show Slack an example of each message, modal and home, and say what it thinks.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Examine everything that operating the router depends on, and say what to do next."""
     checks: tuple[Check, ...] = ()
     try:
@@ -30,6 +37,10 @@ def doctor(*, as_json: AsJson = False) -> None:
             if settings.slack.bot_token.get_secret_value():
                 with closing(Deliveries.at(target.settings)) as deliveries:
                     checks = (*checks, *examine_deliveries(deliveries))
+            if slack:
+                from bot.cli.examples import examples  # noqa: PLC0415 - made of everything, and only this needs it
+
+                checks = (*checks, *examine_shown(settings.slack, examples()))
     except ConfigurationError as error:
         checks = (Check("options", Health.FAIL, str(error), "Correct the options; docs/configuration.md names them all."),)
     if as_json:

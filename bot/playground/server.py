@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 
-from bot.playground.api import chat, directory, uploads, views
+from bot.playground.api import chat, directory, uploads, validation, views
 from bot.playground.api.web_api import BODY_BYTES_MAX, Call, Fault, Method, WebApi
 from bot.playground.people.delivery import SignedHttp
 from bot.playground.people.page import Page
@@ -46,6 +46,7 @@ class Playground(People):
         workspace: its state, for tests to arrange and to look at.
         bot_token, app_token, signing_secret: what the app is configured with.
         api: the Web API; `api.down` and `api.calls`.
+        responses: what was answered at a `response_url`; `responses.answers`.
         socket_mode: its connections; `await socket_mode.disconnect("refresh_requested")`.
         signed_http: set its `url` for HTTP mode.
 
@@ -80,6 +81,7 @@ class Playground(People):
         workspace.tokens[self.bot_token] = Grant("bot", parsed.scopes)
         workspace.tokens[self.app_token] = Grant("app", frozenset(("connections:write",)))
         self.api = WebApi(workspace, self._methods())
+        self.responses = ResponseRoute(workspace, lambda: self.api.down)
         self._page = Page(self, self.api)
         self._port = port
         self._extra_routes = tuple(extra_routes)
@@ -210,6 +212,7 @@ class Playground(People):
             "api.test": Method(directory.api_test, token=None),
             "apps.connections.open": Method(self._open_connection, "connections:write", "app"),
             "auth.test": Method(directory.auth_test),
+            "blocks.validate": Method(validation.validate),
             "chat.delete": Method(chat.delete, "chat:write"),
             "chat.getPermalink": Method(chat.get_permalink),
             "chat.postEphemeral": Method(chat.post_ephemeral, "chat:write"),
@@ -244,7 +247,7 @@ class Playground(People):
             [
                 web.route("*", "/api/{method}", self.api.handle),
                 web.get("/link/", self.socket_mode.handle),
-                web.post("/actions/{team}/{key}", ResponseRoute(self.workspace, lambda: self.api.down).handle),
+                web.post("/actions/{team}/{key}", self.responses.handle),
                 web.post("/upload/v1/{ticket}", files.receive),
                 web.get("/files/{file_id}", files.show),
                 web.get("/", _index),

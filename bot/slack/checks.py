@@ -3,12 +3,16 @@
 Excluded: everything that is not Slack's (core/doctor/check.py, core/doctor/own_checks.py).
 """
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED, code_of, said
@@ -42,6 +46,65 @@ def examine_slack(
     client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
     named = sorted({*(access.names if access else ()), *(people or {}).values()})
     return tuple(_examined(client, slack, channels, named))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of what is shown in Slack.
+
+    Attributes:
+        name: which one it is, in a few words.
+        kind: `message` or `view`, as blocks.validate takes it.
+        content: the message with its blocks, or the view.
+    """
+
+    name: str
+    kind: str
+    content: Mapping[str, Any]
+
+
+def examine_shown(slack: SlackSettings, examples: Sequence[Example]) -> tuple[Check, ...]:
+    """Show each example to Slack's own check, and say what Slack thinks of it.
+
+    Nothing is shown to anybody, and no scope is needed (https://docs.slack.dev/reference/methods/blocks.validate).
+
+    Args:
+        slack: how Slack is reached.
+        examples: what is to be looked at.
+    """
+    name = "slack blocks"
+    if not slack.bot_token.get_secret_value():
+        return (Check(name, Health.WARN, "No bot token is set: Slack was shown nothing.", "Set slack.bot_token."),)
+    client = WebClient(slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=_PATIENCE_SECONDS)
+    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=3))
+    refused: list[Check] = []
+    for example in examples:
+        try:
+            # in the body: slack_sdk's own method puts all of it into the address
+            client.api_call("blocks.validate", data={example.kind: json.dumps(example.content)})
+        except SlackApiError as error:
+            if code_of(error) != f"invalid_{example.kind}":
+                return (*refused, _not_shown(name, error))
+            refused.extend(_refusals(name, example, error))
+        except SLACK_FAILED as error:
+            return (*refused, _not_shown(name, error))
+    if refused:
+        return tuple(refused)
+    return (Check(name, Health.OK, f"Slack takes the example of each of the {len(examples)} messages, modals and homes."),)
+
+
+def _not_shown(name: str, error: Exception) -> Check:
+    return Check(name, Health.WARN, f"Slack does not say what it thinks of the examples ({said(error)}).", "Ask again later.")
+
+
+def _refusals(name: str, example: Example, error: SlackApiError) -> Iterator[Check]:
+    """A view that Slack refuses does not open; a message that it refuses comes as plain text."""
+    health = Health.FAIL if example.kind == "view" else Health.WARN
+    remedy = "Report it with this line." + (" It comes as plain text." if example.kind == "message" else " It does not open.")
+    for problem in (error.response.get("errors") or [{}])[:_MOST_NAMED]:
+        where = f" at {problem.get('pointer')}" if problem.get("pointer") else ""
+        text = f"Slack refuses the {example.kind} “{example.name}”{where}: {problem.get('message') or code_of(error)}."
+        yield Check(name, health, text, remedy)
 
 
 def examine_deliveries(deliveries: Deliveries) -> tuple[Check, ...]:

@@ -274,7 +274,7 @@ def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # 
 
 
 def _request_title(last: Receipt, approval: Approval) -> str:
-    about = f"{approval.from_stage} → {approval.to_stage} %" if approval.action is Approvable.PROMOTE else str(approval.action)
+    about = f"{approval.from_stage} → {approval.to_stage}%" if approval.action is Approvable.PROMOTE else str(approval.action)
     if approval.action in BRAKES and approval.status in {ApprovalStatus.APPROVED, ApprovalStatus.STALE}:
         done = "Rolled back" if approval.action is Approvable.ROLLBACK else "Frozen"
         return f"{done}{so_far(last)}"
@@ -403,9 +403,7 @@ def _settings(values: dict[str, str]) -> str:
 def answer_buttons(approval: Approval) -> Block:
     """Return the buttons that answer a request that waits."""
     promotes = approval.action is Approvable.PROMOTE
-    consequence = (
-        f"Live traffic goes from {approval.from_stage} to {approval.to_stage} % at once." if promotes else what(approval)
-    )
+    consequence = f"Live traffic goes from {approval.from_stage} to {approval.to_stage}% at once." if promotes else what(approval)
     if approval.action in {Approvable.RESTORE, Approvable.RESET}:
         becomes = "replaced" if approval.action is Approvable.RESTORE else "removed, after a backup of it"
         consequence += f": the router goes to its safe settings and is restarted, the rollout is frozen, its state is {becomes}."

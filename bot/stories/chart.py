@@ -133,7 +133,7 @@ def _spells(axes: "Axes", spells: Sequence[Stretch]) -> None:
         if spell.frozen:
             axes.broken_barh([(begins, width)], (0, 1), facecolor="none", edgecolor=COLD, hatch="////", linewidth=0)
         if width > 0.75:
-            words = "unknown" if spell.stage is None else f"{spell.stage} %"
+            words = "unknown" if spell.stage is None else f"{spell.stage}%"
             text = f"{words}, frozen" if spell.frozen else words
             ground = {"facecolor": GROUND, "edgecolor": "none", "pad": 1.5} if spell.frozen else None
             axes.text(begins + width / 2, 0.47, text, ha="center", va="center", fontsize=9, bbox=ground, clip_on=True)

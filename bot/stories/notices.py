@@ -54,7 +54,7 @@ def _drift(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
         case Action.AGREED, _, _:
             return "Router and journal agree again", [section(f"They differed since {when(first.ts)}: {escape(first.note)}")]
         case Action.ACCEPT, _, _:
-            text = f"{who(last.actor)} accepted it{_because(last)}: the journal says {last.stage_after} % now."
+            text = f"{who(last.actor)} accepted it{_because(last)}: the journal says {last.stage_after}% now."
             return "Drift accepted", [section(f"{escape(last.note)}\n{text} The next promotion has to be asked for.")]
         case Action.REAPPLY, Phase.INTENT, _:
             return "Drift: being put back", [section(f"{who(last.actor)} puts the journal's settings back{_because(last)}.")]
@@ -67,9 +67,7 @@ def _drift(first: Receipt, last: Receipt) -> tuple[str, list[Block]]:
 def _put_back(last: Receipt) -> tuple[str, list[Block]]:
     """Say "put back" of what was seen; settings that were written are written."""
     seen = last.observation
-    text = (
-        f"{who(last.actor)} put the journal's settings back{_because(last)}: {last.stage_after} %. {escape(last.note)}".rstrip()
-    )
+    text = f"{who(last.actor)} put the journal's settings back{_because(last)}: {last.stage_after}%. {escape(last.note)}".rstrip()
     if seen is None:
         return "Drift put back", [section(text)]
     blocks = [section("\n".join(filter(None, (text, acted(seen), sight(seen), escape(to_do(seen))))))]

@@ -162,7 +162,7 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
             return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
         case WouldMove(decision=decision, report=report):
             comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
+            line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage}% {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
             receipt = sealed.receipt.model_copy(update={"observation": result.seen})

@@ -137,7 +137,7 @@ def _state_lines(glance: Glance) -> list[str]:
     if seen.observation is not None:
         lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.sighting is not None:
-        shown = f"{round(seen.sighting.pilot * 100)} % of live traffic, {when(seen.sighting.at)}"
+        shown = f"{round(seen.sighting.pilot * 100)}% of live traffic, {when(seen.sighting.at)}"
         lines.append(f"*Running router last showed:* {shown}")
     else:
         lines.append("*Running router last showed:* nothing that can be read")
@@ -173,7 +173,7 @@ def chart(spells: Sequence[Stretch], stages: Iterable[int], zone: str) -> str:
         return "Nothing is known yet."
     days = _days(spells, zone)
     rows = [
-        f"{stage:>4} % " + "".join(_cell(spells_of_day, stage) for _, spells_of_day in days)
+        f"{stage:>4}%  " + "".join(_cell(spells_of_day, stage) for _, spells_of_day in days)
         for stage in sorted(stages, reverse=True)
     ]
     first, last = (f"{day.day} {day:%b}" for day in (days[0][0], days[-1][0]))

@@ -274,7 +274,7 @@ def _view(form: Form, about: About, blocks: list[Block], *, submit: bool = True)
 
 
 def _option(stage: int, description: str) -> Block:
-    return option(str(stage), f"{stage} % of live traffic", description)
+    return option(str(stage), f"{stage}% of live traffic", description)
 
 
 def _meaning_above(seen: Overview) -> str:

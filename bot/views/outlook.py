@@ -60,7 +60,7 @@ _SLACK_ID = re.compile(r"\b[UW][A-Z0-9]{2,30}\b")
 def _step(seen: Insight) -> str:
     if seen.ahead.to_stage is None:
         return "the next promotion"
-    return f"*{seen.ahead.from_stage} → {seen.ahead.to_stage} %*"
+    return f"*{seen.ahead.from_stage} → {seen.ahead.to_stage}%*"
 
 
 def _line(blocker: Blocker) -> Block:

@@ -123,9 +123,14 @@ def engage(
     if (again := stay_safe(target, now, failed=bool(went_wrong))) is not None and not again.problems:
         expected, sealed = target.written(0, safe=True), again.sealed or sealed
         remarks, went_wrong = tuple(f"The second try put it right. {problem}" for problem in went_wrong), ()
-    problems = (*went_wrong, *_not_kept(note, unmarked.get(note.id), unrecorded), *target.doubts)
-    if problems:
-        log.error("%s by %s: %s", action, actor.id, " ".join(problems))
+    problems = (
+        *went_wrong,
+        *target.router.unsynced,
+        *_not_kept(note, unmarked.get(note.id), unrecorded),
+        *target.doubts,
+    )
+    if problems:  # whoever braked is told each of them, so that at a terminal the log is for `--verbose`
+        log.warning("%s by %s: %s", action, actor.id, " ".join(problems))
     safe = not went_wrong and not target.doubts  # no router is called safe that may be another than the one that is meant
     return Braked(note, sealed, safe, problems, expected, (*remarks, *target.router.remarks))
 
@@ -276,7 +281,7 @@ def _drafts(
                 expected=expected,
                 late=late,
                 doubts=target.doubts,
-                remarks=target.router.remarks,
+                remarks=(*target.router.unsynced, *target.router.remarks),
                 router_version=version,
             ),
         )
@@ -291,8 +296,8 @@ def _align_mark(target: Target, note: BrakeNote, sealed: Sealed | None) -> None:
             target.brake.release((note.id,))
         else:
             target.brake.mark_recorded(note)
-    except OSError:
-        log.exception("the brake's mark %s could not be updated; recover tries again", note.id)
+    except OSError as error:
+        log.warning("the brake's mark %s could not be updated (%s); recover tries again", note.id, error.strerror or error)
 
 
 def _known(target: Target, newest: Sealed | None) -> tuple[int | None, str | None]:

@@ -63,8 +63,8 @@ def lift(
     sealed = target.journal.append(draft, approval)
     try:
         target.brake.release(hold_ids)
-    except OSError:
-        log.exception("marks of lifted holds could not be removed; recover tries again")
+    except OSError as error:
+        log.error("marks of lifted holds could not be removed (%s); recover tries again", error.strerror or error)  # noqa: TRY400 - no bug
     lifted = tuple(hold for hold in state.holds if hold.id in hold_ids)
     return Unfrozen(sealed, lifted, left)
 

@@ -135,7 +135,9 @@ class AlertResponder:
         mine = {note.id: unmarked[note.id] for note in plan.notes if note.id in unmarked}
         wrong = wrong_at_router if plan.notes or plan.keeps else ()
         unwritten = dict.fromkeys(str(error.strerror or error) for error in mine.values())
-        problems = (*(f"The brake's mark could not be written ({reason})." for reason in unwritten), *wrong)
+        unwritten_marks = (f"The brake's mark could not be written ({reason})." for reason in unwritten)
+        unsynced = self._target.router.unsynced if plan.notes or plan.keeps else ()
+        problems = (*unwritten_marks, *wrong, *unsynced)
         if problems:
             log.error("a freeze by alert is not whole", problems=problems)
         return BrakeResult(now, plan.notes, plan.shown, plan.keeps, not mine, not wrong, problems, frozenset(mine))

@@ -151,7 +151,7 @@ def _record(target: Target, why: str, before: RouterSettings | None) -> Sealed |
 
 
 def _stage(settings: RouterSettings) -> str:
-    return "a pilot that cannot be understood" if settings.stage is None else f"{settings.stage} %"
+    return "a pilot that cannot be understood" if settings.stage is None else f"{settings.stage}%"
 
 
 def settle_overtaken(target: Target) -> tuple[Sealed, ...]:

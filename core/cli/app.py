@@ -115,6 +115,7 @@ FURTHER_COMMANDS: dict[str, Listed] = {
         "core.cli.commands.upkeep",
         "Try the safety nets out: back up, restore into a scratch folder, verify the journal and a copy. Touches nothing live.",
     ),
+    "journal": Listed("core.cli.commands.journal", "Copy the journal, check it with its copies, or make it again from receipts."),
     "prune": Listed(
         "core.cli.commands.upkeep",
         "Delete receipts that are older than they are kept, and seal them in a checkpoint, so that `anr verify` still holds.",

@@ -106,7 +106,7 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
         case results.WouldMove(decision=decision):
             stages = {"from": decision.from_stage, "to": decision.to_stage}
             comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f"Dry run: {decision.from_stage} → {decision.to_stage} % {comes}. Nothing was changed."
+            line = f"Dry run: {decision.from_stage} → {decision.to_stage}% {comes}. Nothing was changed."
             return Ending(DONE, (line,), facts={"result": "would_move", **stages})
         case results.Moved(sealed=sealed):
             return _moved(result)
@@ -119,7 +119,7 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
             facts = {"result": approval.status, "request": approval.id, **recorded(sealed)}
             return Ending(DONE, (line,), facts=facts) if denied else Ending(REFUSED, complaints=(line,), facts=facts)
         case holding.Held(sealed=sealed, stage=stage):
-            at = "an unknown stage" if stage is None else f"{stage} %"
+            at = "an unknown stage" if stage is None else f"{stage}%"
             line = f"Promotions are held. The router was not touched and stays at {at}. {sealed.mark}"
             return Ending(DONE, (line,), facts={"result": "held", "stage": stage, **recorded(sealed)})
         case brake.Braked():
@@ -156,11 +156,11 @@ def _moved(result: results.Moved) -> Ending:
     word = str(receipt.result or "recorded")
     facts = {"result": word, **_observed(seen), **recorded(result.sealed)}
     if receipt.result is None or not result.applied or seen is None:
-        line = f"{receipt.action}: {word}, stage {receipt.stage_after} %. {result.sealed.mark}"
+        line = f"{receipt.action}: {word}, stage {receipt.stage_after}%. {result.sealed.mark}"
         failed = receipt.result is not None and not result.applied
         return Ending(FAILED if failed else DONE, (line, *([receipt.note] if receipt.note else ())), facts=facts)
     word = "applied" if seen.sight.is_seen else "written, not followed" if seen.sight.contradicts else "written, not seen"
-    lines = (f"{receipt.action}: {word}, stage {receipt.stage_after} %. {result.sealed.mark}", acted(seen), told(seen))
+    lines = (f"{receipt.action}: {word}, stage {receipt.stage_after}%. {result.sealed.mark}", acted(seen), told(seen))
     said = (*lines, *filter(None, (receipt.note, "" if seen.sight.contradicts else to_do(seen))))
     facts = {**facts, "result": "applied" if seen.sight.is_seen else "not_followed" if seen.sight.contradicts else "written"}
     return Ending(FAILED, said, (to_do(seen),), facts) if seen.sight.contradicts else Ending(DONE, said, facts=facts)

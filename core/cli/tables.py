@@ -18,7 +18,7 @@ _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.NO_DATA: "yellow"
 def print_overview(seen: Overview) -> None:
     """Print stage, holds, requests and gates on the output, and what is wrong on the error stream."""
     state = seen.state
-    stage = "unknown" if state is None or state.stage is None else f"{state.stage} %"
+    stage = "unknown" if state is None or state.stage is None else f"{state.stage}%"
     frozen = "unknown whether frozen" if state is None else "FROZEN" if state.frozen else "not frozen"
     out.print(f"[bold]{escape(seen.target)}[/bold]: stage {stage}, {frozen}")
     if seen.observation is not None:
@@ -30,7 +30,7 @@ def print_overview(seen: Overview) -> None:
     if state is not None and state.paused is not None:
         out.print(f"  schedule paused by {escape(state.paused.actor.id)} since {state.paused.since:%Y-%m-%d %H:%M} UTC")
     for intent in seen.pending:
-        out.print(f"  request {intent.id}: {intent.from_stage} → {intent.to_stage} % by {escape(intent.requester.id)}")
+        out.print(f"  request {intent.id}: {intent.from_stage} → {intent.to_stage}% by {escape(intent.requester.id)}")
     if seen.report is not None:
         print_gates(seen.report.gates.gates, title="GO" if seen.report.gates.go else "NO-GO")
     if seen.blockers:

@@ -20,6 +20,7 @@ from core.doctor import check, router_checks
 from core.doctor.check import Check, Examine, Health, examine
 from core.errors import SettingsFileError
 from core.gates.guard import GuardMode
+from core.journal.copies.copies import wrong_with
 from core.journal.verification import verify
 from core.receipts.cause import Daily
 from core.receipts.state_content import listed, problem_in, routes_in
@@ -34,11 +35,14 @@ from core.target.overview import look
 from core.target.refusals import refusals, unmatched
 from core.target.target import MAX_OPERATION_SECONDS, Target
 from core.text import spoken
+from core.upkeep.journal_copy import copies_of, newest_copy
 from core.watch.guard import failing_looks
 
 _STATE_PATH = "NOVA_ANR_STATE_PATH"
 """Where the router keeps its state, in its settings."""
 _STATE_STALE = timedelta(hours=24)
+_COPY_STALE = timedelta(hours=49)
+"""A day's copy is made at any time of the day, and one may fail before somebody has to look."""
 _SPACE_WARN, _SPACE_FAIL = 1 << 30, 100 << 20
 """Bytes free: below the first there is time to act, below the second a receipt may soon find no room."""
 _PROBE_BYTES = 64 << 10
@@ -70,6 +74,7 @@ def check_up(target: Target, *, stray: Sequence[str] = (), secrets_in: Path | No
         ("state file", _state_file),
         ("operation lock", _operation_lock),
         ("journal", _journal),
+        ("journal copies", _journal_copies),
         ("disk space", _disk_space),
         ("permissions", _permissions),
         ("clock", _clock),
@@ -213,6 +218,24 @@ def _journal(target: Target, _now: datetime) -> Iterator[Check]:
         proven = f"Marks outside prove #1 to #{verified.proven}." if verified.proven else "No mark outside was compared."
         text = f"All {len(readable)} receipts verify, their files too. The newest is {readable.head.mark}. {proven}"
         yield Check(name, Health.OK, text)
+
+
+def _journal_copies(target: Target, now: datetime) -> Iterator[Check]:
+    name, found = "journal copies", copies_of(target).found()
+    remedy = "See whether `anr bot` runs, which copies it daily, and what its log says; or run `anr journal backup`."
+    if not found:
+        if target.journal.head() is not None:
+            yield Check(name, Health.WARN, newest_copy(target, now), remedy)
+        return
+    if problem := wrong_with(found[0].path):
+        text = f"The newest copy {found[0].path} is no good one: {problem}."
+        yield Check(
+            name, Health.FAIL, text, "See whether its disk is failing; run `anr journal backup`, then `anr journal check`."
+        )
+    elif now - found[0].made_at > _COPY_STALE:
+        yield Check(name, Health.WARN, newest_copy(target, now), remedy)
+    else:
+        yield Check(name, Health.OK, newest_copy(target, now))
 
 
 def _places(target: Target) -> dict[Path, str]:

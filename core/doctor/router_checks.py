@@ -35,10 +35,10 @@ def settings_file(target: Target, _now: datetime) -> Iterator[Check]:
         variable for variable in wanted if variable != "NOVA_ANR_PILOT" and settings.values.get(variable) != wanted[variable]
     )
     if loose:
-        text = f"It serves {settings.stage} %, but without what the gates assume: {', '.join(loose)}."
+        text = f"It serves {settings.stage}%, but without what the gates assume: {', '.join(loose)}."
         yield Check(name, Health.WARN, text, "The next promotion writes them; set them by hand if that should be so now.")
         return
-    yield Check(name, Health.OK, f"{target.settings.settings_file} serves {settings.stage} %.")
+    yield Check(name, Health.OK, f"{target.settings.settings_file} serves {settings.stage}%.")
 
 
 def _settings_written(target: Target) -> Iterator[Check]:
@@ -76,10 +76,10 @@ def observed_router(target: Target, now: datetime) -> Iterator[Check]:
     elif seen is not None and (facts.state.stage == 0 or not seen.sight.is_open):
         yield _seen(name, seen)
     elif facts.seen is None or not facts.seen.shows(facts.state.stage):
-        text = f"The running router was not seen to serve {facts.state.stage} % in its ledger yet."
+        text = f"The running router was not seen to serve {facts.state.stage}% in its ledger yet."
         yield Check(name, Health.WARN, text, "See whether it runs, was reloaded, and writes its ledger.")
     else:
-        yield Check(name, Health.OK, f"It serves {facts.state.stage} %, last seen {spoken(now - facts.seen.at)} ago.")
+        yield Check(name, Health.OK, f"It serves {facts.state.stage}%, last seen {spoken(now - facts.seen.at)} ago.")
 
 
 def _seen(name: str, seen: Observation) -> Check:

@@ -67,7 +67,7 @@ def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> G
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
     if figures.live < policy.live_min:
         return _too_few_live(metrics, policy, name, bound)
-    shares = f"{value:.1%} of {figures.live:,} live decisions ({interval[0]:.1%} to {interval[1]:.1%} at 95 %)"
+    shares = f"{value:.1%} of {figures.live:,} live decisions ({interval[0]:.1%} to {interval[1]:.1%} at 95%)"
     told = f"{shares} took the route that shadow would have taken; at least {bound:.0%} is asked"
     if value >= bound:
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=told)
@@ -104,8 +104,8 @@ def _proven(metrics: WindowMetrics) -> str:
         return ""
     low, high = interval[0] / 1000, interval[1] / 1000
     if figures.rollbacks == 0:
-        return f" (0 of {figures.known.rollbacks:,}: at most {_percent(high)} at 95 %)"
-    return f" ({_percent(low)} to {_percent(high)} at 95 %)"
+        return f" (0 of {figures.known.rollbacks:,}: at most {_percent(high)} at 95%)"
+    return f" ({_percent(low)} to {_percent(high)} at 95%)"
 
 
 def _percent(share: float) -> str:

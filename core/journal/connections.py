@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 
 def connecting(path: Path, busy_seconds: float, idle_seconds: float) -> Engine:
@@ -43,7 +43,7 @@ def connecting(path: Path, busy_seconds: float, idle_seconds: float) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
-        record.info["file"] = _identity(path)
+        record.info["file"] = identity(path)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -55,7 +55,7 @@ def connecting(path: Path, busy_seconds: float, idle_seconds: float) -> Engine:
 
         @event.listens_for(engine, "checkout")
         def _is_still_there(_connection: Any, record: Any, _proxy: Any) -> None:
-            if record.info["file"] != _identity(path):  # removed, or another stands in its place: this one is nobody's any more
+            if record.info["file"] != identity(path):  # removed, or another stands in its place: this one is nobody's any more
                 raise DisconnectionError
 
         @event.listens_for(engine, "checkin")
@@ -103,6 +103,18 @@ def looking_at(path: Path, busy_seconds: float) -> Iterator[Engine]:
             connection.exec_driver_sql("BEGIN")  # what is read is one state, whoever writes meanwhile
 
         yield engine
+
+
+@contextmanager
+def copied(engine: Engine) -> Iterator[Engine]:
+    """Yield a copy in memory of a database that can only be read, as one moment shows it."""
+    copy = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    try:
+        with engine.connect() as opened, copy.connect() as into:
+            opened.connection.driver_connection.backup(into.connection.driver_connection)  # type: ignore[union-attr]  # sqlite3's
+        yield copy
+    finally:
+        copy.dispose()
 
 
 def is_ours_to_write(path: Path) -> bool:
@@ -159,7 +171,8 @@ class _Idle:
         self._engine.pool.dispose()  # not the engine's: what is in use at this moment comes back to the same pool
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that is put in its place; None if it cannot be seen."""
     try:
         found = path.stat()
     except OSError:

@@ -44,7 +44,7 @@ from core.system.logs import logger
 from core.system.progress import OnProgress
 
 if TYPE_CHECKING:
-    from core.journal.inspection import Readable
+    from core.journal.inspection.inspect import Readable
     from core.journal.tables import Database, Rows
     from core.journal.witness import Witnesses
 
@@ -621,7 +621,7 @@ class Journal:
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
-        from core.journal.inspection import inspect  # noqa: PLC0415 - what starts processes is slow to import
+        from core.journal.inspection.inspect import inspect  # noqa: PLC0415 - what starts processes is slow to import
 
         with self._rows() as rows:
             return inspect(rows, self._target, self._receipts_dir, os.cpu_count() or 1, on_progress)
@@ -672,7 +672,7 @@ class Journal:
         if kept:
             raise JournalCorrupt(
                 f"The journal {self._path} is empty, but {self._receipts_dir} holds receipts: the journal was lost or moved. "
-                "Nothing was changed; restore it from a backup. `rollback` and `freeze` still work.",
+                "Nothing was changed; `anr journal rebuild` makes it again from them. `rollback` and `freeze` still work.",
             )
         for place in self._witnesses.marks() if self._witnesses is not None else ():
             if (shown := newest_of(place.marks)) is not None:
@@ -702,9 +702,11 @@ class Journal:
         try:
             make_folder(self._receipts_dir)
             write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
-        except OSError:
+        except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
-            log.exception("receipt %s is in the journal, but its file could not be written", sealed.mark)
+            log.warning(
+                "receipt %s is in the journal, but its file could not be written (%s)", sealed.mark, error.strerror or error
+            )
 
 
 def _digests(rows: "Rows", numbers: Collection[int]) -> dict[int, str]:

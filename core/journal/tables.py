@@ -37,18 +37,20 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from core.errors import JournalCorrupt, JournalUnavailable
-from core.journal.connections import connecting, is_only_missing, is_ours_to_write, looking_at
+from core.errors import JournalCorrupt, JournalNewer, JournalUnavailable
+from core.journal.connections import connecting, copied, identity, is_only_missing, is_ours_to_write, looking_at
+from core.journal.schema.migrate import NEWEST, SchemaUnknown, begin, bring_up, recorded, schema_of
 from core.receipts.chain import Sealed
 from core.system.files import close_to_strangers, make_folder
 
 Row = tuple[int, bytes, str]
 """A receipt's number, bytes and digest."""
 
-_TABLES = MetaData()
+TABLES = MetaData()
+"""What the newest schema has."""
 _receipts = Table(
     "receipts",
-    _TABLES,
+    TABLES,
     Column("target", String(31), primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("id", String(40), nullable=False),
@@ -61,7 +63,7 @@ _receipts = Table(
 )
 _approvals = Table(
     "approvals",
-    _TABLES,
+    TABLES,
     Column("target", String(31), primary_key=True),
     Column("id", String(40), primary_key=True),
     Column("status", String(20), nullable=False, index=True),
@@ -95,7 +97,7 @@ class Database:
         self._target = target
         self._busy_seconds = busy_seconds
         self.engine = connecting(path, busy_seconds, idle_seconds)
-        self._ready = False
+        self._ready: tuple[int, int] | None = None
 
     @contextmanager
     def rows(self, *, write: bool = False) -> Iterator["Rows"]:
@@ -103,13 +105,23 @@ class Database:
 
         Raises:
             JournalUnavailable: the journal cannot be read or written at present; nothing was changed.
+            JournalNewer: it is of a schema that this anr does not know; nothing was read or changed.
         """
         try:
             with self._open(write=write) as engine, engine.connect() as opened:
                 connection = opened.execution_options(anr_write=write)
                 with connection.begin():
+                    self._refuse_older(connection)
                     yield Rows(connection, self._target)
+        except SchemaUnknown as error:
+            self._ready = None
+            raise JournalNewer(
+                f"The journal {self._path} was written by a newer anr (schema {error}); this one knows {NEWEST}. Nothing is "
+                "wrong with it, and nothing was read or changed: keep it and its receipts, and install the newer anr again. "
+                "`rollback` and `freeze` still work; what they do is recorded once that has started."
+            ) from None
         except (SQLAlchemyError, OSError) as error:
+            self._ready = None
             cause = getattr(error, "orig", None) or error
             raise JournalUnavailable(
                 f"The journal {self._path} cannot be {'written' if write else 'read'} ({cause}). "
@@ -126,25 +138,59 @@ class Database:
             finally:
                 engine.dispose()
         elif not write and self._path.is_file() and not is_ours_to_write(self._path):
-            with looking_at(self._path, self._busy_seconds) as engine:
-                yield engine
+            with looking_at(self._path, self._busy_seconds) as engine, _of_the_newest_schema(engine) as readable:
+                yield readable
         else:
-            if not self._ready:
+            if self._ready is None or self._ready != identity(self._path):
                 make_folder(self._path.parent)
                 close_to_strangers(self._path)
-                with self.engine.connect() as opened:
-                    connection = opened.execution_options(anr_write=write)  # tables that are there are not made again
-                    with connection.begin():
-                        _TABLES.create_all(connection)
-                self._ready = True
+                self._bring_up()
+                self._ready = identity(self._path)
             yield self.engine
+
+    def _bring_up(self) -> None:
+        """Make the tables of a new journal, and bring those of an older one to the newest schema; else nothing is written."""
+        with self.engine.connect() as opened:
+            with opened.execution_options(anr_write=False).begin():
+                found = schema_of(opened)
+            if found != NEWEST:
+                with opened.execution_options(anr_write=True).begin():
+                    bring_up(opened, TABLES)
+
+    def _refuse_older(self, connection: Connection) -> None:
+        """Refuse a journal that was put in the place of the one that this process had opened, and is older.
+
+        Raises:
+            JournalUnavailable: it is of an older schema; the next look brings it up.
+            SchemaUnknown: it is of a newer one: another process, of a newer anr, has brought it up.
+        """
+        if recorded(connection) != NEWEST:
+            self._ready = None
+            raise JournalUnavailable(
+                f"The journal {self._path} was replaced by an older one while this ran. Nothing was done; give the command again."
+            )
 
 
 def _empty() -> Engine:
     """Return a database without rows, in place of one that was never made: whoever only looks makes none."""
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    _TABLES.create_all(engine)
+    with engine.begin() as connection:
+        begin(connection, TABLES)
     return engine
+
+
+@contextmanager
+def _of_the_newest_schema(engine: Engine) -> Iterator[Engine]:
+    """Yield a database that this account may only read, or a copy of an older one in memory, brought to the newest schema."""
+    with engine.connect() as connection, connection.begin():
+        found = schema_of(connection)
+    if found == NEWEST:
+        yield engine
+        return
+    with copied(engine) as copy:
+        with copy.begin() as connection:
+            bring_up(connection, TABLES)
+        yield copy
 
 
 class ReceiptRow(NamedTuple):
@@ -276,7 +322,7 @@ class Rows:
             f"the database has a {kind} {name!r}, which anr never makes" for kind, name in self._connection.exec_driver_sql(query)
         ]
         looks = inspect(self._connection)
-        for table in _TABLES.sorted_tables:
+        for table in TABLES.sorted_tables:
             if not looks.has_table(table.name):
                 problems.append(f"the database has no table {table.name!r}")
                 continue

@@ -9,7 +9,7 @@ Excluded: the chain's own rules (core/receipts/chain.py), reading it (core/journ
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.journal.inspection import Readable
+from core.journal.inspection.inspect import Readable
 from core.journal.journal import Journal
 from core.journal.marks import Mark, Marks, contradiction, newest_of
 from core.receipts.chain import Flaw, Sealed
@@ -65,10 +65,7 @@ class Verification:
         if not self.readable:
             return "There are no receipts, so that nothing was verified."
         if not self.proven:
-            return (
-                "No mark outside was compared: whoever may write the journal could have cut its end off, or written another. "
-                "Compare with a message (`--expect`), with the channel (`--slack`), or set a witness; `--alone` asks for no mark."
-            )
+            return "No mark outside was compared: whoever may write the journal could have cut its end off, or written another."
         checkpoint = self.readable.checkpoint
         if checkpoint is not None and self.proven < checkpoint.receipt.seq:
             return (

@@ -72,7 +72,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Between which rates the true one is, at 95 % (core/ledger/intervals.py); None where nothing tells.
+    """Between which rates the true one is, at 95% (core/ledger/intervals.py); None where nothing tells.
 
     Attributes:
         rsi: Wilson's interval.

@@ -162,7 +162,7 @@ def _ended(target: Target, intent: Statement, ending: Ending) -> Sealed:
 
 
 def _served_all_the_same(intent: Statement, ending: Ending) -> str:
-    stage = "a stage that cannot be read" if ending.stage is None else f"{ending.stage} %"
+    stage = "a stage that cannot be read" if ending.stage is None else f"{ending.stage}%"
     if ending.result is not Result.APPLIED:
         return f"The {intent.action} ended as {ending.result}, and the router's settings say {stage}."
     restarted = ending.expected is not None and ending.expected.restarted
@@ -178,7 +178,7 @@ def _put_back(target: Target, facts: Facts, stage: int) -> str:
     if stage:
         try:
             if not target.router.serve(stage, facts.brake).overtaken:
-                return f"The settings were put back to {stage} %."
+                return f"The settings were put back to {stage}%."
         except (SettingsFileError, ReloadFailed, BrakeUnreadable):
             pass  # the safe settings are the last resort
     return " ".join(target.router.make_safe()) or "The safe settings were written instead."

@@ -261,16 +261,16 @@ def _not_a_step_back(target: Target, facts: Facts, drift: Drift, shown: Shown, n
     if facts.state.frozen:
         return Refuse(Code.FROZEN, "The rollout is frozen, and this would raise live traffic. Nothing was changed.")
     if drift.shown is None or next_stage(drift.shown, target.settings.stages) != stage:
-        there = "what nobody can understand" if drift.shown is None else f"{drift.shown} %"
-        text = f"The router shows {there}, and {stage} % is not the next stage. Nothing was changed; "
-        way = "`rollback` makes it 0 %" if drift.shown not in target.settings.stages else "`drift accept` takes what it shows"
+        there = "what nobody can understand" if drift.shown is None else f"{drift.shown}%"
+        text = f"The router shows {there}, and {stage}% is not the next stage. Nothing was changed; "
+        way = "`rollback` makes it 0%" if drift.shown not in target.settings.stages else "`drift accept` takes what it shows"
         return Refuse(Code.NOT_NEXT_STAGE, f"{text}{way}, then `promote`.")
     hours = target.settings.soaks.get(drift.shown, 0)
     since = shown.since if shown.stage == drift.shown else None
     if hours and (since is None or now < since.at + timedelta(hours=hours)):
         return Refuse(
             Code.SOAKING,
-            f"{drift.shown} % has to be served for {hours:g} h before the next step, and the ledger does not show that. "
+            f"{drift.shown}% has to be served for {hours:g} h before the next step, and the ledger does not show that. "
             "Nothing was changed; `drift accept` takes what the router shows, and its soak begins.",
         )
     return None
@@ -280,7 +280,7 @@ def _gates_refuse(report: Report, stage: int) -> Refuse | None:
     if report.gates.go:
         return None
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in report.gates.blocking)
-    text = f"This would leave {stage} % of live traffic, more than otherwise, and the gates do not pass. Nothing was changed."
+    text = f"This would leave {stage}% of live traffic, more than otherwise, and the gates do not pass. Nothing was changed."
     return Refuse(Code.GATES_NOT_PASSED, text, failing)
 
 

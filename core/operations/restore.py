@@ -403,6 +403,6 @@ def _record(target: Target, outcome: _Outcome, order: Order, ending: _Ending) ->
     try:
         return target.journal.append(target.draft(statement))
     except JournalError as error:
-        shown = "a stage that cannot be read" if stage is None else f"{stage} %"
+        shown = "a stage that cannot be read" if stage is None else f"{stage}%"
         said = f"The {outcome.action} ended as {ending.result}, and the router's settings say {shown}. {ending.note}"
         raise OutcomeUnrecorded(said, error) from error

@@ -3,7 +3,7 @@
 Written, restarted and seen are three facts. The router reads its settings once, when its process starts, so that a settings file
 and a restart command that ended with 0 prove nothing: only the lines that it appends to its ledger do, or an endpoint if one is
 configured. A live decision that is newer than the restart contradicts the safe settings; decisions of which none is live support
-them once they are too many to be chance: at a pilot of 10 %, nine in ten lines of a router that still serves are shadow-only.
+them once they are too many to be chance: at a pilot of 10%, nine in ten lines of a router that still serves are shadow-only.
 
 Lines are nearly in time order, and are flushed up to minutes late: a line counts by its own `t`, and one that is not newer than
 the restart says nothing.
@@ -444,7 +444,7 @@ def found(seen: Observation) -> str:
         case Sight.SEEN_SHADOW:
             text = f"Seen to serve nothing and to learn{f': {by_lines}' if by_ledger else ''}{at}."
         case Sight.SEEN_STAGE:
-            text = f"Seen at {seen.stage} %{at}."
+            text = f"Seen at {seen.stage}%{at}."
         case Sight.SERVING:
             text = f"Seen to serve, at which pilot nobody says: {_live(seen, least, since)}{at}."
         case Sight.NOT_SERVING:
@@ -453,7 +453,7 @@ def found(seen: Observation) -> str:
             text = f"STILL SERVING: {_live(seen, least, since)}{at}."
         case Sight.OTHER_STAGE:
             shown = "another pilot" if seen.pilot is None else f"{seen.pilot:.0%}"
-            text = f"NOT FOLLOWING: the running router shows {shown}, not {seen.stage} %{at}."
+            text = f"NOT FOLLOWING: the running router shows {shown}, not {seen.stage}%{at}."
         case Sight.UNSEEN_TIMEOUT:
             text = f"NOT SEEN {since}: nobody knows what the router does."
         case _:

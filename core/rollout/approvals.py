@@ -85,11 +85,11 @@ class Approval(BaseModel):
     def what(self) -> str:
         """What is asked for, in a few words."""
         if self.ends_drift == "reapply":
-            return f"put {self.to_stage} % of live traffic back (`drift reapply`), where the router shows {self.subject[1]} %"
+            return f"put {self.to_stage}% of live traffic back (`drift reapply`), where the router shows {self.subject[1]}%"
         if self.ends_drift:
-            return f"accept what the router shows (`drift accept`): {self.from_stage} → {self.to_stage} % of live traffic"
+            return f"accept what the router shows (`drift accept`): {self.from_stage} → {self.to_stage}% of live traffic"
         if self.action is Approvable.PROMOTE:
-            return f"{self.from_stage} → {self.to_stage} % of live traffic"
+            return f"{self.from_stage} → {self.to_stage}% of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
             return f"restore {self.subject[0]} (sha256 {self.subject[1][:MARK_DIGITS]}…)"
         if self.action is Approvable.RESET:
@@ -239,7 +239,7 @@ def still_true(approval: Approval, state: RolloutState, policy_digest: str) -> R
     if state.frozen and approval.action is Approvable.PROMOTE:
         return Refuse(Code.FROZEN, "The rollout was frozen after this request was made. Nothing was promoted.")
     if state.revision != approval.revision or state.stage != approval.from_stage:
-        now_at = "at an unknown stage" if state.stage is None else f"at {state.stage} %"
+        now_at = "at an unknown stage" if state.stage is None else f"at {state.stage}%"
         return Refuse(
             Code.APPROVAL_STALE,
             f"The rollout moved after this request was made (it is {now_at}). Nothing was done; ask again.",

@@ -98,7 +98,7 @@ def decide_move(preconditions: "Preconditions", actor: Actor, wanted: int | None
 
 
 def _at_the_top(stage: int) -> Refuse:
-    return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage} %, the top of the ladder. Nothing was changed.")
+    return Refuse(Code.TOP_OF_LADDER, f"The router already serves {stage}%, the top of the ladder. Nothing was changed.")
 
 
 def _nothing_known(state: RolloutState) -> Refuse:
@@ -110,7 +110,7 @@ def _nothing_known(state: RolloutState) -> Refuse:
     return Refuse(
         Code.STAGE_UNKNOWN,
         "Nobody can say at which stage the router is: the last operation ended unclear. Nothing was changed; "
-        "`rollback` makes it 0 %.",
+        "`rollback` makes it 0%.",
     )
 
 
@@ -127,7 +127,7 @@ def _out_of_order(state: RolloutState, drift: str | None, *, braked: bool = Fals
         begun = state.unsettled
         yield Refuse(
             Code.UNSETTLED,
-            f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage} %) has no known outcome. "
+            f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage}%) has no known outcome. "
             "Nothing was changed; `anr recover` settles it.",
         )
     if state.stage is not None and drift and braked:
@@ -239,11 +239,11 @@ def _impossible(standing: Preconditions, wanted: int | None = None) -> Iterator[
         if upward is None:
             yield _at_the_top(state.stage)
     elif wanted == state.stage:
-        yield Refuse(Code.ALREADY_THERE, f"The router already serves {state.stage} %. Nothing was changed.")
+        yield Refuse(Code.ALREADY_THERE, f"The router already serves {state.stage}%. Nothing was changed.")
     elif wanted != upward:
         yield Refuse(
             Code.NOT_NEXT_STAGE,
-            f"From {state.stage} % the next stage is {upward} %; {wanted} % would skip a stage. Nothing was changed.",
+            f"From {state.stage}% the next stage is {upward}%; {wanted}% would skip a stage. Nothing was changed.",
         )
 
 
@@ -322,7 +322,7 @@ def _soaking(standing: Preconditions) -> Iterator[Refuse]:
     soak = standing.soak
     if soak is None or soak.is_over(standing.now) or next_stage(soak.stage, standing.stages) is None:
         return
-    asked = f"{soak.stage} % has to be served for {soak.hours:g} h before the next step"
+    asked = f"{soak.stage}% has to be served for {soak.hours:g} h before the next step"
     if soak.killed:
         begins = f"the {soak.hours:g} h begin once `anr shadow` has lifted KILL"
         text = f"{asked}, and KILL stands, so that only R4 learns. Nothing was changed; {begins}."
@@ -362,7 +362,7 @@ def decide_shadow(
     if state.stage is None:
         return _nothing_known(state)
     if state.stage:
-        text = f"The router serves {state.stage} % and learns with it. Nothing was changed; `rollback` comes before `shadow`."
+        text = f"The router serves {state.stage}% and learns with it. Nothing was changed; `rollback` comes before `shadow`."
         return Refuse(Code.NOT_AT_ZERO, text)
     if not learning_of(state).killed:
         return Refuse(Code.ALREADY_THERE, "The router observes in shadow already. Nothing was changed.")
@@ -371,7 +371,7 @@ def decide_shadow(
 
 def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
-    step = f"{from_stage} → {to_stage} %" if to_stage is not None else f"the step after {from_stage} %"
+    step = f"{from_stage} → {to_stage}%" if to_stage is not None else f"the step after {from_stage}%"
     return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
 
 

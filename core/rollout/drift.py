@@ -68,8 +68,8 @@ def find_drift(
     if stage != state.stage:
         if stage == 0 and (state.brake_failed or _is_safe(settings)):
             return _braked(state)
-        shown = "a pilot that cannot be understood" if stage is None else f"{stage} %"
-        return Drift(DriftKind.STAGE, f"The router's settings say {shown}, but the journal says {state.stage} %.", stage)
+        shown = "a pilot that cannot be understood" if stage is None else f"{stage}%"
+        return Drift(DriftKind.STAGE, f"The router's settings say {shown}, but the journal says {state.stage}%.", stage)
     before = state.settings or settings
     changed = [name for name in GUARDRAILS if settings.get(name) != before.get(name)]
     if changed and state.unsettled is None:
@@ -87,7 +87,7 @@ def find_drift(
         return None
     percent = round(seen.pilot * 100)
     text = (
-        f"The running router serves {seen.pilot:.2%} of live traffic, but its settings and the journal say {state.stage} %: "
+        f"The running router serves {seen.pilot:.2%} of live traffic, but its settings and the journal say {state.stage}%: "
         "it did not follow its settings."
     )
     return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None)
@@ -96,7 +96,7 @@ def find_drift(
 def _braked(state: RolloutState) -> Drift | None:
     if state.brake_failed:
         return None  # what the last brake wanted stands now; nothing is to be put back
-    text = f"The router's settings are the safe ones, but the journal says {state.stage} %: it has no receipt of that brake."
+    text = f"The router's settings are the safe ones, but the journal says {state.stage}%: it has no receipt of that brake."
     return Drift(DriftKind.BRAKED, text, 0)
 
 
@@ -109,7 +109,7 @@ def _running(state: RolloutState, seen: Observation) -> Drift | None:
     alarmed = state.drift is not None and state.drift.running
     settled = seen.at is not None and seen.at > seen.since + SETTLING
     if seen.serves_too_much or (seen.sight.contradicts and (settled or alarmed)):
-        expected = "its safe settings" if seen.safe else f"{seen.stage} %"
+        expected = "its safe settings" if seen.safe else f"{seen.stage}%"
         shows = "live traffic" if seen.pilot is None else f"{seen.pilot:.2%} of live traffic"
         text = (
             f"The running router serves {shows}, but its settings and the journal say {expected}: it did not follow its settings."

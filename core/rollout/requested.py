@@ -4,11 +4,11 @@ Pure. Excluded: reading receipts (core/journal/journal.py), who somebody is now 
 still as it was (core/rollout/approvals.py).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from core.actors import AccessPolicy, Actor, Approvable, Role
 from core.receipts.receipt import Action, Receipt
-from core.rollout.approvals import BRAKES, Approval
+from core.rollout.approvals import BRAKES, Approval, ApprovalStatus
 from core.rollout.refusals import Code, Refuse
 
 _STILL_WAITS = frozenset({Action.REQUEST, Action.APPROVE})
@@ -33,6 +33,55 @@ def as_recorded(receipts: Iterable[Receipt], approval_id: str) -> Approval | Non
         elif receipt.action is Action.APPROVE and found is not None:
             found = found.model_copy(update={"signatures": receipt.approvals})
     return found
+
+
+_ENDS = {
+    Action.DENY: ApprovalStatus.DENIED,
+    Action.EXPIRE: ApprovalStatus.EXPIRED,
+    Action.STALE: ApprovalStatus.STALE,
+}
+
+
+def as_kept(story: Sequence[Receipt]) -> tuple[Approval, ...]:
+    """Return what a request may look like in the journal after its receipts, the likeliest first; empty if it has no row.
+
+    Which of them it was is told by the digest that receipts carry since they do.
+
+    Args:
+        story: the receipts that name the request, in order.
+    """
+    if not story or story[0].action is not Action.REQUEST:
+        return ()  # it was pruned with its first receipt
+    bound = [number for number, receipt in enumerate(story, 1) if receipt.request_digest is not None]
+    told = story[: bound[-1]] if bound else story
+    asked = _asked(story[0]) or _asked_without_terms(story[0])
+    signatures = next((receipt.approvals for receipt in reversed(told) if receipt.approvals), ())
+    # how many are needed is asked of the rules at each answer
+    needed = dict.fromkeys((asked.needed, len(signatures)))
+    requests, last = [asked.model_copy(update={"signatures": signatures, "needed": count}) for count in needed], told[-1]
+    if last.action in _STILL_WAITS:
+        return tuple(requests)
+    status = _ENDS.get(last.action, ApprovalStatus.APPROVED)
+    signed = [(signature.actor, signature.at) for signature in reversed(signatures)]
+    decided = [(last.actor, last.ts), (None, last.ts)] if last.action in _ENDS else [*signed, (last.actor, last.ts)]
+    notes = dict.fromkeys((last.note, "") if last.action in _ENDS else ("", last.note))
+    return tuple(request.ended(status, at, by=by, note=note) for request in requests for by, at in decided for note in notes)
+
+
+def _asked_without_terms(receipt: Receipt) -> Approval:
+    """Return a request from before receipts had its terms: it cannot be carried out, only ended."""
+    return Approval(
+        id=receipt.approval_id or "",
+        requester=receipt.actor,
+        reason=receipt.reason,
+        from_stage=receipt.stage_before,
+        to_stage=receipt.stage_after,
+        revision=0,
+        policy_digest="",
+        verdict_digest="",
+        asked_at=receipt.ts,
+        expires_at=receipt.ts,
+    )
 
 
 def _asked(receipt: Receipt) -> Approval | None:

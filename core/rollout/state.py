@@ -260,6 +260,8 @@ def _changed(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str
             observed = _observed_since(receipt, _earliest_sighting(receipt, state))
             change |= {"stage": receipt.stage_after, "since": receipt.ts, "began": receipt.operation}
             change["observed_since"] = observed
+    elif _overtaken(receipt, state):
+        change["settings"] = receipt.settings_observed
     lifted = set(receipt.holds_lifted)
     added = {hold.id for hold in receipt.holds_added}
     kept = (hold for hold in state.holds if hold.id not in lifted | added)
@@ -274,6 +276,12 @@ def _changed(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str
         # what the running router showed is over when it shows something else: settings that were written prove nothing
         change["drift"] = state.drift if state.drift is not None and state.drift.running else None
     return change
+
+
+def _overtaken(receipt: Receipt, state: RolloutState) -> bool:
+    """Whether a move that a brake overtook ends in the safe settings: what else it left in the file is no drift."""
+    mine = any(intent.operation == receipt.operation for intent in state.overtaken)
+    return mine and receipt.result is Result.OVERTAKEN and state.stage == 0 and _kills(receipt.settings_observed)
 
 
 def _begun(state: RolloutState, receipt: Receipt, effect: Changes) -> dict[str, object]:

@@ -5,6 +5,7 @@ The router reads a dotenv file when its process starts, and never again (its tex
 Excluded: deciding what the settings should be, the ledger, and the health of slots (core/router/health.py).
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ log = logger(__name__)
 SAFE_SETTINGS: Mapping[str, str] = {"NOVA_ANR_ENABLED": "0", "NOVA_ANR_PILOT": "0.00", "NOVA_ANR_KILL": "1"}
 """What a rollback writes: the guardrail route R4 is forced, ANR is off (runbook: `anr-pilot.ps1 -Rollback`)."""
 _OURS = "NOVA_ANR_"
+_KNOWS_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""With these a file system says that it does not sync at all; every other error is one of the disk."""
 _SAFE_WRITES = 3
 """How often the safe settings are written when they do not stand: a promotion that looked before the brake writes once."""
 _MAX_SETTINGS_BYTES = 1 << 20
@@ -111,6 +114,7 @@ class Router:
         self._target = target
         self._brake = brake
         self._remarks: tuple[str, ...] = ()
+        self._unsynced = ""
         self._left: tuple[int, ...] | None = None
         self._left_at = 0.0
         self._reloaded: float | None = None
@@ -208,6 +212,11 @@ class Router:
         """What the last brake of this process noticed although nothing failed, each a sentence."""
         return self._remarks
 
+    @property
+    def unsynced(self) -> tuple[str, ...]:
+        """Why the safe settings that the last brake of this process wrote may not outlive the machine, a sentence; else empty."""
+        return (self._unsynced,) if self._unsynced else ()
+
     def make_safe(self) -> tuple[str, ...]:
         """Put the router in its safe settings, doing as much as can be done; return what went wrong, empty if nothing did.
 
@@ -274,7 +283,7 @@ class Router:
         Raises:
             SettingsFileError: the file is not there, or cannot be read or written; it is as it was.
         """
-        self._remarks, now, why = (), "", ""
+        self._remarks, self._unsynced, now, why = (), "", "", ""
         for _ in range(_SAFE_WRITES):
             text, encoding = self._understood()
             if encoding != "utf-8":
@@ -417,13 +426,19 @@ class Router:
             SettingsFileError: the file cannot be written.
         """
         for last in (False, True):
+            self._unsynced = ""
             try:
                 rewrite(self._file, text.encode(), whatever_fails=True)
             except WrittenUnsynced as error:
-                why = (
-                    f"{self._target.settings_file} could not be synced ({error.strerror or error}): a power cut may bring the old"
-                )
-                self._remarks = (*self._remarks, f"{why} settings back. See to its disk.")
+                why = error.strerror or error
+                if error.errno in _KNOWS_NO_SYNC:
+                    text_of_it = f"{self._target.settings_file} could not be synced ({why}): its file system knows no such thing."
+                    self._remarks = (*self._remarks, text_of_it)
+                else:
+                    self._unsynced = (
+                        f"The safe settings are in {self._target.settings_file}, but could not be synced ({why}): a crash of "
+                        "the machine may bring the old ones back. See to its disk, then brake again."
+                    )
                 log.warning("%s could not be synced (%s)", self._file, error.strerror or error)
             except OSError as error:
                 if last:

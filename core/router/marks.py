@@ -113,7 +113,7 @@ class Brake:
                 # no sync: who compares tokens lives through the brake, and no process lives through a crash of the machine
                 replace_unsynced(directory / "token", notes[-1].id.encode() + b"\n")
             except OSError as error:
-                log.error("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)  # noqa: TRY400 - no bug
+                log.warning("the brake's mark could not be written to %s (%s)", directory, error.strerror or error)
                 first = first or error
             else:
                 for note in notes:

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
             places = [os.path.realpath(getattr(target, what)) for target in self.every_target]
             if len(set(places)) < len(places):
                 raise ValueError(f"two targets have the same {what}; nothing could tell whose it is")
+        copied = {target.copies_dir: target.journal for target in self.every_target}
+        if any(copied[target.copies_dir] != target.journal for target in self.every_target):
+            raise ValueError("two targets have different journals and the same journal_copies_dir; their copies would mix")
         told_by = [
             (target.observe.url, *sorted(target.observe.expressions.items()))
             for target in self.every_target

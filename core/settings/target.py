@@ -24,6 +24,7 @@ class Retention(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backups: int = Field(7, ge=1, le=1000, description="how many valid backups of the bandit's state are kept")
+    journal_copies: int = Field(7, ge=1, le=1000, description="how many copies of the journal are kept")
     receipts_days: int = Field(90, ge=7, le=3650, description="how long receipts are kept, in days")
     ledger_days: int = Field(
         35, ge=2, le=3650, description="how long decisions stay beside the ledger at least, where reports find them, in days"
@@ -232,6 +233,10 @@ class TargetSettings(BaseModel):
         "where `observe.version` tells none",
     )
     journal: Path = Field(Path("ops/anr_journal.sqlite"), description="the journal of receipts and approvals (SQLite)")
+    journal_copies_dir: Path | None = Field(
+        None,
+        description="where a copy of the journal is kept each day, best on another disk; a folder beside the journal if left out",
+    )
     receipts_dir: Path = Field(Path("ops/logs"), description="where each receipt is also kept as a file")
     witness_command: tuple[str, ...] = Field(
         (),
@@ -358,6 +363,11 @@ class TargetSettings(BaseModel):
     def drill_url(self) -> str:
         """Base URL of the Alertmanager to which a drill of the alert path posts; empty if none is set."""
         return self.drill_alertmanager_url or self.alertmanager_url
+
+    @property
+    def copies_dir(self) -> Path:
+        """Where copies of the journal are kept."""
+        return self.journal_copies_dir or self.journal.with_name(f"{self.journal.stem}_copies")
 
     @property
     def ledger_index(self) -> Path:

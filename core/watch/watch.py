@@ -116,7 +116,7 @@ def told(news: Sealed | Unfrozen | Braked) -> str:
             return f"{note.reason} {f'{done} Not yet seen.' if safe else 'THE ROUTER MAY NOT BE SAFE.'}"
     receipt = news.receipt
     words = {
-        Action.SEEN: f"The running router was seen to serve {receipt.stage_after} %.",
+        Action.SEEN: f"The running router was seen to serve {receipt.stage_after}%.",
         Action.OBSERVED: receipt.note,
         Action.DRIFT: f"Drift: {receipt.note} Promotion is blocked.",
         Action.AGREED: "The drift is over: router and journal agree.",

@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.jobs import Jobs
+from core.errors import JournalUnavailable
 from core.operations import propose
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
@@ -218,3 +220,35 @@ def test_a_weekly_drill_of_the_alert_path_needs_an_alertmanager() -> None:
     with pytest.raises(ValueError, match=r"schedule\.drill_alerts needs alertmanager_url"):
         TargetSettings(schedule=Schedule(drill_alerts=True))
     assert TargetSettings(schedule=Schedule(drill_alerts=True), drill_alertmanager_url="http://127.0.0.1:9093").drill_url
+
+
+def copied(rig: Rig) -> list[str]:  # noqa: F811
+    return sorted(path.name for path in rig.settings.copies_dir.glob("*"))
+
+
+def test_the_journal_is_copied_once_in_each_local_date(rig: Rig) -> None:  # noqa: F811
+    """Whoever starts the bot anew on the same day makes no second copy; before `anr init` there is nothing to copy."""
+    rig.clock.now = utc("2025-10-01T10:00")
+    Jobs(rig.target, lambda: None, lambda _found: None)._copy_journal()
+    assert copied(rig) == []
+    propose.init(rig.target, rig.people["olivia"], "begin")
+    for moment in ("2025-10-01T10:01", "2025-10-01T15:00", "2025-10-02T00:30", "2025-10-02T09:00"):
+        rig.clock.now = utc(moment)
+        Jobs(rig.target, lambda: None, lambda _found: None)._copy_journal()
+    assert copied(rig) == ["journal_20251001_100100.sqlite", "journal_20251002_003000.sqlite"]
+
+
+def test_a_copy_that_could_not_be_made_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """A folder that is in the way delays the day's copy until it is gone, and ten minutes."""
+    propose.init(rig.target, rig.people["olivia"], "begin")
+    jobs = Jobs(rig.target, lambda: None, lambda _found: None)
+    rig.settings.copies_dir.write_text("in the way", encoding="utf-8")
+    with pytest.raises(JournalUnavailable):
+        jobs._copy_journal()
+    rig.settings.copies_dir.unlink()
+    jobs._copy_journal()
+    assert copied(rig) == []
+    later = monotonic() + 601
+    monkeypatch.setattr("bot.jobs.time.monotonic", lambda: later)
+    jobs._copy_journal()
+    assert len(copied(rig)) == 1

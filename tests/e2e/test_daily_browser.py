@@ -38,7 +38,7 @@ async def played(
 async def test_the_report_is_read_in_both_themes_and_brings_its_hours(page: Page) -> None:
     """Table, picture and buttons are there; the hours come to the thread; nothing has to be scrolled sideways on a phone."""
     log = page.get_by_role("log").first
-    await expect(log).to_contain_text("Daily report: GO at 10 %, nothing is promoted", timeout=WAIT)
+    await expect(log).to_contain_text("Daily report: GO at 10%, nothing is promoted", timeout=WAIT)
     picture = page.get_by_role("img", name="Chart by the hour")
     await expect(picture).to_be_visible(timeout=WAIT)
     await page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
@@ -50,7 +50,7 @@ async def test_the_report_is_read_in_both_themes_and_brings_its_hours(page: Page
         await page.screenshot(path=ARTIFACTS / f"daily-report-{theme}.png")
     await page.get_by_role("button", name="Details").click()
     await expect(log).to_contain_text("in the report's thread", timeout=WAIT)
-    report = log.get_by_role("article").filter(has_text="Daily report: GO at 10 %")  # the backup before it has a thread, too
+    report = log.get_by_role("article").filter(has_text="Daily report: GO at 10%")  # the backup before it has a thread, too
     await report.get_by_role("button", name="repl").click()
     thread = page.get_by_role("log").nth(1)
     await expect(thread).to_contain_text("Hour by hour", timeout=WAIT)
@@ -66,7 +66,7 @@ async def test_a_run_is_skipped_before_it_begins(page: Page) -> None:
     """Who reads the pre-flight says why in a form; the button goes, and the veto has its own message."""
     log = page.get_by_role("log").first
     await page.get_by_label("You are").select_option("U0OLIVIA")
-    await expect(log).to_contain_text("Pre-flight: GO so far at 10 %", timeout=WAIT)
+    await expect(log).to_contain_text("Pre-flight: GO so far at 10%", timeout=WAIT)
     await page.get_by_role("button", name="Skip today…").click()
     await page.get_by_label("Reason").fill("migration at ten")
     await page.get_by_role("button", name="Skip", exact=True).click()
@@ -90,8 +90,8 @@ async def test_the_glass_is_broken_and_reviewed(page: Page, played: tuple[Playgr
     await page.screenshot(path=ARTIFACTS / "break-glass-form.png")
     await page.get_by_label("Reason").fill("the canary counts its own probes as rollbacks")
     await page.get_by_role("button", name="Promote alone, now").click()
-    await expect(log).to_contain_text("Break-glass promotion: 10 % → 25 %", timeout=WAIT)
-    await expect(log).to_contain_text("Now at 25 %", timeout=WAIT)
+    await expect(log).to_contain_text("Break-glass promotion: 10% → 25%", timeout=WAIT)
+    await expect(log).to_contain_text("Now at 25%", timeout=WAIT)
     await page.screenshot(path=ARTIFACTS / "break-glass.png")
     await page.get_by_label("You are").select_option("U0PRIYA")
     await page.get_by_role("button", name="Reviewed…").click()

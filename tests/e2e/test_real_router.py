@@ -82,7 +82,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(folder: Path, workers: int, command: str) -> Iterator[Running]:
-    """A router at 10 % with a good day behind it, in uvicorn with its settings by `--env-file`, as its site starts it."""
+    """A router at 10% with a good day behind it, in uvicorn with its settings by `--env-file`, as its site starts it."""
     ledger, settings = folder / "anr_ledger.ndjson", folder / "anr.env"
     settings.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\nNOVA_ANR_KILL=0\n", "utf-8")
     now = datetime.now(UTC)
@@ -139,7 +139,7 @@ def test_what_anr_says_is_what_the_process_serves(tmp_path: Path, action: str, c
         assert not after.pids & before.pids
         assert after.pilots == {wanted}
         assert (after.live > 0) == (action == "promote")
-        assert f"Seen {'at 25 %' if action == 'promote' else 'safe'}" in words
+        assert f"Seen {'at 25%' if action == 'promote' else 'safe'}" in words
         assert said.code == 0
         return
     assert "Seen at 25" not in words

@@ -51,15 +51,15 @@ async def test_an_approver_breaks_the_glass_and_another_reviews_it(played: Playe
     answer = await refused(playground, "U0AARON")
     await playground.click("U0AARON", CHANNEL, answer["ts"], "ask_break_glass")
     view = await shown(playground, "U0AARON")
-    assert "10 % → 25 % of live traffic *alone*" in said(view)
+    assert "10% → 25% of live traffic *alone*" in said(view)
     assert "<@U0PRIYA>" in said(view)
     delivery = await playground.submit_view("U0AARON", view["id"], because("short"))
     assert "at least 10 characters" in str(delivery.response)
     await playground.submit_view("U0AARON", view["id"], because("the canary <!channel> counts wrong"))
-    await playground.wait_for(lambda: cards(playground, "Break-glass promotion: 10 % → 25 %"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Break-glass promotion: 10% → 25%"), WAIT)
     await playground.wait_for(lambda: pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25", WAIT)
-    await playground.wait_for(lambda: "Now at *25 %*" in said(cards(playground, "Break-glass promotion")[0]), WAIT)
-    card = cards(playground, "Break-glass promotion: 10 % → 25 %")[0]
+    await playground.wait_for(lambda: "Now at *25%*" in said(cards(playground, "Break-glass promotion")[0]), WAIT)
+    card = cards(playground, "Break-glass promotion: 10% → 25%")[0]
     assert "Gates passed over: Rollbacks per 1,000 live decisions" in said(card)
     assert "Not waited for: <@U0PRIYA>" in said(card)
     assert "“the canary &lt;!channel&gt; counts wrong”" in said(card)
@@ -71,7 +71,7 @@ async def test_an_approver_breaks_the_glass_and_another_reviews_it(played: Playe
     view = await shown(playground, "U0PRIYA")
     await playground.submit_view("U0PRIYA", view["id"], because("it was right"))
     await playground.wait_for(lambda: "*Reviewed* by <@U0PRIYA>" in said(cards(playground, "Break-glass promotion")[0]), WAIT)
-    reviewed = cards(playground, "Break-glass promotion: 10 % → 25 %")
+    reviewed = cards(playground, "Break-glass promotion: 10% → 25%")
     assert [message["ts"] for message in reviewed] == [card["ts"]]
     assert "ask_review" not in said(reviewed[0])
     target = Target.at(settings.target, settings.access)

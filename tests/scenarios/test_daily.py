@@ -32,12 +32,12 @@ def scheduled(settings: Settings, schedule: Schedule) -> Settings:
 
 
 async def promoted_by_people(scene: Played) -> None:
-    """Go from 10 to 25 % as people do; without that the daily run waits for a person."""
+    """Go from 10 to 25% as people do; without that the daily run waits for a person."""
     playground, settings = scene
     async with running(never(settings)):
         card = await asked(playground)
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
 
 
 async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: Played) -> None:
@@ -46,8 +46,8 @@ async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: P
     await promoted_by_people(scene)
     for _ in range(2):
         async with running(due_now(settings)):
-            await playground.wait_for(lambda: cards(playground, "Now at *50 %*"), WAIT)
-    report = cards(playground, "Daily report: GO at 25 %")
+            await playground.wait_for(lambda: cards(playground, "Now at *50%*"), WAIT)
+    report = cards(playground, "Daily report: GO at 25%")
     assert len(report) == 1
     assert "PASS" in said(report[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.50"
@@ -61,15 +61,15 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
     await silenced(playground)
     settings.target.ledger.write_bytes(b"")
     async with running(due_now(settings)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: NO-GO at 25 %"), WAIT)
-    report = said(cards(playground, "Daily report: NO-GO at 25 %")[0])
+        await playground.wait_for(lambda: cards(playground, "Daily report: NO-GO at 25%"), WAIT)
+    report = said(cards(playground, "Daily report: NO-GO at 25%")[0])
     assert "*Next:*" in report
     assert "NO DATA" in report
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
 @pytest.mark.parametrize(
-    ("mode", "title"), [(PromotionMode.APPROVE, "Approval wanted: 25 → 50 %"), (PromotionMode.OFF, "GO at 25 %")]
+    ("mode", "title"), [(PromotionMode.APPROVE, "Approval wanted: 25 → 50%"), (PromotionMode.OFF, "GO at 25%")]
 )
 async def test_the_modes_without_promotion(scene: Played, mode: PromotionMode, title: str) -> None:
     """`approve` asks like a person, `off` only reports."""
@@ -85,6 +85,6 @@ async def test_a_journal_that_has_just_begun_waits_for_a_person(scene: Played) -
     """After a start, a rollback or a freeze the schedule does nothing until a person has asked; the report says so."""
     playground, settings = scene
     async with running(due_now(settings)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 10 %"), WAIT)
-    assert "person" in said(cards(playground, "Daily report: GO at 10 %")[0])
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 10%"), WAIT)
+    assert "person" in said(cards(playground, "Daily report: GO at 10%")[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"

@@ -40,7 +40,7 @@ async def test_the_report_shows_gates_picture_and_receipt_and_brings_its_details
     playground, settings = scene
     await promoted_by_people(scene)
     async with running(due_now(with_runbook(settings), PromotionMode.OFF)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25%, nothing is promoted"), WAIT)
         report = report_in(playground)
         (table,) = of_kind(report, "table")
         assert len(table["rows"]) == 10
@@ -68,11 +68,11 @@ async def test_promote_now_opens_the_form_and_asks(scene: Played) -> None:
     playground, settings = scene
     await promoted_by_people(scene)
     async with running(due_now(settings, PromotionMode.OFF)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25%, nothing is promoted"), WAIT)
         await playground.click("U0OLIVIA", CHANNEL, report_in(playground)["ts"], "ask_promote")
         view = await shown(playground, "U0OLIVIA")
         await playground.submit_view("U0OLIVIA", view["id"], {"reason": {"reason": {"value": "the report is good"}}})
-        await playground.wait_for(lambda: cards(playground, "Approval wanted: 25 → 50 %"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Approval wanted: 25 → 50%"), WAIT)
 
 
 async def test_a_picture_that_slack_refuses_is_not_lost(scene: Played) -> None:
@@ -81,7 +81,7 @@ async def test_a_picture_that_slack_refuses_is_not_lost(scene: Played) -> None:
     await promoted_by_people(scene)
     playground.workspace.file_refusals = 1000
     async with running(due_now(settings, PromotionMode.OFF)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25%"), WAIT)
         report = report_in(playground)
         await playground.wait_for(lambda: files_in(thread_of(playground, report["ts"])), WAIT)
     assert of_kind(report, "image") == []
@@ -96,5 +96,5 @@ async def test_without_a_right_to_upload_the_report_comes_without_its_picture(sc
     await promoted_by_people(scene)
     playground.fail("files.getUploadURLExternal", "missing_scope", times=50)
     async with running(due_now(settings, PromotionMode.OFF)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25%"), WAIT)
     assert of_kind(report_in(playground), "image") == []

@@ -31,9 +31,9 @@ async def test_the_home_shows_what_is_so_now(played: Played) -> None:
     playground, _ = played
     text = said(await opened(playground, "U0MEMBER"))
     for words in (
-        "*Stage:* 10 % of live traffic, since <!date^",
+        "*Stage:* 10% of live traffic, since <!date^",
         "*Settings file:* `NOVA_ANR_PILOT=0.10`",
-        "*Running router last showed:* 10 % of live traffic",
+        "*Running router last showed:* 10% of live traffic",
         "*Frozen:* no",
         "*Drift:* none",
         "*Schedule:* next run <!date^",
@@ -50,7 +50,7 @@ async def test_an_open_home_follows_what_happens(played: Played) -> None:
     await opened(playground, "U0OLIVIA")
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors in the checkout")
     await playground.wait_for(lambda: "errors in the checkout" in said(view_of(playground, "U0OLIVIA")), WAIT)
-    assert "*Stage:* 0 %" in said(view_of(playground, "U0OLIVIA"))
+    assert "*Stage:* 0%" in said(view_of(playground, "U0OLIVIA"))
     assert "U0MEMBER" not in playground.workspace.homes
 
 
@@ -62,8 +62,8 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     await playground.wait_for(lambda: "Approval wanted" in said(view_of(playground, "U0AARON")), WAIT)
     await playground.click_view("U0AARON", view_of(playground, "U0AARON")["id"], "approve")
     view = await shown(playground, "U0AARON")
-    assert "Now at *25 %*" in said(view)
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    assert "Now at *25%*" in said(view)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
     await playground.wait_for(lambda: "Approval wanted" not in said(view_of(playground, "U0AARON")), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 

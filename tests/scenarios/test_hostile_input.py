@@ -65,7 +65,7 @@ async def test_a_missing_ledger_asks_for_nothing_and_says_so(played: Played, tar
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "anr_ledger.ndjson"), WAIT)
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "status")
-    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10 %"), WAIT)
+    await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Stage:* 10%"), WAIT)
     assert any("anr_ledger.ndjson" in said(answer) for answer in answers(playground, "U0MEMBER"))
     assert target.journal.pending() == ()
 
@@ -99,7 +99,7 @@ async def test_a_locked_journal_leaves_the_request_waiting(played: Played, targe
     blocker.rollback()
     blocker.close()
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
     assert target.journal.verify()[1] == ()
 
 
@@ -116,7 +116,7 @@ async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: P
     settings.target.settings_file.unlink()
     settings.target.settings_file.write_text(text, encoding="utf-8")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
 
 
 async def test_a_guest_cannot_use_the_buttons_either(played: Played, target: Target) -> None:

@@ -30,8 +30,8 @@ async def test_a_command_and_a_buttons_click_arrive_and_the_card_is_updated(over
     card = await asked(playground)
     click = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     assert click.acked
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    (ended,) = cards(playground, "Promoted: 10 → 25 %")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    (ended,) = cards(playground, "Promoted: 10 → 25%")
     assert (ended["ts"], has_button(ended)) == (card["ts"], False)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
     before = done(Target.at(settings.target, settings.access))
@@ -57,7 +57,7 @@ async def test_the_home_is_published_when_it_is_opened(over_http: tuple[Playgrou
     """An event of Slack's, not an interaction: it comes in another body, and its answer over the Web API."""
     playground, _ = over_http
     await playground.open_home("U0MEMBER")
-    await playground.wait_for(lambda: "*Stage:* 10 %" in said(playground.workspace.homes.get("U0MEMBER") or {}), WAIT)
+    await playground.wait_for(lambda: "*Stage:* 10%" in said(playground.workspace.homes.get("U0MEMBER") or {}), WAIT)
 
 
 @pytest.mark.parametrize("age_seconds", [301, -302], ids=["too-old", "from-the-future"])

@@ -15,7 +15,7 @@ async def test_a_status_after_the_process_that_looks_was_killed(played: Played) 
     playground, _ = played
 
     def answers() -> list[str]:  # a slow machine also says how far the reading is
-        return [text for message in playground.ephemerals("U0OLIVIA") if "*Stage:* 10 %" in (text := said(message))]
+        return [text for message in playground.ephemerals("U0OLIVIA") if "*Stage:* 10%" in (text := said(message))]
 
     assert (await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")).acked
     await playground.wait_for(answers, WAIT)

@@ -30,10 +30,10 @@ async def test_a_promotion_is_asked_for_with_stage_and_reason(played: Played) ->
     """The next stage is chosen already; what was typed is on the card, and the modal is closed."""
     playground, _ = played
     view = await opened(playground, "U0OLIVIA", "ask_promote")
-    assert "*Now:* 10 % of live traffic" in said(view)
+    assert "*Now:* 10% of live traffic" in said(view)
     assert ":large_green_circle: *GO*" in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], text(reason="a good day\n<!channel> & <https://evil.example|here>"))
-    await playground.wait_for(lambda: cards(playground, "Approval wanted: 10 → 25 %"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval wanted: 10 → 25%"), WAIT)
     card = said(cards(playground, "Approval wanted")[0])
     assert "a good day &lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;" in card
     assert playground.open_views("U0OLIVIA") == []
@@ -45,7 +45,7 @@ async def test_a_lower_stage_is_chosen_and_happens_at_once(played: Played) -> No
     playground, settings = played
     view = await opened(playground, "U0OLIVIA", "ask_promote")
     await playground.submit_view("U0OLIVIA", view["id"], choice("stage", "0") | text(reason="quiet weekend"))
-    await playground.wait_for(lambda: cards(playground, "Stepped down: 10 % → 0 %"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Stepped down: 10% → 0%"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
 
 
@@ -66,9 +66,9 @@ async def test_a_freeze_can_keep_the_stage_and_end_by_itself(played: Played, tar
     playground, settings = played
     view = await opened(playground, "U0MEMBER", "ask_freeze")
     await playground.submit_view("U0MEMBER", view["id"], choice("mode", "keep") | text(lasts="2 days", reason="the fair"))
-    await playground.wait_for(lambda: cards(playground, "Frozen, with the stage kept at 10 %"), WAIT)
-    card = said(cards(playground, "Frozen, with the stage kept at 10 %")[0])
-    assert "10 % of live traffic goes on. The hold ends by itself <!date^" in card
+    await playground.wait_for(lambda: cards(playground, "Frozen, with the stage kept at 10%"), WAIT)
+    card = said(cards(playground, "Frozen, with the stage kept at 10%")[0])
+    assert "10% of live traffic goes on. The hold ends by itself <!date^" in card
     assert "`/anr unfreeze" in card
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
     (hold,) = target.journal.state().holds
@@ -128,8 +128,8 @@ async def test_a_denial_says_why(played: Played) -> None:
     playground, _ = played
     card = await asked(playground)
     await denied(playground, "U0PRIYA", card, "the weekend is near")
-    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25 %"), WAIT)
-    ended = cards(playground, "Denied: 10 → 25 %")[0]
+    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25%"), WAIT)
+    ended = cards(playground, "Denied: 10 → 25%")[0]
     assert "<@U0PRIYA>" in said(ended)
     assert "the weekend is near" in said(ended)
     assert not has_button(ended)

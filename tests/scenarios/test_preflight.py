@@ -37,8 +37,8 @@ async def test_a_run_that_is_announced_can_be_skipped_and_then_promotes_nothing(
     await promoted_by_people(scene)
     schedule = announced_now(settings)
     async with running(schedule):
-        await playground.wait_for(lambda: cards(playground, "Pre-flight: GO so far at 25 %"), WAIT)
-        assert "It reports, and promotes 25 → 50 % if the gates still pass." in said(announcement(playground))
+        await playground.wait_for(lambda: cards(playground, "Pre-flight: GO so far at 25%"), WAIT)
+        assert "It reports, and promotes 25 → 50% if the gates still pass." in said(announcement(playground))
         await playground.click("U0MEMBER", CHANNEL, announcement(playground)["ts"], "ask_skip")
         assert "You may not skip the scheduled run" in said(await shown(playground, "U0MEMBER"))
         await skipped_by(playground, "U0OLIVIA", "migration <!channel> at ten")
@@ -51,7 +51,7 @@ async def test_a_run_that_is_announced_can_be_skipped_and_then_promotes_nothing(
     target = Target.at(settings.target, settings.access)
     assert [sealed.receipt.action for sealed in target.journal.receipts()].count(Action.SKIP) == 1
     async with running(due_now(settings)):
-        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25 %, nothing is promoted"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Daily report: GO at 25%, nothing is promoted"), WAIT)
         await playground.wait_for(lambda: "*Over.*" in said(announcement(playground)), WAIT)
     assert "skipped by U0OLIVIA: migration" in said(cards(playground, "Daily report:")[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"

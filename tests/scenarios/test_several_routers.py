@@ -66,7 +66,7 @@ async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playgrou
     playground, _, _ = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
     await playground.wait_for(
-        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "50 → 75 %" in said(message)], WAIT
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "50 → 75%" in said(message)], WAIT
     )
     assert cards(playground, "Approval wanted") == []
 

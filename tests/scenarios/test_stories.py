@@ -13,8 +13,8 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
     playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval wanted")
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25 %"), WAIT)
-    assert [message["ts"] for message in cards(playground, "10 → 25 %")] == [card["ts"]]
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    assert [message["ts"] for message in cards(playground, "10 → 25%")] == [card["ts"]]
 
 
 async def test_without_the_history_a_message_comes_twice_rather_than_never(
@@ -58,8 +58,8 @@ async def test_a_message_that_somebody_deleted_is_posted_anew(played: Played) ->
     card = await asked(playground)
     del playground.workspace.channels[CHANNEL].messages[card["ts"]]
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"deny {request_of(card)} no")
-    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25 %"), WAIT)
-    assert cards(playground, "Denied: 10 → 25 %")[0]["ts"] != card["ts"]
+    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25%"), WAIT)
+    assert cards(playground, "Denied: 10 → 25%")[0]["ts"] != card["ts"]
 
 
 def request_of(card: dict[str, object]) -> str:

@@ -32,7 +32,7 @@ def spoil(settings: Settings) -> None:
 
 
 def posted(playground: Playground) -> int:
-    return len(cards(playground, "10 → 25 %"))
+    return len(cards(playground, "10 → 25%"))
 
 
 async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scene: Played) -> None:
@@ -43,8 +43,8 @@ async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scen
         await playground.wait_for(lambda: "asked again" in said(cards(playground, "Approval wanted")[0]), WAIT)
         assert has_button(cards(playground, "Approval wanted")[0])
         spoil(settings)
-        await playground.wait_for(lambda: cards(playground, "no longer valid: 10 → 25 %"), WAIT)
-    ended = cards(playground, "no longer valid: 10 → 25 %")[0]
+        await playground.wait_for(lambda: cards(playground, "no longer valid: 10 → 25%"), WAIT)
+    ended = cards(playground, "no longer valid: 10 → 25%")[0]
     assert ended["ts"] == card["ts"]
     assert not has_button(ended)
     assert "rollbacks" in said(ended)

@@ -95,7 +95,7 @@ def slots() -> Iterator[tuple[str, dict[str, str]]]:
 
 @pytest.fixture
 def rig(tmp_path: Path, slots: tuple[str, dict[str, str]]) -> Rig:
-    """A router at 10 % with a good day behind it; Olivia operates, Aaron and Priya approve, Max is a member."""
+    """A router at 10% with a good day behind it; Olivia operates, Aaron and Priya approve, Max is a member."""
     url, statuses = slots
     target = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",

@@ -24,6 +24,8 @@ PROGRAMS: Mapping[str, str] = {
     "amtool": "prometheus-alertmanager",
     "initdb": "postgresql",
     "logrotate": "logrotate",
+    "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
     "strace": "strace",
 }

@@ -7,6 +7,7 @@ Boundaries are counted, so that a test can go through all of them in turn and as
     ended = run(work, argument)                                        # undisturbed; ended.boundaries says what it passed
     ended = run(work, argument, fault=Killed(at=7))                    # SIGKILL immediately before its 7th boundary
     ended = run(work, argument, fault=Failing(errno.ENOSPC, "*.env"))  # every write to such a file fails
+    with stalled(work, argument, fault=Stalled(3, 5)) as goes_on: ...  # SIGSTOP before its 3rd, later SIGKILL before its 5th
     for ended in killed_everywhere(prepare, work): ...                 # dies at each boundary in turn, prepared anew each time
 
 `work` is a function of a module, its arguments and its result can be pickled. It runs in a fork of a clean process that has
@@ -34,6 +35,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from tests.torture.faults_sqlite import WRITES, patch_sqlite
 
@@ -73,6 +76,19 @@ class Failing:
     files: str = "*"
     reading: bool = False
     at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """SIGSTOP immediately before one boundary; once it goes on, SIGKILL before another.
+
+    Attributes:
+        at: the boundary before which it stops, counted from 1.
+        killed_at: the one before which it dies; None if it may live.
+    """
+
+    at: int
+    killed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,42 @@ def run(
         return Ended(True, boundaries)  # noqa: FBT003 - as above
 
 
+@contextlib.contextmanager
+def stalled(work: Callable[..., Any], *arguments: Any, fault: Stalled) -> Iterator[Callable[[], Ended]]:
+    """Run work until it stalls; what is yielded lets it go on, and returns how it ended.
+
+    Args:
+        work: a function of a module.
+        arguments: for `work`.
+        fault: where it stalls, and dies.
+    """
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        trace, result = Path(folder, "trace"), Path(folder, "result")
+        ready, started = SERVER.Pipe(duplex=False)
+        process = SERVER.Process(target=_work, args=(work, arguments, fault, trace, result, started))
+        process.start()
+        assert process.pid is not None
+
+        def goes_on() -> Ended:
+            os.kill(process.pid or 0, signal.SIGCONT)
+            process.join(_TIME_LIMIT_SECONDS)
+            boundaries = tuple(trace.read_text(encoding="utf-8").splitlines())
+            if process.exitcode == 0:
+                return Ended(False, boundaries, **pickle.loads(result.read_bytes()))  # noqa: FBT003, S301 - written by `_work`
+            return Ended(True, boundaries)  # noqa: FBT003 - as above
+
+        try:
+            while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+                assert process.is_alive(), f"{work.__name__} ended before it stalled"
+                process.join(0.01)
+            yield goes_on
+        finally:
+            process.kill()
+            process.join()
+            ready.close()
+            started.close()
+
+
 def killed_everywhere(prepare: Callable[[], tuple[Any, ...]], work: Callable[..., Any]) -> Iterator[Ended]:
     """Kill work at its first boundary, at its second, and so on; yield how each ended, last of all the one that lived.
 
@@ -180,7 +232,7 @@ class _Keep(logging.Handler):
 class Boundaries:
     """Counts boundaries, and brings the fault."""
 
-    def __init__(self, fault: Killed | Failing | None, trace: int) -> None:
+    def __init__(self, fault: Killed | Failing | Stalled | None, trace: int) -> None:
         self.failed = 0
         self._fault = fault
         self._trace = trace
@@ -215,6 +267,11 @@ class Boundaries:
                 self._write(self._trace, f"{what} {path}\n".encode())
                 match self._fault:
                     case Killed(at=number) if self._count == number:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                        threading.Event().wait()
+                    case Stalled(at=number) if self._count == number:
+                        os.kill(os.getpid(), signal.SIGSTOP)
+                    case Stalled(killed_at=number) if self._count == number:
                         os.kill(os.getpid(), signal.SIGKILL)
                         threading.Event().wait()
                     case Failing(error=error, at=None, files=pattern) if fnmatch.fnmatch(path, pattern):

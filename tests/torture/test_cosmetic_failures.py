@@ -48,7 +48,7 @@ def routers() -> Iterator[Routers]:
 
 @pytest.fixture
 def field(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) -> Field:
-    """A router that serves 25 %."""
+    """A router that serves 25%."""
     return Field.of(rig, routers, tmp_path_factory.mktemp("kept") / "files")
 
 

@@ -39,7 +39,7 @@ CASES = 204
 SEED = 20251001
 AT_ONCE = 24
 REQUESTS = 200
-"""How many each process serves after the answer: at a pilot of 10 % the chance that none of them is live is below 1e-9."""
+"""How many each process serves after the answer: at a pilot of 10% the chance that none of them is live is below 1e-9."""
 RESTART = 'exec 3<>/dev/tcp/127.0.0.1/$0; echo "restart $1" >&3; read -r code <&3; exit "${code:-9}"'
 """Bash, because the account without privileges may not run everybody's Python."""
 

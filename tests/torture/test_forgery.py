@@ -205,7 +205,7 @@ def with_signatures(receipts: Receipts) -> Receipts:
 
 
 def checkpoint_of(copy: Copy) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The receipt of the prune, and a forged state: served at 100 %, nothing held."""
+    """The receipt of the prune, and a forged state: served at 100%, nothing held."""
     pruned = next(
         json.loads(sealed_receipt.data) for sealed_receipt in copy.sealed() if sealed_receipt.receipt.checkpoint is not None
     )

@@ -40,7 +40,7 @@ def routers() -> Iterator[Routers]:
 
 @pytest.fixture
 def field(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) -> Field:
-    """A router that serves 25 %."""
+    """A router that serves 25%."""
     return Field.of(rig, routers, tmp_path_factory.mktemp("kept") / "files")
 
 
@@ -134,13 +134,13 @@ def test_settings_raised_under_a_freeze_are_put_right_by_whoever_looks(field: Fi
     (found,) = watch.watch(target)
     assert field.serves == 0
     assert (found.receipt.action, found.receipt.stage_after) == (Action.ROLLBACK, 0)  # type: ignore[union-attr]
-    assert "They said 25 % before." in found.receipt.reason  # type: ignore[union-attr]
+    assert "They said 25% before." in found.receipt.reason  # type: ignore[union-attr]
     assert watch.watch(target) == ()
     target.journal.close()
 
 
 def test_a_step_down_that_died_between_write_and_reload_is_reloaded_by_recover(field: Field) -> None:
-    """The file said 10 %, the router served 25 % on: recover restarts it, and what is expected of it since is looked for."""
+    """The file said 10%, the router served 25% on: recover restarts it, and what is expected of it since is looked for."""
     whole = run(lower, field.settings, field.clock.now)
     assert isinstance(whole.returned, Moved)
     number = next(at for at, boundary in enumerate(whole.boundaries, 1) if boundary.startswith("subprocess.Popen"))
@@ -196,5 +196,5 @@ def test_an_approved_promotion_whose_outcome_cannot_be_recorded_says_what_the_ro
     ended = run(approve, field.settings, field.clock.now, asked.approval.id, fault=Failing(errno.EIO, at=wal))
     assert field.serves == 0.50
     assert ended.raised is not None, ended.returned
-    assert "THE ROUTER'S SETTINGS SERVE 50 %" in ended.raised[1]
+    assert "THE ROUTER'S SETTINGS SERVE 50%" in ended.raised[1]
     assert "`rollback` takes live traffic away" in ended.raised[1]

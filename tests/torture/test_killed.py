@@ -85,7 +85,7 @@ class Yard:
 
 
 def yard_for(work: Callable[..., Any], rig: Rig, kept: Path) -> Yard:
-    """Prepare what a work begins with: at 10 %, with an open request if it answers one, frozen if it lifts."""
+    """Prepare what a work begins with: at 10%, with an open request if it answers one, frozen if it lifts."""
     propose.init(rig.target, rig.people["olivia"], "begin")
     request = ""
     if work is approve:

@@ -141,7 +141,7 @@ class NobodyAlone(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """A router that two people have brought to 25 %, so that the schedule may go on."""
+        """A router that two people have brought to 25%, so that the schedule may go on."""
         self.folder = Path(tempfile.mkdtemp(prefix="anr-alone-"))
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         self.clock, self.go, self.served, self.checked = Clock(), True, 25, 0
@@ -337,7 +337,7 @@ class NobodyAlone(RuleBasedStateMachine):
         """Demand that one of these receipts says who beside its requester wanted the stage."""
         said = [receipt for receipt in receipts if receipt.action in actions and receipt.phase is not Phase.OUTCOME]
         intents = [message for message in said if message.stage_after == stage]
-        assert intents, f"{stage} % came from nowhere: {[(str(receipt.action), str(receipt.phase)) for receipt in receipts]}"
+        assert intents, f"{stage}% came from nowhere: {[(str(receipt.action), str(receipt.phase)) for receipt in receipts]}"
         why = list(self.against(intents[-1]))
         how = "by break-glass" if intents[-1].break_glass else "approved" if intents[-1].approval_id else "by the schedule"
         self.raised[how] += 1

@@ -35,7 +35,7 @@ processes = multiprocessing.get_context("forkserver")
 
 
 def writes_a_stage_again_and_again(options: TargetSettings, now: datetime, barrier: Barrier, results: Any) -> None:
-    """Look at the marks, meet the brake, write 25 %: as a promotion does in the second in which it is applied."""
+    """Look at the marks, meet the brake, write 25%: as a promotion does in the second in which it is applied."""
     target = target_of(options, now)
     for _ in range(RACES):
         barrier.wait(PATIENCE)

@@ -66,7 +66,7 @@ def routers() -> Iterator[Routers]:
 
 @pytest.fixture
 def field(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) -> Field:
-    """A router that serves 25 %."""
+    """A router that serves 25%."""
     return Field.of(rig, routers, tmp_path_factory.mktemp("kept") / "files")
 
 
@@ -102,8 +102,10 @@ def judged(field: Field, fault: Refused, ended: Traced, *, first: bool) -> str:
         braked.safe
         and receipt is not None
         and (receipt.result, receipt.stage_after) == (Result.APPLIED, 0)
-        and not braked.problems
+        and not [problem for problem in braked.problems if "could not be synced" not in problem]
     ):
+        if braked.problems:
+            return "safe and recorded, but not synced, said so"
         return "as if nothing had failed" if not braked.remarks[1:] else "safe and recorded, with remarks"
     if first:
         nobody_raises(field, where)

@@ -25,10 +25,11 @@ class ClientRefusal(Exception):
 
 
 def completed(view: Json, given: Json) -> Json:
-    """Complete given answers, in the shape of `state.values`, with types and initial values.
+    """Complete given answers, in the shape of `state.values`, with types, initial values and the options as they are shown.
 
     Raises:
-        ClientRefusal: a block is not in the modal, a required one is empty, or a text is too short or too long.
+        ClientRefusal: a block is not in the modal, a required one is empty, an option is not offered, or a text is too short
+            or too long.
     """
     values: Json = {}
     errors: dict[str, str] = {}
@@ -37,7 +38,7 @@ def completed(view: Json, given: Json) -> Json:
             continue
         element = block["element"]
         answer = _initial(element) | dict((given.get(block["block_id"]) or {}).get(element["action_id"]) or {})
-        answer["type"] = element["type"]
+        answer = _with_options(element, answer) | {"type": element["type"]}
         values[block["block_id"]] = {element["action_id"]: answer}
         wrong = _objection(block, element, answer)
         if wrong:
@@ -57,6 +58,27 @@ def _initial(element: Json) -> Json:
         if name.startswith("initial_")
     }
     return initial if initial or "text_input" not in element["type"] else {"value": None}
+
+
+def _with_options(element: Json, answer: Json) -> Json:
+    """Put the options as they are shown in place of their values: the client sends them whole."""
+    offered = {option["value"]: option for option in _options(element)}
+    if not offered:
+        return answer
+
+    def shown(chosen: Json) -> Json:
+        if chosen.get("value") not in offered:
+            raise ClientRefusal(f"The modal offers no {chosen.get('value')}. Nothing was sent.")
+        return copy.deepcopy(offered[chosen["value"]])
+
+    one, several = answer.get("selected_option"), answer.get("selected_options")
+    filled = {"selected_option": shown(one)} if one else {}
+    return answer | filled | ({"selected_options": [shown(chosen) for chosen in several]} if several else {})
+
+
+def _options(element: Json) -> list[Json]:
+    groups: list[Json] = element.get("option_groups") or []
+    return [*(element.get("options") or []), *(option for group in groups for option in group["options"])]
 
 
 def _objection(block: Json, element: Json, answer: Json) -> str | None:

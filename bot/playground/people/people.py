@@ -5,6 +5,8 @@ anything else is a `ClientRefusal`, and nothing is sent. `click_stale` and `rede
 """
 
 import copy
+from collections import deque
+from typing import Final
 
 from bot.playground.api.views import checked
 from bot.playground.people import payloads, responses
@@ -14,15 +16,23 @@ from bot.playground.workspace.app_manifest import AppManifest
 from bot.playground.workspace.blocks import elements
 from bot.playground.workspace.workspace import BOT_USER, Channel, Json, ResponseUrl, SlackRefusal, User, Workspace
 
+DELIVERIES_KEPT: Final = 1_000
+
 
 class People:
-    """Everybody's hands. `ack_seconds` is how long the app may take to acknowledge."""
+    """Everybody's hands.
+
+    Attributes:
+        ack_seconds: how long the app may take to acknowledge.
+        deliveries: what the app was told, with its acknowledgements; the newest last.
+    """
 
     def __init__(self, workspace: Workspace, manifest: AppManifest, *, signed_http: SignedHttp, ack_seconds: float) -> None:
         self.workspace = workspace
         self.app_manifest = manifest
         self.ack_seconds = ack_seconds
         self.url = ""
+        self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
         self.socket_mode = SocketMode(workspace)
         self.signed_http = signed_http
 
@@ -249,6 +259,7 @@ class People:
         return delivery
 
     async def _deliver(self, delivery: Delivery) -> Delivery:
+        self.deliveries.append(delivery)
         if not await self._send(delivery):
             delivery.error = "dispatch_failed"
         elif not delivery.acked:

@@ -5,8 +5,9 @@ Excluded: the acknowledgement of a submitted modal (`people`). A `response_url` 
 
 import json
 import secrets
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -86,10 +87,18 @@ def _remove(workspace: Workspace, channel: Channel, source: Json) -> None:
     workspace.changed()
 
 
+ANSWERS_KEPT: Final = 1_000
+
+
 class ResponseRoute:
-    """The address behind every `response_url`; `is_down` says whether Slack answers nobody."""
+    """The address behind every `response_url`; `is_down` says whether Slack answers nobody.
+
+    Attributes:
+        answers: the bodies that came, the newest last.
+    """
 
     def __init__(self, workspace: Workspace, is_down: Callable[[], bool]) -> None:
+        self.answers: deque[Json] = deque(maxlen=ANSWERS_KEPT)
         self._workspace = workspace
         self._is_down = is_down
 
@@ -107,6 +116,7 @@ class ResponseRoute:
         body = parsed(await request.text())
         if body is None:
             return _refused("invalid_payload")
+        self.answers.append(body)
         origin.uses += 1
         try:
             respond(self._workspace, origin, body)

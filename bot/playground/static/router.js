@@ -20,7 +20,7 @@ let brief = "";
 async function showRouter() {
   try {
     const router = await (await fetch("/router/state")).json();
-    const live = `${Math.round(router.serving * 100)} %`;
+    const live = `${Math.round(router.serving * 100)}%`;
     const rows = [["Live traffic", live], ["Ledger lines", router.lines_written.toLocaleString()]];
     $("router").replaceChildren(...rows.flatMap(([name, value]) => [made("dt", name), made("dd", value)]));
     $("settings").replaceChildren(...Object.entries(router.settings).filter(([name]) => /_(ENABLED|PILOT|KILL)$/.test(name))

@@ -317,6 +317,7 @@ class Workspace:
             "bot_id": BOT_ID,
             "app_installed_team_id": TEAM_ID,
             "state": {"values": {}},
+            **({"title": {"type": "plain_text", "text": "View Title", "emoji": True}} if view["type"] == "home" else {}),
             **copy.deepcopy(view),
         }
         made["blocks"] = dressed_blocks(made["blocks"])

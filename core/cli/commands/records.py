@@ -23,6 +23,9 @@ from core.target.target import Target
 commands = typer.Typer()
 _receipts = typer.Typer(help="Print the last receipts, or export them all.")
 commands.add_typer(_receipts, name="receipts")
+_HOW_TO_COMPARE = (
+    "Compare with a message (`--expect`), with the channel (`--slack`), or set a witness; `--alone` asks for no mark."
+)
 Expect = Annotated[str, typer.Option(help="A mark from a message, as 12:0c6082f58fd0; it has to be in the chain.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Be content without any mark outside of the journal.")]
 
@@ -122,12 +125,15 @@ def verify_and_print(
         for problem in problems:
             err.say(problem)
         if not problems and head is not None:
-            out.say(f"All {count} receipts verify. The newest is {head.mark}.")
+            held = "hold together, rows, requests and files" if found.unproven else "verify"
+            out.say(f"All {count} receipts {held}. The newest is {head.mark}.")
         for line in (*map(str, found.compared), found.unseen):
             if line:
                 out.say(line)
         if found.unproven:
             err.say(found.unproven)
+        if found.readable and not found.proven and not alone:
+            err.say(_HOW_TO_COMPARE)
     if not found.holds(alone=alone):
         raise typer.Exit(FAILED)
 

@@ -48,6 +48,9 @@ def backups(context: typer.Context, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json([_facts(found_backup) for found_backup in found])
         return
+    if not found:
+        out.say(f"There are no backups in {target.settings.backups_dir}. `anr backup` makes one, and the bot one a day.")
+        return
     table = Table("backup", "age", "size", "sha256", "valid")
     for found_backup in found:
         age = f"{max(0.0, (now - found_backup.made_at).total_seconds()) / 3600:.1f} h"

@@ -1,5 +1,5 @@
 """The whole story's stage, as the scenarios have it."""
 
-from tests.scenarios.conftest import _no_proxy, played, target
+from tests.scenarios.conftest import _no_proxy, played, scene, target
 
-__all__ = ["_no_proxy", "played", "target"]
+__all__ = ["_no_proxy", "played", "scene", "target"]

@@ -44,7 +44,7 @@ PATIENCE = 300.0
 
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
-    """A router at 10 % that nobody has operated yet."""
+    """A router at 10% that nobody has operated yet."""
     options = TargetSettings(
         ledger=tmp_path / "ledger.ndjson",
         settings_file=tmp_path / "anr.env",

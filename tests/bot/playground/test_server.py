@@ -29,7 +29,7 @@ def plain(text: str) -> Json:
 
 
 CARD: list[Json] = [
-    {"type": "section", "text": {"type": "mrkdwn", "text": "Promote to 25 %?"}},
+    {"type": "section", "text": {"type": "mrkdwn", "text": "Promote to 25%?"}},
     {
         "type": "actions",
         "block_id": "decide",

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
 from bot.playground.workspace.workspace import BOT_USER
-from bot.slack.checks import examine_slack
+from bot.slack.checks import Example, examine_shown, examine_slack
 from bot.slack.manifest import BOT_SCOPES, MANIFEST
 from core.actors import AccessPolicy
 from core.doctor.check import Check, Health
@@ -131,3 +131,39 @@ async def test_a_slack_that_is_down_is_a_finding_and_no_error() -> None:
     (check,) = await asyncio.to_thread(examine_slack, slack, (CHANNEL,))
     assert check.health is Health.FAIL
     assert "cannot be reached" in check.text
+
+
+TITLE = {"type": "plain_text", "text": "x" * 25}
+WRONG_VIEW = Example("modal freeze", "view", {"type": "modal", "title": TITLE, "blocks": []})
+WRONG_MESSAGE = Example("promoted", "message", {"text": "x", "blocks": [{"type": "banner"}]})
+FINE = Example("home", "view", {"type": "home", "blocks": []})
+
+
+async def shown(playground: Playground, *examples: Example) -> list[Check]:
+    slack = SlackSettings(bot_token=SecretStr(playground.bot_token), api_url=f"{playground.url}/api/", channel=CHANNEL)
+    return list(await asyncio.to_thread(examine_shown, slack, examples))
+
+
+async def test_what_slack_thinks_of_each_example_is_told_in_its_words(playground: Playground) -> None:
+    """A form that would not open fails, a message that would come as text warns; both name the place."""
+    assert [check.health for check in await shown(playground, FINE)] == [Health.OK]
+    view, message = await shown(playground, FINE, WRONG_VIEW, WRONG_MESSAGE)
+    assert view.health is Health.FAIL
+    assert "the view “modal freeze” at /title/text: must be less than 25 characters" in view.text
+    assert message.health is Health.WARN
+    assert "the message “promoted” at /blocks/0/type: unsupported type: banner" in message.text
+
+
+@pytest.mark.parametrize("code", ["unknown_method", "token_revoked", "invalid_arguments"])
+async def test_a_slack_that_does_not_look_at_examples_is_no_verdict_on_them(playground: Playground, code: str) -> None:
+    """It is said that it was not found out, and with which word of Slack's."""
+    playground.fail("blocks.validate", code)
+    (check,) = await shown(playground, FINE, FINE)
+    assert check.health is Health.WARN
+    assert code in check.text
+
+
+async def test_a_pause_that_slack_asks_for_is_waited_out(playground: Playground) -> None:
+    """The method has limits of its own."""
+    playground.rate_limit("blocks.validate", retry_after=0)
+    assert [check.health for check in await shown(playground, FINE)] == [Health.OK]

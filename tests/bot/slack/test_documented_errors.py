@@ -1,6 +1,6 @@
 """Every documented error of each method with which messages are shown, answered once at each of its calls.
 
-The table is slack_errors.json: Slack's own method pages, as somebody else collected them.
+The table is tests/slack_methods/errors.json: Slack's own method pages, as somebody else collected them.
 """
 
 import json
@@ -32,7 +32,7 @@ OPS, ELSEWHERE = "C0ANROPS", "C0RANDOM"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 ERRORS = {
     method: sorted({*codes.split(), *table["every_method"].split()})
-    for table in [json.loads((Path(__file__).parent / "slack_errors.json").read_text(encoding="utf-8"))]
+    for table in [json.loads((Path(__file__).parents[2] / "slack_methods" / "errors.json").read_text(encoding="utf-8"))]
     for method, codes in table.items()
     if "." in method
 }

@@ -108,13 +108,13 @@ def test_any_day_can_be_shown(
 @pytest.mark.parametrize(
     ("story", "title", "promotes"),
     [
-        ((run(),), "GO at 25 %, approval asked for", False),
-        ((run(note="A person must ask."),), "GO at 25 %, nothing is promoted", True),
-        ((run(go=False, note="NO-GO"),), "NO-GO at 25 %, nothing is promoted", False),
-        ((run(), moved(Phase.INTENT)), "GO at 25 %, going to 50 %", False),
-        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.APPLIED)), "GO at 25 %, promoted to 50 %", False),
-        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.OVERTAKEN, 0)), "GO at 25 %, overtaken by a brake", False),
-        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.NOT_APPLIED, 25)), "GO at 25 %, the promotion failed", False),
+        ((run(),), "GO at 25%, approval asked for", False),
+        ((run(note="A person must ask."),), "GO at 25%, nothing is promoted", True),
+        ((run(go=False, note="NO-GO"),), "NO-GO at 25%, nothing is promoted", False),
+        ((run(), moved(Phase.INTENT)), "GO at 25%, going to 50%", False),
+        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.APPLIED)), "GO at 25%, promoted to 50%", False),
+        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.OVERTAKEN, 0)), "GO at 25%, overtaken by a brake", False),
+        ((run(), moved(Phase.INTENT), moved(Phase.OUTCOME, Result.NOT_APPLIED, 25)), "GO at 25%, the promotion failed", False),
     ],
     ids=["approval", "go-but-not-promoted", "no-go", "under-way", "promoted", "overtaken", "failed"],
 )
@@ -186,7 +186,7 @@ def test_the_picture_is_described_in_words() -> None:
     post = report(run(metrics=shown))
     assert post.picture is not None
     assert post.picture.title.startswith("Chart by the hour, 2025-09-30 09:00 to 2025-09-30 11:00 UTC")
-    for words in ("between 80.0% and 98.0%, 1 hours below 85%", "2 rollbacks", "-0.500 and +0.120", "3,000 decisions", "25 %"):
+    for words in ("between 80.0% and 98.0%, 1 hours below 85%", "2 rollbacks", "-0.500 and +0.120", "3,000 decisions", "25%"):
         assert words in post.picture.title
     assert post.picture.data().startswith(b"\x89PNG")
     assert any(block["type"] == "image" and block["alt_text"] == post.picture.title for block in post.blocks)

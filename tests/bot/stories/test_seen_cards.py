@@ -90,19 +90,19 @@ def test_a_promotion_is_now_at_its_stage_once_it_was_seen(begun: Rig) -> None:  
     """Written and not seen; then another pilot; then its own."""
     operation = promoted(begun).sealed.receipt.operation
     title, text = card(begun, operation)
-    assert title == "Promoted: 10 → 25 %, not seen yet"
-    assert "Written: *25 %*" in text
+    assert title == "Promoted: 10 → 25%, not seen yet"
+    assert "Written: *25%*" in text
     assert "Now at" not in text
     begun.clock.pass_(seconds=30)
     append(begun)
     look(begun)
-    assert card(begun, operation)[0] == "Promoted: 10 → 25 %, but the router does not follow"
+    assert card(begun, operation)[0] == "Promoted: 10 → 25%, but the router does not follow"
     begun.clock.pass_(seconds=30)
     append(begun, live={"route": "R2", "pilot": 0.25})
     look(begun)
     title, text = card(begun, operation)
-    assert title == "Promoted: 10 → 25 %"
-    assert "Now at *25 %*" in text
+    assert title == "Promoted: 10 → 25%"
+    assert "Now at *25%*" in text
 
 
 def test_the_answer_to_a_brake_says_what_was_done_and_not_that_it_is_safe(begun: Rig) -> None:  # noqa: F811 - the fixture's name

@@ -116,14 +116,14 @@ def test_every_router_has_its_buttons_and_its_open_requests() -> None:
 
 
 def test_the_chart_shows_each_days_stage_and_freezes_in_letters() -> None:
-    """Ten days at 10 %, ten at 25 %, five frozen at 0 %, five at 10 % again: nothing of it is said by colour."""
+    """Ten days at 10%, ten at 25%, five frozen at 0%, five at 10% again: nothing of it is said by colour."""
     spells = (
         Stretch(days(0), days(10), 10, frozen=False),
         Stretch(days(10), days(20), 25, frozen=False),
         Stretch(days(20), days(25), 0, frozen=True),
         Stretch(days(25), NOW, 10, frozen=False),
     )
-    rows = {row[:5].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
+    rows = {row[:4].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
     assert rows["100"].strip() == rows["75"].strip() == rows["50"].strip() == ""
     assert rows["25"] == " " * 9 + "█" * 10 + " " * 11
     assert rows["10"] == "█" * 19 + " " * 5 + "█" * 6
@@ -135,7 +135,7 @@ def test_what_begins_at_midnight_is_not_yet_the_day_before() -> None:
     """A day's column is the stage at its end, to the second."""
     midnight = datetime(2025, 10, 1, tzinfo=UTC)
     spells = (Stretch(days(0), midnight, 10, frozen=False), Stretch(midnight, NOW, 50, frozen=False))
-    rows = {row[:5].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
+    rows = {row[:4].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
     assert rows["50"] == " " * 29 + "█"
 
 

@@ -59,7 +59,7 @@ def door() -> Iterator[Door]:
 
 @pytest.fixture
 def drilled(begun: Rig, door: Door) -> Rig:
-    """The router at 10 %, and an Alertmanager whose webhook hears of everything."""
+    """The router at 10%, and an Alertmanager whose webhook hears of everything."""
     door.passes_on = lambda drill: keep_heard(begun.settings.run_dir, drill, NOW)
     return with_target(begun, alertmanager_url=door.url)
 

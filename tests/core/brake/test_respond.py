@@ -439,7 +439,7 @@ def test_a_cause_whose_hold_was_lifted_while_nobody_could_know_it_is_a_hold_anew
 
 
 def site_in(folder: Path) -> Target:
-    """A router at 10 % whose journal has not begun."""
+    """A router at 10% whose journal has not begun."""
     target = TargetSettings(
         ledger=folder / "l",
         settings_file=folder / "anr.env",

@@ -30,7 +30,7 @@ def test_settings_that_were_raised_after_a_brake_are_made_safe_and_the_record_sa
     assert again is not None
     assert again.sealed is not None
     assert begun.target.router.settings().carries(SAFE_SETTINGS)
-    assert again.sealed.receipt.reason.endswith("They said 10 % before.")
+    assert again.sealed.receipt.reason.endswith("They said 10% before.")
 
 
 def test_a_router_that_is_made_safe_is_at_stage_0_in_the_record(begun: Rig) -> None:
@@ -100,4 +100,4 @@ def test_a_promotion_that_stalls_longer_than_the_answer_waits_is_put_right_when_
         thread.join(60)
     assert (len(waiting), len(longer)) == (1, 1)
     assert begun.target.router.settings().carries(SAFE_SETTINGS)
-    assert begun.target.journal.receipts(last=1)[0].receipt.reason.endswith("They said 25 % before.")
+    assert begun.target.journal.receipts(last=1)[0].receipt.reason.endswith("They said 25% before.")

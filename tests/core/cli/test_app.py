@@ -18,7 +18,7 @@ def test_status_shows_what_it_can(anr: Anr, rig: Rig) -> None:
     found = json.loads(shown.stdout)
     assert found["state"]["stage"] == 10
     assert "cannot be read" in found["problems"][0]
-    assert "stage 10 %" in anr("status").output
+    assert "stage 10%" in anr("status").output
 
 
 def test_wrong_words_and_settings_are_usage_errors(

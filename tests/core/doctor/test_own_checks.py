@@ -30,6 +30,7 @@ from core.router.marks import BrakeNote
 from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import backup
+from core.upkeep.journal_copy import copies_of, copy_journal
 from tests.core.system.test_files import denied, nobodys_folder
 from tests.support.rig import Rig, decision
 
@@ -45,6 +46,7 @@ def well(rig: Rig) -> Rig:
     os.utime(rig.settings.state_file, (stamp, stamp))
     target = Target.at(rig.settings.model_copy(update={"reload_command": ("true",)}), rig.target.access, rig.clock)
     propose.init(target, rig.people["olivia"], "begin")
+    copy_journal(target)
     return Rig(target, rig.clock, rig.statuses, rig.people)
 
 
@@ -78,7 +80,7 @@ def test_a_house_in_order_is_ok_throughout(rig: Rig) -> None:
     rig.clock.pass_(minutes=5)
     rig.write_ledger()
     assert [(check.name, check.text) for check in check_up(rig.target) if check.health is not Health.OK] == []
-    assert len({check.name for check in check_up(rig.target)}) == 20
+    assert len({check.name for check in check_up(rig.target)}) == 21
 
 
 Break = Callable[[Rig], Any]
@@ -149,7 +151,7 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
         lambda h: h.settings.settings_file.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.50\n", encoding="utf-8"),
         "observed router",
         Health.FAIL,
-        "50 %",
+        "50%",
         "drift reapply",
     ),
     (
@@ -198,6 +200,23 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
         "anr recover",
     ),
     ("a-brake-without-its-receipt", unrecorded_brake, "journal", Health.WARN, "1 brake(s)", "anr recover"),
+    ("a-copy-of-three-days-ago", lambda h: h.clock.pass_(hours=72), "journal copies", Health.WARN, "is 3 d old", "anr bot"),
+    (
+        "a-copy-that-was-altered",
+        lambda h: copies_of(h.target).found()[0].path.write_bytes(b"x"),
+        "journal copies",
+        Health.FAIL,
+        "no good one",
+        "anr journal backup",
+    ),
+    (
+        "no-copy-of-the-journal",
+        lambda h: shutil.rmtree(h.settings.copies_dir),
+        "journal copies",
+        Health.WARN,
+        "There is no copy",
+        "anr journal backup",
+    ),
     ("a-clock-set-back", lambda h: h.clock.pass_(hours=-1), "clock", Health.FAIL, "was set back", "NTP"),
     ("a-paused-schedule", lambda h: pause(h.target, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
     ("a-run-that-was-not-made", lambda h: h.clock.pass_(hours=1), "schedule", Health.FAIL, "was not made", "anr bot"),

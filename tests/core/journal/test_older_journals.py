@@ -1,11 +1,13 @@
 """Journals that an earlier anr wrote, before receipts had `terms`, `account`, `due_at` and `request_digest`: they go on.
 
 `older_journals/` holds what anr 0.1.0 left on disk at commit d160c5c, row by row: `whole` with a request that
-waits, `waiting` the same after a prune, `frozen` with a hold in force.
+waits, `waiting` the same after a prune, `frozen` with a hold in force, `interrupted` where it was killed with SIGKILL after an
+approved promotion had written the settings and before the router was restarted.
 """
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from core.brake import brake
 from core.operations import propose, requests
 from core.operations.results import Asked, Ended, Moved, Refused
 from core.receipts.chain import unseal
+from core.receipts.receipt import Action, Result
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.refusals import Code
 from core.target.order import Order
@@ -25,6 +28,7 @@ from tests.support.terminal import ME, Terminal
 
 OLDER = Path(__file__).with_name("older_journals")
 ALL = sorted(path.stem for path in OLDER.glob("*.json"))
+SETTLED = [name for name in ALL if name != "interrupted"]
 
 
 def upgraded(rig: Rig, name: str) -> Rig:
@@ -43,7 +47,7 @@ def upgraded(rig: Rig, name: str) -> Rig:
             database.execute("INSERT INTO approvals VALUES (?, ?, ?, ?)", (target, request_id, status, text.encode()))
     database.close()
     marks = rig.settings.run_dir / "brake"
-    marks.mkdir(parents=True)
+    marks.mkdir(parents=True, exist_ok=True)
     for file, text in kept["brake"].items():
         (marks / file).write_text(text, encoding="utf-8")
     rig.settings.settings_file.write_text(kept["settings"], encoding="utf-8")
@@ -72,7 +76,7 @@ def test_a_brake_acts_and_is_recorded_on_a_journal_of_an_older_version(rig: Rig,
     assert rig.target.journal.verify()[1] == ()
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SETTLED)
 def test_a_recovery_of_a_journal_of_an_older_version_changes_nothing(rig: Rig, name: str) -> None:
     """The first start after an upgrade finds nothing to settle, and writes no settings."""
     before = upgraded(rig, name).settings.settings_file.read_bytes()
@@ -86,6 +90,41 @@ def test_a_recovery_of_a_journal_of_an_older_version_changes_nothing(rig: Rig, n
         (),
     )
     assert rig.settings.settings_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("seen", "result", "pilot"),
+    [
+        pytest.param(0.10, Result.NOT_APPLIED, "0.10", id="nobody-saw-the-router-follow"),
+        pytest.param(0.25, Result.APPLIED, "0.25", id="the-router-was-seen-to-follow"),
+    ],
+)
+def test_an_operation_that_was_under_way_during_an_upgrade_is_settled(rig: Rig, seen: float, result: Result, pilot: str) -> None:
+    """What an older version was killed in the middle of is settled by the first start of this one, by what the router shows."""
+    upgraded(rig, "interrupted")
+    rig.write_ledger(live={"route": "R2", "pilot": seen})
+    assert rig.setting("NOVA_ANR_PILOT") == "0.25"
+    settled = recover(rig.target).settled
+    assert settled is not None
+    assert (settled.receipt.action, settled.receipt.result) == (Action.PROMOTE, result)
+    assert (rig.setting("NOVA_ANR_PILOT"), rig.target.journal.state().unsettled) == (pilot, None)
+    assert rig.target.journal.verify()[1] == ()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_brake_is_recorded_although_the_older_journal_cannot_be_brought_up_yet(rig: Rig, name: str) -> None:
+    """While another process holds the write lock the router is made safe, and it is recorded afterwards."""
+    upgraded(rig, name)
+    with closing(sqlite3.connect(rig.settings.journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        braked = brake.rollback(rig.target, rig.people["max"], "slow")
+        other.execute("ROLLBACK")
+    assert isinstance(braked, brake.Braked)
+    assert (rig.setting("NOVA_ANR_PILOT"), braked.sealed) == ("0.00", None)
+    assert "not in the journal yet" in " ".join(braked.problems)
+    rig.clock.pass_(minutes=1)
+    assert [sealed.receipt.action for sealed in recover(rig.target).late] == [Action.ROLLBACK]
+    assert rig.target.journal.verify()[1] == ()
 
 
 @pytest.mark.parametrize("name", ["whole", "waiting"])

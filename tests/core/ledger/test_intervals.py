@@ -32,7 +32,7 @@ def test_an_interval_holds_its_share_and_mirrors(trials: int, data: st.DataObjec
 
 @given(st.integers(1, 10**7))
 def test_three_in_n_is_never_less_than_what_nothing_in_n_proves(trials: int) -> None:
-    """The exact bound is the rate at which n trials without a hit have a chance of 5 %: the rule of three is just above it."""
+    """The exact bound is the rate at which n trials without a hit have a chance of 5%: the rule of three is just above it."""
     exact = 1 - 0.05 ** (1 / trials)
     low, high = none_of(trials)
     assert low == 0

@@ -164,7 +164,7 @@ def test_under_a_freeze_only_the_safe_settings_can_be_put_back(begun: Rig) -> No
 
 
 def test_what_was_switched_off_by_hand_climbs_again_by_one_stage(begun: Rig) -> None:
-    """From nothing to 25 % is more than a step, whatever the journal says."""
+    """From nothing to 25% is more than a step, whatever the journal says."""
     promoted(begun)
     begun.clock.pass_(minutes=3)
     set_by_hand(begun, NOVA_ANR_ENABLED="0")

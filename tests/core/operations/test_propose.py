@@ -216,7 +216,7 @@ def test_without_approvers_nothing_is_promoted(begun: Rig) -> None:
 
 
 def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: Rig) -> None:
-    """From 0 % RSI and rollbacks do not apply, the daily run does not leave it, a person may ask."""
+    """From 0% RSI and rollbacks do not apply, the daily run does not leave it, a person may ask."""
     brake.rollback(begun.target, begun.people["max"], "")
     begun.write_ledger(live={})
     run = daily.daily(begun.target, date(2025, 10, 1), PromotionMode.AUTO)
@@ -226,7 +226,7 @@ def test_leaving_stage_zero_needs_a_person_and_no_live_figures(begun: Rig) -> No
 
 
 def test_after_a_rollback_old_bad_traffic_still_counts(begun: Rig) -> None:
-    """A failure seen inside the window is not cleared by silence: leaving 0 % with a bad RSI is refused."""
+    """A failure seen inside the window is not cleared by silence: leaving 0% with a bad RSI is refused."""
     brake.rollback(begun.target, begun.people["max"], "")
     drop_rsi(begun)
     assert refusal_of(ask(begun)) is Code.GATES_NOT_PASSED

@@ -25,7 +25,7 @@ from tests.support.rig import NOW
 SECOND = 1_000_000
 NOW_US = int(NOW.timestamp()) * SECOND
 BEFORE = tuple(Line(NOW_US - age * SECOND, age % 10 == 0, 0.10 if age % 10 == 0 else None, "R2") for age in range(300, 0, -1))
-"""Five minutes at a pilot of 10 %, a decision a second, up to the restart at NOW."""
+"""Five minutes at a pilot of 10%, a decision a second, up to the restart at NOW."""
 SERVED_ALL = tuple(Line(line.t_us, live=True, pilot=1.0, argmax="R2") for line in BEFORE)
 
 

@@ -196,8 +196,8 @@ def test_a_request_is_true_as_long_as_nothing_that_it_is_bound_to_changed(
 @pytest.mark.parametrize(
     ("now", "says"),
     [
-        pytest.param(state(25, 8), "at 25 %", id="a-known-stage"),
-        pytest.param(state(0, 8), "at 0 %", id="zero-is-a-stage"),
+        pytest.param(state(25, 8), "at 25%", id="a-known-stage"),
+        pytest.param(state(0, 8), "at 0%", id="zero-is-a-stage"),
         pytest.param(state(None, 8), "at an unknown stage", id="an-unknown-stage"),
     ],
 )

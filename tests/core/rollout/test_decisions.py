@@ -33,7 +33,7 @@ from core.rollout.state import Pause, RolloutState, UnsettledIntent
 from core.settings.target import LADDER
 from tests.support.rig import NOW
 
-DRIFTED = "The router's settings say 25 %, but the journal says 10 %."
+DRIFTED = "The router's settings say 25%, but the journal says 10%."
 Decision = Raise | Lower | NeedsApproval | Proceed | Refuse
 
 
@@ -87,7 +87,7 @@ VETO = Veto(OPERATOR, "the fair", NOW.date())
 
 
 def served(hours: float | None) -> RolloutState:
-    """At 10 %, which the router was seen to serve some hours ago, or never."""
+    """At 10%, which the router was seen to serve some hours ago, or never."""
     seen_at = None if hours is None else NOW - timedelta(hours=hours)
     return at(10).model_copy(update={"observed_since": seen_at})
 
@@ -331,7 +331,7 @@ def test_one_red_gate_refuses_the_step_and_is_the_evidence(actor: Actor, name: G
     decision = decide_step_up(standing(at(10)), actor, gates(**{name.name: verdict}))
     assert isinstance(decision, Refuse)
     assert (decision.code, decision.blockers) == (Code.GATES_NOT_PASSED, (f"{name.value}: this is {name.value}",))
-    assert "10 → 25 %" in decision.text
+    assert "10 → 25%" in decision.text
 
 
 def test_several_red_gates_are_all_listed() -> None:

@@ -76,7 +76,7 @@ def test_a_drift_names_both_sides() -> None:
     """Whoever reads the alarm sees what is shown and what was expected, and outside text is bounded."""
     stage = find_drift(at(25), SERVING, 50, None)
     assert stage is not None
-    assert stage.text == "The router's settings say 50 %, but the journal says 25 %."
+    assert stage.text == "The router's settings say 50%, but the journal says 25%."
     assert stage.shown == 50
     cap = find_drift(at(25), {**SERVING, "NOVA_ANR_MAX_FAST_PROB": "9" * 500}, 25, None)
     assert cap is not None

@@ -46,7 +46,7 @@ def test_spells_fill_the_span_and_agree_with_the_receipts(taken: list[tuple[Acti
 
 
 def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
-    """10 % until the freeze, frozen at 0 %, then 0 %."""
+    """10% until the freeze, frozen at 0%, then 0%."""
     begins: datetime = begun.clock() + timedelta(minutes=1)
     begun.clock.pass_(hours=3)
     brake.freeze(begun.target, begun.people["max"], "errors")

@@ -69,9 +69,9 @@ def named(operation: str, process: int) -> str:
 
 def test_a_second_process_is_refused_and_told_by_whom(tmp_path: Path) -> None:
     """The message names operation, process, machine and since when, and that the brake does not wait."""
-    with another_process(tmp_path, "promote to 25 %") as process:
+    with another_process(tmp_path, "promote to 25%") as process:
         told = refusal(tmp_path)
-    assert named("promote to 25 %", process.pid) in told
+    assert named("promote to 25%", process.pid) in told
     assert told.endswith("`rollback` and `freeze` do not wait for it.")
     assert process.returncode == 0
     assert free(tmp_path)

@@ -56,7 +56,7 @@ HUP = "import os, signal, sys; from pathlib import Path; os.kill(int((Path(sys.a
 
 @contextmanager
 def running(place: Path, slots: str, restart: str, *words: str, exported: dict[str, str] | None = None) -> Iterator[Rig]:
-    """A router at 10 % that runs as a process, and a site that restarts it in one way or another."""
+    """A router at 10% that runs as a process, and a site that restarts it in one way or another."""
     command = [sys.executable, str(ROUTER), str(place / "ledger.ndjson"), str(place), *words]
     launch = (sys.executable, "-c", LAUNCH, str(place), json.dumps(command), json.dumps(exported or {}))
     ways = {"works": launch, "does-nothing": (sys.executable, "-c", ""), "hup": (sys.executable, "-c", HUP, str(place)), "no": ()}
@@ -269,7 +269,7 @@ def test_a_turn_that_cannot_be_recorded_is_seen_all_the_same(braked: Rig) -> Non
 
 
 def test_a_brake_that_could_not_be_recorded_is_looked_for_all_the_same(begun: Rig) -> None:
-    """The journal says 10 % and is locked; the brake has acted: a router at 10 % is STILL SERVING, and not "seen at 10 %"."""
+    """The journal says 10% and is locked; the brake has acted: a router at 10% is STILL SERVING, and not "seen at 10%"."""
     with sqlite3.connect(begun.settings.journal) as other:
         other.execute("BEGIN IMMEDIATE")
         done = brake.rollback(begun.target, begun.people["max"], "errors")
@@ -344,7 +344,7 @@ def test_a_receipt_says_written_until_it_was_seen(begun: Rig) -> None:
 
 
 def test_a_step_down_that_the_router_does_not_follow_is_an_alarm_at_once(begun: Rig) -> None:
-    """It goes on at 25 % after a step down to 10: drift, at once, for it serves more than it should."""
+    """It goes on at 25% after a step down to 10: drift, at once, for it serves more than it should."""
     promoted(begun)
     begun.clock.pass_(seconds=30)
     append(begun, live={"route": "R2", "pilot": 0.25})

@@ -97,7 +97,7 @@ def test_a_drift_is_alarmed_once_and_its_end_is_noted(begun: Rig) -> None:
     watch(Target.at(begun.settings, begun.target.access, begun.clock))
     assert actions(begun) == ["init", "seen", "drift"]
     alarm = begun.target.journal.receipts()[-1].receipt
-    assert alarm.note == "The router's settings say 50 %, but the journal says 10 %."
+    assert alarm.note == "The router's settings say 50%, but the journal says 10%."
     set_by_hand(begun, NOVA_ANR_PILOT="0.10")
     watch(begun.target)
     watch(begun.target)
@@ -113,14 +113,14 @@ def test_a_drift_that_becomes_another_is_told_in_the_same_story(begun: Rig) -> N
     watch(begun.target)
     told = [sealed.receipt for sealed in begun.target.journal.receipts() if sealed.receipt.action is Action.DRIFT]
     assert [message.note.split(",")[0] for message in told] == [
-        "The router's settings say 50 %",
-        "The router's settings say 75 %",
+        "The router's settings say 50%",
+        "The router's settings say 75%",
     ]
     assert told[0].operation == told[1].operation
 
 
 def test_a_running_router_that_does_not_follow_its_settings_blocks_the_next_promotion(begun: Rig) -> None:
-    """The file says 25 %, the ledger goes on showing 10 %: nothing is promoted on figures of another stage."""
+    """The file says 25%, the ledger goes on showing 10%: nothing is promoted on figures of another stage."""
     promoted(begun)
     begun.clock.pass_(minutes=6)
     begun.write_ledger(live={"route": "R2", "pilot": 0.10})
@@ -215,7 +215,7 @@ def test_a_ledger_without_pilot_does_not_make_a_soak_wait_for_ever(rig: Rig) -> 
 
 
 def test_a_stage_soaks_for_23_hours_unless_something_else_is_said(rig: Rig) -> None:
-    """Of a router that was at 10 % for a day before anybody used anr, that day counts; the next stage has to be served anew."""
+    """Of a router that was at 10% for a day before anybody used anr, that day counts; the next stage has to be served anew."""
     target = rig.settings.model_copy(update={"soak_hours": TargetSettings().soak_hours})
     rig = Rig(Target.at(target, rig.target.access, rig.clock), rig.clock, rig.statuses, rig.people)
     propose.init(rig.target, rig.people["olivia"], "begin")

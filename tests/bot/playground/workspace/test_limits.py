@@ -45,6 +45,10 @@ def image(alt: str) -> Json:
     return {"type": "image", "image_url": "https://example.com/i.png", "alt_text": alt}
 
 
+def container(children: int) -> Json:
+    return {"type": "container", "title": plain("t" * 150), "child_blocks": [section()] * children}
+
+
 FITS = {
     "50 blocks": [section()] * 50,
     "section text": [section("x" * 3_000)],
@@ -62,6 +66,7 @@ FITS = {
     "divider": [{"type": "divider"}],
     "markdown": [{"type": "markdown", "text": "x" * 12_000}],
     "table": [{"type": "table", "rows": [[{"type": "raw_text", "text": "x"}] * 20] * 100}],
+    "container": [container(10)],
 }
 
 TOO_MUCH: dict[str, tuple[list[Any], str]] = {
@@ -142,7 +147,12 @@ TOO_MUCH: dict[str, tuple[list[Any], str]] = {
     ),
     "alt text": ([image("x" * 2_001)], "must be less than 2001 characters [json-pointer:/blocks/0/alt_text]"),
     "no alt text": ([image("")], "must be more than 0 characters [json-pointer:/blocks/0/alt_text]"),
-    "unknown block": ([{"type": "carousel"}], "unsupported type: carousel [json-pointer:/blocks/0/type]"),
+    "unknown block": ([{"type": "banner"}], "unsupported type: banner [json-pointer:/blocks/0/type]"),
+    "container in a container": (
+        [{**container(1), "child_blocks": [container(1)]}],
+        "unsupported type: container [json-pointer:/blocks/0/child_blocks/0/type]",
+    ),
+    "11 in a container": ([container(11)], "no more than 10 items allowed [json-pointer:/blocks/0/child_blocks]"),
     "not a block": (["text"], "must provide an object [json-pointer:/blocks/0]"),
     "markdown in all": (
         [{"type": "markdown", "text": "x" * 6_001}] * 2,
@@ -250,6 +260,14 @@ NAMES = [
     "value",
     "placeholder",
     "image_url",
+    "chart",
+    "series",
+    "axis_config",
+    "categories",
+    "data",
+    "caption",
+    "child_blocks",
+    "column_settings",
 ]
 KINDS = [
     "section",
@@ -271,6 +289,18 @@ KINDS = [
     "modal",
     "home",
     "divider",
+    "data_table",
+    "data_visualization",
+    "container",
+    "card",
+    "carousel",
+    "context_actions",
+    "plan",
+    "task_card",
+    "video",
+    "alert",
+    "line",
+    "raw_number",
 ]
 HOSTILE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(KINDS),

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import uuid
@@ -35,6 +36,36 @@ def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(
     assert rig.target.journal.receipts(last=1)[0].receipt.note == " ".join(remarks)
     shown = " ".join(anr("freeze").output.split())
     assert "Whether the router's account can read the settings file cannot be told" in shown
+
+
+def test_a_mark_that_cannot_be_written_is_a_sentence_and_no_trace(anr: Anr, rig: Rig) -> None:
+    """Something else has the marks' name, and the spare's: the router is safe, and whoever braked reads what is missing."""
+    rig.settings.run_dir.mkdir(exist_ok=True)
+    for place in (rig.settings.run_dir / "brake", rig.settings.settings_file.with_name("anr.env.brake")):
+        place.write_text("in the way", encoding="utf-8")
+    found = anr("freeze", "--reason", "errors")
+    said = " ".join(found.output.split())
+    assert (found.exit_code, rig.target.router.settings().carries(SAFE_SETTINGS)) == (FAILED, True)
+    assert "The brake's mark could not be written (File exists); a promotion under way may not see it." in said
+    assert ("Traceback" in said, '"level"' in said) == (False, False)
+
+
+def test_a_disk_that_fails_under_a_brake_is_a_failure_and_no_remark(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The safe settings stand in the file and may not outlive the machine: exit code 3, said, and kept in the receipt."""
+    fsync = os.fsync
+
+    def dying(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name.startswith(".anr.env."):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", dying)
+    found = anr("rollback", "--json")
+    facts = json.loads(found.stdout)
+    assert (found.exit_code, rig.target.router.settings().carries(SAFE_SETTINGS)) == (FAILED, True)
+    assert "could not be synced (Input/output error): a crash of the machine may bring the old ones back" in facts["problems"][0]
+    receipt = rig.target.journal.receipts(last=1)[0].receipt
+    assert (receipt.result, "could not be synced" in receipt.note) == (Result.APPLIED, True)
 
 
 def test_with_guessed_options_the_receipt_says_what_the_exit_code_says(

@@ -30,9 +30,31 @@ def test_without_a_mark_outside_verify_fails_and_says_so(anr: Anr) -> None:
     """A chain that holds by itself is not called proven; `--alone` is content with it."""
     assert anr("init").exit_code == DONE
     done = anr("verify")
+    said = " ".join(done.output.split())
     assert done.exit_code == FAILED
-    assert "No mark outside was compared" in " ".join(done.output.split())
-    assert anr("verify", "--alone").exit_code == DONE
+    assert "All 1 receipts hold together, rows, requests and files. The newest is #1" in said
+    assert "No mark outside was compared" in said
+    assert "`--alone` asks for no mark" in said
+    assert "verify" not in said
+    alone = anr("verify", "--alone")
+    assert (alone.exit_code, "--alone" in alone.output) == (DONE, False)
+    assert "No mark outside was compared" in " ".join(alone.output.split())
+
+
+def test_a_cut_tail_without_any_mark_outside_is_not_called_verified(anr: Anr, rig: Rig) -> None:
+    """The newest receipt is gone with its file and its row: what is left holds together, and that is all that is said."""
+    assert anr("init").exit_code == DONE
+    assert anr("freeze", "--reason", "errors").exit_code == DONE
+    newest = rig.target.journal.receipts()[-1]
+    rig.target.journal.close()
+    (rig.settings.receipts_dir / newest.file_name).unlink()
+    with sqlite3.connect(rig.settings.journal) as connection:
+        connection.execute("DELETE FROM receipts WHERE seq = ?", (newest.receipt.seq,))
+    connection.close()
+    cut = anr("verify")
+    assert (cut.exit_code, "verify" in cut.output) == (FAILED, False)
+    shown = anr("verify", "--expect", f"{newest.receipt.seq}:{newest.digest[:12]}")
+    assert (shown.exit_code, "cut off" in " ".join(shown.output.split())) == (FAILED, True)
 
 
 @pytest.mark.parametrize("words", [(), ("--alone",)], ids=["with-marks", "alone"])

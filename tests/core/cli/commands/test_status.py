@@ -49,7 +49,7 @@ def test_why_lists_everything_at_once(anr: Anr, rig: Rig, monkeypatch: pytest.Mo
 def test_next_says_when_and_what(anr: Anr) -> None:
     """The earliest promotion and the next run, for people and for scripts."""
     told = anr("next").stdout
-    assert "10 → 25 % can be asked for now" in told
+    assert "10 → 25% can be asked for now" in told
     assert "The next scheduled run is at" in told
     found = json.loads(anr("next", "--json").stdout)
     assert (found["from_stage"], found["to_stage"]) == (10, 25)
@@ -149,7 +149,7 @@ def test_watch_tells_the_first_sighting(anr: Anr, rig: Rig) -> None:
     while time.monotonic() < deadline:
         rig.clock.now = datetime.now(UTC)
         rig.write_ledger(3)
-        if "was seen to serve 10 %" in anr("watch", "--no-guard").stdout:
+        if "was seen to serve 10%" in anr("watch", "--no-guard").stdout:
             return
     raise AssertionError("the running router was never seen")
 

@@ -53,3 +53,11 @@ def test_a_prune_tells_what_it_would_do_and_what_it_did(anr: Anr, rig: Rig) -> N
     assert anr("verify", "--alone", "--expect", f"1:{last.digest[:12]}").exit_code == 0
     assert anr("verify", "--alone", "--expect", "1:000000000000").exit_code == FAILED
     assert "No receipt pruned" in anr("prune").stdout
+
+
+def test_no_backups_are_a_sentence_and_no_empty_table(anr: Anr, rig: Rig) -> None:
+    """Whoever lists what is not there is told so, where it would be, and how it comes to be."""
+    said = "".join(anr("backups").stdout.split())
+    expected = f"There are no backups in {rig.settings.backups_dir}. `anr backup` makes one, and the bot one a day."
+    assert said == expected.replace(" ", "")
+    assert anr("backups", "--json").stdout == "[]\n"

@@ -197,7 +197,7 @@ BEFORE = [
     ),
     pytest.param(
         moves.drift_accepted(
-            Origin(STORY, NOW, AARON, "it was me"), (10, 25), "The settings say 25 %.", AT_25, seen=SEEN_10, report=REPORT
+            Origin(STORY, NOW, AARON, "it was me"), (10, 25), "The settings say 25%.", AT_25, seen=SEEN_10, report=REPORT
         ),
         {
             "action": "accept",
@@ -206,7 +206,7 @@ BEFORE = [
             "operation": STORY,
             "ts": AT,
             "reason": "it was me",
-            "note": "The settings say 25 %.",
+            "note": "The settings say 25%.",
             "result": "applied",
             "stage_before": 10,
             "stage_after": 25,

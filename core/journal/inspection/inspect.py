@@ -1,7 +1,7 @@
 """Everything that is believed of a journal, held against the chain: each column of each row, each request, each file.
 
-Whole blocks are proven at once, by several processes (core/journal/blocks.py). What a block does not prove is looked at receipt
-by receipt, so that what is wrong gets its name. A journal is never in memory as a whole.
+Whole blocks are proven at once, by several processes (core/journal/inspection/blocks.py). What a block does not prove is looked
+at receipt by receipt, so that what is wrong gets its name. A journal is never in memory as a whole.
 
 Excluded: the chain's own rules (core/receipts/chain.py), and what was shown elsewhere (core/journal/verification.py).
 """
@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.journal.blocks import Good, all_looked_at
-from core.journal.digests import Digests
+from core.journal.inspection.blocks import Good, all_looked_at
+from core.journal.inspection.digests import Digests
 from core.journal.requests import flaws_in_requests
 from core.journal.snapshots import contradicts
 from core.receipts.chain import (

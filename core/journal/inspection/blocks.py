@@ -2,7 +2,7 @@
 
 A block is good if each of its receipts has the digest that was recorded, follows on the one before it, is filed in the columns
 that it says, and has its file with the same bytes. Nothing is said of a block that is not: whoever put it together looks at
-its receipts one by one, and names what is wrong (core/journal/inspection.py).
+its receipts one by one, and names what is wrong (core/journal/inspection/inspect.py).
 """
 
 import os
