@@ -145,7 +145,7 @@ class _Group(TyperGroup):
         if listed is None:
             return None
         if self._listing:
-            return TyperCommand(cmd_name, help=listed.summary)
+            return TyperCommand(cmd_name, short_help=listed.summary)
         return get_group(import_module(listed.module).commands).commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -164,7 +164,7 @@ class _Group(TyperGroup):
         return super().parse_args(ctx, [*moved, *said, *args[end:]])
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 def run(application: typer.Typer) -> None:

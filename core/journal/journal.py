@@ -616,7 +616,7 @@ class Journal:
         """Hold every row, request and file against the chain. Return what can be read, and the flaws.
 
         Args:
-            on_progress: told how many receipts of how many were looked at; may raise to stop.
+            on_progress: told how many bytes of how many were looked at; may raise to stop.
 
         Raises:
             JournalUnavailable: the journal cannot be read.

@@ -8,12 +8,15 @@ Excluded: the chain's own rules (core/receipts/chain.py), reading it (core/journ
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.journal.inspection.inspect import Readable
 from core.journal.journal import Journal
 from core.journal.marks import Mark, Marks, contradiction, newest_of
 from core.receipts.chain import Flaw, Sealed
 from core.system.progress import OnProgress
+
+if TYPE_CHECKING:
+    from core.journal.inspection.inspect import Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Verification:
         proven: number of the newest receipt that a mark outside confirms, and with it all before it; 0 if none does.
     """
 
-    readable: Readable
+    readable: "Readable"
     flaws: tuple[Flaw, ...]
     compared: tuple[Compared, ...] = ()
     proven: int = 0
@@ -93,7 +96,7 @@ def verify(journal: Journal, marks: Sequence[Marks] = (), on_progress: OnProgres
     Args:
         journal: the receipts.
         marks: what every place outside holds, or why it cannot be read.
-        on_progress: told how many receipts of how many were looked at.
+        on_progress: told how many bytes of how many were looked at.
 
     Raises:
         JournalUnavailable: the journal cannot be read.

@@ -7,22 +7,23 @@ options are joined by two underscores: `ANR_TARGET__LEDGER`. What is no option i
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
 from core.settings.options import (
     PREFIX,
     Search,
+    ValueNotJson,
     described,
     find_options,
     not_json,
     options_in,
+    options_of,
+    over,
     placed,
     text_of,
     unknown_options,
@@ -36,13 +37,12 @@ _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
 _NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE, Approvable.RESET)
 _OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
-_OF_THE_FILE: ContextVar[Mapping[str, Any]] = ContextVar("options of the file", default={})  # noqa: B039 - never changed
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All options."""
 
-    model_config = SettingsConfigDict(env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     target: TargetSettings = Field(default_factory=TargetSettings, description="the router that is operated, if there is one")
     targets: dict[str, TargetSettings] = Field(
@@ -67,27 +67,6 @@ class Settings(BaseSettings):
     people: dict[str, str] = Field(
         default_factory=dict, description="Slack user id of each operating-system user, by name or number"
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let variables win over the file.
-
-        Args:
-            settings_cls: this class.
-            init_settings: what the caller gives.
-            env_settings: what the variables say.
-            dotenv_settings: not used: the router's dotenv file is not ours.
-            file_secret_settings: not used.
-        """
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(_OF_THE_FILE.get()))
 
     @model_validator(mode="before")
     @classmethod
@@ -235,9 +214,8 @@ def load(*, required: bool = True) -> Settings:
     if found.file is not None:
         wrong = (*unknown_options(options, Settings, found.file), *wrong)
         options = in_place(options, found.file.parent)
-    reading = _OF_THE_FILE.set(options)
     try:
-        settings = Settings()
+        settings = Settings.model_validate(over(options, options_of(os.environ, Settings)))
     except ValidationError as error:
         told = [message for message in error.errors(include_input=False) if message["type"] != "extra_forbidden"]
         paths = [tuple(str(part) for part in message["loc"]) for message in told]
@@ -245,10 +223,8 @@ def load(*, required: bool = True) -> Settings:
             described(path, message["msg"], Settings, os.environ, found.file) for path, message in zip(paths, told, strict=True)
         ]
         raise _unusable((*wrong, *values)) from None
-    except SettingsError as error:
+    except ValueNotJson as error:
         raise _unusable((*wrong, *(not_json(os.environ, Settings) or (str(error),)))) from None
-    finally:
-        _OF_THE_FILE.reset(reading)
     if wrong:
         raise _unusable(wrong)
     if required:

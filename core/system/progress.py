@@ -6,4 +6,4 @@ Pure. Excluded: showing it (core/cli/progress.py, bot/dispatch/progress.py).
 from collections.abc import Callable
 
 OnProgress = Callable[[int, int], None]
-"""Told now and then how much of how much was read: bytes of a ledger, receipts of a journal."""
+"""Told now and then how many bytes of how many were read."""

@@ -68,16 +68,17 @@ def inspect(
         target: whose chain it is.
         receipts_dir: where each receipt is also kept as a file.
         helpers: how many processes help.
-        on_progress: told how many receipts of how many were looked at.
+        on_progress: told how many bytes of how many were looked at, as far as it can be told from the first ones.
     """
     flaws = [Flaw(0, problem) for problem in rows.strange_in_schema()]
     elsewhere = [Flaw(0, f"a receipt of {target!r} is filed under {name!r}") for name in rows.filed_elsewhere()]
-    walk, size, read = _Walk(rows, target, receipts_dir), rows.count(), 0
+    walk, count, read, seen = _Walk(rows, target, receipts_dir), rows.count(), 0, 0
     for block, good in all_looked_at(rows.everything(), target, receipts_dir, helpers):
         walk.go_on(block, good)
-        read += len(block)
+        read += sum(len(row.data) for row in block if isinstance(row.data, bytes))
+        seen += len(block)
         if on_progress is not None:
-            on_progress(read, size)
+            on_progress(read, read * count // seen)
     flaws += [*walk.unnumbered, *elsewhere, *walk.in_chain, *walk.in_columns]
     flaws += flaws_in_requests(rows.all_requests(), walk.about_requests)
     flaws += walk.in_files
