@@ -28,13 +28,14 @@ from bot.http.webhook import AlertWebhook
 from bot.jobs import Jobs
 from bot.observing import Following
 from bot.slack.access import Access
-from bot.slack.calls import SlackCalls
+from bot.slack.calls import SlackCalls, permalink
 from bot.slack.channel_marks import channel_marks
 from bot.slack.checks import examine_deliveries, examine_slack
-from bot.slack.deliveries import Deliveries
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.deliveries import Deliveries, Delivery
+from bot.slack.errors import SLACK_FAILED, code_of, is_the_token
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
+from bot.stories.called import Callers
 from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.home import Home
@@ -57,16 +58,21 @@ T = TypeVar("T")
 _RETRY_SECONDS = 5.0
 _FILES_LOOKED_AT = 1024
 """Of how many of the newest receipts the start asks whether they have their file; `anr recover` asks of all."""
-_PASSING = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
-"""Errors with which Slack says that it is Slack's fault (Slack's documentation of auth.test), and no token's."""
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[int]:
+async def running(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, on_listening: Callable[[], None] | None = None
+) -> AsyncIterator[int]:
     """Run the bot while the block lasts; yields the port on which it listens.
 
     While Slack cannot be reached alerts already freeze, the schedule runs, and this waits; what is done is told when Slack is
     back.
+
+    Args:
+        settings: all options.
+        clock: returns the time in UTC.
+        on_listening: called once alerts can freeze, whether or not Slack is there.
 
     Raises:
         ConfigurationError: Slack is not configured or refuses a token, the address is taken, or this is not the account that runs
@@ -93,6 +99,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
     async with AsyncExitStack() as parts:
         parts.callback(metrics.close)
         calls = SlackCalls(client)
+        calls.workspace_url = str(identity.get("url") or "") if identity is not None else ""
         target_channels = [
             await parts.enter_async_context(_target_channel(settings, target, calls, clock)) for target in settings.every_target
         ]
@@ -106,10 +113,13 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utc_now) -
             server.serve_slack(await parts.enter_async_context(people), secret)
         port = await parts.enter_async_context(server.listening(settings.http))
         log.info("listening", host=settings.http.host, port=port)
+        if on_listening is not None:
+            on_listening()
         await parts.enter_async_context(_following(metrics.run(target_channels)))
         if app_token or identity is None:
             if identity is None:
                 identity = await _patiently(client.auth_test, "the bot token")
+                calls.workspace_url = str(identity.get("url") or "")
             app = await parts.enter_async_context(_people(settings, calls, client, identity, target_channels))
             if app_token:
                 server.slack_problem = await parts.enter_async_context(_socket(app, app_token, client))
@@ -149,15 +159,14 @@ async def _people(
 
 @contextmanager
 def _refusals(what: str) -> Iterator[None]:
-    """Make a sentence of a refusal; that Slack cannot be reached stays what it is."""
+    """Make a sentence of a refusal for the token's sake; what passes, and that Slack cannot be reached, stays what it is."""
     try:
         yield
     except SlackApiError as error:
-        code = error.response.get("error")
-        if not code or code in _PASSING:
+        if not is_the_token(error):  # the bot goes on without Slack: alerts freeze, and the schedule runs
             raise
         raise ConfigurationError(
-            f"Slack does not accept {what} ({code}). The bot was stopped; copy the token anew from the app's pages.",
+            f"Slack does not accept {what} ({code_of(error)}). The bot was stopped; copy the token anew from the app's pages.",
         ) from error
 
 
@@ -195,7 +204,13 @@ async def _target_channel(
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = options.channel or settings.slack.channel
     deliveries = Deliveries.at(options)
-    composer = StoryComposer(target, lambda: following.seen)
+    composer = StoryComposer(
+        target,
+        lambda: following.seen,
+        callers=Callers(settings.slack.notify, settings.access, options.schedule.zone),
+        link=lambda operation: _link(calls, deliveries.of(operation)),
+        named=len(settings.every_target) > 1,
+    )
     outbox = Outbox(calls, deliveries, channel, settings.slack.fallback_channel, target.journal)
     stories = Stories(target, composer, outbox, deliveries)
     marks = partial(channel_marks, settings.slack, channel, options.name)
@@ -222,6 +237,10 @@ async def _target_channel(
                 await jobs.stop()
                 with suppress(AnrError, *SLACK_FAILED):
                     await asyncio.wait_for(stories.catch_up(), 5)
+
+
+def _link(calls: SlackCalls, posted: Delivery) -> str:
+    return permalink(calls.workspace_url, posted.channel, posted.ts)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """The scheduled jobs: daily run and pre-flight, looks between the runs, open requests, brakes that wait to be recorded, upkeep.
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
-within the grace, because a job looks every minute whether today's is due; no job store has to remember anything.
+within the grace, because a job looks again and again whether today's is due; no job store has to remember anything.
+What is due is asked of the clock, when to look again of the time that passes.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
 drill of the safety nets and one of the alert path, if the settings want them), and a look each day at
@@ -15,11 +16,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.actors import UPKEEP
 from core.brake import alert_drill
@@ -32,8 +32,10 @@ from core.receipts.cause import Archive, Backup, Daily, Drill, DrillAlerts, Pref
 from core.rollout.schedule import due, preflight_due
 from core.system.logs import logger
 from core.target.target import Target
+from core.text import spoken
 from core.upkeep import archive, backup, drill, journal_copy, prune
-from core.watch import guard, recover, watch
+from core.watch import clock, guard, recover, watch
+from core.watch.clock import ClockWatch
 
 log = logger(__name__)
 
@@ -58,16 +60,18 @@ class Jobs:
         self._on_look = on_look
         self._schedule = target.settings.schedule
         self._on_change = on_change
-        self._scheduler = AsyncIOScheduler(timezone=ZoneInfo("UTC"))
-        self._running: set[asyncio.Task[None]] = set()
+        self._clock = ClockWatch()
+        self._running: list[asyncio.Task[None]] = []
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._stopping = threading.Event()
+        self._stopped = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look at the clock, at once for what was missed."""
         periods = {self._reexamine: self._target.settings.recheck_minutes * 60, self._verify: _VERIFY_SECONDS}
         for job in (
+            self._look_at_clock,
             self._record_brakes,
             self._preflight,
             self._daily,
@@ -84,29 +88,22 @@ class Jobs:
             self._reexamine,
             self._verify,
         ):
-            self._scheduler.add_job(
-                self._begin,
-                "interval",
-                args=(job,),
-                seconds=periods.get(job, _LOOK_SECONDS),
-                next_run_time=datetime.now(ZoneInfo("UTC")),
-                misfire_grace_time=None,
-                coalesce=True,
-            )
-        self._scheduler.start()
+            again = self._again_and_again(job, periods.get(job, _LOOK_SECONDS))
+            self._running.append(asyncio.create_task(again, name=job.__name__))
 
     async def stop(self) -> None:
         """Begin nothing more, and wait for what is under way."""
         self._stopping.set()
-        self._scheduler.shutdown(wait=False)
-        while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)
+        self._stopped.set()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _begin(self, job: Callable[[], None]) -> None:
-        # the scheduler cancels its own tasks at shutdown; a run that touches the router is drained instead
-        task = asyncio.create_task(self._guarded(job))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    async def _again_and_again(self, job: Callable[[], None], seconds: float) -> None:
+        """Do a job at once and again after a pause, which is time that passes: a clock that is set back holds nothing up."""
+        while not self._stopped.is_set():
+            await self._guarded(job)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopped.wait()
 
     async def _guarded(self, job: Callable[[], None]) -> None:
         structlog.contextvars.bind_contextvars(router=self._target.settings.name, job=job.__name__.strip("_"))
@@ -123,6 +120,17 @@ class Jobs:
             return
         if not isinstance(daily.daily(self._target, day, self._schedule.promotion), Refused):
             self._on_change()
+
+    def _look_at_clock(self) -> None:
+        """A clock that was set is told; what was due and done stays done, by its date."""
+        jump = self._clock.look(self._target.clock(), time.monotonic())
+        if jump is None:
+            return
+        if jump.back is None:
+            log.warning("the clock is ahead of the time that has passed by %.0f s: set, or the machine slept", jump.by_s)
+            return
+        log.error("the clock was set back by %s; the jobs go on, but ages, soaks and expiries are wrong by it", spoken(jump.back))
+        clock.remember(self._target.settings.run_dir, jump)
 
     def _record_brakes(self) -> None:
         if recover.record_waiting(self._target):

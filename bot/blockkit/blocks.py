@@ -3,8 +3,9 @@
 Pure. Limits: Slack's documentation of Block Kit (3,000 characters in a text, 150 in a header, 75 on a button).
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from bot.blockkit.post import Block
@@ -73,6 +74,11 @@ def when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{written(moment)}>"
 
 
+def clock(moment: datetime) -> str:
+    """Write a moment of today as the time of day, so that each reader sees it in their own zone."""
+    return f"<!date^{int(moment.timestamp())}^{{time}}|{written(moment)}>"
+
+
 def prose(text: str) -> str:
     """Disarm a text, and write the moments of a sentence so that each reader sees them in their own zone."""
     parts = text.parts if isinstance(text, Sentence) else (text,)
@@ -86,13 +92,24 @@ def noted(note: str) -> str:
 
 def sight(seen: Observation) -> str:
     """Say what was seen of the running router, with a sign and its evidence; what has to be done about it stands elsewhere."""
-    text, why = escape(found(seen)), escape(seen.why)
+    text, why = _local(escape(found(seen)), seen), escape(seen.why)
     if seen.sight.contradicts:
         return f":rotating_light: *{text}* {why}".rstrip()
     sign = ":white_check_mark:" if seen.sight.is_seen else ":warning:" if seen.sight in _ODD else ":hourglass_flowing_sand:"
     return f"{sign} {text} {why}".rstrip()
 
 
+def _local(text: str, seen: Observation) -> str:
+    """Write the times of a sighting so that each reader sees them in their own zone."""
+    shown = {f"{moment:%H:%M:%S} UTC": moment for moment in (seen.since, seen.at) if moment is not None}
+    return _TIME.sub(lambda time: _seconds(shown[time[0]], time[0]) if time[0] in shown else time[0], text)
+
+
+def _seconds(moment: datetime, fallback: str) -> str:
+    return f"<!date^{int(moment.timestamp())}^{{time_secs}}|{fallback}>"
+
+
+_TIME = re.compile(r"\d\d:\d\d:\d\d UTC")
 _ODD = frozenset({Sight.UNSEEN_TIMEOUT, Sight.NOT_SERVING})
 
 
@@ -102,8 +119,26 @@ def percent(stage: int | None) -> str:
 
 
 def because(reason: str) -> str:
-    """Write a reason as somebody's own words."""
-    return f": “{escape(reason)}”" if reason else ""
+    """Write a reason as somebody's own words; the permalink of a message that it quotes can be followed."""
+    return f": “{_PERMALINK.sub(_linked, escape(reason))}”" if reason else ""
+
+
+_PERMALINK = re.compile(r"https://[a-z0-9-]{1,60}(?:\.enterprise)?\.slack\.com/archives/[CDG][A-Z0-9]{2,30}/p\d{16}(?![\w?&])")
+"""Slack's own form of a link to a message: nothing else in an outside text becomes a link."""
+
+
+def _linked(found: re.Match[str]) -> str:
+    return f"<{found[0]}|the message>"
+
+
+def calendar_day(day: date) -> str:
+    """Write a local date: `1 October`."""
+    return f"{day.day} {day:%B}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: `1 hold`, `2 holds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def mark(sealed: Sealed) -> str:
@@ -150,9 +185,9 @@ def mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text or " ", "verbatim": True}
 
 
-def section(text: str) -> Block:
-    """Return one paragraph."""
-    return {"type": "section", "text": mrkdwn(bounded(text))}
+def section(text: str, *, expand: bool = False) -> Block:
+    """Return one paragraph; Slack folds a long one away unless it is to be expanded."""
+    return {"type": "section", "text": mrkdwn(bounded(text)), **({"expand": True} if expand else {})}
 
 
 def context(text: str) -> Block:
@@ -195,20 +230,42 @@ def actions(*elements: Block) -> Block:
     return {"type": "actions", "elements": list(elements)}
 
 
+def question(title: str, text: str, yes: str, *, dangerous: bool = True) -> Block:
+    """Return what a button asks before it acts.
+
+    Args:
+        title: the question; at most 100 characters are shown.
+        text: what happens then, in mrkdwn; at most 300.
+        yes: what stands on the button that does it; at most 30.
+        dangerous: whether that button is red.
+    """
+    asked: Block = {
+        "title": {"type": "plain_text", "text": title[:100]},
+        "text": mrkdwn(bounded(text, 300)),
+        "confirm": {"type": "plain_text", "text": yes[:30]},
+        "deny": {"type": "plain_text", "text": "Not yet"},
+    }
+    return {**asked, "style": "danger"} if dangerous else asked
+
+
 def gate_table(gates: Iterable[Gate]) -> list[Block]:
     """Return the gates, a line each: verdict as sign and word, name, reason."""
-    lines = [f"{_SIGNS[gate.verdict]}  *{LABELS[gate.name]}* — {escape(gate.reason)}" for gate in gates]
+    lines = [f"{_SIGNS[gate.verdict]}  *{LABELS[gate.name]}* — {noted(gate.reason)}" for gate in gates]
     return [section("\n".join(lines))] if lines else []
+
+
+def gate_count(gates: Iterable[Gate]) -> str:
+    """Return how many of the gates pass, and whether that is enough: `8 of 8 gates pass`."""
+    asked = tuple(gates)
+    good = sum(gate.passes for gate in asked)
+    return f"{':white_check_mark:' if good == len(asked) else ':x:'} {good} of {len(asked)} gates pass"
 
 
 def gate_summary(gates: Iterable[Gate]) -> str:
     """Return one line: how many pass, and every one that does not."""
-    all_of_them = tuple(gates)
-    good = sum(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in all_of_them)
-    bad = [
-        f"{_SIGNS[gate.verdict]} {LABELS[gate.name]}" for gate in all_of_them if gate.verdict in {Verdict.FAIL, Verdict.NO_DATA}
-    ]
-    return f"{good} of {len(all_of_them)} gates passed{': ' if bad else ''}{', '.join(bad)}"
+    asked = tuple(gates)
+    bad = [f"{_SIGNS[gate.verdict]} {LABELS[gate.name]}" for gate in asked if not gate.passes]
+    return f"{gate_count(asked)}{': ' if bad else ''}{', '.join(bad)}"
 
 
 def verdict(report: Report) -> str:

@@ -3,9 +3,11 @@
 Excluded: what they say (bot/views/answers.py and its neighbours) and how they get there (bot/slack/outbox.py).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+
+from bot.blockkit.signs import named
 
 Block = dict[str, Any]
 
@@ -47,13 +49,46 @@ class Post:
 
     Attributes:
         text: fallback and notification.
-        picture: is uploaded once and shown where `blocks` has `picture_block`; None if there is none.
+        picture: is uploaded once and shown where `blocks` has `picture_block`; None if there is none. Where `blocks` has a chart
+            of Slack's own, too, it stands in for that where the workspace does not take it.
     """
 
     text: str
     blocks: tuple[Block, ...]
     replies: tuple[Reply, ...] = ()
     picture: Attachment | None = None
+
+
+_HEADER, _CONFIRM = 150, 100
+"""Characters that Slack takes in a header, and in the title of the question that a button asks first."""
+
+
+def of_router(post: Post, router: str) -> Post:
+    """Return a post that says which router it is about: in its title, its fallback, and whatever its buttons ask first."""
+    replies = tuple(replace(reply, text=f"[{router}] {reply.text}") for reply in post.replies)
+    return replace(post, text=named(post.text, router), blocks=tuple(blocks_of_router(post.blocks, router)), replies=replies)
+
+
+def blocks_of_router(blocks: Iterable[Block], router: str) -> list[Block]:
+    """Return blocks whose headers, and the questions that their buttons ask first, name the router."""
+    return [_of_router(block, router) for block in blocks]
+
+
+def _of_router(block: Block, router: str) -> Block:
+    if block["type"] == "header":
+        return {**block, "text": _named(block["text"], router, _HEADER)}
+    if block["type"] != "actions":
+        return block
+    return {**block, "elements": [_asking(element, router) for element in block["elements"]]}
+
+
+def _asking(element: Block, router: str) -> Block:
+    question = element.get("confirm")
+    return {**element, "confirm": {**question, "title": _named(question["title"], router, _CONFIRM)}} if question else element
+
+
+def _named(text: Mapping[str, Any], router: str, limit: int) -> Block:
+    return {**text, "text": named(str(text["text"]), router)[:limit]}
 
 
 _PENDING = "F0PENDING"

@@ -35,6 +35,7 @@ from core.receipts.observation import Observation, Sight
 from core.receipts.receipt import Action, Result, Statement
 from core.rollout.approvals import Approval, ApprovalStatus
 from core.rollout.schedule import next_run
+from core.rollout.timeline import spells
 from core.settings.target import TargetSettings
 from core.target.overview import look
 from core.target.target import Target
@@ -298,11 +299,10 @@ class _Film:
 
     def _home(self) -> None:
         seen, schedule_now = look(self.target), self.target.settings.schedule
-        receipts = self.target.journal.receipts(last=5)
         glance = home.Glance(
             seen=seen,
-            receipts=receipts,
-            spells=(),
+            receipts=self.target.journal.receipts(last=5),
+            spells=spells(self.target.journal.state(), _NOW - timedelta(days=home.DAYS), _NOW + timedelta(hours=1)),
             next_run=next_run(_NOW, schedule_now),
             schedule=schedule_now,
             stages=self.target.settings.stages,

@@ -5,6 +5,7 @@ Whoever types a brake is understood in doubt; whoever types anything else and ma
 Excluded: who may do it and what comes of it.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -25,6 +26,9 @@ def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
     """
     first, rest = cut(text)
     typed = first.lower() if first.lower() in WORDS else bare(first)  # “freeze!” brakes
+    if SYNONYMS.get(typed, typed) not in WORDS and (brake := _decorated_brake(first)) is not None:
+        typed, behind = brake
+        rest = f"{behind} {rest}".strip()
     word = SYNONYMS.get(typed, typed)
     if typed == "roll":
         rest = without(rest, {"back"})
@@ -39,6 +43,22 @@ def parse(text: str, targets: Collection[str] = ()) -> Command | Misunderstood:
             understood = _understood(word, after)
             return understood if isinstance(understood, Misunderstood) else replace(understood, target=named.lower())
     return _understood(word, rest)
+
+
+_FIRST_WORD = re.compile(r"[\W_]*([^\W_]+)[\W_]*(.*)", re.DOTALL)
+
+
+def _decorated_brake(first: str) -> tuple[str, str] | None:
+    """Return the brake that a first word is, whatever stands around it or is glued to it, and what that is; None if it is none.
+
+    `--freeze`, `freeze,errors`, `roll-back`: whoever types a brake is understood in doubt.
+    """
+    found = _FIRST_WORD.fullmatch(plain(first))
+    if found is None:
+        return None
+    typed = found[1].lower()
+    row = WORDS.get(SYNONYMS.get(typed, typed))
+    return (typed, found[2]) if row is not None and row.brakes else None
 
 
 def _understood(word: str, rest: str) -> Command | Misunderstood:

@@ -5,11 +5,11 @@ Pure. What is not plainly one of them is none, so that it stays part of a reason
 
 import re
 from collections.abc import Collection
-from html import unescape
+
+from bot.slack.texts import read
 
 LONGEST_QUOTED = 40
 """How much of a word that was not understood is repeated, in characters."""
-_ENTITY = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>|([UW][A-Z0-9]{6,20})")
 _NUMBER = r"([01]?\.\d{1,2}(?!\d)|\d{1,6}(?![\d.]\d|\d))\s*(?:%|percent\b|per cent\b|pct\b)?"
 _STAGE = re.compile(
@@ -21,15 +21,8 @@ _AROUND_AN_ID = "`´'\"“”‘’„«»‹›()[]{}<>#*_~,;:.!?"
 
 
 def plain(text: str) -> str:
-    """Return what was typed, from what Slack makes of it: people, channels and links by their names, no escapes."""
-
-    def shown(found: re.Match[str]) -> str:
-        sign, target, label = found[1], found[2], found[3]
-        if sign in {"@", "#"}:
-            return sign + (label or target)
-        return f"@{target}" if sign == "!" else target
-
-    return unescape(_ENTITY.sub(shown, text)) if "<" in text or "&" in text else text
+    """Return what was typed, from what Slack makes of it: people, channels, groups, links and addresses by their names."""
+    return read(text) if "<" in text or "&" in text else text
 
 
 def named_person(word: str) -> str | None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
+from bot.blockkit.blocks import calendar_day
 from bot.blockkit.fields import written
 from bot.commands.command import Addressed, Call, Misunderstood
-from bot.commands.phrases import cut, plain
+from bot.commands.phrases import bare, cut, plain
 from bot.views import modals
 from bot.views.modals import About, View, Wrong
 from core.actors import Actor
@@ -35,9 +37,14 @@ class Schedule(Addressed):
 
 @dataclass(frozen=True, slots=True)
 class Skip(Addressed):
-    """The next daily run promotes nothing; if `operation` is an announcement's story, the run that it announces."""
+    """The next daily run promotes nothing; if `operation` is an announcement's story, the run that it announces.
+
+    Attributes:
+        days: of which local date, counted from today; None for the run that comes next.
+    """
 
     reason: str = ""
+    days: int | None = None
 
 
 def schedule(call: Call, command: Schedule) -> Scheduled | Refused:
@@ -48,7 +55,12 @@ def schedule(call: Call, command: Schedule) -> Scheduled | Refused:
 
 def skip(call: Call, command: Skip) -> Skipped | Refused:
     """Skip one run."""
-    return daily.skip(call.target, call.actor, _announced_day(call.target, command.operation), command.reason)
+    if command.days is None:
+        day = _announced_day(call.target, command.operation)
+    else:
+        today = call.target.clock().astimezone(ZoneInfo(call.target.settings.schedule.zone)).date()
+        day = today + timedelta(days=command.days)
+    return daily.skip(call.target, call.actor, day, command.reason)
 
 
 def _announced_day(target: Target, operation: str) -> date:
@@ -65,15 +77,20 @@ def parse_schedule(rest: str) -> Schedule | Misunderstood:
     return Schedule(cast("Change", word.lower()), plain(reason))
 
 
+_DAYS = {"today": 0, "tonight": 0, "tomorrow": 1}
+
+
 def parse_skip(rest: str) -> Skip:
-    """Understand `skip [reason]`."""
-    return Skip(plain(rest))
+    """Understand `skip [today|tomorrow] [reason]`; without a day the run that comes next is meant."""
+    head, reason = cut(rest)
+    days = _DAYS.get(bare(head))
+    return Skip(plain(rest)) if days is None else Skip(plain(reason), days)
 
 
 def ask_skip(target: Target, _actor: Actor, about: About) -> View:
     """Return the question why."""
     day = _announced_day(target, about.argument)
-    text = f"The run of {day:%d %B} will report and promote nothing. The runs after it go on as always."
+    text = f"The run of {calendar_day(day)} will report and promote nothing. The runs after it go on as always."
     return modals.reason_for(modals.SKIP, about, text, "What speaks against it today")
 
 

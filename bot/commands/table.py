@@ -58,8 +58,8 @@ Command = (
 
 def explained(problem: Misunderstood | None = None) -> list[Block]:
     """Return the commands, after what was not understood."""
-    lines = [row.help for row in TABLE if row.help is not None]
-    return answers.help_text(lines, problem.problem, problem.nearest) if problem else answers.help_text(lines)
+    groups = {group: [row.help for row in rows if row.help is not None] for group, rows in GROUPS.items()}
+    return answers.help_text(groups, problem.problem, problem.nearest) if problem else answers.help_text(groups)
 
 
 def _help(_: None) -> list[Block]:
@@ -89,14 +89,14 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=looks.insight,
         view=outlook.why,
         buttons={"show_why": lambda _: Why()},
-        help=("why", "everything that stands in the way of the next promotion, with its owner and how to lift it"),
+        help=("why", "what stands in the way of the next promotion, and who can lift it"),
     ),
     Row(
         kind=Next,
         word="next",
         handle=looks.insight,
         view=outlook.ahead,
-        help=("next", "the earliest possible promotion, and what the next scheduled run will do"),
+        help=("next", "when a promotion is possible, and what the next daily run will do"),
     ),
     Row(
         kind=Report,
@@ -114,7 +114,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=rollout.promote,
         view=answers.answer,
         modal=Modal(modals.PROMOTE, rollout.ask_promote, rollout.read_promote, refused="ask for a promotion"),
-        help=("promote [stage] [reason]", "ask for the next stage, or a lower one; `--dry-run` only decides"),
+        help=("promote [stage] [reason]", "ask for the next stage, or go to a lower one; `--dry-run` changes nothing"),
         may_ask=True,
     ),
     Row(
@@ -124,7 +124,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=requests.approve,
         view=answers.answer,
         buttons={"approve": lambda value: Approve(operation=value)},
-        help=("approve ID · deny ID [reason]", "answer a request, as its buttons do"),
+        help=("approve ID · deny ID [reason]", "answer a request"),
         answers_request=True,
     ),
     Row(
@@ -145,7 +145,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=brake.rollback,
         view=answers.answer,
         buttons={"rollback_now": lambda value: Rollback(at_once=True, operation=value)},
-        help=("rollback [reason]", "router to its safe settings, at once"),
+        help=("rollback [reason]", "0% at once: ANR off, guardrail route forced"),
         brakes=True,
     ),
     Row(
@@ -156,7 +156,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         view=answers.answer,
         modal=Modal(modals.FREEZE, brake.ask_freeze, brake.read_freeze, at_once=modals.freeze, refused="freeze"),
         buttons={"freeze_now": lambda value: Freeze(at_once=True, operation=value)},
-        help=("freeze [for 4h] [reason]", "roll back, and hold every promotion; `--keep-stage` only holds"),
+        help=("freeze [for 4h] [reason]", "roll back and hold promotions; `--keep-stage` only holds them"),
         brakes=True,
     ),
     Row(
@@ -176,7 +176,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=brake.unfreeze,
         view=answers.answer,
         modal=Modal(modals.UNFREEZE, brake.ask_unfreeze, brake.read_unfreeze, refused="unfreeze"),
-        help=("unfreeze [hold …] [what was found]", "lift the holds that are named, or all; the stage stays as it is"),
+        help=("unfreeze [hold …] [what was found]", "lift holds, all unless you name some; the stage stays"),
         role=Role.OPERATE,
         may_ask=True,
     ),
@@ -187,7 +187,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=rollout.shadow,
         view=answers.answer,
         modal=Modal(modals.SHADOW, rollout.ask_shadow, rollout.read_shadow),
-        help=("shadow [reason]", "let a router that was rolled back learn again; it serves nothing"),
+        help=("shadow [reason]", "after a rollback: learn again, serve nothing"),
         role=Role.OPERATE,
     ),
     Row(
@@ -196,7 +196,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         parse=schedule.parse_schedule,
         handle=schedule.schedule,
         view=answers.answer,
-        help=("schedule pause · resume [reason]", "the daily run only reports, or goes on"),
+        help=("schedule pause · resume [reason]", "let the daily run only report, or promote again"),
     ),
     Row(
         kind=Skip,
@@ -205,7 +205,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=schedule.skip,
         view=answers.answer,
         modal=Modal(modals.SKIP, schedule.ask_skip, schedule.read_skip, refused="skip the scheduled run"),
-        help=("skip [reason]", "the next daily run reports and promotes nothing; those after it go on"),
+        help=("skip [today|tomorrow] [reason]", "the next daily run, or that day's, promotes nothing"),
         role=Role.OPERATE,
     ),
     Row(
@@ -219,7 +219,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
             "reapply": lambda value: Drift("reapply", operation=value),
             "accept": lambda value: Drift("accept", operation=value),
         },
-        help=("drift reapply · accept [reason]", "end a difference between router and journal; for approvers"),
+        help=("drift reapply · accept [reason]", "router and journal differ: put it back, or accept it"),
         role=Role.APPROVE,
     ),
     Row(
@@ -229,7 +229,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=looks.receipts,
         view=answers.receipts,
         buttons={"show_receipts": lambda _: Receipts()},
-        help=("receipts [number] [@person]", "the last receipts, five or as many as you say"),
+        help=("receipts [number] [@person]", "what was done last, by whom"),
     ),
     Row(
         kind=Verify,
@@ -244,21 +244,21 @@ TABLE: tuple[Row[Any, Any], ...] = (
         word="doctor",
         handle=looks.doctor,
         view=outlook.examined,
-        help=("doctor", "examine everything that operating the router depends on, Slack too"),
+        help=("doctor", "check everything anr depends on"),
     ),
     Row(
         kind=Backups,
         word="backups",
         handle=upkeep.backups,
         view=upkeep_stories.backups,
-        help=("backups", "the backups of the bandit's state, each checked"),
+        help=("backups", "backups of the learned state"),
     ),
     Row(
         kind=Backup,
         word="backup",
         handle=upkeep.backup,
         view=answers.answer,
-        help=("backup", "back the bandit's state up now"),
+        help=("backup", "back the learned state up now"),
         role=Role.OPERATE,
     ),
     Row(
@@ -268,7 +268,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         handle=upkeep.restore,
         view=answers.answer,
         modal=Modal(modals.RESTORE, upkeep.ask_restore, upkeep.read_restore, refused="ask for a restore"),
-        help=("restore NAME [reason]", "ask for a backup to be put back; the rollout is then frozen"),
+        help=("restore NAME [reason]", "ask to put a backup back; freezes the rollout"),
         role=Role.OPERATE,
         may_ask=True,
     ),
@@ -278,7 +278,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         parse=upkeep.parse_state,
         handle=upkeep.reset_state,
         view=answers.answer,
-        help=("state reset [reason]", "ask for the bandit's state to be removed, the last resort; it is backed up first"),
+        help=("state reset [reason]", "last resort: ask to forget what was learned"),
         role=Role.OPERATE,
         may_ask=True,
     ),
@@ -290,7 +290,7 @@ TABLE: tuple[Row[Any, Any], ...] = (
         view=answers.answer,
         help=(
             "drill [alerts]",
-            "try out whether backups and journal would hold, or whether an alert arrives; nothing live is touched",
+            "test backups and journal, or whether an alert arrives; touches nothing live",
         ),
         role=Role.OPERATE,
     ),
@@ -338,7 +338,22 @@ TABLE: tuple[Row[Any, Any], ...] = (
         role=Role.OPERATE,
     ),
 )
-"""Every command, in the order of `/anr help`."""
+"""Every command."""
+_EMERGENCY = frozenset({"rollback", "freeze", "unfreeze", "shadow"})
+_LOOK = frozenset({"status", "why", "next", "report", "receipts", "verify", "doctor", "backups"})
+_CHANGE = frozenset({"promote", "approve", "schedule", "skip", "drift"})
+
+
+def _group(word: str) -> str:
+    named = {"Emergency": _EMERGENCY, "Look": _LOOK, "Change": _CHANGE}
+    return next((group for group, words in named.items() if word in words), "Upkeep")
+
+
+GROUPS: Mapping[str, tuple[Row[Any, Any], ...]] = {
+    group: tuple(row for row in TABLE if _group(row.word) == group and row.help)
+    for group in ("Emergency", "Look", "Change", "Upkeep")
+}
+"""The commands by what they are for, in the order of `/anr help`."""
 WORDS: Mapping[str, Row[Any, Any]] = {row.word: row for row in TABLE if row.typed}
 """By every word that can follow `/anr`, its command."""
 SYNONYMS: Mapping[str, str] = {synonym: row.word for row in TABLE for synonym in row.synonyms}

@@ -12,7 +12,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
@@ -22,11 +32,13 @@ from slack_sdk.http_retry.state import RetryState
 
 from bot.dispatch.channel import TargetChannel
 from bot.http.samples import Measured, Sample, measure
+from core.alerts.payload import AlertStatus
+from core.alerts.rules import Effect
 from core.errors import AnrError
 from core.receipts.chain import unseal
 from core.receipts.observation import Sight
 from core.receipts.plain import PlainReceipt
-from core.receipts.receipt import Action, Phase, Receipt
+from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.system.logs import logger
 
 log = logger(__name__)
@@ -40,6 +52,12 @@ _AT_ONCE = 512
 """How many receipts are read at a time."""
 _STILL_SERVING = "1 while the running router is seen to serve more live traffic than was written, else 0."
 _SIGHT = "1 for what was last seen of the running router, 0 for the others."
+WEBHOOK_RESULTS = (
+    *("accepted", "busy", "failed", "malformed", "off", "timeout", "too_large", "unauthorised", "unfinished", "unread"),
+)
+"""What a request to the webhook may be answered (bot/http/webhook.py)."""
+_WATCHED_ACTIONS = (Action.PROMOTE, Action.ROLLBACK, Action.FREEZE)
+_APPROVED = "approved"
 _ENDS = {Action.DENY: "denied", Action.EXPIRE: "expired", Action.STALE: "stale"}
 
 
@@ -71,6 +89,21 @@ class Counters:
             buckets=_APPROVAL_BUCKETS,
             registry=registry,
         )
+        for result in WEBHOOK_RESULTS:
+            self.webhooks.labels(result)
+
+    def begin(self, target: str) -> None:
+        """Count from zero what may happen at a router: to Prometheus a first time that never was 0 is no increase."""
+        self.freezes.labels(target)
+        self.freeze_seconds.labels(target)
+        for effect in (*(effect.value for effect in Effect), "drill"):
+            for status in AlertStatus:
+                self.alerts.labels(target, effect, status.value)
+        for action in _WATCHED_ACTIONS:
+            for result in Result:
+                self.operations.labels(target, action.value, result.value)
+        for answer in sorted({*_ENDS.values(), _APPROVED}):
+            self.approval_seconds.labels(target, answer)
 
 
 def rest_after(took_s: float, every_s: float) -> float:
@@ -109,6 +142,8 @@ class Metrics(Collector):
         self._registry = CollectorRegistry()
         self.counters = Counters(self._registry)
         Info("anr_build", "The version that runs.", registry=self._registry).info({"version": version("anr")})
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
         self._registry.register(self)
         self._measured: dict[str, Measured] = {}
         self._read: dict[str, int] = {}
@@ -125,6 +160,8 @@ class Metrics(Collector):
     async def run(self, target_channels: Sequence[TargetChannel]) -> None:
         """Measure again and again until cancelled."""
         self._target_channels = tuple(target_channels)
+        for target_channel in target_channels:
+            self.counters.begin(target_channel.target.settings.name)
         loop = asyncio.get_running_loop()
         while True:
             begun = time.monotonic()
@@ -202,5 +239,5 @@ class Metrics(Collector):
         if receipt.action is Action.REQUEST:
             self._asked[receipt.approval_id] = receipt
         elif receipt.action is not Action.APPROVE and (asked := self._asked.pop(receipt.approval_id, None)):
-            answer = _ENDS.get(receipt.action, "approved")
+            answer = _ENDS.get(receipt.action, _APPROVED)
             self.counters.approval_seconds.labels(target, answer).observe((receipt.ts - asked.ts).total_seconds())

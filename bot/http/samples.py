@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from bot.dispatch.channel import TargetChannel
 from core.errors import AnrError
@@ -20,10 +21,12 @@ from core.rollout.schedule import Schedule, begin_of, next_run
 from core.target.alert_path import alert_path
 from core.target.overview import Overview
 from core.target.refusals import refusals, unmatched
+from core.upkeep.journal_copy import copies_of
 
 STALE_SECONDS = 600.0
 """Figures older than this are of another moment: they are left out, so that no alert and no dashboard takes them for now."""
 
+T = TypeVar("T")
 Sample = tuple[str, str, dict[str, str], float]
 """Name, help, labels beside the target, value."""
 
@@ -45,6 +48,7 @@ class Measured:
         refused: requests that the alert webhook refused in the last hour; None if nobody can say.
         unmatched: alerts about ANR of the last day that no rule matched; None if nobody can say.
         state_age: seconds since the router wrote its state; None if there is none that can be seen.
+        copied: when the newest copy of the journal was made; None if there is none, or nobody can say.
         ready: the router can be written and the journal be read.
     """
 
@@ -61,6 +65,7 @@ class Measured:
     refused: int | None
     unmatched: int | None
     state_age: float | None
+    copied: datetime | None
     ready: bool
 
     def samples(self, now: float) -> Iterator[Sample]:
@@ -87,6 +92,8 @@ class Measured:
         unmatched = "Alerts about ANR of the last day that no rule matched."
         yield from _optional("anr_unmatched_alerts", unmatched, self.unmatched)
         yield from _optional("anr_state_age_seconds", "Since when the router has not written its state.", self.state_age)
+        copied = self.copied.timestamp() if self.copied else None
+        yield from _optional("anr_journal_copy_timestamp_seconds", "When the newest copy of the journal was made.", copied)
         for gate, bound in self.bounds.items():
             yield "anr_gate_bound", "What a gate holds its figure against, in the gate's own unit.", {"gate": gate.value}, bound
         yield from self._rollout()
@@ -132,12 +139,13 @@ def measure(target_channel: TargetChannel) -> Measured:
         refused=_told(lambda: sum(refusal.count for refusal in refusals(target.settings.run_dir, now))),
         unmatched=_told(lambda: len(unmatched(target.settings.run_dir, now))),
         state_age=_state_age(target.settings.state_file, now),
+        copied=_told(lambda: next((copy.made_at for copy in copies_of(target).found()), None)),
         ready=target.router.unwritable() is None and _told(lambda: len(target.journal.receipts(last=1))) is not None,
         seconds=time.monotonic() - begun,
     )
 
 
-def _told(count: Callable[[], int]) -> int | None:
+def _told(count: Callable[[], T]) -> T | None:
     try:
         return count()
     except (AnrError, sqlite3.Error):

@@ -20,10 +20,11 @@ from slack_bolt.app.async_app import AsyncApp
 
 from bot.dispatch.channel import TargetChannel
 from bot.http.metrics import Metrics
+from bot.http.readiness import Purpose, is_ready, unready
 from bot.http.signature import refuse_unsigned
 from bot.http.webhook import BODY_SECONDS, AlertWebhook
 from bot.slack.manifest import EVENTS_PATH
-from core.errors import AnrError, ConfigurationError
+from core.errors import ConfigurationError
 from core.receipts.observation import told
 from core.settings.surfaces import HttpSettings
 
@@ -71,7 +72,8 @@ class Server:
             [
                 web.post("/alertmanager/webhook", self._webhook.receive),
                 web.get("/metrics", self._exposition),
-                web.get("/healthz", self._alive),
+                web.get("/livez", self._alive),
+                web.get("/healthz", self._alive),  # as it was called in 0.1.0
                 web.get("/readyz", self._ready),
                 web.post(EVENTS_PATH, self._slack_request),
             ],
@@ -131,24 +133,24 @@ class Server:
     async def _alive(self, _: web.Request) -> web.Response:
         return web.json_response({"alive": True})
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        """Whether the bot can act: routers writable, journals usable, Slack connected; every reason is told."""
+    async def _ready(self, request: web.Request) -> web.Response:
+        """Whether the bot can brake, or do what is asked with `?for=`; everything that is wrong is told, whatever is asked."""
+        try:
+            purpose = Purpose(request.query.get("for", Purpose.BRAKE))
+        except ValueError:
+            known = ", ".join(f"?for={one}" for one in Purpose)
+            return web.json_response({"error": f"it is ready for {known}"}, status=HTTPStatus.BAD_REQUEST)
         slack = await self.slack_problem()
-        routers = {
-            target_channel.target.settings.name: problems
-            for target_channel, problems in zip(
-                self._target_channels,
-                await asyncio.gather(*(asyncio.to_thread(_unready, channel) for channel in self._target_channels)),
-                strict=True,
-            )
-        }
-        ready = slack is None and not any(problems for parts in routers.values() for problems in parts.values())
+        found = await asyncio.gather(*(asyncio.to_thread(unready, channel.target) for channel in self._target_channels))
+        names = [target_channel.target.settings.name for target_channel in self._target_channels]
+        routers = dict(zip(names, found, strict=True))
+        ready = is_ready(purpose, routers, slack)
         # said, and no reason to be unready: whoever takes an unready bot out of service takes the alerts' brake with it
         seen = {
             target_channel.target.settings.name: told(one) if (one := target_channel.seen()) else None
             for target_channel in self._target_channels
         }
-        answer = {"ready": ready, "slack": slack or "connected", "routers": routers, "observed": seen}
+        answer = {"ready": ready, "for": purpose, "slack": slack or "connected", "routers": routers, "observed": seen}
         return web.json_response(answer, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _slack_request(self, request: web.Request) -> web.StreamResponse:
@@ -170,14 +172,3 @@ async def _met() -> str | None:
 
 async def _not_met() -> str | None:
     return "Slack has not said yet who the bot is"
-
-
-def _unready(target_channel: TargetChannel) -> dict[str, str]:
-    problems = {}
-    if problem := target_channel.target.router.unwritable():
-        problems["router"] = problem
-    try:
-        target_channel.target.journal.receipts(last=1)
-    except AnrError as error:
-        problems["journal"] = str(error)
-    return problems

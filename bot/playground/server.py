@@ -83,7 +83,7 @@ class Playground(People):
         self.api = WebApi(workspace, self._methods())
         self.responses = ResponseRoute(workspace, lambda: self.api.down)
         self._page = Page(self, self.api)
-        self._port = port
+        self._port, self._upload_port = port, 0
         self._extra_routes = tuple(extra_routes)
         self._runner: web.AppRunner | None = None
 
@@ -97,13 +97,15 @@ class Playground(People):
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+            await web.TCPSite(self._runner, LOOPBACK, 0).start()  # where files go, as they do to Slack's other host
         except OSError as error:
             await self._runner.cleanup()
             text = (
                 f"Port {self._port} is taken ({error.strerror}). Nothing was started; choose another one, or 0 for any free one."
             )
             raise ConfigurationError(text) from error
-        self._port = self._runner.addresses[0][1]
+        self._port, self._upload_port = (address[1] for address in self._runner.addresses)
+        self.workspace.upload_host.url = f"http://{LOOPBACK}:{self._upload_port}"
         self.url = f"http://{LOOPBACK}:{self._port}"
         self.api.base_url = self.url
         return self
@@ -124,6 +126,10 @@ class Playground(People):
     def ephemerals(self, user_id: str) -> list[Json]:
         """Copy what only this person sees."""
         return copy.deepcopy([m for m in self.workspace.ephemerals if m["to"] == user_id])
+
+    def notifications(self, user_id: str) -> list[Json]:
+        """Copy what this person's phone has shown, oldest first: `title` and `text` as on a lock screen."""
+        return copy.deepcopy(self.workspace.notifications.get(user_id, []))
 
     def open_views(self, user_id: str) -> list[Json]:
         """Copy the person's open modals, the one on top last."""
@@ -265,7 +271,10 @@ class Playground(People):
         """Refuse other names for this machine (DNS rebinding) and other sites' pages."""
         names = {f"{name}:{self._port}" for name in (LOOPBACK, "localhost", "[::1]")}
         origin = request.headers.get("Origin")
-        if request.host not in names or (origin is not None and origin not in {f"http://{name}" for name in names}):
+        uploads_only = request.host == f"{LOOPBACK}:{self._upload_port}" and request.path.startswith("/upload/")
+        if not (request.host in names or uploads_only) or (
+            origin is not None and origin not in {f"http://{name}" for name in names}
+        ):
             return web.json_response({"ok": False, "error": "foreign host or origin"}, status=403)
         response: web.StreamResponse = await handler(request)
         return response

@@ -13,13 +13,16 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blockkit.post import Block
-from bot.slack.errors import SLACK_FAILED, is_content
+from bot.slack.errors import SLACK_FAILED, is_content, said
 from core.system.logs import logger
+from core.system.retries import async_caller
 
 log = logger(__name__)
 
 _DIRECT_SECONDS = 5.0
 """How long a direct message may take: whoever acted waits for nothing any more, but the process waits for its tasks."""
+_DIRECT_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 0.3, 1.0
+"""How often a direct message is tried; pauses double."""
 
 
 async def answer_person(
@@ -48,20 +51,33 @@ async def answer_person(
 
 
 async def _directly(client: AsyncWebClient, user: str, text: str, blocks: list[Block]) -> bool:
-    for content in ({"text": text, "blocks": blocks}, {"text": _as_text(text, blocks)}):
-        try:
-            async with asyncio.timeout(_DIRECT_SECONDS):
-                await client.chat_postMessage(channel=user, **content)
-        except SLACK_FAILED as error:
-            log.error("the answer could not be delivered; the channel's message follows when Slack is back: %s", error)  # noqa: TRY400 - no bug's trace
-            if not (isinstance(error, SlackApiError) and is_content(error)):
-                return False
-        else:
-            return True
+    """Write to somebody, again where what stands in the way may pass, and in plain words where Slack refuses the blocks."""
+    try:
+        async with asyncio.timeout(_DIRECT_SECONDS):
+            for content in ({"text": text, "blocks": blocks}, {"text": _as_text(text, blocks)}):
+                try:
+                    await _patiently(client, user, content)
+                except SlackApiError as error:
+                    log.warning("Slack did not take the direct message (%s)", said(error))
+                    if not is_content(error):
+                        break
+                else:
+                    return True
+    except SLACK_FAILED as error:
+        log.warning("the direct message did not arrive: %s", error)
+    log.error("the answer could not be delivered; the channel's message follows when Slack is back")
     return False
+
+
+async def _patiently(client: AsyncWebClient, user: str, content: dict[str, Any]) -> None:
+    def passes(error: Exception) -> bool:
+        return isinstance(error, SLACK_FAILED) and not (isinstance(error, SlackApiError) and is_content(error))
+
+    trying = async_caller(_DIRECT_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+    await trying(passes, client.chat_postMessage, channel=user, **content)
 
 
 def _as_text(text: str, blocks: list[Block]) -> str:
     """Return everything that the blocks say, at most as long as Slack advises for a text (4,000 characters)."""
-    said = [str(block["text"]["text"]) for block in blocks if isinstance(block.get("text"), dict)]
-    return "\n".join(said)[:3900] or text
+    words = [str(block["text"]["text"]) for block in blocks if isinstance(block.get("text"), dict)]
+    return "\n".join(words)[:3900] or text

@@ -36,10 +36,15 @@ _UPLOAD_SECONDS = 10.0
 
 
 class SlackCalls:
-    """One workspace, called at its pace. One object for the whole process."""
+    """One workspace, called at its pace. One object for the whole process.
+
+    Attributes:
+        workspace_url: where the workspace's pages are, as auth.test says it; empty until it has.
+    """
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
+        self.workspace_url = ""
         self._limits: dict[tuple[str, str], AsyncLimiter] = {}
         self._not_before: dict[tuple[str, str], float] = {}
 
@@ -83,6 +88,13 @@ class SlackCalls:
         async with asyncio.timeout(_UPLOAD_SECONDS):
             answer = await self._client.files_upload_v2(filename=name, title=title, content=data, **share)
         return str(answer["files"][0]["id"])
+
+
+def permalink(workspace_url: str, channel: str, ts: str) -> str:
+    """Return the link to a message, in the form of chat.getPermalink's answers; "" if nobody knows where it is."""
+    if not workspace_url.startswith(("https://", "http://")) or not channel or not ts:
+        return ""
+    return f"{workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
 
 def _retry_after(error: SlackApiError) -> float | None:

@@ -22,6 +22,7 @@ from bot.slack.members import Installation
 from core.actors import AccessPolicy
 from core.doctor.check import Check, Health
 from core.settings.surfaces import SlackSettings
+from core.system.bounded_http import in_words
 
 _PATIENCE_SECONDS = 5
 _CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,30}")
@@ -206,7 +207,7 @@ def _person_problem(client: WebClient, person: str, installation: Installation) 
 def _token(error: Exception, slack: SlackSettings) -> Check:
     if isinstance(error, SlackApiError):
         return Check("slack token", Health.FAIL, f"Slack refuses the bot token ({error.response.get('error')}).", _REINSTALL)
-    text = f"{slack.api_url} cannot be reached ({type(error).__name__})."
+    text = f"{slack.api_url} cannot be reached ({in_words(error)})."
     return Check("slack token", Health.FAIL, text, "See whether this machine reaches Slack; everything but Slack goes on.")
 
 

@@ -24,11 +24,17 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS parked (
     operation TEXT NOT NULL, part TEXT NOT NULL, error TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (operation, part)
 );
+CREATE TABLE IF NOT EXISTS without_charts (workspace TEXT PRIMARY KEY, since REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS queue (
     place INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL UNIQUE, error TEXT NOT NULL DEFAULT '',
     since REAL NOT NULL DEFAULT 0
 );
 """
+
+_ASKED_ANEW_SECONDS = 7 * 86400.0
+"""For how long a workspace that refused Slack's own charts is sent pictures: Slack rolls them out to one after another."""
+_LEFT = "left:"
+"""Begins the part of a message that its story has left behind; its ts follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,21 @@ class Deliveries:
             connection.execute("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             connection.execute("DELETE FROM parked WHERE operation = ? AND part = ?", (operation, part))
 
+    def leave(self, operation: str, old: Delivery) -> None:
+        """Remember an old message that is to be deleted: the story goes on in another one."""
+        self.save(operation, f"{_LEFT}{old.ts}", old)
+
+    def left(self, operation: str) -> tuple[Delivery, ...]:
+        """Return the old messages of a story that are still to be deleted."""
+        query = "SELECT channel, ts, shown, tried_at, file_id FROM messages WHERE operation = ? AND part LIKE ? || '%'"
+        with self._connection() as connection:
+            return tuple(Delivery(*row) for row in connection.execute(query, (operation, _LEFT)).fetchall())
+
+    def gone(self, operation: str, old: Delivery) -> None:
+        """Forget an old message that is not there any more."""
+        with self._connection() as connection:
+            connection.execute("DELETE FROM messages WHERE operation = ? AND part = ?", (operation, f"{_LEFT}{old.ts}"))
+
     def park(self, parked: Parked) -> None:
         """Put a message aside."""
         with self._connection() as connection:
@@ -155,6 +176,17 @@ class Deliveries:
         query = "SELECT operation, part, error, since FROM parked ORDER BY since"
         with self._connection() as connection:
             return tuple(Parked(*row) for row in connection.execute(query).fetchall())
+
+    def takes_charts(self, workspace: str, now: float) -> bool:
+        """Whether a workspace takes charts and tables of Slack's own, as far as anybody knows: it is asked anew after a while."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT since FROM without_charts WHERE workspace = ?", (workspace,)).fetchone()
+        return row is None or now - row[0] > _ASKED_ANEW_SECONDS
+
+    def refused_charts(self, workspace: str, now: float) -> None:
+        """Remember that a workspace does not take charts and tables of Slack's own yet."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR REPLACE INTO without_charts VALUES (?, ?)", (workspace, now))
 
     def close(self) -> None:
         """Let go of the database."""

@@ -21,6 +21,8 @@ _CONTENT_BEGINS = ("invalid_blocks", "invalid_metadata")
 _OTHER_CHANNEL = frozenset({"channel_not_found", "is_archived", "not_in_channel", "is_inactive"})
 _OTHER_CHANNEL_BEGINS = "restricted_action"
 _NOT_EDITABLE = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
+_STAYS = frozenset({"message_not_found", "cant_delete_message", "compliance_exports_prevent_deletion"}) | _OTHER_CHANNEL
+"""Errors of chat.delete that no waiting ends: it is gone already, or nobody lets us."""
 _FILE = frozenset({"missing_file_data", "file_deleted", "file_is_deleted", "file_not_found", "file_share_limit_reached"}) | {
     "blocked_file_type",
     "max_file_sharing_exceeded",
@@ -38,9 +40,10 @@ _VIEW_REFUSED = frozenset({"invalid_arguments", "view_too_large", "not_enabled",
 """Errors of views.publish that no waiting ends."""
 _PERHAPS_DONE = frozenset({"fatal_error", "internal_error", "service_unavailable", "request_timeout"})
 """Slack: "It's possible some aspect of the operation succeeded before the error was raised"."""
-_AUTHORITY = frozenset(
-    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "org_login_required", "missing_scope"}
-)
+_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope"}) | {
+    "not_allowed_token_type"
+}
+_AUTHORITY = _TOKEN | {"org_login_required"}
 
 
 class AskedToWait(SlackClientError):
@@ -92,6 +95,16 @@ def wants_another_channel(error: SlackApiError) -> bool:
 def is_not_editable(error: SlackApiError) -> bool:
     """Whether a message cannot be changed any more, so that it is posted anew."""
     return code_of(error) in _NOT_EDITABLE
+
+
+def stays(error: SlackApiError) -> bool:
+    """Whether a message that was to be deleted is gone already, or will stay whatever we do."""
+    return code_of(error) in _STAYS
+
+
+def is_the_token(error: SlackApiError) -> bool:
+    """Whether Slack refuses a call for its token; everything else that it says passes, or is none of the token's fault."""
+    return code_of(error) in _TOKEN
 
 
 def was_not_done(error: BaseException) -> bool:

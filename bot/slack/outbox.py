@@ -18,16 +18,19 @@ from aiohttp import ClientConnectionError
 from slack_sdk.errors import SlackApiError
 
 from bot.blockkit.blocks import context
+from bot.blockkit.charts import has_native, without_native
 from bot.blockkit.post import Attachment, Block, Post, Reply, with_picture
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries, Delivery, Parked
 from bot.slack.errors import (
     SLACK_FAILED,
+    AskedToWait,
     code_of,
     is_about_the_file,
     is_content,
     is_not_editable,
     said,
+    stays,
     wants_another_channel,
     was_not_done,
 )
@@ -49,9 +52,15 @@ _IN_THREAD = "thread"
 """In place of a picture's id: Slack did not show it in the message, so that it lies in the thread."""
 _UNCONFIRMED_SECONDS = 600.0
 """For how long a message that may be posted already waits for the channel's history; then it is posted, perhaps twice."""
+_HISTORY_SECONDS = 3.0
+"""For how long the channel's history may lack a message that was just posted: before that nobody concludes that it was not."""
 _NO_UPLOAD_SECONDS = 600.0
 """For how long nothing is uploaded after the upload host could not be reached: every message would wait for it."""
 _STUB = "Slack refuses to show this message; `anr doctor` says why. What it showed before may no longer be so: see `/anr status`."
+
+
+class _ChartsRefused(Exception):
+    """Slack refuses a message that has charts or tables of its own: it is sent again without them."""
 
 
 class Outbox:
@@ -79,6 +88,8 @@ class Outbox:
                 await self._show_reply(operation, reply, at)
             if at.file_id == _IN_THREAD and post.picture is not None:
                 await self._show_reply(operation, Reply("picture", post.picture.title, attachment=post.picture), at)
+        for old in await asyncio.to_thread(self._deliveries.left, operation):
+            await self._remove(operation, old)
 
     async def _show_message(self, operation: str, post: Post) -> Delivery:
         known = await asyncio.to_thread(self._deliveries.of, operation)
@@ -86,6 +97,12 @@ class Outbox:
         if known.ts and known.shown == shown:
             return known
         blocks = post.blocks
+        if has_native(blocks) and await self._takes_charts():
+            try:
+                return await self._put(operation, replace(known, shown=shown), post.text, with_picture(blocks, ""))
+            except _ChartsRefused:
+                await self._refused_charts()
+        blocks = without_native(blocks)
         if post.picture is not None and not known.file_id:
             file_id, problem = await self._upload(post.picture)
             known = replace(known, file_id=file_id)
@@ -115,8 +132,10 @@ class Outbox:
             if delivery.ts and (is_not_editable(error) or wants_another_channel(error)):
                 anew = Delivery(shown=delivery.shown, file_id=file_id)
                 posted = await self._put(operation, anew, text, blocks, file_id)
-                await self._remove(delivery)
+                await asyncio.to_thread(self._deliveries.leave, operation, delivery)
                 return posted
+            if is_content(error) and has_native(blocks):
+                raise _ChartsRefused from error
             pictured = any(block["type"] == "image" for block in blocks)
             if pictured and (is_content(error) or is_about_the_file(error)):
                 log.error("Slack does not show the picture of “%s” (%s); it goes to the thread", text, code_of(error))  # noqa: TRY400 - no bug's trace
@@ -184,13 +203,26 @@ class Outbox:
             await self._park(operation, reply.key, error)
 
     async def _post_reply(self, operation: str, key: str, delivery: Delivery, content: dict[str, Any], thread: str) -> None:
+        if (charts := has_native(content["blocks"])) and not await self._takes_charts():
+            charts, content = False, {**content, "blocks": list(without_native(content["blocks"]))}
         try:
             await self._post(operation, key, delivery, content, thread=thread)
         except SlackApiError as error:
             if not (is_content(error) and content["blocks"]):
                 raise
+            if charts:
+                await self._refused_charts()
+                await self._post_reply(operation, key, delivery, content, thread)
+                return
             log.error("Slack refused the blocks of a reply (%s); it is shown as text", code_of(error))  # noqa: TRY400 - no bug's trace
             await self._post(operation, key, delivery, {**content, "blocks": []}, thread=thread)
+
+    async def _takes_charts(self) -> bool:
+        return await asyncio.to_thread(self._deliveries.takes_charts, self._calls.workspace_url, time.time())
+
+    async def _refused_charts(self) -> None:
+        log.warning("this workspace does not take Slack's own charts and tables yet; it gets pictures and plain tables")
+        await asyncio.to_thread(self._deliveries.refused_charts, self._calls.workspace_url, time.time())
 
     async def _upload(self, file: Attachment, **share: str) -> tuple[str, str]:
         """Upload a file; return its id, or "" and what stands in the way: no message waits for its file."""
@@ -232,18 +264,31 @@ class Outbox:
         except SlackApiError as error:
             if not is_content(error):
                 raise
-            await self._remove(known)
-            log.error("story %s keeps its old message, if Slack kept it: %s", operation, code_of(error))  # noqa: TRY400 - no bug's trace
+            log.error("story %s cannot keep its old message: %s", operation, code_of(error))  # noqa: TRY400 - no bug's trace
+            await asyncio.to_thread(self._deliveries.leave, operation, known)
 
-    async def _remove(self, old: Delivery) -> None:
-        """Delete an old message whose buttons cannot be taken off, if Slack lets us; a click on it only tells the truth."""
+    async def _remove(self, operation: str, old: Delivery) -> None:
+        """Delete an old message whose buttons cannot be taken off.
+
+        Where Slack lets nobody, it stays, and a click on it only tells the truth.
+
+        Raises:
+            SLACK_FAILED: it may be possible later; show the story again.
+        """
         try:
             await self._calls("chat.delete", channel=old.channel, ts=old.ts)
         except SlackApiError as error:
-            log.info("the old message stays (%s)", code_of(error))
+            if not stays(error):
+                raise
+            log.info("the old message stays, if it is there (%s)", code_of(error))
+        await asyncio.to_thread(self._deliveries.gone, operation, old)
 
     async def _find(self, operation: str, part: str, delivery: Delivery, thread: str = "") -> str:
-        """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel."""
+        """Return the ts of a message whose posting was tried but never confirmed, or "" if it is not in the channel.
+
+        Raises:
+            SLACK_FAILED: it is too early to say, or the channel cannot be read.
+        """
         method = "conversations.replies" if thread else "conversations.history"
         place: dict[str, Any] = {"channel": delivery.channel, **({"ts": thread} if thread else {})}
         cursor = ""
@@ -253,7 +298,7 @@ class Outbox:
             try:
                 found = await self._calls(method, **place, **page)
             except SlackApiError as error:
-                if time.time() - delivery.tried_at < _UNCONFIRMED_SECONDS:
+                if abs(time.time() - delivery.tried_at) < _UNCONFIRMED_SECONDS:
                     raise
                 log.error("the channel's history cannot be read (%s); a message may come twice", said(error))  # noqa: TRY400 - no bug's trace
                 return ""
@@ -264,6 +309,8 @@ class Outbox:
                     return str(message["ts"])
             cursor = (found.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
+                if (early := _HISTORY_SECONDS - (time.time() - delivery.tried_at)) > 0:
+                    raise AskedToWait(method, early)
                 return ""
 
 

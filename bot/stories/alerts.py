@@ -6,18 +6,23 @@ Pure. Everything that an alert says is outside text: escaped, bounded, and links
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.blockkit.blocks import MAX_BLOCKS, actions, bounded, button, context, escape, mark, percent, section, sight, when, who
+from bot.blockkit.blocks import MAX_BLOCKS, actions, bounded, button, context, escape, percent, section, sight, when, who
 from bot.blockkit.post import Block, Post
+from bot.blockkit.signs import State, titled
+from bot.stories.called import Callers
+from bot.stories.card import replies
 from core.alerts.payload import START_UNKNOWN, AlertFacts, AlertStatus
 from core.alerts.rules import Effect
 from core.receipts.chain import Sealed
-from core.receipts.observation import Observation, acted, to_do
+from core.receipts.observation import Observation, Sight, acted, to_do
 from core.receipts.receipt import Action, Receipt, Result
 
 _MOST_SHOWN = 8
 """Alerts that a card shows one by one; the others are counted."""
 _MOST_LABELS = 8
 _LONGEST_LINK = 300
+_LONGEST_TITLE = 130
+"""Characters; a header takes 150, and the router's name may come before it."""
 
 
 @dataclass(slots=True)
@@ -38,7 +43,12 @@ class _Shown:
 
 
 def alert_story(
-    sealed: Sequence[Sealed], lifted: Mapping[str, Sealed], *, silences: bool, seen: Observation | None = None
+    sealed: Sequence[Sealed],
+    lifted: Mapping[str, Sealed],
+    *,
+    silences: bool,
+    seen: Observation | None = None,
+    callers: Callers | None = None,
 ) -> Post:
     """Return the message of a group's story, as it stands.
 
@@ -47,28 +57,25 @@ def alert_story(
         lifted: by id of a hold, the receipt that lifted it.
         silences: whether Alertmanager can be asked for a silence.
         seen: what was seen of the running router after a later brake, while a hold of this story is in force.
+        callers: whom it calls.
     """
-    seen = seen or _seen(sealed)
+    seen, callers = seen or _seen(sealed), callers or Callers()
     alerts = _alerts(sealed, lifted)
     operation = sealed[0].receipt.operation
     title = _title(alerts, seen)
     # no emoji: an alert's name is outside text
-    blocks = [
-        {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
-        *(section(_line(alert)) for alert in alerts[:_MOST_SHOWN]),
-    ]
+    blocks = [{"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}]
+    acknowledged = next((one.receipt for one in sealed if one.receipt.action is Action.ACKNOWLEDGE), None)
+    blocks += [section(text) for text in _done(sealed, seen)]
+    blocks += [section(_line(alert)) for alert in alerts[:_MOST_SHOWN]]
     if len(alerts) > _MOST_SHOWN:
         blocks.append(context(f"and {len(alerts) - _MOST_SHOWN} more alerts of this group"))
-    blocks += [section(text) for text in _done(sealed, seen)]
-    acknowledged = next(
-        (sealed_receipt.receipt for sealed_receipt in sealed if sealed_receipt.receipt.action is Action.ACKNOWLEDGE), None
-    )
-    blocks += [context(text) for text in _answers(sealed)]
     if buttons := _buttons(operation, alerts, acknowledged=acknowledged is not None, silences=silences):
         blocks.append(buttons)
-    marks = [*sealed[-4:], *{sealed_receipt.receipt.seq: sealed_receipt for sealed_receipt in lifted.values()}.values()]
-    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in marks[-6:])))
-    return Post(escape(title), tuple(blocks[:MAX_BLOCKS]))
+    called = callers.on_call if any(alert.fires or alert.held for alert in alerts) else ""
+    blocks += [context(text) for text in (*([f"On call: {called}"] if called else []), *_answers(sealed))]
+    told = (*replies(sealed), *callers.danger(sealed, escape(title)))
+    return Post(f"{escape(title)}{f' · {called}' if called else ''}", tuple(blocks[:MAX_BLOCKS]), told)
 
 
 def _alerts(sealed: Sequence[Sealed], lifted: Mapping[str, Sealed]) -> list[_Shown]:
@@ -91,28 +98,29 @@ def _title(alerts: Sequence[_Shown], seen: Observation | None) -> str:
     held, fires = any(alert.held for alert in alerts), any(alert.fires for alert in alerts)
     failed = any(alert.held and alert.frozen and alert.frozen.result is not Result.APPLIED for alert in alerts)
     if held and seen is not None and seen.sight.contradicts:
-        words = "Frozen by alert, but the router is STILL SERVING"
+        state, words = State.DANGER, "Frozen by alert, but the router is STILL SERVING"
     elif failed:
-        words = "Frozen by alert, but the router may not be safe"
+        state, words = State.DANGER, "Frozen by alert, but the router may not be safe"
+    elif held and seen is not None and seen.sight is Sight.UNSEEN_TIMEOUT:
+        state, words = State.DANGER, "Frozen by alert, but the router was NOT SEEN"
     elif held:
-        words = "Frozen by alert" if fires else "Frozen by alert, which has ended"
+        state, words = State.BRAKED, "Frozen by alert" if fires else "Frozen by alert, which has ended"
     elif any(alert.frozen for alert in alerts):
-        words = "Unfrozen while the alert fires" if fires else "Over, and unfrozen"
+        state, words = State.LIFTED, "Unfrozen while the alert fires" if fires else "Over, and unfrozen"
     elif any(alert.facts.effect is Effect.WOULD_FREEZE for alert in alerts):
-        words = "Would have frozen" if fires else "Would have frozen, and is over"
+        state, words = State.WATCHED, "Would have frozen" if fires else "Would have frozen, and is over"
     else:
-        words = "Alert" if fires else "Alert, which has ended"
-    return f"{words}: {names}"[:150]
+        state, words = (State.FIRING, "Alert") if fires else (State.FINE, "Alert, which has ended")
+    return titled(state, f"{words}: {names}")[:_LONGEST_TITLE]
 
 
 def _line(one: _Shown) -> str:
     facts = one.facts
-    sign = ":fire:" if one.fires else ":white_check_mark:"
     ended = f" · resolved {when(facts.ends)}" if facts.ends else " · resolved"
     since = when(facts.since) if facts.since > START_UNKNOWN else "a time that cannot be read"
     state = f"fires since {since}" if one.fires else f"fired {since}{ended}"
     summary = bounded(escape(facts.summary or "no summary"), 600)
-    lines = [f"{sign} *{escape(facts.name)}* — {summary}", f"{state} · {_what_was_done(one)}"]
+    lines = [f"*{escape(facts.name)}* — {summary}", f"{state} · {_what_was_done(one)}"]
     labels = [_code(f"{name}={value}", 60) for name, value in facts.labels.items() if name != "alertname"]
     lines.append(" ".join(labels[:_MOST_LABELS]))
     places = (("Runbook", facts.runbook_url), ("Graph", facts.generator_url), ("Alertmanager", facts.alertmanager_url))
@@ -137,18 +145,14 @@ def _done(sealed: Sequence[Sealed], seen: Observation | None) -> list[str]:
     if first is None:
         return []
     last = next(sealed_receipt.receipt for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.action is Action.FREEZE)
-    written = _settings(first.settings_written or {})
-    observed = _settings({name: (last.settings_observed or {}).get(name, "not set") for name in first.settings_written or {}})
-    before = _code(f"NOVA_ANR_PILOT={first.pilot_before}", 80) if first.pilot_before else "unknown"
     done = acted(seen) if seen is not None else "The safe settings were written."
     safe = last.result is Result.APPLIED
-    sign = f":octagonal_sign: *{done}*" if safe else ":rotating_light: *Act on the router by hand now.*"
+    sign = f"*{done}*" if safe else ":rotating_light: *Act on the router by hand now.*"
     lines = (
+        f"{sign} It served {percent(first.stage_before)} before, 0% now."
+        if safe
+        else f"{sign} It served {percent(first.stage_before)}.",
         *([f"{sight(seen)} {escape(to_do(seen))}".rstrip()] if seen is not None else []),
-        f"{sign} It served {percent(first.stage_before)} before.",
-        f"before: {before}",
-        f"written {when(first.ts)}: {written}",
-        f"read back: {observed}",
     )
     return ["\n".join(lines)]
 
@@ -158,10 +162,6 @@ def _seen(sealed: Sequence[Sealed]) -> Observation | None:
     return next(
         (sealed_receipt.receipt.observation for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.observation), None
     )
-
-
-def _settings(values: Mapping[str, str]) -> str:
-    return " ".join(_code(f"{name}={value}", 80) for name, value in sorted(values.items())) or "nothing"
 
 
 def _code(text: str, limit: int) -> str:

@@ -5,6 +5,7 @@ Pure. Buttons are there while something can be decided, and gone when it is over
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.blockkit.blocks import (
@@ -13,20 +14,21 @@ from bot.blockkit.blocks import (
     because,
     bounded,
     button,
+    clock,
     context,
+    counted,
     ends_at,
     escape,
     evidence,
-    gate_summary,
+    gate_count,
     gate_table,
     header,
     hold_line,
-    mark,
-    mrkdwn,
     noted,
     passed_over,
     percent,
     prose,
+    question,
     section,
     sight,
     stage_kept,
@@ -34,6 +36,8 @@ from bot.blockkit.blocks import (
     who,
 )
 from bot.blockkit.post import Block, Post, Reply
+from bot.blockkit.signs import State, titled
+from bot.stories.called import Callers
 from bot.stories.upkeep import UPKEEP, upkeep_outcome, upkeep_title
 from core.actors import Approvable
 from core.gates.report import all_pass
@@ -60,54 +64,106 @@ _OUTCOMES = frozenset(
 )
 
 
-def story(  # noqa: C901 - one part a line
-    sealed: Sequence[Sealed], approval: Approval | None, look: Reexamined | None = None, seen: Observation | None = None
-) -> Post:
-    """Return the one message of a story, as it stands.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a story shows beside its receipts.
+
+    Attributes:
+        look: what the gates said lately, while the request waits.
+        seen: what was seen of the running router after a later brake, while a hold of this story is in force.
+        lifted: the receipts that lifted its holds.
+        holds: whether one of its holds is in force.
+        callers: whom it calls.
+    """
+
+    look: Reexamined | None = None
+    seen: Observation | None = None
+    lifted: tuple[Receipt, ...] = ()
+    holds: bool = False
+    callers: Callers = field(default_factory=Callers)
+
+
+def story(sealed: Sequence[Sealed], approval: Approval | None, beside: Beside | None = None) -> Post:
+    """Return the one message of a story, as it stands: what was decided or has to be, first; the evidence in its thread.
 
     Args:
         sealed: the story's receipts, in order of number; at least one.
         approval: the request that the story is about, if any.
-        look: what the gates said lately, while the request waits.
-        seen: what was seen of the running router after a later brake, while a hold of this story is in force.
+        beside: what is shown beside them.
     """
+    beside = beside or Beside()
     first, last = sealed[0].receipt, last_step(sealed)
-    if seen is not None:
-        last = last.model_copy(update={"observation": seen})
-    title = _title(first, last, approval)
+    if beside.seen is not None:
+        last = last.model_copy(update={"observation": beside.seen})
     pending = approval is not None and approval.status is ApprovalStatus.PENDING
+    title = _title(first, last, approval, unfrozen=bool(beside.lifted) and not beside.holds)
     blocks = [header(title)]
-    if approval is not None:
-        blocks.append(section(f"*{what(approval)}*\nasked by {who(approval.requester)}{because(approval.reason)}"))
+    if approval is not None and pending:
+        blocks.extend(_asked(sealed, approval, beside))
     else:
-        blocks.append(section(f"by {who(first.actor)}{because(first.reason)}"))
-    if broken := next(
-        (sealed_receipt.receipt.break_glass for sealed_receipt in sealed if sealed_receipt.receipt.break_glass), None
-    ):
-        blocks.append(section(passed_over(broken)))
-    measured = next((sealed_receipt.receipt for sealed_receipt in reversed(sealed) if sealed_receipt.receipt.gates), None)
-    if look is not None and pending:
-        blocks.extend([*gate_table(look.report.gates.gates), evidence(look.report.metrics), _asked_again(look)])
-    elif measured is not None and (pending or not all_pass(measured.gates)):
-        blocks.extend(gate_table(measured.gates))
-        blocks.extend([evidence(figures)] if (figures := measured.figures) else [])
-    elif measured is not None:
-        blocks.append(context(gate_summary(measured.gates)))
+        blocks.extend(_ended(sealed, approval, last, beside))
     if first.holds_in_force:
         still = (_reminder(hold, first.ts) for hold in first.holds_in_force[:10])
         blocks.append(section("\n".join(("*Still in force:*", *still))))
-    if approval is not None and not pending:
-        blocks.append(section(ending(approval)))
+    told = (*replies(sealed), *beside.callers.danger(sealed, title))
+    if approval is not None:
+        told = (*told, *beside.callers.decision(approval, last))
+    text = f"{title}{_called_in(approval, beside.callers)}" if approval is not None and pending else title
+    return Post(text, tuple(blocks[:MAX_BLOCKS]), told)
+
+
+def _called_in(approval: Approval, callers: Callers) -> str:
+    asked = f", asked by {who(approval.requester)}"
+    return f"{asked} · {called}" if (called := callers.approvers(approval)) else asked
+
+
+def _measured(sealed: Sequence[Sealed]) -> Receipt | None:
+    return next((one.receipt for one in reversed(sealed) if one.receipt.gates), None)
+
+
+def _asked(sealed: Sequence[Sealed], approval: Approval, beside: Beside) -> Iterator[Block]:
+    """Return what somebody has to decide, on the first screen of a telephone: verdict, asker, reason, time left, buttons."""
+    look, measured = beside.look, _measured(sealed)
+    gates = look.report.gates.gates if look is not None else measured.gates if measured is not None else ()
+    lines = [f"*{gate_count(gates)}*"] if gates else []
+    if approval.action is not Approvable.PROMOTE or approval.ends_drift:
+        lines.insert(0, f"*{_capital(what(approval))}*")
+    lines.append(f"Asked by {who(approval.requester)}{because(approval.reason)}")
+    left = spoken(approval.expires_at - (look.at if look is not None else approval.asked_at))
+    called = beside.callers.approvers(approval)
+    lines.append(f"Expires in {left} ({clock(approval.expires_at)}){_signedso_far(approval)}{f' · {called}' if called else ''}")
+    yield section("\n".join(lines))
+    yield answer_buttons(approval)
+    if look is not None:
+        yield _asked_again(look)
+    yield from gate_table(gate for gate in gates if not gate.passes)
+    yield context("Everything is checked again when you approve. One denial ends it. The gates are in the thread.")
+
+
+def _ended(sealed: Sequence[Sealed], approval: Approval | None, last: Receipt, beside: Beside) -> Iterator[Block]:
+    """Return what was done or decided, by whom and why, and what comes next."""
+    first, measured = sealed[0].receipt, _measured(sealed)
+    if approval is not None:
+        about = "" if approval.action is Approvable.PROMOTE and not approval.ends_drift else f"*{_capital(what(approval))}*\n"
+        yield section(f"{about}Asked by {who(approval.requester)}{because(approval.reason)}\n{ending(approval)}")
+    else:
+        yield section(f"By {who(first.actor)}{because(first.reason)}")
+    if broken := next((one.receipt.break_glass for one in sealed if one.receipt.break_glass), None):
+        yield section(passed_over(broken))
     if last.action in _OUTCOMES:
-        blocks.append(section(outcome(last)))
-    blocks.extend(_review(sealed))
-    if step := _next_step(last, approval, [hold for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added]):
-        blocks.append(section(f"*Next:* {step}"))
-    if approval is not None and pending:
-        blocks.append(context(f"Expires {when(approval.expires_at)} · request `{approval.id}`{_signedso_far(approval)}"))
-        blocks.append(answer_buttons(approval))
-    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in sealed[-4:])))
-    return Post(title, tuple(blocks[:MAX_BLOCKS]), tuple(replies(sealed)))
+        yield section(outcome(last))
+    if measured is not None and not all_pass(measured.gates):
+        yield section(f"*{gate_count(measured.gates)}*")
+        yield from gate_table(gate for gate in measured.gates if not gate.passes)
+    yield from _review(sealed)
+    for lifting in beside.lifted[:5]:
+        yield section(f"*Unfrozen* by {who(lifting.actor)} {when(lifting.ts)}{because(lifting.reason)}")
+    put = [hold for one in sealed for hold in one.receipt.holds_added]
+    gone = put and not beside.holds and beside.lifted
+    if not gone and (step := _next_step(last, approval, put)):
+        yield section(f"*Next:* {step}")
+    if beside.holds:
+        yield actions(button("Unfreeze…", "ask_unfreeze", value=first.operation))
 
 
 def _asked_again(look: Reexamined) -> Block:
@@ -116,6 +172,11 @@ def _asked_again(look: Reexamined) -> Block:
         return context(f":arrows_counterclockwise: The gates were asked again {when(look.at)}: they pass.")
     text = f":warning: *Would be refused now.* The gates were asked again {when(look.at)}: {prose(look.against.text)}"
     return section(" ".join((text, *map(prose, look.against.blockers))))
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence with it, and leave the rest: names in it keep their letters."""
+    return text[:1].upper() + text[1:]
 
 
 def _review(sealed: Sequence[Sealed]) -> Iterator[Block]:
@@ -170,12 +231,11 @@ def ending(approval: Approval) -> str:
     deciders = signers or ([approval.decided_by] if approval.decided_by else [])
     by = f" by {', '.join(map(who, deciders))}" if deciders else ""
     at = f" {when(approval.decided_at)}" if approval.decided_at else ""
-    sign = ":white_check_mark:" if approved else ":no_entry:"
     if approval.action in BRAKES and approval.status is ApprovalStatus.STALE:
-        return f":octagonal_sign: *Done at once*{by}{at}, without waiting for an approval."
+        return f"*Done at once*{by}{at}, without waiting for an approval."
     word = {"stale": "Not carried out; answered"}.get(approval.status, str(approval.status).capitalize())
     note = f"“{escape(approval.note)}”" if approval.note and approval.status is ApprovalStatus.DENIED else noted(approval.note)
-    return f"{sign} *{word}*{by}{at}. {note}".rstrip()
+    return f"*{word}*{by}{at}. {note}".rstrip()
 
 
 def outcome(receipt: Receipt) -> str:
@@ -183,25 +243,26 @@ def outcome(receipt: Receipt) -> str:
     if receipt.action in UPKEEP:
         return upkeep_outcome(receipt)
     note = f" {noted(receipt.note)}" if receipt.note else ""
-    pilot = f" Settings file: `NOVA_ANR_PILOT={escape(receipt.pilot_after)}`." if receipt.pilot_after else ""
     if receipt.phase is Phase.INTENT:
-        return ":hourglass_flowing_sand: Being carried out…"
+        return "Being carried out…"
     if receipt.action is Action.HOLD:
-        return f":snowflake: Promotions are held. {stage_kept(receipt)}{''.join(map(ends_at, receipt.holds_added))}"
+        return f"Promotions are held. {stage_kept(receipt)}{''.join(map(ends_at, receipt.holds_added))}"
     if receipt.action is Action.UNFREEZE:
-        return f":unlock: Holds lifted. The router's settings stay as they are: {percent(receipt.stage_after)}."
+        return f"Holds lifted. The router's settings stay as they are: {percent(receipt.stage_after)}."
     match receipt.result:
         case Result.APPLIED if receipt.action in {Action.ROLLBACK, Action.FREEZE}:
             until = "".join(map(ends_at, receipt.holds_added))
-            return f":octagonal_sign: {_acted(receipt)} ANR off, R4 forced.{until}{pilot}{note}{_sight(receipt)}"
+            return (
+                f"{_acted(receipt)} ANR is off, the guardrail route is forced: 0% of live traffic.{until}{note}{_sight(receipt)}"
+            )
         case Result.APPLIED:
-            return _applied(receipt, pilot, note)
+            return _applied(receipt, note)
         case Result.OVERTAKEN:
-            return f":octagonal_sign: Overtaken by a brake; nothing was promoted.{note}"
+            return f"Overtaken by a brake; nothing was promoted.{note}"
         case Result.NOT_APPLIED | Result.UNKNOWN:
-            return f":x: Not applied; the settings say {percent(receipt.stage_after)}.{note}{_sight(receipt)}"
+            return f"Not applied; the settings say {percent(receipt.stage_after)}.{note}{_sight(receipt)}"
         case _:
-            return f"The journal begins at *{percent(receipt.stage_after)}*.{pilot}{_sight(receipt)}"
+            return f"The journal begins at *{percent(receipt.stage_after)}*.{_sight(receipt)}"
 
 
 def _acted(receipt: Receipt) -> str:
@@ -212,16 +273,16 @@ def _sight(receipt: Receipt) -> str:
     return f"\n{sight(receipt.observation)}" if receipt.observation is not None else ""
 
 
-def _applied(receipt: Receipt, pilot: str, note: str) -> str:
+def _applied(receipt: Receipt, note: str) -> str:
     """Say "now at" only of a stage that was seen: what was written is written."""
     stage, seen = percent(receipt.stage_after), receipt.router_seen
     if receipt.observation is not None and not receipt.observation.sight.is_seen:
-        return f":pencil: Written: *{stage}*.{pilot} {_acted(receipt)}{note}{_sight(receipt)}"
+        return f"Written: *{stage}*. {_acted(receipt)}{note}{_sight(receipt)}"
     if seen and receipt.stage_after is not None and seen.shows(receipt.stage_after):
-        return f":rocket: Now at *{stage}*.{pilot} The running router shows it since {when(seen.at)}.{note}"
+        return f"Now at *{stage}*. The running router shows it since {when(seen.at)}.{note}"
     if receipt.observation is not None:
-        return f":rocket: Now at *{stage}*.{pilot}{note}{_sight(receipt)}"
-    return f":rocket: Now at *{stage}*.{pilot} The running router has not shown it in its ledger yet.{note}"
+        return f"Now at *{stage}*.{note}{_sight(receipt)}"
+    return f"Now at *{stage}*. The running router has not shown it in its ledger yet.{note}"
 
 
 def so_far(receipt: Receipt) -> str:
@@ -239,67 +300,102 @@ def so_far(receipt: Receipt) -> str:
         return ", serving at a pilot that nobody says"
     if seen.sight is Sight.NOT_SERVING:
         return ", but not with the settings that were written"
+    if seen.sight is Sight.UNSEEN_TIMEOUT:
+        return ", but the router was NOT SEEN"
     return ", not seen yet" if seen.sight.is_open else ""
 
 
-def _title(first: Receipt, last: Receipt, approval: Approval | None) -> str:  # noqa: C901 - one arm an action
+def _title(first: Receipt, last: Receipt, approval: Approval | None, *, unfrozen: bool) -> str:
     if approval is not None:
-        return _request_title(last, approval)
+        return titled(*_request_title(last, approval))
+    if unfrozen and first.action in {Action.FREEZE, Action.HOLD}:
+        return titled(State.LIFTED, "Frozen, unfrozen since")
+    return titled(*_words(first, last))
+
+
+def _words(first: Receipt, last: Receipt) -> tuple[State, str]:  # noqa: C901 - one arm an action
+    """Return how what nobody had to approve stands, and a title's words for it."""
     if first.action in UPKEEP:
         return upkeep_title(last)
-    so_much = so_far(last)
+    so_much, from_stage, to_stage = so_far(last), percent(first.stage_before), percent(first.stage_after)
     match first.action:
         case Action.ROLLBACK:
-            return f"Rolled back{so_much}"
+            return _state(last, State.BRAKED), f"Rolled back{so_much}"
         case Action.FREEZE:
-            return f"Frozen{so_much}"
+            return _state(last, State.BRAKED), f"Frozen{so_much}"
         case Action.HOLD:
-            return f"Frozen, with the stage kept at {percent(first.stage_after)}"
+            return State.HELD, f"Frozen, with the stage kept at {to_stage}"
         case Action.LOWER:
-            return f"Stepped down: {percent(first.stage_before)} → {percent(last.stage_after)}{so_much}"
+            return _state(last, State.LOWERED), f"Stepped down: {from_stage} → {percent(last.stage_after)}{so_much}"
+        case Action.UNFREEZE if first.holds_in_force:
+            return State.HELD, f"{counted(len(first.holds_lifted), 'hold')} lifted, others in force"
         case Action.UNFREEZE:
-            return f"{len(first.holds_lifted)} hold(s) lifted, others in force" if first.holds_in_force else "Unfrozen"
-        case Action.PROMOTE if first.break_glass is not None:
-            failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
-            return f"Break-glass promotion{failed}: {percent(first.stage_before)} → {percent(first.stage_after)}{so_much}"
+            return State.LIFTED, "Unfrozen"
         case Action.PROMOTE:
-            return f"Scheduled promotion: {percent(first.stage_before)} → {percent(first.stage_after)}{so_much}"
+            kind = "Scheduled promotion" if first.break_glass is None else "Break-glass promotion"
+            failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
+            return _state(last, State.PROMOTED), f"{kind}{failed}: {from_stage} → {to_stage}{so_much}"
         case Action.SHADOW:
             failed = "" if last.phase is Phase.INTENT or last.result is Result.APPLIED else " failed"
-            return f"Observing in shadow{failed}{so_much}"
+            return _state(last, State.LEARNING), f"Observing in shadow{failed}{so_much}"
         case Action.INIT:
-            return "The journal begins"
+            return State.BEGUN, "The journal begins"
         case action:
-            return str(action).capitalize()
+            return _state(last, State.FINE), str(action).capitalize()
 
 
-def _request_title(last: Receipt, approval: Approval) -> str:
-    about = f"{approval.from_stage} → {approval.to_stage}%" if approval.action is Approvable.PROMOTE else str(approval.action)
+def _state(last: Receipt, done: State) -> State:
+    """Return how an operation stands whose sign is `done` once it was seen to be done."""
+    brakes = last.action in {Action.ROLLBACK, Action.FREEZE}
+    if last.phase is Phase.INTENT:
+        return State.RUNNING
+    if last.result not in {None, Result.APPLIED}:
+        return State.DANGER if brakes else State.FAILED
+    seen = last.observation
+    if seen is None or seen.sight.is_seen:
+        return done
+    if seen.sight.contradicts or (brakes and seen.sight is Sight.UNSEEN_TIMEOUT):
+        return State.DANGER
+    return done if brakes else State.WRITTEN
+
+
+def _request_title(last: Receipt, approval: Approval) -> tuple[State, str]:
+    promotes = approval.action is Approvable.PROMOTE
+    about = f"{percent(approval.from_stage)} → {percent(approval.to_stage)}" if promotes else str(approval.action)
     if approval.action in BRAKES and approval.status in {ApprovalStatus.APPROVED, ApprovalStatus.STALE}:
         done = "Rolled back" if approval.action is Approvable.ROLLBACK else "Frozen"
-        return f"{done}{so_far(last)}"
-    done = "Promoted" if approval.action is Approvable.PROMOTE else "Done"
-    undone = "Not promoted" if approval.action is Approvable.PROMOTE else "Not done"
+        return _state(last, State.BRAKED), f"{done}{so_far(last)}"
     match approval.status:
         case ApprovalStatus.PENDING:
-            return f"Approval wanted: {about}"
+            return State.ASKED, f"Approval needed: {about}"
         case ApprovalStatus.STALE:
-            return f"{undone}: no longer valid: {about}"
+            return State.LAPSED, f"{'Not promoted' if promotes else 'Not done'}, no longer valid: {about}"
         case ApprovalStatus.APPROVED if last.phase is Phase.INTENT:
-            return f"Approved, being carried out: {about}"
+            return State.RUNNING, f"Approved, being carried out: {about}"
         case ApprovalStatus.APPROVED if last.result not in {None, Result.APPLIED}:
-            return f"Approved, but it failed: {about}"
+            return State.FAILED, f"Approved, but it failed: {about}"
         case ApprovalStatus.APPROVED:
-            return f"{done}: {about}{so_far(last)}"
+            return _state(last, _DONE[approval.action]), f"{'Promoted' if promotes else 'Done'}: {about}{so_far(last)}"
+        case ApprovalStatus.DENIED:
+            return State.DENIED, f"Denied: {about}"
         case status:
-            return f"{str(status).capitalize()}: {about}"
+            return State.LAPSED, f"{str(status).capitalize()}: {about}"
+
+
+_DONE = {
+    Approvable.PROMOTE: State.PROMOTED,
+    Approvable.UNFREEZE: State.LIFTED,
+    Approvable.RESTORE: State.FINE,
+    Approvable.RESET: State.FINE,
+    Approvable.ROLLBACK: State.BRAKED,
+    Approvable.FREEZE: State.BRAKED,
+}
 
 
 def _next_step(last: Receipt, approval: Approval | None, put: Sequence[Hold]) -> str:  # noqa: C901, PLR0912 - one arm a state
     """Say what happens next, or what somebody has to do."""
     if approval is not None and approval.status is ApprovalStatus.PENDING:
-        count = "an approver answers" if approval.missing == 1 else f"{approval.missing} approvers answer"
-        return f"{count}; everything is checked again at the click. A single denial ends it."
+        return ""
     if last.phase is Phase.INTENT:
         return "the settings are written and read back."
     if (
@@ -362,8 +458,6 @@ def replies(sealed: Sequence[Sealed]) -> Iterator[Reply]:
     """
     for sealed_receipt in sealed:
         receipt = sealed_receipt.receipt
-        if receipt.action is Action.INIT:  # its message says everything
-            continue
         mark_shown, step = sealed_receipt.mark, _step(receipt)
         lines = [f"*Receipt `{mark_shown}`* · {when(receipt.ts)} · {step}"]
         lines.extend(f"{name}: {_settings(values)}" for name, values in _settings_shown(receipt))
@@ -401,20 +495,22 @@ def _settings(values: dict[str, str]) -> str:
 
 
 def answer_buttons(approval: Approval) -> Block:
-    """Return the buttons that answer a request that waits."""
+    """Return the buttons that answer a request that waits; what they ask first names the change, who asked, and why."""
     promotes = approval.action is Approvable.PROMOTE
-    consequence = f"Live traffic goes from {approval.from_stage} to {approval.to_stage}% at once." if promotes else what(approval)
-    if approval.action in {Approvable.RESTORE, Approvable.RESET}:
-        becomes = "replaced" if approval.action is Approvable.RESTORE else "removed, after a backup of it"
-        consequence += f": the router goes to its safe settings and is restarted, the rollout is frozen, its state is {becomes}."
-    confirm = {
-        "title": {"type": "plain_text", "text": "Promote now?" if promotes else f"{str(approval.action).capitalize()} now?"},
-        "text": mrkdwn(bounded(consequence, 300)),
-        "confirm": {"type": "plain_text", "text": str(approval.action).capitalize()},
-        "deny": {"type": "plain_text", "text": "Not yet"},
-    }
+    asked = f"Asked by {who(approval.requester)}{because(bounded(approval.reason, 120))}"
+    yes = f"Promote to {percent(approval.to_stage)}" if promotes else str(approval.action).capitalize()
+    confirm = question(f"{yes}?", f"{_consequence(approval)} {asked}", yes, dangerous=not promotes)
     row = [button("Approve", "approve", value=approval.id, style="primary", confirm=confirm)]
     if approval.action in BRAKES:
-        alone = {**confirm, "text": mrkdwn("It happens at once, without an approval. Those who were to be asked are told.")}
-        row.append(button("Do it now, alone", f"{approval.action}_now", value=approval.id, confirm=alone))
-    return actions(*row, button("Deny…", "ask_deny", value=approval.id, style="danger"))
+        alone = question(f"{yes} now, alone?", f"At once, without an approval. Those who were to be asked are told. {asked}", yes)
+        row.append(button("Do it now, alone", f"{approval.action}_now", value=approval.id, style="danger", confirm=alone))
+    return actions(*row, button("Deny…", "ask_deny", value=approval.id))
+
+
+def _consequence(approval: Approval) -> str:
+    if approval.action is Approvable.PROMOTE:
+        return f"Live traffic goes from {percent(approval.from_stage)} to {percent(approval.to_stage)} at once."
+    if approval.action in {Approvable.RESTORE, Approvable.RESET}:
+        becomes = "replaced" if approval.action is Approvable.RESTORE else "removed, after a backup"
+        return f"The router is braked and restarted, the rollout is frozen, and the learned state is {becomes}."
+    return f"{_capital(what(approval))}."

@@ -5,13 +5,18 @@ and only here: after a restart it is looked up anew. Excluded: rendering, and br
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
-from bot.blockkit.post import Post
+from bot.blockkit.blocks import context
+from bot.blockkit.post import Post, of_router
 from bot.stories import card, notices
 from bot.stories.alerts import alert_story
+from bot.stories.called import Callers
+from bot.stories.card import Beside
 from bot.stories.daily import ReportedDay, daily_report
 from bot.stories.preflight import announced, skipped
+from core.actors import SCHEDULER
 from core.errors import JournalCorrupt
 from core.ledger.window import moment_of
 from core.operations.requests import Reexamined
@@ -19,10 +24,11 @@ from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
 from core.receipts.chain import LIFTS, Sealed
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
-from core.rollout.schedule import begin_of, next_run
+from core.rollout.schedule import begin_of, coming_run
 from core.rollout.timeline import spells
 from core.target.target import Target
 
+_MOST_LINKS = 8
 _HOLDS_FOLLOWED = 20
 """Stories of how many holds in force are shown anew when something is seen of the running router."""
 
@@ -30,8 +36,28 @@ _HOLDS_FOLLOWED = 20
 class StoryComposer:
     """Tells the stories of one target; `seen` is what was seen of its running router a second ago."""
 
-    def __init__(self, target: Target, seen: Callable[[], Observation | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        seen: Callable[[], Observation | None] = lambda: None,
+        *,
+        callers: Callers | None = None,
+        link: Callable[[str], str] = lambda _: "",
+        named: bool = False,
+    ) -> None:
+        """Take what stories are told of.
+
+        Args:
+            target: the router.
+            seen: what was seen of the running router a second ago.
+            callers: whom messages call.
+            link: the permalink of a story's message, by its operation; "" if it has none yet.
+            named: whether messages name the router, because there are several.
+        """
         self._target = target
+        self._callers = callers or Callers(access=target.access, zone=target.settings.schedule.zone)
+        self._link = link
+        self._named = named
         self._seen = seen
         self._looks: dict[str, Reexamined] = {}
         self._opened: set[str] = set()
@@ -52,9 +78,27 @@ class StoryComposer:
         """
         if not sealed:
             return None
+        post = self._told(sealed)
+        linked = {url: words for words, other in self._links(sealed) if (url := self._link(other))}
+        if linked:
+            text = " · ".join(f"<{url}|{words}>" for url, words in list(linked.items())[:_MOST_LINKS])
+            post = replace(post, blocks=(*post.blocks, context(f"See also: {text}")))
+        return of_router(post, self._target.settings.name) if self._named else post
+
+    def related(self, operation: str) -> tuple[str, ...]:
+        """Return the stories whose messages link to this one's.
+
+        Raises:
+            JournalError: its receipts cannot be read.
+        """
+        sealed = self._target.journal.of_operation(operation)
+        return tuple(dict.fromkeys(other for _, other in self._links(sealed))) if sealed else ()
+
+    def _told(self, sealed: Sequence[Sealed]) -> Post:
         if any(sealed_receipt.receipt.alert for sealed_receipt in sealed):
             silences = bool(self._target.settings.alertmanager_url)
-            return alert_story(sealed, self._lifted(sealed), silences=silences, seen=self._seen_since(sealed))
+            beside = self._lifted(sealed), self._seen_since(sealed)
+            return alert_story(sealed, beside[0], silences=silences, seen=beside[1], callers=self._callers)
         match sealed[0].receipt.action:
             case Action.DAILY:
                 return daily_report(self._day(sealed))
@@ -70,8 +114,51 @@ class StoryComposer:
                 )
                 approval = self._target.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
-                    return notices.notice(sealed)
-                return card.story(sealed, approval, self._looks.get(sealed[0].receipt.operation), self._seen_since(sealed))
+                    return notices.notice(sealed, self._callers)
+                return card.story(sealed, approval, self._beside(sealed[0].receipt.operation, sealed))
+
+    def _beside(self, operation: str, sealed: Sequence[Sealed]) -> Beside:
+        put = {hold.id for one in sealed for hold in one.receipt.holds_added}
+        lifted = {lifting.receipt.seq: lifting.receipt for lifting in self._lifted(sealed).values()}
+        return Beside(
+            look=self._looks.get(operation),
+            seen=self._seen_since(sealed),
+            lifted=tuple(lifted.values()),
+            holds=bool(put) and any(hold.id in put for hold in self._target.journal.state().holds),
+            callers=self._callers,
+        )
+
+    def _links(self, sealed: Sequence[Sealed]) -> Iterator[tuple[str, str]]:
+        """Return words and permalink of the messages that this one is about, or that are about it."""
+        journal, first = self._target.journal, sealed[0].receipt
+        for hold in {hold: None for one in sealed for hold in one.receipt.holds_lifted}:
+            if (frozen := journal.operation_of(hold)) is not None:
+                yield "what was unfrozen", frozen
+        for lifting in self._lifted(sealed).values():
+            yield "the unfreeze", lifting.receipt.operation
+        if first.action in {Action.DAILY, Action.PREFLIGHT, Action.SKIP} and (day := day_of(first.cause)) is not None:
+            of_day: dict[str, Preflight | Skip | Daily] = {
+                "the pre-flight": Preflight(day),
+                "the veto": Skip(day),
+                "the daily report": Daily(day),
+            }
+            for words, cause in of_day.items():
+                if (found := journal.by_cause(cause)) is not None and found.receipt.operation != first.operation:
+                    yield words, found.receipt.operation
+        yield from self._asked_by_run(first)
+
+    def _asked_by_run(self, first: Receipt) -> Iterator[tuple[str, str]]:
+        """Return the request that a daily run made beside its report, or the report beside which a request was made.
+
+        Both receipts follow one another, and have one moment and one actor.
+        """
+        if first.actor != SCHEDULER or first.action not in {Action.DAILY, Action.REQUEST}:
+            return
+        near = self._target.journal.receipts(after=first.seq - 2, first=3)
+        wanted, words = (Action.REQUEST, "the request") if first.action is Action.DAILY else (Action.DAILY, "the daily report")
+        for one in (one.receipt for one in near):
+            if one.action is wanted and one.actor == SCHEDULER and abs(one.seq - first.seq) == 1 and one.ts == first.ts:
+                yield words, one.operation
 
     def touched(self, news: Sequence[Sealed]) -> tuple[str, ...]:
         """Return the stories that new receipts change, each once: their own, and those that they bring to an end.
@@ -130,7 +217,7 @@ class StoryComposer:
             yesterday=_newest(runs, run.seq),
             spells=spells(journal.state(), moment_of(hours[0].start_us), run.ts) if hours else (),
             zone=target.schedule.zone,
-            next_run=next_run(run.ts, target.schedule),
+            next_run=coming_run(run.ts, target.schedule, run.due_at or run.ts).begins,
             runbook_url=target.runbook_url,
             drill=_newest(journal.of_action(Action.DRILL), run.seq),
             alert_drill=_newest(journal.of_action(Action.ALERT_DRILL), run.seq),

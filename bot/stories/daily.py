@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
+from zoneinfo import ZoneInfo
 
 from bot.blockkit.blocks import (
-    LABELS,
     MAX_BLOCKS,
     actions,
     because,
     button,
-    context,
     evidence,
+    gate_count,
     header,
-    mark,
     noted,
     percent,
     section,
     when,
     who,
 )
+from bot.blockkit.charts import BINS, MOST_ROWS, Cell, data_table, line_chart
 from bot.blockkit.post import Attachment, Block, Post, Reply, picture_block
+from bot.blockkit.signs import State, titled
 from bot.stories.card import last_step, outcome, replies, so_far
 from bot.stories.chart import Chart, Hour, png
 from core.gates.policy import GateName
@@ -40,26 +41,44 @@ from core.rollout.timeline import Stretch
 from core.text import spoken
 
 _LESS_IS_BETTER = frozenset({GateName.ROLLBACKS, GateName.FAST_CAP, GateName.READING, GateName.FRESHNESS, GateName.ALERT_PATH})
-_VERDICTS = {
-    Verdict.PASS: "✅ PASS",
-    Verdict.FAIL: "❌ FAIL",
-    Verdict.NO_DATA: "❔ NO DATA",
-    Verdict.NOT_APPLICABLE: "➖ not applicable",
+_SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.NO_DATA: "❔", Verdict.NOT_APPLICABLE: "➖"}
+_SHORT = {
+    GateName.RSI: "RSI",
+    GateName.ROLLBACKS: "Rollbacks /1,000",
+    GateName.TRI: "TRI median",
+    GateName.FAST_CAP: "Fast cap",
+    GateName.SLOTS: "Slots",
+    GateName.DECISIONS: "Decisions",
+    GateName.READING: "Unreadable",
+    GateName.SPAN: "Covered",
+    GateName.FRESHNESS: "Newest entry",
+    GateName.ALERT_PATH: "Alert path",
 }
+"""The gates' names in a table, which a telephone shows without scrolling."""
 _MOST_HOLDS = 10
-_MOST_HOURS = 99
-"""Rows that a table takes beside its heading (Slack: 100)."""
 _VALUES = {
     GateName.RSI: "{:.1%}",
     GateName.ROLLBACKS: "{:.3g}",
     GateName.TRI: "{:+.3f}",
-    GateName.FAST_CAP: "{:,.0f} breaches",
-    GateName.SLOTS: "{:.0f} healthy",
+    GateName.FAST_CAP: "{:,.0f}",
+    GateName.SLOTS: "{:.0f}",
     GateName.DECISIONS: "{:,.0f}",
     GateName.READING: "{:.2%}",
-    GateName.SPAN: "{:.1%}",
-    GateName.FRESHNESS: "{:.1f} min old",
-    GateName.ALERT_PATH: "heard {:.1f} min ago",
+    GateName.SPAN: "{:.0%}",
+    GateName.FRESHNESS: "{:.1f} min",
+    GateName.ALERT_PATH: "{:.1f} min",
+}
+_BOUNDS = {
+    GateName.RSI: "≥ {:.0%}",
+    GateName.ROLLBACKS: "≤ {:g}",
+    GateName.TRI: "≥ {:g}",
+    GateName.FAST_CAP: "{:g}",
+    GateName.SLOTS: "{:.0f}",
+    GateName.DECISIONS: "≥ {:,.0f}",
+    GateName.READING: "≤ {:.2%}",
+    GateName.SPAN: "≥ {:.0%}",
+    GateName.FRESHNESS: "≤ {:g} min",
+    GateName.ALERT_PATH: "≤ {:g} min",
 }
 _HOUR_COLUMNS = ("decisions", "live", "rsi", "rollbacks", "tri_median", "fast_cap_breaches")
 
@@ -94,28 +113,36 @@ class ReportedDay:
 
 
 def daily_report(day: ReportedDay) -> Post:
-    """Return the message of one day's report, as it stands."""
+    """Return the message of one day's report, as it stands: the verdict and what follows first, then what it was measured on."""
     run = day.sealed[0].receipt
-    title = f"Daily report: {'GO' if run.go else 'NO-GO'} at {percent(run.stage_before)}, {_in_short(day.sealed)}"
+    words = f"Daily report: {'GO' if run.go else 'NO-GO'} at {percent(run.stage_before)}, {_in_short(day.sealed)}"
+    title = titled(State.GO if run.go else State.NO_GO, words)
     before = {gate.name: gate for gate in day.yesterday.gates} if day.yesterday else {}
-    lines = [f"*Next:* {_next(day)}"]
+    lines = [f"*{gate_count(run.gates)}*"]
     if run.note:
-        lines.append(f"*Why:* {noted(run.note)}")
-    blocks = [header(title), section("\n".join(lines)), _gate_table(run.gates, before)]
+        lines.append(f"*Why not promoted:* {noted(run.note)}" if run.go else f"*Why:* {noted(run.note)}")
+    lines.append(f"*Next:* {_next(day)}")
+    blocks = [header(title), section("\n".join(lines)), _buttons(day, run), _gate_table(run.gates, before)]
     if (figures := run.figures) is not None:
         blocks.append(evidence(figures))
+        blocks.extend(_charts(run, figures, day.zone))
     picture = _picture(day, run)
     if picture is not None:
         blocks.append(picture_block(picture.title))
-    blocks.append(section(_holds(run.holds_in_force, run.ts)))
+    blocks.append(section("\n".join(_standing(day, run))))
+    details = (_details(run, figures, day),) if day.details and figures is not None else ()
+    told = (*replies(day.sealed), *details)
+    return Post(_as_text(title, run.gates), tuple(blocks[:MAX_BLOCKS]), told, picture)
+
+
+def _standing(day: ReportedDay, run: Receipt) -> list[str]:
+    """Say what is in force beside the gates: holds, and what drills have proven."""
+    lines = [_holds(run.holds_in_force, run.ts)]
     if day.drill is not None:
-        blocks.append(section(_drill(day.drill, run.ts)))
+        lines.append(_drill(day.drill, run.ts))
     if day.alert_drill is not None:
-        blocks.append(section(_alert_drill(day.alert_drill, run.ts)))
-    blocks.append(_buttons(day, run))
-    blocks.append(context(" · ".join(mark(sealed_receipt) for sealed_receipt in day.sealed[-4:])))
-    details = (_details(run, figures, day.sealed[0].mark),) if day.details and figures is not None else ()
-    return Post(_as_text(title, run.gates), tuple(blocks[:MAX_BLOCKS]), (*replies(day.sealed[1:]), *details), picture)
+        lines.append(_alert_drill(day.alert_drill, run.ts))
+    return lines
 
 
 def _in_short(sealed: Sequence[Sealed]) -> str:
@@ -146,9 +173,13 @@ def _next(day: ReportedDay) -> str:
 
 
 def _gate_table(gates: Sequence[Gate], before: Mapping[GateName, Gate]) -> Block:
-    heading = ("Gate", "Value", "Bound", "Verdict", "Since yesterday")
-    rows = [(LABELS[gate.name], _value(gate), _bound(gate), _VERDICTS[gate.verdict], trend(gate, before)) for gate in gates]
-    return table(heading, rows, right=(1, 2))
+    """Return the gates as a table; how they have moved only where there is a day to hold them against."""
+    compared = ("Since yesterday",) if before else ()
+    rows = [
+        (f"{_SIGNS[gate.verdict]} {_SHORT[gate.name]}", _value(gate), _bound(gate), *((trend(gate, before),) if before else ()))
+        for gate in gates
+    ]
+    return table(("Gate", "Value", "Bound", *compared), rows, right=(1, 2))
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Block:
@@ -164,7 +195,7 @@ def trend(gate: Gate, before: Mapping[GateName, Gate]) -> str:
     """Say how a gate's value has moved since yesterday, and whether that is good."""
     earlier = before.get(gate.name)
     if earlier is None:
-        return "no report yesterday" if not before else "not asked yesterday"
+        return "not asked yesterday"
     if earlier.value is None or gate.value is None:
         return "no data on either day" if earlier.value is gate.value else f"was {_value(earlier)}"
     change = gate.value - earlier.value
@@ -179,31 +210,58 @@ def _value(gate: Gate) -> str:
 
 
 def _bound(gate: Gate) -> str:
-    match gate.name:
-        case GateName.RSI:
-            return f"at least {gate.bound:.0%}"
-        case GateName.ROLLBACKS:
-            return f"at most {gate.bound:g}"
-        case GateName.TRI:
-            return f"at least {gate.bound:g}"
-        case GateName.FAST_CAP:
-            return "none"
-        case GateName.SLOTS:
-            return f"all {gate.bound:.0f}"
-        case GateName.DECISIONS:
-            return f"at least {gate.bound:,.0f}"
-        case GateName.READING:
-            return f"at most {gate.bound:.2%}"
-        case GateName.SPAN:
-            return f"at least {gate.bound:.0%}"
-        case GateName.FRESHNESS | GateName.ALERT_PATH:
-            return f"at most {gate.bound:g} min"
+    return _BOUNDS[gate.name].format(gate.bound)
 
 
 def _as_text(title: str, gates: Sequence[Gate]) -> str:
-    """The report without blocks: for notifications, and for clients that show no table."""
-    lines = [f"{_VERDICTS[gate.verdict]}: {LABELS[gate.name]} {_value(gate)} ({_bound(gate)})" for gate in gates]
-    return "\n".join((title, *lines))
+    """The report without blocks: a lock screen shows its beginning, clients that show no table all of it."""
+    failing = ", ".join(f"{_SHORT[gate.name]} {_value(gate)} ({_bound(gate)})" for gate in gates if not gate.passes)
+    return f"{title}: {failing}" if failing else title
+
+
+def _charts(run: Receipt, figures: WindowMetrics, zone: str) -> list[Block]:
+    """Return the day as charts of Slack's own: the share of live decisions that follow the shadow, and TRI, with their bounds.
+
+    Hours are put together; of several medians there is no median, so that the lowest is shown. What has no data has no point.
+    """
+    bounds = {gate.name: gate.bound for gate in run.gates}
+    bins = hour_bins(figures.hours, zone)
+    rsi = {label: share for label, hours in bins.items() if (share := _rsi_of(hours)) is not None}
+    tri = {label: min(medians) for label, hours in bins.items() if (medians := _medians(hours))}
+    charts = []
+    below = f"from, {zone}"
+    if len(rsi) > 1:
+        least = bounds.get(GateName.RSI, 0.0) * 100
+        series = {"RSI": [round(100 * share, 1) for share in rsi.values()], f"gate: ≥ {least:g}%": [least] * len(rsi)}
+        charts.append(line_chart("RSI, % of live decisions", tuple(rsi), series, below=below, beside="%"))
+    if len(tri) > 1:
+        least = bounds.get(GateName.TRI, 0.0)
+        series = {"lowest hour": [round(median, 4) for median in tri.values()], f"gate: ≥ {least:g}": [least] * len(tri)}
+        charts.append(line_chart("Median TRI change", tuple(tri), series, below=below, beside="normalised"))
+    return charts
+
+
+def hour_bins(hours: Sequence[HourMetrics], zone: str) -> dict[str, list[HourMetrics]]:
+    """Return the hours, in order, put together in at most 12 bins, by the local time at which each bin begins."""
+    found: dict[int, list[HourMetrics]] = {}
+    for place, hour in enumerate(hours):
+        found.setdefault(place * BINS // max(len(hours), BINS), []).append(hour)
+    begins = [moment_of(together[0].start_us).astimezone(ZoneInfo(zone)) for together in found.values()]
+    dated = len({begin.strftime("%H:%M") for begin in begins}) < len(begins)
+    labels = [f"{begin.day} {begin:%b %H:%M}" if dated else f"{begin:%H:%M}" for begin in begins]
+    # in the night in which clocks go back an hour comes twice
+    labels = [f"{label} {begin:%Z}" if labels.count(label) > 1 else label for label, begin in zip(labels, begins, strict=True)]
+    return dict(zip(labels, found.values(), strict=True))
+
+
+def _rsi_of(hours: Sequence[HourMetrics]) -> float | None:
+    known = [(hour.figures.rsi, hour.figures.live) for hour in hours if hour.figures.rsi is not None]
+    live = sum(count for _, count in known)
+    return sum(share * count for share, count in known) / live if live else None
+
+
+def _medians(hours: Sequence[HourMetrics]) -> list[float]:
+    return [hour.figures.tri_median for hour in hours if hour.figures.tri_median is not None]
 
 
 def _holds(holds: Sequence[Hold], now: datetime) -> str:
@@ -277,33 +335,33 @@ def _buttons(day: ReportedDay, run: Receipt) -> Block:
     return actions(*row)
 
 
-def _details(run: Receipt, metrics: WindowMetrics, named: str) -> Reply:
+def _details(run: Receipt, metrics: WindowMetrics, day: ReportedDay) -> Reply:
     hours = metrics.hours
-    shown = hours[-_MOST_HOURS:]
-    heading = ("Hour (UTC)", "Decisions", "Live", "RSI", "Rollbacks", "Median TRI", "Cap breaches")
+    shown = hours[-MOST_ROWS:]
+    heading = ("Hour", "Decisions", "Live", "RSI", "Rollbacks", "TRI median", "Cap breaches")
     left_out = f" The last {len(shown)} of {len(hours)} hours; the file has all." if len(shown) < len(hours) else ""
     window = f"--lookback-min {metrics.window.minutes} --now {written(metrics.window.end_us)}"
     text = (
-        f"*Hour by hour*, as receipt `{named}` has it.{left_out}\n"
+        f"*Hour by hour*, {day.zone}, as receipt `{day.sealed[0].mark}` has it.{left_out}\n"
         f"Every single decision of the window: `anr report {window} --csv FILE`"
     )
-    rows = [_hour_row(hour) for hour in shown]
+    rows = [_hour_row(hour, day.zone) for hour in shown]
     name = f"anr-{run.ts:%Y-%m-%d}-hours.csv"
     attached = Attachment(name, f"Hour by hour, {run.ts:%Y-%m-%d}", lambda: hours_csv(hours).encode())
-    blocks = (section(text), *([table(heading, rows, right=range(1, 7))] if rows else []))
+    blocks = (section(text), *([data_table(f"Hour by hour, {day.zone}", heading, rows)] if rows else []))
     return Reply("details", "Hour by hour", blocks, attached)
 
 
-def _hour_row(hour: HourMetrics) -> tuple[str, ...]:
-    figures = hour.figures
+def _hour_row(hour: HourMetrics, zone: str) -> tuple[Cell, ...]:
+    figures, begins = hour.figures, moment_of(hour.start_us).astimezone(ZoneInfo(zone))
     return (
-        f"{moment_of(hour.start_us):%d %b %H:%M}",
-        f"{figures.decisions:,}",
-        f"{figures.live:,}",
-        "no data" if figures.rsi is None else f"{figures.rsi:.1%}",
-        f"{figures.rollbacks:,}",
-        "no data" if figures.tri_median is None else f"{figures.tri_median:+.3f}",
-        f"{figures.fast_cap_breaches:,}",
+        f"{begins.day} {begins:%b %H:%M}",
+        (figures.decisions, f"{figures.decisions:,}"),
+        (figures.live, f"{figures.live:,}"),
+        "no data" if figures.rsi is None else (figures.rsi, f"{figures.rsi:.1%}"),
+        (figures.rollbacks, f"{figures.rollbacks:,}"),
+        "no data" if figures.tri_median is None else (figures.tri_median, f"{figures.tri_median:+.3f}"),
+        (figures.fast_cap_breaches, f"{figures.fast_cap_breaches:,}"),
     )
 
 

@@ -197,7 +197,11 @@ class Stories:
         told = await asyncio.to_thread(self._target.journal.of_operation, operation)
         post = await asyncio.to_thread(self._composer.post_of, told)
         if post is not None:
+            first = not (await asyncio.to_thread(self._deliveries.of, operation)).ts
             await self._outbox.show(operation, post)
+            if first:  # those that link to it could not until now
+                for other in await asyncio.to_thread(self._composer.related, operation):
+                    self.refresh(other)
         await asyncio.to_thread(self._deliveries.done, operation)
         if post is not None and told:
             await asyncio.to_thread(self._witness, told[-1])

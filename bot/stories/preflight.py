@@ -10,11 +10,10 @@ from bot.blockkit.blocks import (
     actions,
     because,
     button,
-    context,
+    calendar_day,
     escape,
     evidence,
     header,
-    mark,
     noted,
     percent,
     section,
@@ -22,7 +21,10 @@ from bot.blockkit.blocks import (
     who,
 )
 from bot.blockkit.post import Post
+from bot.blockkit.signs import State, titled
+from bot.stories.card import replies
 from core.gates.report import Gate
+from core.receipts.cause import day_of
 from core.receipts.chain import Sealed
 
 
@@ -37,46 +39,51 @@ def announced(preflight: Sealed, run_at: datetime, run: Sealed | None, veto: Sea
     """
     receipt = preflight.receipt
     moves = receipt.stage_after != receipt.stage_before
-    foreseen = f"{receipt.stage_before} → {percent(receipt.stage_after)} is next" if moves else "nothing will be promoted"
-    title = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}, {foreseen}"
+    foreseen = f"to {percent(receipt.stage_after)} next" if moves else "nothing will be promoted"
+    words = f"Pre-flight: {'GO' if receipt.go else 'NO-GO'} so far at {percent(receipt.stage_before)}, {foreseen}"
+    over, skipped_by = run is not None, veto is not None
+    title = titled(State.FINE if over else State.SKIPPED if skipped_by else State.ANNOUNCED, words)
     blocks = [header(title), section(f"*At {when(run_at)}, if nothing changes:* {noted(receipt.note)}")]
     blocks.append(section(_gates(receipt.gates)))
     blocks.extend([evidence(figures)] if (figures := receipt.figures) else [])
     if run is not None:
         verdict = "GO" if run.receipt.go else "NO-GO"
-        blocks.append(section(f":checkered_flag: *Over.* The run was made {when(run.receipt.ts)} and says {verdict}."))
+        blocks.append(section(f"*Over.* The run was made {when(run.receipt.ts)} and says {verdict}."))
     elif veto is not None and not veto.receipt.actor.is_person:
-        blocks.append(section(f":x: *Missed.* {escape(veto.receipt.reason)}"))
+        blocks.append(section(f"*Missed.* {escape(veto.receipt.reason)}"))
     elif veto is not None:
-        blocks.append(section(f":fast_forward: *Skipped* by {who(veto.receipt.actor)}{because(veto.receipt.reason)}"))
+        blocks.append(section(f"*Skipped* by {who(veto.receipt.actor)}{because(veto.receipt.reason)}"))
     else:
         blocks.append(
             actions(button("Skip today…", "ask_skip", value=receipt.operation, style="danger"), button("Why", "show_why"))
         )
-    marks = [preflight, *([veto] if veto else []), *([run] if run else [])]
-    blocks.append(context(" · ".join(map(mark, marks))))
-    return Post(title, tuple(blocks))
+    return Post(title, tuple(blocks), tuple(replies((preflight,))))
 
 
 def skipped(veto: Sealed, run_at: datetime) -> Post:
     """Return the message of a veto, or of a run that nobody made."""
     receipt = veto.receipt
     if not receipt.actor.is_person:
-        title = f"Missed: the run of {run_at:%d %B} was not made"
+        title = titled(State.FAILED, f"Missed: the run of {day(veto)} was not made")
         text = f"It was due {when(run_at)}. {escape(receipt.reason)} Nothing was reported and nothing promoted."
         after = "the runs after it go on as always. See why nothing ran: `anr doctor`, and whether the bot was stopped."
-        return Post(title, (header(title), section(text), section(f"*Next:* {after}"), context(mark(veto))))
-    title = f"Skipped: nothing is promoted by the run of {run_at:%d %B}"
+        return Post(title, (header(title), section(text), section(f"*Next:* {after}")), tuple(replies((veto,))))
+    title = titled(State.SKIPPED, f"Skipped: nothing is promoted by the run of {day(veto)}")
     then = "The runs after it go on as always. Whoever wants the promotion all the same asks with `/anr promote`."
     blocks = (
         header(title),
-        section(f"by {who(receipt.actor)}{because(receipt.reason)}"),
+        section(f"By {who(receipt.actor)}{because(receipt.reason)}"),
         section(f"*Next:* {when(run_at)} the run reports and promotes nothing. {then}"),
-        context(mark(veto)),
     )
-    return Post(title, blocks)
+    return Post(title, blocks, tuple(replies((veto,))))
+
+
+def day(veto: Sealed) -> str:
+    """Write the local date of the run that a veto, or a missed run, is about."""
+    found = day_of(veto.receipt.cause)
+    return "a day that nobody knows" if found is None else calendar_day(found)
 
 
 def _gates(gates: tuple[Gate, ...]) -> str:
-    against = [f":x: *{LABELS[gate.name]}*: {escape(gate.reason)}" for gate in gates if not gate.passes]
+    against = [f":x: *{LABELS[gate.name]}*: {noted(gate.reason)}" for gate in gates if not gate.passes]
     return "\n".join(against) or f":white_check_mark: All {len(gates)} gates pass at present."

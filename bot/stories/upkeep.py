@@ -5,8 +5,9 @@ Pure. Excluded: the rest of a story's message (bot/stories/card.py) and of an an
 
 from collections.abc import Sequence
 
-from bot.blockkit.blocks import escape, section, when
+from bot.blockkit.blocks import counted, escape, section, when
 from bot.blockkit.post import Block
+from bot.blockkit.signs import State
 from core.canonical import MARK_DIGITS
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.router.backups import Backup
@@ -26,18 +27,20 @@ _TITLES = {
 _BACKUPS_LISTED, _ARCHIVES_LISTED = 12, 24
 
 
-def upkeep_title(receipt: Receipt) -> str:
-    """Return the title of a story of upkeep that nobody had to approve."""
+def upkeep_title(receipt: Receipt) -> tuple[State, str]:
+    """Return how upkeep that nobody had to approve stands, and the words of its title."""
     done, failed = _TITLES.get(receipt.action, ("State restored", "State not restored"))
     if receipt.action in _DRILLS or receipt.action is Action.ARCHIVE:
-        return done if receipt.result is Result.APPLIED else failed
-    return done if receipt.backup or receipt.checkpoint else failed
+        ok = receipt.result is Result.APPLIED
+    else:
+        ok = bool(receipt.backup or receipt.checkpoint)
+    return (State.FINE, done) if ok else (State.FAILED, failed)
 
 
 def upkeep_outcome(receipt: Receipt) -> str:
     """Say what upkeep did: which backup, which state, which archives, which receipts."""
     note = f" {escape(receipt.note)}" if receipt.note else ""
-    deleted = f" Deleted: {receipt.deleted.count:,} file(s), listed in the receipt." if receipt.deleted else ""
+    deleted = f" Deleted: {counted(receipt.deleted.count, 'file')}, listed in the receipt." if receipt.deleted else ""
     match receipt.action:
         case Action.RESTORE | Action.RESET:
             return _restore(receipt) + note

@@ -6,6 +6,7 @@ shows (bot/views/home.py); its buttons open modals (bot/surfaces/modals.py) or a
 
 import asyncio
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -22,8 +23,9 @@ from bot.slack.errors import SLACK_FAILED, is_for_good
 from bot.views import answers, home
 from bot.views.home import DAYS, Glance
 from core.canonical import canonical_bytes
+from core.doctor.check import Check
 from core.errors import AnrError
-from core.rollout.schedule import next_run
+from core.rollout.schedule import coming_run
 from core.rollout.timeline import spells
 from core.system.files import read_bounded, write_durably
 from core.system.logs import logger
@@ -37,6 +39,8 @@ OPEN_SECONDS = 12 * 3600.0
 """How long a home is kept up to date after it was opened."""
 MAX_OPEN = 200
 _RECEIPTS_SHOWN = 5
+_EXAMINED_SECONDS = 600.0
+"""How old the doctor's look that a home shows may be: it asks Slack and the router, too."""
 _MAX_FILE_BYTES = 64 << 10
 
 
@@ -63,6 +67,7 @@ class Home:
         self._calls = calls
         self._file = file
         self._open = _remembered(file)
+        self._checked: dict[str, tuple[float, tuple[Check, ...]]] = {}
 
     async def opened(self, user: str, team: str | None) -> None:
         """Show somebody their home, and keep it up to date."""
@@ -72,6 +77,17 @@ class Home:
             self._open.pop(next(iter(self._open)))
         await asyncio.to_thread(self._remember)
         await self._publish([user])
+        if await self._examine():
+            await self._publish([user])
+
+    async def _examine(self) -> bool:
+        """Let the doctor look where the last look is old; return whether there is something new to show."""
+        due = time.monotonic() - _EXAMINED_SECONDS
+        old = [name for name in self._dispatcher.target_channels if self._checked.get(name, (-math.inf, ()))[0] < due]
+        for name in old:
+            checks = await asyncio.to_thread(self._dispatcher.target_channels[name].examine)
+            self._checked[name] = (time.monotonic(), checks)
+        return bool(old)
 
     async def deliver_again(self, request: Request, router: str) -> None:
         """Try again what the channel of a router does not show, for anybody who may use anr; then draw their home anew."""
@@ -114,7 +130,8 @@ class Home:
             return
         heads = await self._heads()
         glances = [
-            await asyncio.to_thread(glance, target_channel) for target_channel in self._dispatcher.target_channels.values()
+            await asyncio.to_thread(glance, channel, self._checked.get(name, (0.0, ()))[1])
+            for name, channel in self._dispatcher.target_channels.items()
         ]
         for user in users:
             known = self._open.get(user)
@@ -148,7 +165,7 @@ class Home:
         return home.home(glances, next(iter(self._dispatcher.target_channels.values())).target.clock())
 
 
-def glance(target_channel: TargetChannel) -> Glance:
+def glance(target_channel: TargetChannel, checks: tuple[Check, ...] = ()) -> Glance:
     """Look at everything that the home shows of one router; what cannot be read says so and hides nothing else."""
     target, seen = target_channel.target, target_channel.look(None)
     try:
@@ -164,11 +181,12 @@ def glance(target_channel: TargetChannel) -> Glance:
         seen=seen,
         receipts=newest,
         spells=spells(seen.state, now - timedelta(days=DAYS), now) if newest and seen.state is not None else (),
-        next_run=next_run(now, target.settings.schedule),
+        next_run=coming_run(now, target.settings.schedule, seen.state.ran if seen.state else None).begins,
         schedule=target.settings.schedule,
         stages=target.settings.stages,
         parked=parked,
         waiting=waiting,
+        checks=checks,
     )
 
 

@@ -16,7 +16,7 @@ from bot.commands.parse import read
 from bot.commands.table import MODALS, Command, row_of
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.request import Answer, Request
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, code_of, said
 from bot.views import answers, modals
 from bot.views.modals import About, Form, View
 from core.actors import Actor
@@ -24,6 +24,7 @@ from core.errors import AnrError
 from core.receipts.cause import Submission
 from core.rollout.refusals import not_allowed
 from core.system.logs import logger
+from core.system.retries import async_caller
 from core.target.target import Target
 
 log = logger(__name__)
@@ -31,6 +32,12 @@ log = logger(__name__)
 OPENERS = tuple(f"ask_{name}" for name in MODALS)
 """Action ids of the buttons that open a modal."""
 _LONGEST_VALUE = 40
+_CLOSED = "not_found"
+"""What Slack says of a modal that its reader has closed."""
+_REFUSED = frozenset({_CLOSED, "hash_conflict", "view_too_large", "duplicate_external_id", "invalid_arguments"})
+"""Errors of views.update that no waiting ends (Slack's documentation of it)."""
+_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 0.3, 1.0
+"""How often a modal is changed while something stands in the way that may pass; pauses double."""
 
 
 async def clicked(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
@@ -64,7 +71,7 @@ async def opened(dispatcher: Dispatcher, name: str, about: About, body: dict[str
         log.exception("the modal could not be opened")
         instead = f"type `/anr {row.word}` with a reason instead" if row.typed else "click again"
         text = f"Slack did not open the form. Nothing was done; {instead}."
-        await dispatcher.tell(_answer_at(client, about, request.user), answers.failure(text))
+        await dispatcher.tell(_answer_at(client, about, request.user), answers.failure(text), request.user)
         return
     try:
         view = await dispatcher.consult(
@@ -73,8 +80,13 @@ async def opened(dispatcher: Dispatcher, name: str, about: About, body: dict[str
     except AnrError as error:
         # the brake's form stays: it is carried out whether or not Slack says who somebody is
         view = None if modal.at_once is not None else modals.told(modal.form, about, answers.failure(str(error)))
-    if view is not None:
-        await _replace(client, str(shown["view"]["id"]), view)
+    if view is None:
+        return
+    problem = await _replace(client, str(shown["view"]["id"]), view)
+    if problem not in {"", _CLOSED}:
+        instead = f"type `/anr {row.word}` instead" if row.typed else "click again"
+        text = f"Slack did not fill in the form ({problem}). Nothing was done; {instead}."
+        await dispatcher.tell(_answer_at(client, about, request.user), answers.failure(text), request.user)
 
 
 def _modal(name: str) -> tuple[Row[Any, Any], Modal[Any]]:
@@ -150,20 +162,22 @@ def _answer_in(client: AsyncWebClient, form: Form, about: About, view_id: str, u
     """Return the way to answer in a modal, or in the person's conversation with the app if they have closed it."""
 
     async def answer(*, text: str, blocks: list[dict[str, Any]], **_: Any) -> None:
-        if not await _replace(client, view_id, modals.told(form, about, blocks)):
+        if await _replace(client, view_id, modals.told(form, about, blocks)):
             await client.chat_postMessage(channel=user, text=text, blocks=blocks)
 
     return answer
 
 
-async def _replace(client: AsyncWebClient, view_id: str, view: View) -> bool:
-    """Change an open modal; False if it is not there any more, or Slack does not change it."""
+async def _replace(client: AsyncWebClient, view_id: str, view: View) -> str:
+    """Change an open modal, again where what stands in the way may pass; return that, `_CLOSED` if it is not open any more."""
+    trying = async_caller(_TRIES, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
     try:
-        await client.views_update(view_id=view_id, view=view)
-    except SlackApiError as error:
-        log.info("the modal was not updated (%s)", error.response.get("error"))
-        return False
+        await trying(_may_pass, client.views_update, view_id=view_id, view=view)
     except SLACK_FAILED as error:
-        log.warning("the modal was not updated: %s", error)
-        return False
-    return True
+        log.info("the modal was not updated (%s)", said(error))
+        return said(error)
+    return ""
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, SLACK_FAILED) and code_of(error) not in _REFUSED

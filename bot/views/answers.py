@@ -3,20 +3,24 @@
 Pure. Excluded: the channel's messages (bot/stories/card.py) and what both are built of (bot/blockkit/blocks.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from bot.blockkit.blocks import (
     actions,
+    because,
     button,
+    calendar_day,
+    clock,
     context,
+    counted,
     ends_at,
     escape,
     evidence,
+    gate_count,
     gate_table,
     hold_line,
-    mark,
     percent,
     prose,
     section,
@@ -42,7 +46,7 @@ from core.operations.restore import Restored
 from core.operations.results import Asked, Ended, Moved, Refused, Signed, WouldMove
 from core.receipts.chain import Sealed
 from core.receipts.observation import acted
-from core.receipts.receipt import Action
+from core.receipts.receipt import Action, Phase, Result
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
@@ -94,34 +98,41 @@ NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", 
 """What somebody without any role is told, wherever they come in."""
 
 
-def help_text(commands: Iterable[tuple[str, str]], problem: str = "", nearest: str | None = None) -> list[Block]:
-    """Return the commands and their buttons, after what was not understood.
+def help_text(commands: Mapping[str, Iterable[tuple[str, str]]], problem: str = "", nearest: str | None = None) -> list[Block]:
+    """Return the commands by what they are for, and buttons for the usual ones, after what was not understood.
 
     Args:
-        commands: how each is typed, and what it does.
+        commands: by the name of each group, how its commands are typed, and what each does.
         problem: what was not understood; empty if nothing was.
         nearest: the command that may have been meant.
     """
-    lines = [f"`/anr {words}` — {does}" for words, does in commands]
-    looks = actions(*(button(word.capitalize(), f"show_{word}") for word in ("status", "report", "receipts")))
+    if problem:
+        hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
+        said = f":question: {escape(problem)}{hint} Nothing was done."
+        return [section(said), actions(button("All commands", "show_help"))]
     acts = actions(
         button("Promote…", "ask_promote", style="primary"),
         button("Freeze…", "ask_freeze", style="danger"),
         button("Unfreeze…", "ask_unfreeze"),
+        button("Status", "show_status"),
+        button("Report", "show_report"),
+        button("Receipts", "show_receipts"),
         button("Restore…", "ask_restore"),
     )
-    blocks = [section("\n".join(lines)), looks, acts]
-    if not problem:
-        return blocks
-    hint = f" Did you mean `/anr {nearest}`?" if nearest else ""
-    return [section(f":question: {escape(problem)}{hint} Nothing was done."), *blocks]
+    groups = [
+        section("\n".join((f"*{name}*", *(f"`/anr {words}` {does}" for words, does in lines))), expand=True)
+        for name, lines in commands.items()
+    ]
+    return [*groups, acts]
 
 
 def refusal(refuse: Refuse, gates: Iterable[Gate] = ()) -> list[Block]:
-    """Return why something was not done."""
-    blockers = "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
-    table = gate_table(gates)
-    return [section(f":no_entry: {prose(refuse.text)}{'' if table else blockers}"), *table]
+    """Return why something was not done; of the gates, those that stand in the way."""
+    asked = tuple(gates)
+    failing = gate_table(gate for gate in asked if not gate.passes)
+    blockers = "" if failing else "".join(f"\n• {prose(blocker)}" for blocker in refuse.blockers)
+    count = [section(f"*{gate_count(asked)}*")] if failing else []
+    return [section(f":no_entry: {prose(refuse.text)}{blockers}"), *count, *failing]
 
 
 def too_few_approvers(needed: int, there: int) -> list[Block]:
@@ -151,22 +162,24 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
         case Refuse():
             return refusal(result)
         case Asked(approval=approval) if approval.action in BRAKES:
-            line = (
-                f":hourglass: *Asked, not done yet.* {what(approval).capitalize()} waits for an approver, as the settings want."
-            )
+            line = ":hourglass: *Asked, not done yet.* The settings want an approval for this; its card is in the channel."
             now = f"If it cannot wait: the button *Do it now, alone* on its card, or `/anr {approval.action} --now`."
             return [section(f"{line}\n{now}")]
-        case Reviewed(sealed=sealed):
-            return [section(":white_check_mark: Reviewed. The next break-glass is possible again."), context(mark(sealed))]
+        case Reviewed():
+            return [section(":white_check_mark: Reviewed. The next break-glass is possible again.")]
         case Asked(approval=approval):
-            return [section(f":hourglass: Asked. {what(approval)} waits for an approver until {when(approval.expires_at)}.")]
+            return [
+                section(
+                    f":hourglass: Asked. It waits for an approver until {clock(approval.expires_at)}; the card is in the channel."
+                )
+            ]
         case WouldMove(decision=decision, report=report):
             comes = "would wait for an approver" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f":mag: Dry run: {decision.from_stage} → {decision.to_stage}% {comes}. Nothing was changed."
+            line = f":mag: Dry run: {decision.from_stage}% → {decision.to_stage}% {comes}. Nothing was changed."
             return [section(line), *gate_table(report.gates.gates if report else ())]
         case Moved(sealed=sealed):
             receipt = sealed.receipt.model_copy(update={"observation": result.seen})
-            return [section(outcome(receipt)), context(mark(sealed))]
+            return [section(outcome(receipt))]
         case Signed(approval=approval):
             line = f":pencil: Your approval counts: {what(approval)}. {approval.missing} more needed before it is done."
             return [section(line)]
@@ -176,22 +189,22 @@ def answer(result: Answerable) -> list[Block]:  # noqa: C901, PLR0912 - one arm 
             return _braked(result)
         case Held(sealed=sealed, hold=hold):
             line = f":snowflake: *Promotions are held.* {stage_kept(sealed.receipt)}{ends_at(hold)}"
-            return [section(line), context(mark(sealed))]
+            return [section(line)]
         case Unfrozen(sealed=sealed, lifted=lifted, left=left):
-            stays = f" The router's settings stay as they are: {percent(sealed.receipt.stage_after)}; nothing learns but R4."
+            stays = f" The router stays at {percent(sealed.receipt.stage_after)}, with the guardrail route forced."
             more = f" {len(left)} still in force." if left else stays
-            lines = section(f":unlock: {len(lifted)} hold(s) lifted.{more}")
+            lines = section(f":unlock: {counted(len(lifted), 'hold')} lifted.{more}")
             return [lines] if left else [lines, actions(button("Observe in shadow…", "ask_shadow"))]
-        case Scheduled(paused=paused, sealed=sealed):
-            line = "paused: the daily run reports and promotes nothing" if paused else "going on"
-            return [section(f":calendar: The schedule is {line}."), context(mark(sealed))]
+        case Scheduled(paused=paused):
+            line = "is paused: the daily run reports and promotes nothing" if paused else "goes on"
+            return [section(f":calendar: The schedule {line}.")]
         case AlertDrilled(sealed=sealed, told=told):
-            return [section(upkeep_outcome(sealed.receipt)), context(f"{escape(told)} · {mark(sealed)}")]
+            return [section(upkeep_outcome(sealed.receipt)), context(escape(told))]
         case BackedUp(sealed=sealed) | Restored(sealed=sealed) | Drilled(sealed=sealed):
-            return [section(upkeep_outcome(sealed.receipt)), context(mark(sealed))]
-        case Skipped(day=day, sealed=sealed):
-            text = f":fast_forward: The run of {day:%d %B} reports and promotes nothing. The channel sees your reason."
-            return [section(text), context(mark(sealed))]
+            return [section(upkeep_outcome(sealed.receipt))]
+        case Skipped(day=day):
+            text = f":fast_forward: The run of {calendar_day(day)} reports and promotes nothing. The channel sees your reason."
+            return [section(text)]
         case Acknowledged():
             return [section(":eyes: Acknowledged; the card says so.")]
         case Silenced(sealed=sealed, left=left):
@@ -206,31 +219,78 @@ def _braked(result: Braked) -> list[Block]:
     if result.safe:
         seen = result.observation
         what_was_done = acted(seen) if seen is not None else "The safe settings were written."
-        blocks = [section(f":octagonal_sign: *{done}.* {what_was_done} ANR off, pilot 0.00, R4 forced.")]
+        blocks = [section(f":octagonal_sign: *{done}: 0% of live traffic.* {what_was_done}")]
         blocks.extend([section(f"{sight(seen)} The card in the channel says it as soon as it is.")] if seen is not None else [])
     else:
         blocks = [section(f":rotating_light: *{done}, but the router may not be safe.* Act on the router by hand now.")]
     blocks.extend(section(f":warning: {prose(problem)}") for problem in result.problems)
     blocks.extend(section(f":information_source: {prose(remark)}") for remark in result.remarks)
-    if result.sealed is not None:
-        blocks.append(context(mark(result.sealed)))
     return blocks
 
 
 def receipts(sealed: Sequence[Sealed]) -> list[Block]:
-    """Return receipts, a line each, the newest first."""
-    lines = []
-    for sealed_receipt in reversed(sealed):
-        receipt = sealed_receipt.receipt
-        stages = "" if receipt.stage_after is None else f" · {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
-        ended = f" · {receipt.ended}" if receipt.ended else ""
-        lines.append(
-            f"`{sealed_receipt.mark}` {when(receipt.ts)} *{receipt.action}* {receipt.phase}{ended}{stages} · {who(receipt.actor)}"
-        )
+    """Return receipts as sentences, the newest first; their numbers and digests below, where somebody compares them."""
+    lines = [receipt_line(one) for one in reversed(sealed)]
     if not lines:
         return [section("There are no receipts yet.")]
-    explained = "Each line: `#number` and the first 12 digits of the receipt's SHA-256, when, what, stage before → after, who."
-    return [section("\n".join(lines)), context(explained)]
+    marks = " ".join(f"`{one.mark}`" for one in reversed(sealed))
+    return [section("\n".join(lines)), context(f"Number and first digits of the SHA-256 of each: {marks}")]
+
+
+def receipt_line(sealed: Sealed) -> str:
+    """Say what a receipt records, in one sentence: when, who, what, and between which stages."""
+    receipt = sealed.receipt
+    moved = receipt.stage_after is not None and receipt.stage_before != receipt.stage_after
+    stages = (
+        f", {percent(receipt.stage_before)} → {percent(receipt.stage_after)}"
+        if moved and receipt.stage_before is not None
+        else ""
+    )
+    failed = "" if receipt.result in {None, Result.APPLIED} else f": *{str(receipt.result).replace('_', ' ')}*"
+    doing = " (begun)" if receipt.phase is Phase.INTENT else ""
+    what_was_done = _VERBS.get(receipt.action, str(receipt.action))
+    return f"{when(receipt.ts)} · {who(receipt.actor)} {what_was_done}{stages}{doing}{failed}{because(receipt.reason)}"
+
+
+_VERBS = {
+    Action.INIT: "began the journal",
+    Action.REQUEST: "asked for an approval",
+    Action.APPROVE: "approved a request",
+    Action.ADOPT: "adopted a backup",
+    Action.DENY: "denied a request",
+    Action.EXPIRE: "let a request expire",
+    Action.STALE: "found a request no longer valid",
+    Action.PROMOTE: "promoted",
+    Action.LOWER: "stepped down",
+    Action.ROLLBACK: "rolled back",
+    Action.FREEZE: "froze",
+    Action.HOLD: "held promotions back",
+    Action.UNFREEZE: "unfroze",
+    Action.SHADOW: "let the router observe in shadow",
+    Action.SEEN: "saw the router at its stage",
+    Action.OBSERVED: "looked at the running router",
+    Action.DAILY: "made the daily report",
+    Action.PREFLIGHT: "announced the daily run",
+    Action.SKIP: "skipped a daily run",
+    Action.PAUSE: "paused the schedule",
+    Action.RESUME: "let the schedule go on",
+    Action.DRIFT: "found router and journal to differ",
+    Action.AGREED: "found router and journal to agree again",
+    Action.REAPPLY: "put the journal's settings back",
+    Action.ACCEPT: "accepted what the router shows",
+    Action.BACKUP: "backed the state up",
+    Action.RESTORE: "restored the state",
+    Action.RESET: "reset the state",
+    Action.DRILL: "tried the safety nets out",
+    Action.ALERT_DRILL: "tried the alert path out",
+    Action.PRUNE: "pruned old receipts",
+    Action.ARCHIVE: "archived the ledger",
+    Action.GUARD: "would have frozen",
+    Action.ALERT: "told of an alert",
+    Action.ACKNOWLEDGE: "acknowledged an alert",
+    Action.SILENCE: "silenced an alert",
+    Action.REVIEW: "reviewed a break-glass",
+}
 
 
 def verification(found: Verification) -> list[Block]:
@@ -239,7 +299,7 @@ def verification(found: Verification) -> list[Block]:
     compared = [context(escape(" · ".join(map(str, found.compared))))] if found.compared else []
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])
-        return [section(f":x: *{len(flaws)} flaw(s) in {count} receipts.*\n{lines}"), *compared]
+        return [section(f":x: *{counted(len(flaws), 'flaw')} in {counted(count, 'receipt')}.*\n{lines}"), *compared]
     if head is None or found.unproven:
         held = f"{count} receipts hold by themselves. " if count else ""
         return [section(f":warning: *Not proven.* {held}{escape(found.unproven or '')}"), *compared]
@@ -268,7 +328,7 @@ def status(seen: Overview) -> list[Block]:
     if seen.observation is not None:
         lines.append(f"*Running router:* {sight(seen.observation)}")
     if seen.settings is not None:
-        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
+        lines.append(f"*Settings file:* {percent(seen.settings.stage)}")
     lines.extend(
         f":hourglass: Request `{intent.id}`: {what(intent)}, asked by {who(intent.requester)}" for intent in seen.pending
     )
@@ -277,8 +337,9 @@ def status(seen: Overview) -> list[Block]:
     lines.extend(f":warning: {prose(problem)}" for problem in seen.problems)
     blocks = [section("\n".join(lines))]
     if seen.report is not None:
-        blocks.append(section(f"*Gates:* {verdict(seen.report)}"))
-        blocks.extend(gate_table(seen.report.gates.gates))
+        gates = seen.report.gates.gates
+        blocks.append(section(f"*Gates:* {verdict(seen.report)}, {gate_count(gates)}. `/anr report` has all of them."))
+        blocks.extend(gate_table(gate for gate in gates if not gate.passes))
         blocks.append(evidence(seen.report.metrics))
     return blocks
 

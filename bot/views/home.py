@@ -1,24 +1,28 @@
-"""What the app's home shows of each router: state, gates, open requests, last receipts, and the stage over 30 days.
+"""What the app's home shows of each router: open requests first, then state, gates, health, and what was done last.
 
 Pure. Slack takes 100 blocks. Excluded: who sees it and when it is drawn anew (bot/surfaces/home.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.blockkit.blocks import (
     actions,
+    because,
     bounded,
     button,
+    calendar_day,
     context,
     escape,
     evidence,
+    gate_count,
     gate_table,
     header,
     hold_line,
+    noted,
     percent,
     prose,
     section,
@@ -27,11 +31,15 @@ from bot.blockkit.blocks import (
     when,
     who,
 )
-from bot.blockkit.post import Block
+from bot.blockkit.post import Block, blocks_of_router
+from bot.blockkit.signs import State, titled
 from bot.slack.deliveries import Parked, Waiting
 from bot.stories.card import answer_buttons, what
 from bot.views import answers
+from bot.views.outlook import diagnosis
+from core.doctor.check import Check
 from core.receipts.chain import Sealed
+from core.rollout.approvals import Approval
 from core.rollout.schedule import PromotionMode, Schedule
 from core.rollout.state import learning_of, not_counted
 from core.rollout.timeline import Stretch
@@ -53,6 +61,7 @@ class Glance:
         stages: the ladder.
         parked: messages that Slack refuses for good.
         waiting: stories that the channel does not show as they stand, and that are tried again.
+        checks: what the doctor found lately; empty if nobody has looked yet.
     """
 
     seen: Overview
@@ -63,11 +72,12 @@ class Glance:
     stages: tuple[int, ...]
     parked: tuple[Parked, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def home(glances: Sequence[Glance], now: datetime) -> dict[str, Any]:
     """Return the home of somebody who may use anr."""
-    blocks = [block for glance in glances for block in _router(glance)]
+    blocks = [block for glance in glances for block in _router(glance, named=len(glances) > 1)]
     blocks = blocks[: _MAX_BLOCKS - 2]
     blocks.append(context(f"As of {when(now)}. It is drawn anew when something is recorded."))
     blocks.append(actions(button("Refresh", "home_refresh")))
@@ -79,35 +89,66 @@ def closed(blocks: Sequence[Block]) -> dict[str, Any]:
     return {"type": "home", "blocks": list(blocks)}
 
 
-def _router(glance: Glance) -> list[Block]:
+def _router(glance: Glance, *, named: bool) -> list[Block]:
+    """Return one router: what waits for somebody first, then how it stands, then what there is to know."""
     seen = glance.seen
-    blocks = [header(f"Router {seen.target}"), section("\n".join(_state_lines(glance)))]
+    blocks = [header(_headline(glance))]
+    for number, approval in enumerate(seen.pending[:MAX_REQUESTS]):
+        blocks.append(section(_asked(approval)))
+        blocks.append(answer_buttons(approval) if not number else _plain(answer_buttons(approval)))
+    blocks.append(section("\n".join(_state_lines(glance))))
     if seen.state is not None and (does_not_count := not_counted(learning_of(seen.state), seen.now)):
         blocks.append(section(f":information_source: {prose(does_not_count)}"))
     blocks.extend(section(f":warning: {prose(problem)}") for problem in seen.problems[:5])
     blocks.extend(_undelivered(glance))
+    frozen = seen.state is not None and seen.state.frozen
     blocks.append(
         actions(
-            button("Promote…", "ask_promote", value=seen.target, style="primary"),
+            button("Promote…", "ask_promote", value=seen.target, style="" if seen.pending or frozen else "primary"),
             button("Freeze…", "ask_freeze", value=seen.target, style="danger"),
             button("Unfreeze…", "ask_unfreeze", value=seen.target),
         )
     )
-    for approval in seen.pending[:MAX_REQUESTS]:
-        by = f"asked by {who(approval.requester)}, expires {when(approval.expires_at)} · request `{approval.id}`"
-        blocks.append(section(f":hourglass: *Approval wanted: {what(approval)}*\n{by}"))
-        blocks.append(answer_buttons(approval))
     if seen.report is not None:
-        blocks.append(section(f"*Gates now:* {verdict(seen.report)}"))
-        blocks.extend(gate_table(seen.report.gates.gates))
+        gates = seen.report.gates.gates
+        blocks.append(section(f"*Gates now:* {verdict(seen.report)}, {gate_count(gates)}"))
+        blocks.extend(gate_table(gate for gate in gates if not gate.passes))
         blocks.append(evidence(seen.report.metrics))
-    blocks.append(
-        section(f"*Stage over the last {DAYS} days*\n```{chart(glance.spells, glance.stages, glance.schedule.zone)}```")
-    )
-    blocks.append(context("One column a day, the stage at its end. `█` served, `▒` frozen, `▁` shadow only, `?` not known."))
-    blocks.append(section("*Last receipts*"))
-    blocks.extend(answers.receipts(glance.receipts))
-    return blocks
+    if glance.checks:
+        blocks.append(section(f"*Doctor:* {diagnosis(glance.checks)}"))
+    blocks.append(section(f"*Stage over the last {DAYS} days*\n{stretches(glance.spells, glance.schedule.zone)}"))
+    if glance.receipts:
+        said = "\n".join(answers.receipt_line(one) for one in reversed(glance.receipts))
+        blocks.append(section(f"*Done last*\n{said}"))
+    # its headline names it anyway
+    return [blocks[0], *blocks_of_router(blocks[1:], seen.target)] if named else blocks
+
+
+def _headline(glance: Glance) -> str:
+    """Return how the router stands, as a title with its sign."""
+    seen, state = glance.seen, glance.seen.state
+    at = "nobody knows its stage" if state is None else f"{percent(state.stage)} of live traffic"
+    if seen.observation is not None and seen.observation.sight.contradicts:
+        return titled(State.DANGER, f"{seen.target}: the router does not do what was written")
+    if state is not None and state.drift is not None:
+        return titled(State.DIFFERS, f"{seen.target}: router and journal differ")
+    if state is not None and state.frozen:
+        return titled(State.BRAKED if state.stage == 0 else State.HELD, f"{seen.target}: frozen at {percent(state.stage)}")
+    go = seen.report is not None and seen.report.gates.go
+    return titled(State.GO if go else State.NO_GO, f"{seen.target}: {at}")
+
+
+def _asked(approval: Approval) -> str:
+    by = f"Asked by {who(approval.requester)}{because(approval.reason)}"
+    return f"{State.ASKED.value} *Approval needed: {what(approval)}*\n{by}\nExpires {when(approval.expires_at)}"
+
+
+def _plain(row: Block) -> Block:
+    """Return a row of buttons without a primary one: a home has one, which is what somebody most likely came for."""
+    return {
+        **row,
+        "elements": [{name: value for name, value in element.items() if name != "style"} for element in row["elements"]],
+    }
 
 
 def _undelivered(glance: Glance) -> list[Block]:
@@ -132,19 +173,17 @@ def _state_lines(glance: Glance) -> list[str]:
     lines = []
     if state is not None:
         lines.append(f"*Stage:* {percent(state.stage)} of live traffic" + (f", since {when(state.since)}" if state.since else ""))
-    if seen.settings is not None:
-        lines.append(f"*Settings file:* `NOVA_ANR_PILOT={escape(seen.settings.pilot or 'not set')}`")
     if seen.observation is not None:
         lines.append(f"*Running router:* {sight(seen.observation)}")
-    if seen.sighting is not None:
+    elif seen.sighting is not None:
         shown = f"{round(seen.sighting.pilot * 100)}% of live traffic, {when(seen.sighting.at)}"
         lines.append(f"*Running router last showed:* {shown}")
     else:
-        lines.append("*Running router last showed:* nothing that can be read")
+        lines.append("*Running router:* nothing that can be read")
     if state is not None:
-        lines.append("*Frozen:* no" if not state.frozen else f"*Frozen:* {len(state.holds)} hold(s)")
-        lines.extend(f"   {hold_line(hold)}" for hold in state.holds[:5])
-        lines.append(f"*Drift:* {prose(state.drift.text)}" if state.drift else "*Drift:* none: router and journal agree")
+        lines.extend(hold_line(hold) for hold in state.holds[:5])
+        if state.drift:
+            lines.append(f"*Drift:* {noted(state.drift.text)}")
         lines.append(f"*Schedule:* {_schedule(glance)}")
     return [bounded(line, 500) for line in lines]
 
@@ -161,40 +200,23 @@ def _schedule(glance: Glance) -> str:
     return f"next run {when(glance.next_run)}; it {does[glance.schedule.promotion]}"
 
 
-def chart(spells: Sequence[Stretch], stages: Iterable[int], zone: str) -> str:
-    """Draw the stage over the days in letters: readable on every theme, by a screen reader, and without a file.
+def stretches(spells: Sequence[Stretch], zone: str) -> str:
+    """Say which stage was served on which days, the newest last: Slack's own charts have no place in a home.
 
     Args:
         spells: in order of time, without a gap.
-        stages: the ladder.
-        zone: IANA name of the zone in which days end.
+        zone: IANA name of the zone in which days begin.
     """
-    if not spells:
+    known = [spell for spell in spells if spell.stage is not None]
+    if not known:
         return "Nothing is known yet."
-    days = _days(spells, zone)
-    rows = [
-        f"{stage:>4}%  " + "".join(_cell(spells_of_day, stage) for _, spells_of_day in days)
-        for stage in sorted(stages, reverse=True)
-    ]
-    first, last = (f"{day.day} {day:%b}" for day in (days[0][0], days[-1][0]))
-    return "\n".join([*rows, "       " + first + last.rjust(len(days) - len(first))])
+    lines = []
+    for spell in known[-_MOST_SPELLS:]:
+        first, last = (moment.astimezone(ZoneInfo(zone)).date() for moment in (spell.begins, spell.ends))
+        days = calendar_day(first) if first == last else f"{calendar_day(first)} to {calendar_day(last)}"
+        bar = "▰" * round((spell.stage or 0) / 10) + "▱" * (10 - round((spell.stage or 0) / 10))
+        lines.append(f"{bar} *{percent(spell.stage)}* {days}{', frozen' if spell.frozen else ''}")
+    return "\n".join(lines)
 
 
-def _days(spells: Sequence[Stretch], zone: str) -> list[tuple[datetime, Stretch | None]]:
-    """Return each local day with the spell that was in force at its end."""
-    begins, ends = spells[0].begins.astimezone(ZoneInfo(zone)), spells[-1].ends
-    count = max(1, (ends.astimezone(ZoneInfo(zone)).date() - begins.date()).days)
-    days = []
-    for ahead in range(count + 1):
-        day = begins.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=ahead)
-        end = min(day + timedelta(days=1), ends)
-        days.append((day, next((stretch for stretch in reversed(spells) if stretch.begins < end <= stretch.ends), None)))
-    return days[-DAYS:]
-
-
-def _cell(spell: Stretch | None, stage: int) -> str:
-    if spell is None or spell.stage is None:
-        return " " if stage else "?"
-    if spell.stage < stage:
-        return " "
-    return "▒" if spell.frozen else "█" if stage else "▁"
+_MOST_SPELLS = 8

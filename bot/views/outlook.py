@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bot.blockkit.blocks import MAX_BLOCKS, escape, prose, section, when, who
+from bot.blockkit.blocks import MAX_BLOCKS, context, counted, escape, noted, prose, section, when, who
 from bot.blockkit.post import Block
 from core.actors import Actor
 from core.doctor.check import Check, Health
@@ -42,15 +42,30 @@ _SIGNS = {Health.OK: ":white_check_mark:", Health.WARN: ":warning:", Health.FAIL
 
 
 def examined(checks: Sequence[Check]) -> list[Block]:
-    """Return what the doctor found, what is ill first, with what to do next."""
-    count = {health: sum(check.health is health for check in checks) for health in Health}
-    headline = section(f"*{count[Health.FAIL]} FAIL, {count[Health.WARN]} WARN, {count[Health.OK]} OK*")
+    """Return what the doctor found: one sentence if all is well, else what is ill with what to do; the rest folds away.
+
+    A section that is long is folded by Slack (`expand` is false unless an app says otherwise).
+    """
+    headline = section(diagnosis(checks))
     ill = sorted((check for check in checks if check.health is not Health.OK), key=lambda check: check.health is Health.WARN)
-    lines = [f"{_SIGNS[check.health]} *{check.name}* — {escape(check.text)}\n      {escape(check.remedy)}" for check in ill]
-    well = "\n".join(
-        f"{_SIGNS[Health.OK]} *{check.name}* — {escape(check.text)}" for check in checks if check.health is Health.OK
-    )
-    return [headline, *(section(line) for line in lines[:40]), *([section(well)] if well else [])][:MAX_BLOCKS]
+    lines = [f"{_SIGNS[check.health]} *{check.name}* — {noted(check.text)}\n      {escape(check.remedy)}" for check in ill]
+    well = "\n".join(f"*{check.name}* — {noted(check.text)}" for check in checks if check.health is Health.OK)
+    folded = [context(well)] if well else []
+    return [headline, *(section(line) for line in lines[:40]), *folded][:MAX_BLOCKS]
+
+
+def diagnosis(checks: Sequence[Check]) -> str:
+    """Return in one sentence what the doctor found, such as that all 19 checks pass."""
+    count = {health: sum(check.health is health for check in checks) for health in Health}
+    if count[Health.OK] == len(checks):
+        return f":white_check_mark: *All {counted(len(checks), 'check')} pass.*"
+    found = [
+        f"{counted(count[health], noun)}"
+        for health, noun in ((Health.FAIL, "failure"), (Health.WARN, "warning"))
+        if count[health]
+    ]
+    sign = _SIGNS[Health.FAIL if count[Health.FAIL] else Health.WARN]
+    return f"{sign} *{' and '.join(found)}*; {counted(count[Health.OK], 'check')} pass{'es' if count[Health.OK] == 1 else ''}."
 
 
 _SLACK_ID = re.compile(r"\b[UW][A-Z0-9]{2,30}\b")
@@ -60,7 +75,7 @@ _SLACK_ID = re.compile(r"\b[UW][A-Z0-9]{2,30}\b")
 def _step(seen: Insight) -> str:
     if seen.ahead.to_stage is None:
         return "the next promotion"
-    return f"*{seen.ahead.from_stage} → {seen.ahead.to_stage}%*"
+    return f"*{seen.ahead.from_stage}% → {seen.ahead.to_stage}%*"
 
 
 def _line(blocker: Blocker) -> Block:

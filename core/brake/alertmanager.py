@@ -11,6 +11,7 @@ import urllib3
 
 from core.canonical import rfc3339
 from core.errors import AnrError
+from core.system.bounded_http import in_words
 from core.text import clean_text
 
 _SECONDS = 5.0
@@ -90,7 +91,7 @@ def _post(url: str, asked: object) -> bytes:
             )
             body = answer.read(_MAX_ANSWER_BYTES)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise AlertmanagerFailed(f"Alertmanager cannot be reached ({type(error).__name__}).") from error
+        raise AlertmanagerFailed(f"Alertmanager cannot be reached ({in_words(error)}).") from error
     if answer.status != 200:
         said = clean_text(body.decode("utf-8", "replace"), 200)
         raise AlertmanagerFailed(f"Alertmanager answered {answer.status}: {said}")

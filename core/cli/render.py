@@ -15,9 +15,11 @@ from core.operations import break_glass, daily, restore, results
 from core.operations import shadow as shadowing
 from core.receipts.chain import Sealed
 from core.receipts.observation import Observation, acted, to_do, told
+from core.receipts.receipt import Action
 from core.rollout.approvals import ApprovalStatus
 from core.rollout.decisions import NeedsApproval
 from core.rollout.refusals import Code, Refuse
+from core.text import written
 
 _ROLES = frozenset({Code.NOT_ALLOWED, Code.NOT_APPROVER, Code.NO_PERSON})
 """Refusals of somebody without the role, which the options may have given to them in vain."""
@@ -106,7 +108,7 @@ def ending(result: object) -> Ending:  # noqa: C901, PLR0912 - one arm a result
         case results.WouldMove(decision=decision):
             stages = {"from": decision.from_stage, "to": decision.to_stage}
             comes = "would wait for an approval" if isinstance(decision, NeedsApproval) else "would happen at once"
-            line = f"Dry run: {decision.from_stage} → {decision.to_stage}% {comes}. Nothing was changed."
+            line = f"Dry run: {decision.from_stage}% → {decision.to_stage}% {comes}. Nothing was changed."
             return Ending(DONE, (line,), facts={"result": "would_move", **stages})
         case results.Moved(sealed=sealed):
             return _moved(result)
@@ -182,8 +184,18 @@ def _braked(result: brake.Braked) -> Ending:
     complaints = (*problems, *([step] if step else ()))
     facts = {"result": word, "problems": list(problems), "remarks": list(result.remarks)}
     facts = {**facts, **_observed(seen), **recorded(result.sealed)}
-    said = (*said, *result.remarks, result.sealed.mark if result.sealed else "Not recorded yet.")
+    said = (*said, *_what_holds(result), *result.remarks, result.sealed.mark if result.sealed else "Not recorded yet.")
     return Ending(FAILED if problems or contradicted else DONE, said, complaints, facts)
+
+
+def _what_holds(result: brake.Braked) -> tuple[str, ...]:
+    """Say which stage was written, and of a freeze, until when it holds promotions back."""
+    stage = ("Written: 0% of live traffic, ANR off, the guardrail route forced.",) if result.safe else ()
+    if result.note.action is not Action.FREEZE:
+        return stage
+    if result.note.expires_at is None:
+        return (*stage, "Promotions are held until somebody lifts the hold with `anr unfreeze`.")
+    return (*stage, f"The hold ends by itself {written(result.note.expires_at)}; the router stays as it is then.")
 
 
 def _restored(result: restore.Restored) -> Ending:

@@ -30,7 +30,7 @@ def print_overview(seen: Overview) -> None:
     if state is not None and state.paused is not None:
         out.print(f"  schedule paused by {escape(state.paused.actor.id)} since {state.paused.since:%Y-%m-%d %H:%M} UTC")
     for intent in seen.pending:
-        out.print(f"  request {intent.id}: {intent.from_stage} → {intent.to_stage}% by {escape(intent.requester.id)}")
+        out.print(f"  request {intent.id}: {intent.from_stage}% → {intent.to_stage}% by {escape(intent.requester.id)}")
     if seen.report is not None:
         print_gates(seen.report.gates.gates, title="GO" if seen.report.gates.go else "NO-GO")
     if seen.blockers:

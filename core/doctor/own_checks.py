@@ -36,11 +36,13 @@ from core.target.refusals import refusals, unmatched
 from core.target.target import MAX_OPERATION_SECONDS, Target
 from core.text import spoken
 from core.upkeep.journal_copy import copies_of, newest_copy
+from core.watch.clock import newest_jump
 from core.watch.guard import failing_looks
 
 _STATE_PATH = "NOVA_ANR_STATE_PATH"
 """Where the router keeps its state, in its settings."""
 _STATE_STALE = timedelta(hours=24)
+_JUMP_TOLD_FOR = timedelta(days=1)
 _COPY_STALE = timedelta(hours=49)
 """A day's copy is made at any time of the day, and one may fail before somebody has to look."""
 _SPACE_WARN, _SPACE_FAIL = 1 << 30, 100 << 20
@@ -193,7 +195,7 @@ def _held_since(run_dir: Path) -> datetime | None:
 
 def _journal(target: Target, _now: datetime) -> Iterator[Check]:
     name, journal = "journal", target.journal
-    remedy = "Run `anr verify`; restore the journal from a backup if it was damaged. `rollback` and `freeze` still work."
+    remedy = "Run `anr verify`, then `anr journal check`: its copies may be whole. `rollback` and `freeze` still work."
     if damage := journal.damage():
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
@@ -289,8 +291,13 @@ def _clock(target: Target, now: datetime) -> Iterator[Check]:
         ahead = spoken(last[0].receipt.ts - now)
         text = f"It is {now:%Y-%m-%d %H:%M} UTC, but the newest receipt is {ahead} later: the clock was set back."
         yield Check(name, Health.FAIL, text, "Set the clock right (NTP); ages, soaks and expiries are wrong until then.")
-    else:
-        yield Check(name, Health.OK, f"It is {now:%Y-%m-%d %H:%M:%S} UTC, after every receipt.")
+        return
+    jump = newest_jump(target.settings.run_dir)
+    if jump is not None and jump.back is not None and abs(now - jump.noticed) < _JUMP_TOLD_FOR:
+        text = f"The clock was set back by {spoken(jump.back)}, which the bot noticed at {jump.noticed:%Y-%m-%d %H:%M} UTC."
+        yield Check(name, Health.WARN, text, "See to NTP; ages, soaks and expiries from before are wrong by as much.")
+        return
+    yield Check(name, Health.OK, f"It is {now:%Y-%m-%d %H:%M:%S} UTC, after every receipt.")
 
 
 def _zone(target: Target, now: datetime) -> Iterator[Check]:

@@ -67,7 +67,7 @@ def _rsi(metrics: WindowMetrics, policy: GatePolicy, *, leaving_zero: bool) -> G
         return _without_live_traffic(name, bound, leaving_zero=leaving_zero)
     if figures.live < policy.live_min:
         return _too_few_live(metrics, policy, name, bound)
-    shares = f"{value:.1%} of {figures.live:,} live decisions ({interval[0]:.1%} to {interval[1]:.1%} at 95%)"
+    shares = f"{value:.1%} of {figures.live:,} live decisions (95% sure: {interval[0]:.1%} to {interval[1]:.1%})"
     told = f"{shares} took the route that shadow would have taken; at least {bound:.0%} is asked"
     if value >= bound:
         return Gate(name=name, verdict=Verdict.PASS, value=value, bound=bound, reason=told)
@@ -102,15 +102,10 @@ def _proven(metrics: WindowMetrics) -> str:
     figures, interval = metrics.figures, metrics.figures.intervals.rollbacks_per_1k
     if interval is None:
         return ""
-    low, high = interval[0] / 1000, interval[1] / 1000
+    low, high = interval
     if figures.rollbacks == 0:
-        return f" (0 of {figures.known.rollbacks:,}: at most {_percent(high)} at 95%)"
-    return f" ({_percent(low)} to {_percent(high)} at 95%)"
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent, small ones with two digits that say something."""
-    return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.2g}%"
+        return f" (95% sure: at most {high:.3g} per 1,000, from {figures.known.rollbacks:,} that tell)"
+    return f" (95% sure: {low:.3g} to {high:.3g} per 1,000)"
 
 
 def _share(value: float | None) -> float:

@@ -380,8 +380,8 @@ class Journal:
         except ChainBroken as error:
             self._shared.chain, self._shared.doubted = VerifiedChain(self._target), True
             raise JournalCorrupt(
-                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; "
-                "run `anr verify`, then restore the journal from a backup. `rollback` and `freeze` still work.",
+                f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; run `anr verify` and "
+                "`anr journal check`: its copies, or the receipts' files, may be whole. `rollback` and `freeze` still work.",
             ) from error
         except ValueError as error:
             raise JournalCorrupt(

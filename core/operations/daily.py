@@ -282,4 +282,4 @@ def _foreseen(found: WouldMove | Refused) -> str:
     if isinstance(found, Refused):
         return " ".join(("It reports and promotes nothing.", found.refusal.text, *found.refusal.blockers))
     does = "asks for an approval of" if isinstance(found.decision, NeedsApproval) else "promotes"
-    return f"It reports, and {does} {found.decision.from_stage} → {found.decision.to_stage}% if the gates still pass."
+    return f"It reports, and {does} {found.decision.from_stage}% → {found.decision.to_stage}% if the gates still pass."

@@ -260,7 +260,7 @@ def _still_open(asked: Observation, found: Observation, now: datetime) -> Observ
     """What was seen once stays so until something else is seen: silence is no evidence."""
     if not asked.sight.is_open:
         return asked.model_copy(update={"counts_from": found.counts_from})
-    late = now - asked.since >= UNSEEN_AFTER
+    late = not -TOLERANCE <= now - asked.since < UNSEEN_AFTER  # a clock that was set back makes nobody wait
     return found.model_copy(update={"sight": Sight.UNSEEN_TIMEOUT}) if late else found
 
 

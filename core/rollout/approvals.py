@@ -87,15 +87,16 @@ class Approval(BaseModel):
         if self.ends_drift == "reapply":
             return f"put {self.to_stage}% of live traffic back (`drift reapply`), where the router shows {self.subject[1]}%"
         if self.ends_drift:
-            return f"accept what the router shows (`drift accept`): {self.from_stage} → {self.to_stage}% of live traffic"
+            return f"accept what the router shows (`drift accept`): {self.from_stage}% → {self.to_stage}% of live traffic"
         if self.action is Approvable.PROMOTE:
-            return f"{self.from_stage} → {self.to_stage}% of live traffic"
+            return f"{self.from_stage}% → {self.to_stage}% of live traffic"
         if self.action is Approvable.RESTORE and len(self.subject) == 2:
             return f"restore {self.subject[0]} (sha256 {self.subject[1][:MARK_DIGITS]}…)"
         if self.action is Approvable.RESET:
             return "reset the bandit's state: what it has learned is forgotten"
         if self.action is Approvable.UNFREEZE:
-            return f"lift {len(self.subject)} hold(s): {', '.join(hold_id[:HOLD_DIGITS] for hold_id in self.subject)}"
+            holds = f"{len(self.subject)} hold{'' if len(self.subject) == 1 else 's'}"
+            return f"lift {holds}: {', '.join(hold_id[:HOLD_DIGITS] for hold_id in self.subject)}"
         about = ", ".join(self.subject)
         if self.action in BRAKES:
             return f"{'freeze' if self.action is Approvable.FREEZE else 'roll back'}{f' for {about}' if about else ''}"

@@ -127,7 +127,7 @@ def _out_of_order(state: RolloutState, drift: str | None, *, braked: bool = Fals
         begun = state.unsettled
         yield Refuse(
             Code.UNSETTLED,
-            f"Operation #{begun.seq} ({begun.from_stage} → {begun.to_stage}%) has no known outcome. "
+            f"Operation #{begun.seq} ({begun.from_stage}% → {begun.to_stage}%) has no known outcome. "
             "Nothing was changed; `anr recover` settles it.",
         )
     if state.stage is not None and drift and braked:
@@ -371,7 +371,7 @@ def decide_shadow(
 
 def _no_go(from_stage: int, to_stage: int | None, gates: GateReport) -> Refuse:
     failing = tuple(f"{gate.name}: {gate.reason}" for gate in gates.blocking)
-    step = f"{from_stage} → {to_stage}%" if to_stage is not None else f"the step after {from_stage}%"
+    step = f"{from_stage}% → {to_stage}%" if to_stage is not None else f"the step after {from_stage}%"
     return Refuse(Code.GATES_NOT_PASSED, f"NO-GO for {step}. Nothing was changed.", failing)
 
 

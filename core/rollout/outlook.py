@@ -11,7 +11,7 @@ from core.canonical import rfc3339
 from core.rollout.blockers import Blocker, Question, blockers
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code
-from core.rollout.schedule import PromotionMode, Schedule, next_run
+from core.rollout.schedule import PromotionMode, Schedule, coming_run
 from core.rollout.state import Learning, learning_of, not_counted
 from core.text import Sentence
 
@@ -47,8 +47,8 @@ def outlook(question: Question, schedule: Schedule, now: datetime) -> Outlook:
     for_people = [blocker for blocker in blockers(question) if not blocker.scheduled_only]
     first = tuple(blocker for blocker in for_people if blocker.until is None)
     earliest = None if first else max((now, *(blocker.until for blocker in for_people if blocker.until)))
-    run_at = next_run(now, schedule)
-    return Outlook(stage, above, earliest, first, run_at, _run_does(question, run_at, stage, above))
+    run_at = coming_run(now, schedule, standing.state.ran if standing else None).begins
+    return Outlook(stage, above, earliest, first, run_at, _run_does(question, max(run_at, now), stage, above))
 
 
 def _run_does(question: Question, run_at: datetime, stage: int | None, above: int | None) -> str:
@@ -66,7 +66,7 @@ def _run_does(question: Question, run_at: datetime, stage: int | None, above: in
     does = "asks for an approval of" if question.mode is PromotionMode.APPROVE else "promotes"
     failing = standing.gates is not None and not standing.gates.go
     condition = "if the gates pass by then (they do not now)" if failing else "if the gates still pass then"
-    return f"It reports, and {does} {stage} → {above}% {condition}."
+    return f"It reports, and {does} {stage}% → {above}% {condition}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class Insight:
         if ahead.to_stage is None:
             step = "There is no next stage." if ahead.from_stage is not None else "Nobody knows at which stage the router is."
         elif ahead.earliest is None:
-            step = f"{ahead.from_stage} → {ahead.to_stage}% is possible once this is lifted:"
+            step = f"{ahead.from_stage}% → {ahead.to_stage}% is possible once this is lifted:"
             return (*filter(None, (self.does_not_count, self._run())), step)
         elif ahead.earliest <= self.now:
-            step = f"{ahead.from_stage} → {ahead.to_stage}% can be asked for now."
+            step = f"{ahead.from_stage}% → {ahead.to_stage}% can be asked for now."
         else:
-            step = Sentence(f"{ahead.from_stage} → {ahead.to_stage}% is possible from ", ahead.earliest, ", if the gates pass.")
+            step = Sentence(f"{ahead.from_stage}% → {ahead.to_stage}% is possible from ", ahead.earliest, ", if the gates pass.")
         return (step, *filter(None, (self.does_not_count, self._run())))
 
     def _run(self) -> str:

@@ -3,6 +3,7 @@
 Pure. Excluded: what the run does (core/operations/propose.py) and who looks at the clock (the bot's jobs).
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -74,12 +75,8 @@ def due(now: datetime, schedule: Schedule) -> date | None:
 
 def preflight_due(now: datetime, schedule: Schedule) -> date | None:
     """Return the local date whose run is to be announced now, or None before that time and once the run is due."""
-    today = now.astimezone(ZoneInfo(schedule.zone)).date()
-    for day in (today, today + timedelta(days=1)):
-        begins = begin_of(day, schedule)
-        if begins - timedelta(minutes=schedule.preflight_minutes) <= now < begins:
-            return day
-    return None
+    ahead = _ahead(now, schedule)
+    return ahead.day if ahead.begins - timedelta(minutes=schedule.preflight_minutes) <= now else None
 
 
 def last_missable(now: datetime, schedule: Schedule) -> date:
@@ -90,10 +87,53 @@ def last_missable(now: datetime, schedule: Schedule) -> date:
     return next(day for day in over if begin_of(day, schedule) + grace <= now)
 
 
+@dataclass(frozen=True, slots=True)
+class ComingRun:
+    """A daily run that is to be made.
+
+    Attributes:
+        day: its local date.
+        begins: when it begins, in UTC. Where clocks jump over its local time that may be on the next local date.
+    """
+
+    day: date
+    begins: datetime
+
+
+def coming_run(now: datetime, schedule: Schedule, ran: datetime | None = None) -> ComingRun:
+    """Return the run that is made next: one that is due and was not made yet, else the first to begin after `now`.
+
+    Whatever speaks of the next run means this one: the veto, the outlook, the announcement and the home.
+
+    Args:
+        now: the operation's one reading of the clock.
+        schedule: as it is now.
+        ran: when the newest run that was made was due; None if none was.
+    """
+    day = due(now, schedule)
+    if day is not None and not too_soon(day, schedule, ran):
+        return ComingRun(day, begin_of(day, schedule))
+    ahead = _ahead(now, schedule)
+    while too_soon(ahead.day, schedule, ran):
+        ahead = _ahead(ahead.begins, schedule)
+    return ahead
+
+
 def next_run(now: datetime, schedule: Schedule) -> datetime:
     """Return when the next daily run begins, in UTC, after `now`."""
+    return _ahead(now, schedule).begins
+
+
+def _ahead(now: datetime, schedule: Schedule) -> ComingRun:
+    """Return the first run to begin after `now`.
+
+    Yesterday's may be among them: where clocks jump over midnight its local time comes on the next date.
+    """
     today = now.astimezone(ZoneInfo(schedule.zone)).date()
-    return next(begins for ahead in range(3) if (begins := begin_of(today + timedelta(days=ahead), schedule)) > now)
+    days = (today + timedelta(days=ahead) for ahead in range(-1, 3))
+    runs = (ComingRun(day, begin_of(day, schedule)) for day in days)
+    # of two dates with one beginning the first does not exist: the zone left it out
+    return min((run for run in runs if run.begins > now), key=lambda run: (run.begins, -run.day.toordinal()))
 
 
 def too_soon(day: date, schedule: Schedule, ran: datetime | None) -> bool:
@@ -108,8 +148,8 @@ def too_soon(day: date, schedule: Schedule, ran: datetime | None) -> bool:
 
 
 def run_day(now: datetime, schedule: Schedule) -> date:
-    """Return the local date of the next daily run after `now`."""
-    return next_run(now, schedule).astimezone(ZoneInfo(schedule.zone)).date()
+    """Return the local date of the next daily run after `now`: the date whose run it is, on whatever date it begins."""
+    return _ahead(now, schedule).day
 
 
 def begin_of(day: date, schedule: Schedule) -> datetime:

@@ -3,16 +3,65 @@
 Excluded: reading them (core/settings/settings.py).
 """
 
-import sys
+import re
+from datetime import datetime, time
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from core.alerts.matchers import parse_matchers
 from core.alerts.rules import RUNBOOK_RULES, AlertPolicy, AlertRule
 
-if sys.platform != "win32":
-    pass
+_CALLABLE = re.compile("[USW][A-Z0-9]{2,30}")
+
+
+class NotifySettings(BaseModel):
+    """Whom messages call: only a mention in a new message makes a telephone ring.
+
+    Attributes:
+        approvers: None for those who may approve what is asked for.
+        on_call: also called when a router was braked and is not safe.
+        quiet_from, quiet_until: both or neither; may reach over midnight.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    approvers: frozenset[str] | None = Field(
+        None,
+        description="whom a request for an approval calls: ids of users (`U…`) and groups (`S…`); not set: those who may approve "
+        "it; empty: nobody",
+    )
+    on_call: frozenset[str] = Field(
+        frozenset(),
+        description="whom the card of an alert, and of a brake that did not work, calls: ids of users (`U…`) and groups (`S…`)",
+    )
+    quiet_from: time | None = Field(
+        None, description="from when on mere news call nobody, in the zone of the schedule; alerts and requests always call"
+    )
+    quiet_until: time | None = Field(None, description="until when; may be the next morning")
+
+    @model_validator(mode="after")
+    def _can_be_called(self) -> Self:
+        if wrong := sorted(name for name in {*(self.approvers or ()), *self.on_call} if not _CALLABLE.fullmatch(name)):
+            raise ValueError(f"{', '.join(wrong)}: whom messages call is named by Slack user id (U…, W…) or group (S…)")
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet hours need both quiet_from and quiet_until")
+        return self
+
+    def is_quiet(self, at: datetime, zone: str) -> bool:
+        """Whether mere news call nobody at a moment.
+
+        Args:
+            at: the moment, with an offset.
+            zone: IANA name of the zone of the quiet hours.
+        """
+        if self.quiet_from is None or self.quiet_until is None:
+            return False
+        local = at.astimezone(ZoneInfo(zone)).time()
+        if self.quiet_from <= self.quiet_until:
+            return self.quiet_from <= local < self.quiet_until
+        return local >= self.quiet_from or local < self.quiet_until
 
 
 class SlackSettings(BaseModel):
@@ -28,6 +77,7 @@ class SlackSettings(BaseModel):
     allowed_channels: frozenset[str] = Field(
         frozenset(), description="ids of the channels where anr may be operated; empty for all. The brake works everywhere"
     )
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", description="base URL of Slack's Web API")
 
 

@@ -59,6 +59,26 @@ def get(url: str, limit_s: float, bytes_max: int) -> Answer:
     return found
 
 
+def in_words(error: BaseException) -> str:
+    """Return why an endpoint could not be asked, as people say it: from the system's own words where there are any."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        found = getattr(following, "reason", None)  # urllib's and urllib3's wrappers keep what happened there
+        following = following.__cause__ or (found if isinstance(found, BaseException) else None) or following.__context__
+    for one in reversed(chain):
+        if isinstance(one, socket.gaierror):
+            return "its name cannot be looked up"
+        if isinstance(one, ConnectionRefusedError):
+            return "nobody listens there"
+        if isinstance(one, TimeoutError):
+            return "it did not answer in time"
+        if isinstance(one, OSError) and one.strerror:
+            return f"{one.strerror[0].lower()}{one.strerror[1:]}"
+    return "it broke off, or what it speaks is no HTTP"
+
+
 class _Asking:
     def __init__(self, url: str, limit_s: float, bytes_max: int) -> None:
         self.found: queue.SimpleQueue[Answer | NoAnswer] = queue.SimpleQueue()
@@ -88,7 +108,7 @@ class _Asking:
             kind = HTTPSConnection if where.scheme == "https" else HTTPConnection
             connection = kind((where.host or "").strip("[]"), where.port, timeout=self._limit_s)
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise NoAnswer(f"its address cannot be used: {type(error).__name__}", reached=False) from error
+            raise NoAnswer("its address cannot be used", reached=False) from error
         try:
             connection.connect()
             self._socket = connection.sock
@@ -105,6 +125,6 @@ class _Asking:
         except (TimeoutError, urllib3.exceptions.ReadTimeoutError) as error:  # one read alone used the limit up
             raise NoAnswer("the answer took too long") from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            raise NoAnswer(type(error).__name__, reached=self._socket is not None) from error
+            raise NoAnswer(in_words(error), reached=self._socket is not None) from error
         finally:
             connection.close()

@@ -16,7 +16,7 @@ from core.receipts.observation import Observation, Sight, to_do, told
 from core.rollout.approvals import Approval
 from core.rollout.blockers import Blocker, Question, blockers
 from core.rollout.drift import Drift
-from core.rollout.schedule import run_day
+from core.rollout.schedule import coming_run
 from core.rollout.state import RolloutState
 from core.router.control import RouterSettings
 from core.router.marks import BrakeReading
@@ -98,7 +98,8 @@ def look(target: Target) -> Overview:
     if state is not None:
         waiting = tuple(intent.id for intent in pending if intent.action is Approvable.PROMOTE)
         standing = target.standing(state, now, marks=brake or _NO_MARKS, drift=difference, waiting=waiting, report=report)
-        veto = read(lambda: target.veto(run_day(now, target.settings.schedule)))
+        day = coming_run(now, target.settings.schedule, state.ran).day
+        veto = read(lambda: target.veto(day))
         standing = replace(standing, veto=veto)
     approvers = target.access.rule(Approvable.PROMOTE).approvers
     question = Question(standing, approvers, target.settings.schedule.promotion, tuple(dict.fromkeys(unreadable)))

@@ -20,7 +20,7 @@ from core.journal.journal import Journal, JournalReading
 from core.journal.witness import Witness, Witnesses
 from core.ledger.figures import WindowMetrics
 from core.ledger.window import Window, moment_of
-from core.receipts.cause import Daily, Skip
+from core.receipts.cause import Skip
 from core.receipts.evidence import RouterSighting
 from core.receipts.observation import TOLERANCE, Evidence, Observation, Tail, judge
 from core.receipts.receipt import Draft, Statement
@@ -28,7 +28,7 @@ from core.rollout.approvals import Approval
 from core.rollout.decisions import Preconditions, Veto
 from core.rollout.drift import Drift, DriftKind, find_drift
 from core.rollout.refusals import Code, Refuse
-from core.rollout.schedule import PromotionMode, due, run_day
+from core.rollout.schedule import PromotionMode, coming_run
 from core.rollout.state import RolloutState, expected_of
 from core.router.backups import Backups
 from core.router.control import Router, RouterSettings
@@ -224,10 +224,7 @@ class Target:
         Raises:
             JournalError: nobody can say whether the run that is due was made.
         """
-        now, schedule = self.clock(), self.settings.schedule
-        day = due(now, schedule)
-        waits = day is not None and self.journal.find_cause(Daily(day)) is None
-        return day if day is not None and waits else run_day(now, schedule)
+        return coming_run(self.clock(), self.settings.schedule, self.journal.state().ran).day
 
     def veto(self, day: date) -> Veto | None:
         """Return who skipped the scheduled run of a local date (core/operations/daily.py), or None.

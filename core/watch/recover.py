@@ -151,8 +151,8 @@ def record_waiting(target: Target) -> tuple[Sealed, ...]:
     Raises:
         AnrError: they still wait.
     """
-    before = target.clock() - _UNDER_WAY
-    waiting = [note for note in target.brake.unrecorded() if note.at < before]
+    now = target.clock()  # a note of the future is from before the clock was set back
+    waiting = [note for note in target.brake.unrecorded() if not now - _UNDER_WAY <= note.at <= now]
     if not waiting:
         return ()
     with operation_lock(target.settings.run_dir, "record the brake", target.clock()):

@@ -1,8 +1,12 @@
 """The daily job against clocks that misbehave. The job is the bot's own; only the clock is moved by hand."""
 
+import asyncio
 import json
 import os
+import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -10,13 +14,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.jobs import Jobs
+from core.brake import brake
 from core.errors import JournalUnavailable
 from core.operations import propose
 from core.receipts.receipt import Action
 from core.rollout.schedule import PromotionMode, Schedule
 from core.settings.target import TargetSettings
 from core.target.target import Target
-from tests.support.rig import Rig, decision, rig, slots  # noqa: F401 - fixtures of the other folder
+from core.watch.clock import newest_jump
+from tests.support.rig import Clock, Rig, decision, rig, slots  # noqa: F401 - fixtures of the other folder
 
 STEP = timedelta(minutes=20)
 
@@ -252,3 +258,90 @@ def test_a_copy_that_could_not_be_made_is_tried_again(rig: Rig, monkeypatch: pyt
     monkeypatch.setattr("bot.jobs.time.monotonic", lambda: later)
     jobs._copy_journal()
     assert len(copied(rig)) == 1
+
+
+class Looking(Jobs):
+    """The jobs, telling of each look before it begins."""
+
+    def __init__(self, rig: Rig) -> None:  # noqa: F811
+        super().__init__(rig.target, lambda: None, lambda _found: None)
+        self.looks = asyncio.Queue[str]()
+
+    async def _guarded(self, job: Callable[[], None]) -> None:
+        self.looks.put_nowait(job.__name__)
+        await super()._guarded(job)
+
+    async def everybody(self) -> None:
+        """Wait until each job has begun one more look that nobody has waited for yet."""
+        wanted = {task.get_name() for task in self._running}
+        while wanted:
+            wanted.discard(await self.looks.get())
+
+
+class Going(Clock):
+    """A clock that goes on by itself, also where a test has set it."""
+
+    def __call__(self) -> datetime:
+        return self.now + timedelta(seconds=monotonic())
+
+
+@pytest.fixture
+def hasty(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:  # noqa: F811
+    """The same house, whose clock goes on and whose jobs hardly pause."""
+    for pause in ("_LOOK_SECONDS", "_VERIFY_SECONDS"):
+        monkeypatch.setattr(f"bot.jobs.{pause}", 0.01)
+    clock, settings = Going(rig.clock.now), rig.settings.model_copy(update={"recheck_minutes": 0.01 / 60})
+    return Rig(Target.at(settings, rig.target.access, clock), clock, rig.statuses, rig.people)
+
+
+async def test_a_clock_that_is_set_back_stops_no_job(hasty: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Every job goes on looking while the clock is a day behind; it is logged, and kept for `doctor`."""
+    jobs = Looking(hasty)
+    jobs.start()
+    try:
+        await jobs.everybody()
+        hasty.clock.pass_(days=-1)
+        for _ in range(3):
+            await jobs.everybody()
+    finally:
+        await jobs.stop()
+    assert "the clock was set back by 1 d; the jobs go on" in caplog.text
+    jump = newest_jump(hasty.settings.run_dir)
+    assert jump is not None
+    assert round(jump.by_s) == -86400
+
+
+async def test_a_job_that_takes_long_is_not_begun_beside_itself(hasty: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others go on meanwhile; at the end it is waited for, and nothing is begun any more."""
+    begun, may_end = list[int](), threading.Event()
+
+    def _sweep(_self: Jobs) -> None:
+        begun.append(1)
+        may_end.wait()
+
+    monkeypatch.setattr(Jobs, "_sweep", _sweep)
+    jobs = Looking(hasty)
+    jobs.start()
+    others = {task.get_name() for task in jobs._running} - {"_sweep"}
+    for _ in range(3):
+        wanted = set(others)
+        while wanted:
+            wanted.discard(await jobs.looks.get())
+    ending = asyncio.create_task(jobs.stop())
+    await asyncio.sleep(0)
+    assert (begun, ending.done()) == ([1], False)
+    may_end.set()
+    await ending
+    assert begun == [1]
+
+
+def test_a_brake_that_waits_is_recorded_although_the_clock_was_set_back(rig: Rig) -> None:  # noqa: F811
+    """What it left is of a future that may be hours away: it is not taken for a brake that is just recording itself."""
+    propose.init(rig.target, rig.people["olivia"], "begin")
+    with closing(sqlite3.connect(rig.settings.journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        brake.rollback(rig.target, rig.people["max"], "slow")
+        other.execute("ROLLBACK")
+    rig.clock.pass_(hours=-3)
+    Jobs(rig.target, lambda: None, lambda _found: None)._record_brakes()
+    assert [sealed.receipt.action for sealed in rig.target.journal.receipts(last=1)] == [Action.ROLLBACK]

@@ -26,9 +26,9 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
     await type_in(page, "/anr status")
     await expect(log).to_contain_text("Stage: 10%", timeout=WAIT)
     await type_in(page, "/anr promote yesterday was good")
-    await expect(log).to_contain_text("Approval wanted: 10 → 25%", timeout=WAIT)
+    await expect(log).to_contain_text("Approval needed: 10% → 25%", timeout=WAIT)
     await page.get_by_role("button", name="Approve").click()
-    await page.get_by_role("button", name="Promote", exact=True).click()
+    await page.get_by_role("button", name="Promote to 25%", exact=True).click()
     await expect(log).to_contain_text("somebody else has to approve it", timeout=WAIT)
     assert "NOVA_ANR_PILOT=0.10" in settings.target.settings_file.read_text(encoding="utf-8")
 
@@ -36,8 +36,8 @@ async def test_a_newcomer_promotes_the_router_in_the_browser(page: Page, played:
     await page.screenshot(path=ARTIFACTS / "approval.png")
     await page.get_by_label("You are").select_option("U0AARON")
     await page.get_by_role("button", name="Approve").click()
-    await page.get_by_role("button", name="Promote", exact=True).click()
-    await expect(log).to_contain_text("Promoted: 10 → 25%", timeout=WAIT)
+    await page.get_by_role("button", name="Promote to 25%", exact=True).click()
+    await expect(log).to_contain_text("Promoted: 10% → 25%", timeout=WAIT)
     await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     await page.screenshot(path=ARTIFACTS / "promoted.png")
     assert "NOVA_ANR_PILOT=0.25" in settings.target.settings_file.read_text(encoding="utf-8")
@@ -127,7 +127,7 @@ async def test_what_can_be_typed_is_offered_and_filled_in(page: Page) -> None:
     await page.keyboard.type(" --dry-run")
     await expect(offered).to_have_count(0)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("log").first).to_contain_text("Dry run: 10 → 25%", timeout=WAIT)
+    await expect(page.get_by_role("log").first).to_contain_text("Dry run: 10% → 25%", timeout=WAIT)
     await page.keyboard.press("ArrowUp")
     await expect(composer).to_have_value("/anr promote --dry-run")
 
@@ -154,7 +154,7 @@ async def test_a_narrow_window_still_shows_the_answer(page: Page) -> None:
     """At the width of a phone nothing has to be scrolled sideways, and the router's panel is one line that unfolds."""
     await page.set_viewport_size({"width": 420, "height": 800})
     await type_in(page, "/anr help")
-    await expect(page.get_by_role("log").first).to_contain_text("router to its safe settings", timeout=WAIT)
+    await expect(page.get_by_role("log").first).to_contain_text("0% at once", timeout=WAIT)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 420
     await expect(page.get_by_role("button", name="Heal the router")).to_be_hidden()
     ARTIFACTS.mkdir(exist_ok=True)

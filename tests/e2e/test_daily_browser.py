@@ -39,7 +39,7 @@ async def test_the_report_is_read_in_both_themes_and_brings_its_hours(page: Page
     """Table, picture and buttons are there; the hours come to the thread; nothing has to be scrolled sideways on a phone."""
     log = page.get_by_role("log").first
     await expect(log).to_contain_text("Daily report: GO at 10%, nothing is promoted", timeout=WAIT)
-    picture = page.get_by_role("img", name="Chart by the hour")
+    picture = page.get_by_role("img", name="RSI, % of live decisions")
     await expect(picture).to_be_visible(timeout=WAIT)
     await page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
     ARTIFACTS.mkdir(exist_ok=True)

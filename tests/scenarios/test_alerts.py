@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.demo import CHANNEL
 from bot.playground.server import Playground
@@ -46,8 +47,7 @@ async def test_an_alert_freezes_and_its_card_says_what_was_done(stage: Stage) ->
     text = said(await card(playground, "Frozen by alert: AnrRsiLow"))
     for expected in (
         "RSI is 0.71",
-        "before: `NOVA_ANR_PILOT=0.10`",
-        "`NOVA_ANR_ENABLED=0` `NOVA_ANR_KILL=1` `NOVA_ANR_PILOT=0.00`",
+        "It served 10% before, 0% now.",
         "<https://runbook.example/anr|Runbook>",
         "ask_unfreeze",
         "acknowledge",
@@ -150,9 +150,23 @@ async def test_the_message_shortcut_freezes_because_of_any_message(stage: Stage)
     await playground.message_shortcut("U0MEMBER", CHANNEL, shown["ts"], "freeze_because")
     await playground.wait_for(lambda: playground.open_views("U0MEMBER"), WAIT)
     view = playground.open_views("U0MEMBER")[-1]
-    assert "because of a message: The journal begins" in str(view["blocks"])
+    assert "because of a message: 🏁 The journal begins https://" in str(view["blocks"])
     await playground.submit_view("U0MEMBER", view["id"], freezing("because of that"))
     await playground.wait_for(lambda: cards(playground, "because of that"), WAIT)
+    assert is_safe(settings)
+
+
+async def test_a_button_of_alertmanagers_own_message_freezes(stage: Stage) -> None:
+    """Posted with the bot's token by `slack_configs`, in Slack's legacy shape; the card quotes its title."""
+    playground, _, settings = stage
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    freeze = {"name": "brake", "type": "button", "text": "Freeze", "value": "freeze"}
+    own = {"callback_id": "anr_alert", "title": "AnrRsiLow", "fallback": "AnrRsiLow: RSI is low", "actions": [freeze]}
+    posted = await client.chat_postMessage(channel=CHANNEL, text="", attachments=[own])
+    delivery = await playground.click_attachment("U0MEMBER", CHANNEL, posted["ts"], 1, "freeze")
+    assert delivery.acked
+    text = said(await card(playground, "from Alertmanager's message: AnrRsiLow"))
+    assert "<@U0MEMBER>" in text
     assert is_safe(settings)
 
 
@@ -172,7 +186,7 @@ async def test_the_watchdog_keeps_the_alert_path_alive_and_its_silence_refuses_p
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "the Watchdog alert was never heard"), WAIT)
     assert (await alertmanager.send(payload(alert(alertname="Watchdog", severity="none"))))[0] == 200
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", "status")
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Alert path"), WAIT)
     assert not is_safe(settings)
@@ -194,9 +208,10 @@ async def test_with_slack_journal_and_ledger_broken_the_alert_freezes_and_is_ans
         assert (await alertmanager.send(payload(alert())))[0] == 200
         assert is_safe(ours)
         assert (await alertmanager.send(payload(alert("b", severity="warning"), group="b")))[0] == 503
-        status, told = await alertmanager.get("/readyz")
-        assert status == 503
-        assert "journal" in told
+        assert (await alertmanager.get("/readyz"))[0] == 200  # it brakes
+        for purpose, reason in (("promotion", "journal"), ("slack", "has not said yet who the bot is")):
+            status, told = await alertmanager.get(f"/readyz?for={purpose}")
+            assert (status, reason in told) == (503, True), purpose
     target.journal.write_bytes(good)
     playground.api.down = False
     async with listening(settings):
@@ -215,7 +230,9 @@ async def test_a_bot_that_was_started_while_slack_was_away_joins_when_it_is_back
     playground.fail("auth.test", "internal_error", times=10_000)
     async with listening(settings) as (alertmanager, ours):
         status, told = await alertmanager.get("/readyz")
-        assert (status, "has not said yet who the bot is" in told) == (503, True)
+        assert (status, "has not said yet who the bot is" in told) == (200, True)
+        assert (await alertmanager.get("/readyz?for=promotion"))[0] == 200
+        assert (await alertmanager.get("/readyz?for=slack"))[0] == 503
         assert (await alertmanager.send(payload(alert())))[0] == 200
         assert is_safe(ours)
         playground.api.clear_faults()
@@ -246,7 +263,8 @@ async def test_a_router_that_cannot_be_made_safe_is_answered_with_503_until_it_i
 async def test_metrics_and_health_answer_in_both_modes(stage: Stage) -> None:
     """One server serves them beside Slack's requests and beside Socket Mode."""
     _, alertmanager, _ = stage
-    for path in ("/metrics", "/healthz", "/readyz"):
+    assert (await alertmanager.get("/readyz?for=coffee"))[0] == 400
+    for path in ("/metrics", "/livez", "/healthz", "/readyz", "/readyz?for=promotion", "/readyz?for=slack"):
         status, text = await alertmanager.get(path)
         assert (status, bool(text)) == (200, True), path
 

@@ -103,8 +103,8 @@ async def test_a_brake_that_wants_an_approval_waits_for_it(braking: tuple[Playgr
     playground, settings, target = braking
     await playground.slash("U0MEMBER", CHANNEL, "/anr", f"{word} p99 is high")
     await playground.wait_for(lambda: whispers(playground, "U0MEMBER", "*Asked, not done yet.*"), WAIT)
-    await playground.wait_for(lambda: cards(playground, f"Approval wanted: {word}"), WAIT)
-    card = cards(playground, f"Approval wanted: {word}")[0]
+    await playground.wait_for(lambda: cards(playground, f"Approval needed: {word}"), WAIT)
+    card = cards(playground, f"Approval needed: {word}")[0]
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     done = "Rolled back" if word == "rollback" else "Frozen"
@@ -126,8 +126,8 @@ async def test_whoever_cannot_wait_brakes_alone_and_the_others_are_told(
     playground, settings, target = braking
     if how == "button":
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback p99 is high")
-        await playground.wait_for(lambda: cards(playground, "Approval wanted: rollback"), WAIT)
-        card = cards(playground, "Approval wanted: rollback")[0]
+        await playground.wait_for(lambda: cards(playground, "Approval needed: rollback"), WAIT)
+        card = cards(playground, "Approval needed: rollback")[0]
         await playground.click("U0MEMBER", CHANNEL, card["ts"], "rollback_now")
     else:
         await playground.slash("U0MEMBER", CHANNEL, "/anr", "rollback --now p99 is high")

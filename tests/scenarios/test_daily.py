@@ -37,7 +37,7 @@ async def promoted_by_people(scene: Played) -> None:
     async with running(never(settings)):
         card = await asked(playground)
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
 
 
 async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: Played) -> None:
@@ -49,7 +49,7 @@ async def test_a_go_is_reported_and_promoted_once_also_across_a_restart(scene: P
             await playground.wait_for(lambda: cards(playground, "Now at *50%*"), WAIT)
     report = cards(playground, "Daily report: GO at 25%")
     assert len(report) == 1
-    assert "PASS" in said(report[0])
+    assert "9 of 9 gates pass" in said(report[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.50"
     assert Target.at(settings.target, settings.access).journal.state().stage == 50
 
@@ -64,12 +64,12 @@ async def test_a_no_go_is_reported_with_its_reason_and_promotes_nothing(scene: P
         await playground.wait_for(lambda: cards(playground, "Daily report: NO-GO at 25%"), WAIT)
     report = said(cards(playground, "Daily report: NO-GO at 25%")[0])
     assert "*Next:*" in report
-    assert "NO DATA" in report
+    assert "no data" in report
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
 @pytest.mark.parametrize(
-    ("mode", "title"), [(PromotionMode.APPROVE, "Approval wanted: 25 → 50%"), (PromotionMode.OFF, "GO at 25%")]
+    ("mode", "title"), [(PromotionMode.APPROVE, "Approval needed: 25% → 50%"), (PromotionMode.OFF, "GO at 25%")]
 )
 async def test_the_modes_without_promotion(scene: Played, mode: PromotionMode, title: str) -> None:
     """`approve` asks like a person, `off` only reports."""

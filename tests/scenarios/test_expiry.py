@@ -16,8 +16,8 @@ async def test_a_click_after_the_expiry_ends_the_card(scene: Played) -> None:
         card = await asked(playground)
         late = timedelta(minutes=61)
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: cards(playground, "Expired: 10 → 25%"), WAIT)
-        ended = cards(playground, "Expired: 10 → 25%")[0]
+        await playground.wait_for(lambda: cards(playground, "Expired: 10% → 25%"), WAIT)
+        ended = cards(playground, "Expired: 10% → 25%")[0]
     assert ended["ts"] == card["ts"]
     assert not has_button(ended)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.10"
@@ -30,7 +30,7 @@ async def test_a_request_that_expired_while_the_bot_was_away_loses_its_buttons(s
     async with running(settings):
         card = await asked(playground)
     async with running(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=61)):
-        await playground.wait_for(lambda: cards(playground, "Expired: 10 → 25%"), WAIT)
-    ended = cards(playground, "Expired: 10 → 25%")
+        await playground.wait_for(lambda: cards(playground, "Expired: 10% → 25%"), WAIT)
+    ended = cards(playground, "Expired: 10% → 25%")
     assert [message["ts"] for message in ended] == [card["ts"]]
     assert not has_button(ended[0])

@@ -59,12 +59,12 @@ async def test_a_request_is_approved_from_the_home(played: Played) -> None:
     playground, settings = played
     await opened(playground, "U0AARON")
     await asked(playground)
-    await playground.wait_for(lambda: "Approval wanted" in said(view_of(playground, "U0AARON")), WAIT)
+    await playground.wait_for(lambda: "Approval needed" in said(view_of(playground, "U0AARON")), WAIT)
     await playground.click_view("U0AARON", view_of(playground, "U0AARON")["id"], "approve")
     view = await shown(playground, "U0AARON")
     assert "Now at *25%*" in said(view)
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    await playground.wait_for(lambda: "Approval wanted" not in said(view_of(playground, "U0AARON")), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
+    await playground.wait_for(lambda: "Approval needed" not in said(view_of(playground, "U0AARON")), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
@@ -72,7 +72,7 @@ async def test_who_may_not_approve_reads_so_beside_the_home(played: Played, targ
     """The home's button has the check that the card's button has."""
     playground, _ = played
     await asked(playground)
-    await opened(playground, "U0OLIVIA", "Approval wanted")
+    await opened(playground, "U0OLIVIA", "Approval needed")
     await playground.click_view("U0OLIVIA", view_of(playground, "U0OLIVIA")["id"], "approve")
     assert "somebody else has to approve it" in said(await shown(playground, "U0OLIVIA"))
     assert len(target.journal.pending()) == 1
@@ -86,7 +86,7 @@ async def test_a_freeze_from_the_home_answers_in_its_modal(played: Played, targe
     view = await shown(playground, "U0MEMBER")
     assert "Router: *demo*" in said(view)
     await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     assert target.journal.state().frozen
 
 
@@ -105,7 +105,7 @@ async def test_the_shortcut_freezes_from_anywhere(played: Played, target: Target
     await playground.shortcut("U0MEMBER", "freeze_anr")
     view = await shown(playground, "U0MEMBER")
     await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "errors everywhere"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     await playground.wait_for(lambda: cards(playground, "Frozen"), WAIT)
     assert "errors everywhere" in said(cards(playground, "Frozen")[0])
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
@@ -138,7 +138,8 @@ async def test_an_answer_reaches_whoever_closed_the_modal(played: Played) -> Non
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
     await playground.wait_for(
-        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+        lambda: [message for message in playground.messages(conversation) if "*Frozen: 0% of live traffic.*" in said(message)],
+        WAIT,
     )
 
 

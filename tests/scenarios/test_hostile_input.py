@@ -32,7 +32,7 @@ async def test_a_hostile_reason_of_4000_characters_is_shown_and_harmless(played:
     playground, _ = played
     reason = (HOSTILE * 60)[:4000]
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"{word} {reason}")
-    titles = {"promote": "Approval wanted", "rollback": "Rolled back", "freeze": "Frozen"}
+    titles = {"promote": "Approval needed", "rollback": "Rolled back", "freeze": "Frozen"}
     await playground.wait_for(lambda: cards(playground, titles[word]), WAIT)
     shown = "".join(said(message) for message in [*playground.messages(CHANNEL), *playground.ephemerals("U0OLIVIA")])
     assert "&lt;!channel&gt;" in shown
@@ -99,7 +99,7 @@ async def test_a_locked_journal_leaves_the_request_waiting(played: Played, targe
     blocker.rollback()
     blocker.close()
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
     assert target.journal.verify()[1] == ()
 
 
@@ -116,7 +116,7 @@ async def test_a_settings_file_that_cannot_be_written_promotes_nothing(played: P
     settings.target.settings_file.unlink()
     settings.target.settings_file.write_text(text, encoding="utf-8")
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
 
 
 async def test_a_guest_cannot_use_the_buttons_either(played: Played, target: Target) -> None:
@@ -145,7 +145,7 @@ async def test_a_channel_that_is_not_allowed_gets_no_promotion_and_still_has_the
     async with running(settings.model_copy(update={"slack": slack})):
         await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "promote good day")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "not operated in this channel"), WAIT)
-        assert cards(playground, "Approval wanted") == []
+        assert cards(playground, "Approval needed") == []
         await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "rollback errors")
         await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"

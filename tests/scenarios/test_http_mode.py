@@ -30,8 +30,8 @@ async def test_a_command_and_a_buttons_click_arrive_and_the_card_is_updated(over
     card = await asked(playground)
     click = await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
     assert click.acked
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    (ended,) = cards(playground, "Promoted: 10 → 25%")
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
+    (ended,) = cards(playground, "Promoted: 10% → 25%")
     assert (ended["ts"], has_button(ended)) == (card["ts"], False)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
     before = done(Target.at(settings.target, settings.access))
@@ -49,7 +49,7 @@ async def test_a_form_that_a_shortcut_opened_is_answered_in_its_own_response(ove
     assert set(wrong.errors) == {"lasts"}
     assert not Target.at(settings.target, settings.access).journal.state().frozen
     await playground.submit_view("U0MEMBER", view["id"], {"lasts": {"lasts": {"value": "4h"}}})
-    await playground.wait_for(lambda: "*Frozen.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
+    await playground.wait_for(lambda: "*Frozen: 0% of live traffic.*" in said(playground.open_views("U0MEMBER")[-1]), WAIT)
     assert Target.at(settings.target, settings.access).journal.state().frozen
 
 

@@ -88,9 +88,9 @@ async def test_a_denial_delivered_again_after_a_restart_denies_nothing_more(scen
         click = await denied(playground, "U0AARON", card, "too early")
         await playground.wait_for(lambda: cards(playground, "Denied"), WAIT)
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote again")
-        await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+        await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
     async with running(settings):
         await playground.redeliver(click, retry_num=1, retry_reason="http_timeout")
         await playground.wait_for(lambda: whispers(playground, "U0AARON", "already denied"), WAIT)
     assert effects(settings, Action.DENY) == 1
-    assert len(cards(playground, "Approval wanted")) == 1
+    assert len(cards(playground, "Approval needed")) == 1

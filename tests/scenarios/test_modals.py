@@ -33,8 +33,8 @@ async def test_a_promotion_is_asked_for_with_stage_and_reason(played: Played) ->
     assert "*Now:* 10% of live traffic" in said(view)
     assert ":large_green_circle: *GO*" in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], text(reason="a good day\n<!channel> & <https://evil.example|here>"))
-    await playground.wait_for(lambda: cards(playground, "Approval wanted: 10 → 25%"), WAIT)
-    card = said(cards(playground, "Approval wanted")[0])
+    await playground.wait_for(lambda: cards(playground, "Approval needed: 10% → 25%"), WAIT)
+    card = said(cards(playground, "Approval needed")[0])
     assert "a good day &lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;" in card
     assert playground.open_views("U0OLIVIA") == []
     await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "waits for an approver"), WAIT)
@@ -103,9 +103,9 @@ async def test_one_of_two_holds_is_lifted_with_what_was_found(played: Played, ta
     empty = await playground.submit_view("U0OLIVIA", view["id"], picked | text(found="  "))
     assert set(empty.errors) == {"found"}
     await playground.submit_view("U0OLIVIA", view["id"], picked | text(found="a bad deploy, reverted"))
-    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "1 hold(s) lifted. 1 still in force."), WAIT)
-    await playground.wait_for(lambda: cards(playground, "1 hold(s) lifted, others in force"), WAIT)
-    assert "“a bad deploy, reverted”" in said(cards(playground, "1 hold(s) lifted, others in force")[0])
+    await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "1 hold lifted. 1 still in force."), WAIT)
+    await playground.wait_for(lambda: cards(playground, "1 hold lifted, others in force"), WAIT)
+    assert "“a bad deploy, reverted”" in said(cards(playground, "1 hold lifted, others in force")[0])
     assert target.journal.state().holds == (second,)
 
 
@@ -118,8 +118,8 @@ async def test_a_backup_is_picked_and_its_restore_waits_for_an_approval(played: 
     view = await opened(playground, "U0OLIVIA", "ask_restore")
     assert made.name in said(view)
     await playground.submit_view("U0OLIVIA", view["id"], choice("backup", made.name) | text(reason="it learned from bad data"))
-    await playground.wait_for(lambda: cards(playground, "Approval wanted: restore"), WAIT)
-    assert "it learned from bad data" in said(cards(playground, "Approval wanted: restore")[0])
+    await playground.wait_for(lambda: cards(playground, "Approval needed: restore"), WAIT)
+    assert "it learned from bad data" in said(cards(playground, "Approval needed: restore")[0])
     assert not target.journal.state().frozen
 
 
@@ -128,8 +128,8 @@ async def test_a_denial_says_why(played: Played) -> None:
     playground, _ = played
     card = await asked(playground)
     await denied(playground, "U0PRIYA", card, "the weekend is near")
-    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25%"), WAIT)
-    ended = cards(playground, "Denied: 10 → 25%")[0]
+    await playground.wait_for(lambda: cards(playground, "Denied: 10% → 25%"), WAIT)
+    ended = cards(playground, "Denied: 10% → 25%")[0]
     assert "<@U0PRIYA>" in said(ended)
     assert "the weekend is near" in said(ended)
     assert not has_button(ended)
@@ -186,7 +186,8 @@ async def test_whoever_fills_in_a_form_for_an_hour_is_answered_all_the_same(play
     await playground.submit_view("U0MEMBER", view["id"], {})
     conversation = playground.workspace.conversation("U0MEMBER").id
     await playground.wait_for(
-        lambda: [message for message in playground.messages(conversation) if "*Frozen.*" in said(message)], WAIT
+        lambda: [message for message in playground.messages(conversation) if "*Frozen: 0% of live traffic.*" in said(message)],
+        WAIT,
     )
 
 

@@ -14,7 +14,7 @@ async def test_who_asks_is_told_that_no_approver_is_there(played: Played) -> Non
     shown = next(text for answer in answers(playground, "U0OLIVIA") if "*Nobody may be there" in (text := said(answer)))
     assert "waits for an approver" in shown
     assert "Add somebody to `approvers` in the settings" in shown
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
 
 
 async def test_where_one_is_there_nothing_is_said(played: Played) -> None:

@@ -60,7 +60,7 @@ async def test_a_promotion_that_the_router_ignores_is_written_and_not_followed(d
     playground, _, _ = deaf
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%, but the router does not follow"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%, but the router does not follow"), WAIT)
     (card,) = cards(playground, "but the router does not follow")
     assert "shows 10%, not 25%" in said(card)
     assert "Now at" not in said(card)

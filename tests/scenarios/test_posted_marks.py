@@ -59,4 +59,4 @@ async def test_an_older_copy_that_was_put_back_while_the_bot_was_away_raises_not
             await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "is not the one that was shown before"), WAIT)
             await playground.slash("U0OLIVIA", CHANNEL, "/anr", "rollback all the same")
             await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "Rolled back"), WAIT)
-        assert not cards(playground, "Approval wanted")
+        assert not cards(playground, "Approval needed")

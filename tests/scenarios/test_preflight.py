@@ -38,7 +38,7 @@ async def test_a_run_that_is_announced_can_be_skipped_and_then_promotes_nothing(
     schedule = announced_now(settings)
     async with running(schedule):
         await playground.wait_for(lambda: cards(playground, "Pre-flight: GO so far at 25%"), WAIT)
-        assert "It reports, and promotes 25 → 50% if the gates still pass." in said(announcement(playground))
+        assert "It reports, and promotes 25% → 50% if the gates still pass." in said(announcement(playground))
         await playground.click("U0MEMBER", CHANNEL, announcement(playground)["ts"], "ask_skip")
         assert "You may not skip the scheduled run" in said(await shown(playground, "U0MEMBER"))
         await skipped_by(playground, "U0OLIVIA", "migration <!channel> at ten")

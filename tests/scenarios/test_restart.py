@@ -17,7 +17,7 @@ async def test_the_first_click_after_a_restart_is_not_eaten(scene: Played) -> No
     async with running(settings):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote")
         await playground.wait_for(
-            lambda: [message for message in playground.messages(CHANNEL) if "Approval wanted" in message["text"]], WAIT
+            lambda: [message for message in playground.messages(CHANNEL) if "Approval needed" in message["text"]], WAIT
         )
     card = stories(playground)[-1]
     async with running(settings):
@@ -40,7 +40,7 @@ async def test_what_happened_while_the_bot_was_away_is_told_when_it_comes_back(s
     assert isinstance(asked, results.Asked)
     async with running(settings):
         await playground.wait_for(
-            lambda: [message for message in playground.messages(CHANNEL) if "Approval wanted" in message["text"]], WAIT
+            lambda: [message for message in playground.messages(CHANNEL) if "Approval needed" in message["text"]], WAIT
         )
     assert "from the terminal" in str(stories(playground)[-1]["blocks"])
 

@@ -21,10 +21,10 @@ async def test_a_state_is_backed_up_listed_and_restored_after_an_approval(scene:
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "backups")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", newest.digest[:12]), WAIT)
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"restore {newest.name} it learned nonsense")
-        await playground.wait_for(lambda: cards(playground, "Approval wanted: restore"), WAIT)
-        card = cards(playground, "Approval wanted: restore")[0]
+        await playground.wait_for(lambda: cards(playground, "Approval needed: restore"), WAIT)
+        card = cards(playground, "Approval needed: restore")[0]
         assert newest.name in said(card)
-        assert "Restore now?" in said(card)
+        assert "Restore?" in said(card)
         assert pilot_in(target.settings_file) == "NOVA_ANR_PILOT=0.10"
         await playground.click("U0OLIVIA", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "somebody else has to approve"), WAIT)
@@ -45,7 +45,7 @@ async def test_a_backup_that_is_not_in_the_list_is_refused_in_slack(scene: Playe
     async with running(never(settings)):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "restore ../../etc/passwd")
         await playground.wait_for(lambda: whispers(playground, "U0OLIVIA", "There is no backup of this name"), WAIT)
-    assert cards(playground, "Approval wanted") == []
+    assert cards(playground, "Approval needed") == []
 
 
 async def test_the_bot_backs_the_state_up_once_a_day(scene: Played) -> None:
@@ -69,8 +69,8 @@ async def test_a_state_is_reset_after_an_approval_and_the_router_begins_anew(sce
     before = json.loads(options.state_file.read_bytes())
     async with running(never(settings)):
         await playground.slash("U0OLIVIA", CHANNEL, "/anr", "state reset nothing else helps")
-        await playground.wait_for(lambda: cards(playground, "Approval wanted: reset"), WAIT)
-        card = cards(playground, "Approval wanted: reset")[0]
+        await playground.wait_for(lambda: cards(playground, "Approval needed: reset"), WAIT)
+        card = cards(playground, "Approval needed: reset")[0]
         assert "what it has learned is forgotten" in said(card)
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
         await playground.wait_for(lambda: cards(playground, "Done: reset"), WAIT)

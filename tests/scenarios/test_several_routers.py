@@ -66,9 +66,9 @@ async def test_in_a_routers_own_channel_it_need_not_be_named(two: tuple[Playgrou
     playground, _, _ = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
     await playground.wait_for(
-        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "50 → 75%" in said(message)], WAIT
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "50% → 75%" in said(message)], WAIT
     )
-    assert cards(playground, "Approval wanted") == []
+    assert cards(playground, "Approval needed") == []
 
 
 async def test_an_approval_reaches_the_router_that_it_was_asked_for(
@@ -78,9 +78,9 @@ async def test_an_approval_reaches_the_router_that_it_was_asked_for(
     playground, production, staging = two
     await playground.slash(OPERATOR, STAGING_CHANNEL, "/anr", "promote good day")
     await playground.wait_for(
-        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(message)], WAIT
+        lambda: [message for message in playground.messages(STAGING_CHANNEL) if "Approval needed" in said(message)], WAIT
     )
-    card = next(message for message in playground.messages(STAGING_CHANNEL) if "Approval wanted" in said(message))
+    card = next(message for message in playground.messages(STAGING_CHANNEL) if "Approval needed" in said(message))
     await playground.click("U0AARON", STAGING_CHANNEL, card["ts"], "approve")
     await playground.wait_for(lambda: pilot_in(staging.settings_file) == "NOVA_ANR_PILOT=0.75", WAIT)
     assert pilot_in(production.settings_file) == "NOVA_ANR_PILOT=0.10"

@@ -38,7 +38,7 @@ async def test_a_card_works_after_slack_has_ended_the_connection(over_socket: Pl
     card = await asked(playground)
     await reconnected(playground, reason)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 

@@ -10,11 +10,11 @@ async def test_a_posting_whose_answer_was_lost_is_found_and_not_repeated(played:
     """Slack took the message but the answer never came: it is found by its metadata and goes on being the story's message."""
     playground, _ = played
     await begun(playground)
-    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval wanted")
+    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval needed")
     card = await asked(playground)
     await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-    await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    assert [message["ts"] for message in cards(playground, "10 → 25%")] == [card["ts"]]
+    await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
+    assert [message["ts"] for message in cards(playground, "10% → 25%")] == [card["ts"]]
 
 
 async def test_without_the_history_a_message_comes_twice_rather_than_never(
@@ -24,10 +24,10 @@ async def test_without_the_history_a_message_comes_twice_rather_than_never(
     playground, _ = played
     monkeypatch.setattr("bot.slack.outbox._UNCONFIRMED_SECONDS", 0.0)
     await begun(playground)
-    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval wanted")
+    playground.fail("chat.postMessage", status=500, after_effect=True, about="Approval needed")
     playground.fail("conversations.history", "missing_scope")
     await asked(playground)
-    await playground.wait_for(lambda: len(cards(playground, "Approval wanted")) == 2, WAIT)
+    await playground.wait_for(lambda: len(cards(playground, "Approval needed")) == 2, WAIT)
 
 
 async def test_a_rate_limit_delays_the_message_and_loses_nothing(played: Played) -> None:
@@ -58,8 +58,8 @@ async def test_a_message_that_somebody_deleted_is_posted_anew(played: Played) ->
     card = await asked(playground)
     del playground.workspace.channels[CHANNEL].messages[card["ts"]]
     await playground.slash("U0OLIVIA", CHANNEL, "/anr", f"deny {request_of(card)} no")
-    await playground.wait_for(lambda: cards(playground, "Denied: 10 → 25%"), WAIT)
-    assert cards(playground, "Denied: 10 → 25%")[0]["ts"] != card["ts"]
+    await playground.wait_for(lambda: cards(playground, "Denied: 10% → 25%"), WAIT)
+    assert cards(playground, "Denied: 10% → 25%")[0]["ts"] != card["ts"]
 
 
 def request_of(card: dict[str, object]) -> str:

@@ -32,7 +32,7 @@ def spoil(settings: Settings) -> None:
 
 
 def posted(playground: Playground) -> int:
-    return len(cards(playground, "10 → 25%"))
+    return len(cards(playground, "10% → 25%"))
 
 
 async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scene: Played) -> None:
@@ -40,11 +40,11 @@ async def test_a_waiting_card_says_when_it_looked_and_turns_stale_by_itself(scen
     playground, settings = scene
     async with running(impatient(settings)):
         card = await asked(playground)
-        await playground.wait_for(lambda: "asked again" in said(cards(playground, "Approval wanted")[0]), WAIT)
-        assert has_button(cards(playground, "Approval wanted")[0])
+        await playground.wait_for(lambda: "asked again" in said(cards(playground, "Approval needed")[0]), WAIT)
+        assert has_button(cards(playground, "Approval needed")[0])
         spoil(settings)
-        await playground.wait_for(lambda: cards(playground, "no longer valid: 10 → 25%"), WAIT)
-    ended = cards(playground, "no longer valid: 10 → 25%")[0]
+        await playground.wait_for(lambda: cards(playground, "no longer valid: 10% → 25%"), WAIT)
+    ended = cards(playground, "no longer valid: 10% → 25%")[0]
     assert ended["ts"] == card["ts"]
     assert not has_button(ended)
     assert "rollbacks" in said(ended)
@@ -62,6 +62,6 @@ async def test_a_router_whose_health_is_silent_makes_a_card_warn_and_wait(scene:
         await asked(playground)
     deaf = quiet.target.model_copy(update={"health_url": f"{playground.url}/nowhere"})
     async with running(quiet.model_copy(update={"target": deaf})):
-        await playground.wait_for(lambda: "Would be refused now" in said(cards(playground, "Approval wanted")[0]), WAIT)
-    assert has_button(cards(playground, "Approval wanted")[0])
+        await playground.wait_for(lambda: "Would be refused now" in said(cards(playground, "Approval needed")[0]), WAIT)
+    assert has_button(cards(playground, "Approval needed")[0])
     assert len(Target.at(settings.target, settings.access).journal.pending()) == 1

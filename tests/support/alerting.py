@@ -75,8 +75,9 @@ async def listening(settings: Settings, **changed: Any) -> AsyncIterator[tuple[A
 async def ready(alertmanager: Alertmanager) -> None:
     """Wait until the bot says that it can act, also for people in Slack."""
     async with asyncio.timeout(WAIT):
-        while (await alertmanager.get("/readyz"))[0] != 200:
-            continue
+        for purpose in ("promotion", "slack"):
+            while (await alertmanager.get(f"/readyz?for={purpose}"))[0] != 200:
+                continue
 
 
 def target_of(settings: Settings) -> Target:

@@ -42,6 +42,7 @@ declare function received<const T>(payload: T): Writable<T>;
 type Plain<T> = T extends unknown ? Omit<T, "enterprise"> & { enterprise?: { id: string; name: string } | null } : never;
 type Click = Omit<Plain<BlockAction>, "actions" | "response_url">
   & { actions: (BlockElementAction extends infer A ? (A extends unknown ? Omit<A, "confirm"> : never) : never)[] };
+type Legacy = Omit<Plain<InteractiveMessage>, "original_message"> & { original_message: { [key: string]: unknown } };
 interface Event {
   type: "event_callback"; token: string; team_id: string; api_app_id: string; event: SlackEvent; event_id: string;
   event_time: number;
@@ -52,7 +53,7 @@ _NUMBERS, _FLAGS, _STRUCTURES = {"length", "limit"}, {"include_all_metadata"}, {
 _PAYLOADS = {
     "block_actions": "Click",
     "event_callback": "Event",
-    "interactive_message": "Plain<InteractiveMessage>",
+    "interactive_message": "Legacy",
     "message_action": "Plain<MessageShortcut>",
     "shortcut": "Plain<GlobalShortcut>",
     "slash_command": "SlashCommand",

@@ -28,6 +28,7 @@ PROGRAMS: Mapping[str, str] = {
     "npm": "npm",
     "openssl": "openssl",
     "strace": "strace",
+    "systemd-notify": "systemd",
 }
 """What the further tiers start, and the Debian packages that it comes with."""
 LIBRARIES = frozenset({"duckdb", "ibis", "playwright", "pyarrow", "pyspark"})

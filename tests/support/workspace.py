@@ -72,8 +72,8 @@ async def asked(playground: Playground) -> dict[str, Any]:
     """Ask for the next stage and return the card that appears."""
     delivery = await playground.slash("U0OLIVIA", CHANNEL, "/anr", "promote looks good")
     assert delivery.acked
-    await playground.wait_for(lambda: cards(playground, "Approval wanted"), WAIT)
-    return cards(playground, "Approval wanted")[0]
+    await playground.wait_for(lambda: cards(playground, "Approval needed"), WAIT)
+    return cards(playground, "Approval needed")[0]
 
 
 def pilot_in(path: Path) -> str:

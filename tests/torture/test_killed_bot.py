@@ -58,8 +58,8 @@ async def test_killed_between_request_and_click_the_card_still_works(scene: Play
         kill()
     async with bot(playground, settings):
         await playground.click("U0AARON", CHANNEL, card["ts"], "approve")
-        await playground.wait_for(lambda: cards(playground, "Promoted: 10 → 25%"), WAIT)
-    assert [message["ts"] for message in cards(playground, "Promoted: 10 → 25%")] == [card["ts"]]
+        await playground.wait_for(lambda: cards(playground, "Promoted: 10% → 25%"), WAIT)
+    assert [message["ts"] for message in cards(playground, "Promoted: 10% → 25%")] == [card["ts"]]
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.25"
 
 
@@ -76,7 +76,7 @@ async def test_killed_while_a_promotion_is_carried_out_the_restart_settles_it(tm
         async with bot(playground, settings):
             await playground.wait_for(lambda: target.journal.state().unsettled is None, WAIT)
             waits = bool(target.journal.pending())
-            await playground.wait_for(lambda: has_button(cards(playground, "10 → 25%")[0]) == waits, WAIT)
+            await playground.wait_for(lambda: has_button(cards(playground, "10% → 25%")[0]) == waits, WAIT)
         sealed, flaws = target.journal.receipts(), target.journal.verify()[1]
         assert flaws == ()
         state = target.journal.state()
@@ -92,4 +92,4 @@ async def test_killed_while_a_promotion_is_carried_out_the_restart_settles_it(tm
             if (sealed_receipt.receipt.action, sealed_receipt.receipt.phase) == (Action.PROMOTE, Phase.OUTCOME)
         ]
         assert len(intents) == len(outcomes) <= 1
-        assert [message["ts"] for message in cards(playground, "10 → 25%")] == [card["ts"]]
+        assert [message["ts"] for message in cards(playground, "10% → 25%")] == [card["ts"]]

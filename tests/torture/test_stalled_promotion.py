@@ -36,7 +36,7 @@ def routers() -> Iterator[Routers]:
 
 @pytest.fixture
 def asked(rig: Rig, routers: Routers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Field, str]:
-    """A router that serves 25 %, and a request for 50 % that waits for its second person."""
+    """A router that serves 25%, and a request for 50% that waits for its second person."""
     field = Field.of(rig, routers, tmp_path_factory.mktemp("kept") / "files")
     target = field.target()
     waiting = propose.propose(target, Order(OLIVIA, "up"))

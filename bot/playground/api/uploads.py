@@ -32,7 +32,7 @@ def get_upload_url(call: Call) -> Json:
     call.workspace.files[file.id] = file
     ticket = secrets.token_urlsafe(24)
     call.workspace.upload_tickets[ticket] = file.id
-    host = _NOBODY if call.workspace.upload_host.blocked else call.base_url
+    host = _NOBODY if call.workspace.upload_host.blocked else call.workspace.upload_host.url
     return {"upload_url": f"{host}/upload/v1/{ticket}", "file_id": file.id}
 
 

@@ -37,6 +37,7 @@ class Page:
             web.get("/playground/events", self._events),
             web.post("/playground/command", self._answering(self._command)),
             web.post("/playground/action", self._answering(self._action)),
+            web.post("/playground/attachment", self._answering(self._attachment)),
             web.post("/playground/view", self._answering(self._view)),
             web.post("/playground/message", self._answering(self._message)),
             web.post("/playground/home", self._answering(self._home)),
@@ -64,6 +65,7 @@ class Page:
                 "ephemerals": [{**m, "user": m["to"]} for m in workspace.ephemerals],
                 "views": {user: stack[-1] for user, stack in workspace.modals.items()},
                 "homes": workspace.homes,
+                "notifications": workspace.notifications,
                 "home_tab": manifest.home_tab,
                 "commands": [
                     {"command": c.command, "description": c.description, "usage_hint": c.usage_hint} for c in manifest.commands
@@ -132,6 +134,14 @@ class Page:
         ts = _text(body, "ephemeral_ts" if body.get("ephemeral_ts") else "ts")
         return await self._people.click(
             user, _text(body, "channel"), ts, action_id, block_id=block_id, value=value, selected=selected
+        )
+
+    async def _attachment(self, body: Json) -> Delivery:
+        number = body.get("number")
+        if not isinstance(number, int):
+            raise ClientRefusal("The field number is missing. Nothing was sent.")
+        return await self._people.click_attachment(
+            _text(body, "user"), _text(body, "channel"), _text(body, "ts"), number, _text(body, "value")
         )
 
     async def _view(self, body: Json) -> Delivery | None:

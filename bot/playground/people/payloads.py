@@ -100,6 +100,34 @@ def message_action(workspace: Workspace, user: User, channel: Channel, message: 
     return payload
 
 
+def attachment_action(
+    workspace: Workspace, user: User, channel: Channel, message: Json, clicked: tuple[int, Json], response_url: str
+) -> Json:
+    """Describe a click on a button of a legacy attachment, as `interactive_message`.
+
+    Args:
+        workspace: where it happened.
+        user: who clicked.
+        channel: where the message is.
+        message: as it is shown.
+        clicked: the attachment's place among the message's, from 1, and the button.
+        response_url: takes the answers.
+    """
+    number, button = clicked
+    attachment = message["attachments"][number - 1]
+    return _interaction(workspace, "interactive_message", user) | {
+        "callback_id": attachment.get("callback_id", ""),
+        "actions": [{name: button[name] for name in ("name", "type", "value") if name in button}],
+        "channel": _place(channel),
+        "action_ts": workspace.next_ts(),
+        "message_ts": message["ts"],
+        "attachment_id": str(number),
+        "is_app_unfurl": False,
+        "original_message": copy.deepcopy(message),
+        "response_url": response_url,
+    }
+
+
 def view_action(workspace: Workspace, user: User, view: Json, action: Json) -> Json:
     """Describe a click on an element of a modal or a home, as `block_actions`."""
     payload = _interaction(workspace, "block_actions", user)

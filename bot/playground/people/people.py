@@ -151,6 +151,29 @@ class People:
         message = next(own, None) or self._message(channel, ts)
         return await self._click(user, channel, message, action_id, block_id=block_id, value=value, selected=selected)
 
+    async def click_attachment(self, user_id: str, channel_id: str, ts: str, number: int, value: str) -> Delivery:
+        """Press a button of a legacy attachment of a message that the app posted.
+
+        Args:
+            user_id: who presses it.
+            channel_id: where the message is.
+            ts: of the message.
+            number: the attachment's place among the message's, from 1.
+            value: the button's.
+
+        Raises:
+            ClientRefusal: nobody, no such message, or it has no such button.
+        """
+        user, channel = self._at(user_id, channel_id)
+        message = self._message(channel, ts)
+        attachment = dict(enumerate(message.get("attachments") or (), 1)).get(number, {})
+        button = next((one for one in attachment.get("actions") or () if one.get("value") == value), None)
+        if button is None:
+            raise ClientRefusal(f"There is no button {value} here (any more). Nothing was sent.")
+        url = responses.issue(self.workspace, self.url, user.id, channel.id, message_ts=ts)
+        payload = payloads.attachment_action(self.workspace, user, channel, message, (number, button), url)
+        return await self._interact(payload)
+
     async def click_stale(
         self, message: Json, user_id: str, action_id: str, *, channel_id: str | None = None, block_id: str | None = None
     ) -> Delivery:

@@ -95,10 +95,12 @@ class ResponseRoute:
 
     Attributes:
         answers: the bodies that came, the newest last.
+        refusals: codes with which the next answers are refused.
     """
 
     def __init__(self, workspace: Workspace, is_down: Callable[[], bool]) -> None:
         self.answers: deque[Json] = deque(maxlen=ANSWERS_KEPT)
+        self.refusals: deque[str] = deque()
         self._workspace = workspace
         self._is_down = is_down
 
@@ -117,6 +119,8 @@ class ResponseRoute:
         if body is None:
             return _refused("invalid_payload")
         self.answers.append(body)
+        if self.refusals:
+            return _refused(self.refusals.popleft())
         origin.uses += 1
         try:
             respond(self._workspace, origin, body)

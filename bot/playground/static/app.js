@@ -1,4 +1,5 @@
 // The page: shows the workspace's state, and does what its visitor does. The state is fetched anew after every change.
+import { showBell } from "./bell.js";
 import { render } from "./blocks.js";
 import { showMessages } from "./messages.js";
 import { showModal } from "./modal.js";
@@ -47,6 +48,12 @@ function confirmed(question) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+// A legacy button asks in words of its own.
+const asked = (action) => action.confirm && {
+  title: { text: action.confirm.title ?? "Are you sure?" }, text: { text: action.confirm.text ?? "" },
+  confirm: { text: action.confirm.ok_text ?? "Okay" }, deny: { text: action.confirm.dismiss_text ?? "Cancel" },
+};
+
 const where = () => ({
   users: state.users.filter((one) => !one.is_bot), names: new Map(state.users.map((user) => [user.id, user.real_name || user.name])),
   channels: state.channels, files: state.files, shortcuts: state.shortcuts.filter((one) => one.type === "message"),
@@ -59,6 +66,10 @@ async function use(at, item, block, value, selected) {
 
 const onMessages = {
   use: (message, ...rest) => use({ channel: place, ...(message.whispered ? { ephemeral_ts: message.ts } : { ts: message.ts }) }, ...rest),
+  press: async (message, number, action) => {
+    if (!(await confirmed(asked(action)))) return;
+    await send("/playground/attachment", { user: me(), channel: place, ts: message.ts, number, value: action.value });
+  },
   thread: (ts) => { thread = ts; show(); $("thread-text").focus(); },
   shortcut: (callback_id, ts) => send("/playground/shortcut", { user: me(), channel: place, ts, callback_id }),
 };
@@ -103,6 +114,9 @@ function show() {
   if (home) showHome();
   else showChannel();
   showModal(state.views[me()], where(), onViews);
+  showBell($("bell"), state.notifications, me(), (channel) => {
+    if (state.channels.some((one) => one.id === channel && !one.is_im)) { place = channel; thread = null; show(); }
+  });
 }
 
 function showChannel() {
@@ -195,6 +209,7 @@ $("thread-composer").addEventListener("submit", async (event) => {
   $("thread-text").value = "";
   if (typed) await send("/playground/message", { user: me(), channel: place, text: typed, thread_ts: thread });
 });
+$("bell").addEventListener("toggle", () => show());
 $("thread-close").addEventListener("click", () => { thread = null; show(); });
 new EventSource("/playground/events").addEventListener("message", refresh);
 refresh();

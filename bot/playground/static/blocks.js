@@ -1,4 +1,5 @@
 // Block Kit -> DOM. A block that is not known is shown as such, never dropped.
+import { chart } from "./charts.js";
 import { control } from "./elements.js";
 import { markdown, mrkdwn, plain } from "./mrkdwn.js";
 
@@ -40,7 +41,8 @@ function rich(part, where) {
 function table(block, where) {
   const rows = block.rows.map((row, index) => element("tr", "", ...row.map((cell) =>
     element(index ? "td" : "th", "", ...(cell.type === "rich_text" ? cell.elements.map((one) => rich(one, where)) : [cell.text])))));
-  return element("div", "scroll", element("table", "", ...rows));
+  const named = block.caption ? [element("caption", "", block.caption)] : [];
+  return element("div", "scroll", element("table", "", ...named, ...rows));
 }
 
 function input(block, where, used) {
@@ -83,7 +85,10 @@ export function render(blocks, where, used) {
       case "markdown":
         return element("div", "rich", ...markdown(block.text, where.names));
       case "table":
+      case "data_table":
         return table(block, where);
+      case "data_visualization":
+        return block.chart.type === "pie" ? element("div", "unsupported", "This page does not show: pie") : chart(block);
       default:
         return element("div", "unsupported", `This page does not show: ${block.type}`);
     }

@@ -1,4 +1,5 @@
 // Messages -> DOM: a channel's, and a thread's. A message that did not change keeps its node, so that nothing flickers.
+import { attachments } from "./attachments.js";
 import { render } from "./blocks.js";
 import { mrkdwn } from "./mrkdwn.js";
 
@@ -25,6 +26,7 @@ function line(message, where, actions) {
     ? render(message.blocks, where, (item, block, value, selected) => actions.use(message, item, block, value, selected))
     : mrkdwn(message.text ?? "", where.names);
   const body = made("div", { className: "body" }, head, ...content);
+  body.append(...attachments(message, where, (number, action) => actions.press(message, number, action)));
   for (const file of message.files ?? []) {
     const shown = where.files.find((one) => one.id === file.id);
     if (shown?.mimetype.startsWith("image/")) body.append(made("img", { src: shown.url, alt: shown.name, loading: "lazy" }));

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.playground.workspace.blocks import dressed_blocks
+from bot.playground.workspace.notifications import notified, on_lock_screen
 
 Json = dict[str, Any]
 
@@ -129,11 +130,13 @@ class UploadHost:
     """How the host behaves that takes files; it is another one than the Web API's (files.slack.com).
 
     Attributes:
-        blocked: nothing listens there, as behind a company's egress rules.
+        url: where it listens: another address than the Web API's.
+        blocked: nobody gets there, as behind a company's egress rules.
         status: the HTTP status with which it answers; the bytes are kept only with 200.
         until: it is silent until this is set; None if it answers at once.
     """
 
+    url: str = ""
     blocked: bool = False
     status: int = 200
     until: asyncio.Event | None = None
@@ -159,12 +162,16 @@ class Workspace:
         }
         self.usergroups: dict[str, list[str]] = {"S0APPROVERS": ["U0AARON", "U0PRIYA"]}
         self.ephemerals: list[Json] = []
+        self.notifications: dict[str, list[Json]] = {}
+        """By person, what their phone has shown: `title`, `text`, and the `channel` and `ts` that it leads to."""
         self.modals: dict[str, list[Json]] = {}
         self.homes: dict[str, Json] = {}
         self.files: dict[str, File] = {}
         self.upload_tickets: dict[str, str] = {}
         self.upload_host = UploadHost()
         self.file_refusals = 0
+        self.late_reads = 0
+        """How many more reads of a history or a thread do not show its newest message yet."""
         self.enterprise_id = ""
         """Of the organisation that the workspace belongs to, `E…`; empty outside Enterprise Grid."""
         self.org_wide = False
@@ -260,9 +267,27 @@ class Workspace:
             parent["reply_count"] = parent.get("reply_count", 0) + 1
             parent["reply_users_count"] = len(repliers)
             parent["latest_reply"] = ts
+        self._notify(channel, posted)
         channel.messages[ts] = posted
         self.changed()
         return posted
+
+    def _notify(self, channel: Channel, message: Json) -> None:
+        people = {user.id for user in self.users.values() if not user.is_bot}
+        root = channel.messages.get(message.get("thread_ts") or "")
+        thread = [root, *self.replies(channel, root["ts"])] if root is not None else []
+        members = channel.members & people
+        called = members - {message["user"]} if channel.is_im else notified(message, thread, self.usergroups, members)
+        names = {user.id: user.real_name for user in self.users.values()}
+        author = names.get(message["user"], message["user"])
+        shown = {
+            "title": author if channel.is_im else f"{author} in #{channel.name}",
+            "text": on_lock_screen(message.get("text") or "", names),
+            "channel": channel.id,
+            "ts": message["ts"],
+        }
+        for user in sorted(called):
+            self.notifications.setdefault(user, []).append(shown)
 
     def replies(self, channel: Channel, thread_ts: str) -> list[Json]:
         """List a thread without its parent, oldest first."""

@@ -10,7 +10,7 @@ Excluded: the revisions (core/journal/schema/versions).
 import threading
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect
 
 from core.system.logs import logger
 
@@ -26,7 +26,7 @@ _version = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 """Where Alembic keeps the number (https://alembic.sqlalchemy.org/en/latest/tutorial.html)."""
-_RECORDED = select(_version.c.version_num)
+_RECORDED = f"SELECT version_num FROM {_version.name}"  # noqa: S608 - the name above; asked in every transaction, and so as it is
 _one_at_a_time = threading.Lock()
 """Alembic keeps what it runs in globals of the process (`alembic.op`)."""
 
@@ -53,7 +53,7 @@ def recorded(connection: Connection) -> int | None:
     Raises:
         SchemaUnknown: this anr does not know it.
     """
-    found = [str(number) for number in connection.execute(_RECORDED).scalars()]
+    found = [str(number) for number in connection.exec_driver_sql(_RECORDED).scalars()]
     if len(found) > 1 or any(not number.isdecimal() or int(number) > NEWEST for number in found):
         raise SchemaUnknown(", ".join(number.lstrip("0")[:40] for number in found))
     return int(found[0]) if found else None

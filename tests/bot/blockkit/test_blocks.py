@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.blockkit.blocks import bounded, escape, prose
+from bot.blockkit.blocks import because, bounded, escape, prose
 from core.text import Sentence
 from tests.bot.views.test_answers import anything
 
@@ -39,3 +39,15 @@ def test_a_sentences_moments_are_shown_in_the_readers_zone(moment: datetime, aro
 def test_nothing_is_looked_for_in_a_text() -> None:
     """What somebody writes is shown as they wrote it, also where it looks like a moment."""
     assert prose("since 2025-10-01 09:05 UTC") == "since 2025-10-01 09:05 UTC"
+
+
+def test_the_permalink_in_a_reason_can_be_followed_and_nothing_else_in_it() -> None:
+    """Whoever reads why it was frozen gets to the message; a page elsewhere that looks like one stays text."""
+    link = "https://acme.slack.com/archives/C0ANROPS/p1759309500123456"
+    assert because(f"because of a message: errors {link}").endswith(f"errors <{link}|the message>”")
+    for other in (
+        "https://evil.example/archives/C0ANROPS/p1759309500123456",
+        f"{link}?x=<!here>",
+        "https://a.slack.com.evil/archives",
+    ):
+        assert "<" not in because(other)

@@ -16,8 +16,8 @@ def test_there_is_an_example_of_each_modal_message_and_home_that_slack_would_tak
     views = {example.name: example.content for example in shown if example.kind == "view"}
     assert set(views) == {*(f"modal {name}" for name in MODALS), "home"}
     assert all("submit" in view for name, view in views.items() if name != "home"), "a form that only says why it does not open"
-    stories = {str(example.content["text"]).partition(":")[0] for example in shown if example.kind == "message"}
-    for told in ("Approval wanted", "Promoted", "Denied", "Frozen by alert", "Daily report", "Pre-flight", "State backed up"):
+    stories = {str(example.content["text"]).partition(" ")[2].partition(":")[0] for example in shown if example.kind == "message"}
+    for told in ("Approval needed", "Promoted", "Denied", "Frozen by alert", "Daily report", "Pre-flight", "State backed up"):
         assert told in stories
     for example in shown:
         found = check_view(example.content) if example.kind == "view" else check_message(example.content["blocks"])

@@ -1,12 +1,17 @@
 """The brake from Slack, as it is typed in a hurry."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bot.commands.brake import Freeze, Hold, Rollback, Unfreeze
 from bot.commands.command import Misunderstood
 from bot.commands.parse import parse
+from bot.commands.phrases import plain
 from bot.commands.table import Command
 
 HOUR = timedelta(hours=1)
@@ -53,3 +58,45 @@ def test_a_brake_is_understood(text: str, command: Command) -> None:
 def test_what_looks_like_an_id_and_is_none_lifts_nothing(typed: str) -> None:
     """Taken for a reason, every hold would be lifted by a mistake in one character."""
     assert isinstance(parse(f"unfreeze {typed}"), Misunderstood)
+
+
+_BRAKES = dict.fromkeys(("freeze",), Freeze) | dict.fromkeys(("rollback", "stop", "abort", "revert"), Rollback)
+_AROUND = st.text(st.sampled_from("`´'\"“”‘’«»()[]{}*_~,;:.!?#-–—/|\u200b"), max_size=3)
+
+
+@given(
+    st.sampled_from(sorted(_BRAKES)), _AROUND, _AROUND, st.sampled_from([str.lower, str.upper, str.title]), st.text(max_size=40)
+)
+def test_whoever_types_a_brake_with_any_decoration_brakes(
+    word: str, before: str, after: str, case: Callable[[str], str], rest: str
+) -> None:
+    """Quotes, brackets, marks of code, bold, exclamation marks, capitals, whatever follows: it is the brake that was typed."""
+    found = parse(f"{before}{case(word)}{after} {rest}")
+    assert isinstance(found, (_BRAKES[word], Hold))
+
+
+@given(st.text(max_size=60))
+@example("unfreeze freeze")
+@example("promote freeze")
+@example("why rollback")
+@example("freezer")
+@example("please freeze")
+@example("freeze,errors")
+def test_whoever_does_not_type_a_brake_does_not_brake(text: str) -> None:
+    """A brake is the first word, whole: nothing else moves the router to its safe settings."""
+    leading = re.match(r"[\W_]*([^\W_]*)", plain(text))
+    if leading is None or leading[1].lower() not in {*_BRAKES, "roll"}:
+        assert not isinstance(parse(text), (Freeze, Rollback, Hold))
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("freeze <!subteam^S0SRE|@sre> saw errors", "@sre saw errors"),
+        ("freeze see <mailto:ops@x.example|ops@x.example>", "see ops@x.example"),
+        ("freeze <!here> &lt;5%", "@here <5%"),
+    ],
+)
+def test_a_reason_is_read_as_people_read_it(typed: str, reason: str) -> None:
+    """Groups, addresses and calls by their names, as Slack shows them to whoever typed them."""
+    assert parse(typed) == Freeze(reason)

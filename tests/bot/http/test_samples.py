@@ -6,6 +6,7 @@ import pytest
 from bot.http.metrics import rest_after
 from bot.http.samples import STALE_SECONDS, Measured
 from core.target.overview import look
+from core.upkeep.journal_copy import copies_of, copy_journal
 from tests.support.rig import Rig
 
 
@@ -25,6 +26,7 @@ def gauges(rig: Rig, age_s: float = 0.0) -> dict[str, float]:
         refused=None,
         unmatched=None,
         state_age=None,
+        copied=next((copy.made_at for copy in copies_of(rig.target).found()), None),
         ready=True,
     )
     told = measured.samples(rig.clock.now.timestamp() + age_s)
@@ -118,3 +120,10 @@ def test_figures_that_grew_old_are_left_out_and_their_age_is_told(begun: Rig) ->
 def test_measuring_rests_never_so_long_that_its_figures_grow_old(took_s: float, rest_s: float) -> None:
     """Ten times as long as it took was half an hour on a busy machine; the alert that they are old comes after five minutes."""
     assert rest_after(took_s, 15.0) == rest_s
+
+
+def test_when_the_journal_was_copied_is_told_and_never_is_missing(begun: Rig) -> None:
+    """No copy is no time, so that nobody reads 1970."""
+    assert "anr_journal_copy_timestamp_seconds" not in gauges(begun)
+    copy_journal(begun.target)
+    assert gauges(begun)["anr_journal_copy_timestamp_seconds"] == begun.clock.now.timestamp()

@@ -1,6 +1,7 @@
 """What the outbox does when Slack refuses, is slow, or forgets to answer: against the playground's Web API."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import pytest_asyncio
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.blockkit.charts import data_table, line_chart
 from bot.blockkit.post import Attachment, Post, Reply, picture_block
 from bot.playground.server import Playground
+from bot.playground.workspace import limits
 from bot.playground.workspace.workspace import BOT_USER
 from bot.slack import calls as calls_module
+from bot.slack import outbox as outbox_module
 from bot.slack.calls import SlackCalls
 from bot.slack.deliveries import Deliveries
-from bot.slack.errors import SLACK_FAILED
+from bot.slack.errors import SLACK_FAILED, AskedToWait
 from bot.slack.manifest import MANIFEST
 from bot.slack.outbox import Outbox
 
@@ -87,6 +91,26 @@ async def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_post
     assert texts(playground) == ["asked", "gates"]
 
 
+async def test_a_history_that_lags_behind_makes_nobody_post_twice(
+    outbox: Outbox, playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is there and the history does not show it yet: the story waits a moment, and finds it then."""
+    playground.workspace.late_reads = 1
+    playground.fail("chat.postMessage", status=503, after_effect=True)
+    with pytest.raises(SLACK_FAILED):
+        await outbox.show("a", post("asked"))
+    with pytest.raises(AskedToWait):
+        await outbox.show("a", post("asked"))
+    await outbox.show("a", post("approved"))
+    assert texts(playground) == ["approved"]
+    monkeypatch.setattr(outbox_module, "_HISTORY_SECONDS", 0.0)
+    playground.fail("chat.postMessage", status=503)
+    with pytest.raises(SLACK_FAILED):
+        await outbox.show("b", post("lost"))
+    await outbox.show("b", post("lost"))
+    assert texts(playground) == ["approved", "lost"]
+
+
 @pytest.mark.parametrize("why", ["archived", "missing", "removed"])
 async def test_a_channel_that_cannot_be_used_is_replaced_by_the_fallback_and_stays_so(
     outbox: Outbox, playground: Playground, why: str
@@ -147,9 +171,10 @@ async def test_a_poison_message_is_parked_and_holds_up_no_other(
 
 @pytest.mark.parametrize("code", ["token_revoked", "account_inactive", "invalid_auth", "internal_error"])
 async def test_what_is_wrong_with_us_and_not_with_the_message_parks_nothing(
-    outbox: Outbox, playground: Playground, deliveries: Deliveries, code: str
+    outbox: Outbox, playground: Playground, deliveries: Deliveries, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A revoked token makes every message wait; none of them is poison."""
+    monkeypatch.setattr(outbox_module, "_HISTORY_SECONDS", 0.0)
     playground.fail("chat.postMessage", code)
     with pytest.raises(SlackApiError, match=code):
         await outbox.show("a", post("asked"))
@@ -249,3 +274,41 @@ async def test_an_upload_that_fails_in_any_way_means_the_message_without_its_fil
     assert "Without its picture" in str(report["blocks"])
     assert entries["text"].startswith("The entries\nWithout the file `a.csv`")
     assert freeze["text"] == "a freeze"
+
+
+def charted() -> Post:
+    """A story with a chart of Slack's own, and the picture that stands in for it."""
+    chart = line_chart("RSI", ("09:00", "11:00"), {"RSI": (96.0, 97.0)}, below="from", beside="%")
+    table = data_table("By the hour", ("Hour", "Decisions"), [("09:00", (1000.0, "1,000"))])
+    picture = Attachment("day.png", "the day as a picture", lambda: PNG)
+    return Post("report", (block("report"), chart, picture_block("the day")), (Reply("hours", "hours", (table,)),), picture)
+
+
+def kinds(playground: Playground) -> list[list[str]]:
+    return [[shown["type"] for shown in message["blocks"]] for message in playground.messages(OPS)]
+
+
+async def test_a_workspace_that_takes_no_charts_gets_the_picture_and_is_not_asked_again(
+    outbox: Outbox, playground: Playground, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first refusal costs one call; the next story comes with its picture at once, for a week, also after a restart."""
+    monkeypatch.setattr(limits, "_MESSAGE_TYPES", limits._MESSAGE_TYPES - {"data_visualization", "data_table"})
+    await outbox.show("a", charted())
+    assert kinds(playground) == [["section", "image"], ["table"]]
+    refused = [call.method for call in playground.api.calls if call.error == "invalid_blocks"]
+    assert refused == ["chat.postMessage"]
+    await outbox.show("b", charted())
+    assert kinds(playground)[2:] == [["section", "image"], ["table"]]
+    assert [call.method for call in playground.api.calls if call.error == "invalid_blocks"] == refused
+    again = Deliveries(deliveries._file)
+    assert not again.takes_charts("", time.time())
+    assert again.takes_charts("", time.time() + 8 * 86400)
+    assert again.takes_charts("https://elsewhere.slack.com/", time.time())
+    again.close()
+
+
+async def test_a_workspace_that_takes_charts_gets_no_picture(outbox: Outbox, playground: Playground) -> None:
+    """Nothing is uploaded for a chart that Slack draws itself."""
+    await outbox.show("a", charted())
+    assert kinds(playground) == [["section", "data_visualization"], ["data_table"]]
+    assert playground.workspace.files == {}

@@ -54,10 +54,10 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # no
         sealed_receipt.receipt.operation for sealed_receipt in (veto, announced)
     }
     assert "*Skipped* by <@UOLIVIA>: “migration”" in shown(begun, announced)
-    assert "Skipped: nothing is promoted by the run of 01 October" in shown(begun, veto)
+    assert "Skipped: nothing is promoted by the run of 1 October" in shown(begun, veto)
     begun.clock.pass_(days=1, hours=7)
     daily.note_missed(begun.target)
-    assert "Missed: the run of 02 October was not made" in shown(begun, newest(begun, Action.SKIP))
+    assert "Missed: the run of 2 October was not made" in shown(begun, newest(begun, Action.SKIP))
 
 
 def test_an_operation_without_receipts_shows_nothing(begun: Rig) -> None:  # noqa: F811 - the fixture's name

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.blockkit.charts import without_native
 from bot.blockkit.post import Post
 from bot.playground.workspace.limits import BLOCKS_TEXT_MAX, blocks_text_length, check_message
 from bot.stories.chart import Chart
-from bot.stories.daily import ReportedDay, alt_text, daily_report, hours_csv, trend
+from bot.stories.daily import ReportedDay, alt_text, daily_report, hour_bins, hours_csv, trend
 from core.actors import SCHEDULER, Actor, ActorKind
 from core.gates.policy import GateName
 from core.gates.report import Gate, Verdict
@@ -71,6 +72,7 @@ def showable(post: Post) -> None:
     """Slack takes the message and every reply, and no outside text calls anybody or links anywhere."""
     assert 0 < len(post.text) < 4000
     for blocks in (post.blocks, *(reply.blocks for reply in post.replies)):
+        assert check_message(list(without_native(blocks))) == []
         assert check_message(list(blocks)) == []
         assert blocks_text_length(list(blocks)) <= BLOCKS_TEXT_MAX
         for trap in ("<!channel", "<!here", "<!everyone", "<http", "<mailto"):
@@ -125,8 +127,8 @@ def test_the_headline_says_the_verdict_the_stage_and_what_came_of_it(
 ) -> None:
     """And the button to promote is there exactly if a person could."""
     post = report(*story)
-    assert post.blocks[0]["text"]["text"] == f"Daily report: {title}"
-    assert post.text.startswith(f"Daily report: {title}\n")
+    sign = "🔴" if "NO-GO" in title else "🟢"
+    assert post.blocks[0]["text"]["text"] == post.text == f"{sign} Daily report: {title}"
     assert ("ask_promote" in str(post.blocks)) == promotes
     showable(post)
 
@@ -147,8 +149,8 @@ def test_a_report_that_a_later_one_replaced_has_only_what_shows_more() -> None:
         (GateName.RSI, 0.97, 0.96, "↓ from 97.0%, worse"),
         (GateName.RSI, 0.97001, 0.97002, "→ same"),
         (GateName.ROLLBACKS, 0.0, 0.2, "↑ from 0, worse"),
-        (GateName.FRESHNESS, 9.0, 1.0, "↓ from 9.0 min old, better"),
-        (GateName.FAST_CAP, 3.0, 0.0, "↓ from 3 breaches, better"),
+        (GateName.FRESHNESS, 9.0, 1.0, "↓ from 9.0 min, better"),
+        (GateName.FAST_CAP, 3.0, 0.0, "↓ from 3, better"),
         (GateName.DECISIONS, 900.0, 1200.0, "↑ from 900, better"),
         (GateName.RSI, None, 0.97, "was no data"),
         (GateName.RSI, 0.97, None, "was 97.0%"),
@@ -162,9 +164,59 @@ def test_the_trend_says_the_direction_and_whether_it_is_good(
     assert trend(gate(name, now), {name: gate(name, before)}) == said
 
 
-def test_without_a_report_of_yesterday_there_is_no_trend() -> None:
-    """It is said, not left out."""
-    assert trend(gate(GateName.RSI, 1.0), {}) == "no report yesterday"
+def test_the_verdict_comes_first_and_the_buttons_before_the_table() -> None:
+    """How many gates pass, why nothing is promoted, what comes next; then what can be done; then the figures."""
+    gates = (gate(GateName.RSI, 0.7, Verdict.FAIL, "too low"), gate(GateName.TRI, 0.1))
+    post = report(run(go=False, note="The gates do not pass.", gates=gates))
+    kinds = [block["type"] for block in post.blocks]
+    assert kinds[:4] == ["header", "section", "actions", "table"]
+    assert post.blocks[1]["text"]["text"].startswith("*:x: 1 of 2 gates pass*\n*Why:* The gates do not pass.\n*Next:*")
+    assert post.text == "🔴 Daily report: NO-GO at 25%, nothing is promoted: RSI 70.0% (≥ 85%)"
+
+
+def test_the_table_has_short_names_and_no_column_without_a_word() -> None:
+    """Without a report of yesterday nothing is compared; a name fits a telephone beside its value and its bound."""
+    (table,) = (block for block in report().blocks if block["type"] == "table")
+    assert [cell["text"] for cell in table["rows"][0]] == ["Gate", "Value", "Bound"]
+    assert [cell["text"] for cell in table["rows"][1]] == ["✅ RSI", "100.0%", "≥ 85%"]
+    assert max(len(row[0]["text"]) for row in table["rows"]) <= 18
+    compared = daily_report(ReportedDay((run(),), run().receipt, (), "UTC", NOW))
+    (table,) = (block for block in compared.blocks if block["type"] == "table")
+    assert [cell["text"] for cell in table["rows"][1]] == ["✅ RSI", "100.0%", "≥ 85%", "→ same"]
+
+
+def test_the_day_is_drawn_by_slack_with_its_bounds_in_local_time() -> None:
+    """Twelve points, each the share of its hours' live decisions together; the bound is a line of its own."""
+    hours = metrics([hour(number, rsi=0.8 if number == 0 else 1.0) for number in range(24)])
+    gates = (gate(GateName.RSI, 1.0), gate(GateName.TRI, 1.0))
+    spells = (Stretch(NOW - timedelta(hours=24), NOW, 25, frozen=False),)
+    post = daily_report(ReportedDay((run(metrics=hours, gates=gates),), None, spells, "Europe/Zurich", NOW))
+    rsi, tri = (block for block in post.blocks if block["type"] == "data_visualization")
+    axes = rsi["chart"]["axis_config"]
+    assert axes["categories"][:3] == ["11:00", "13:00", "15:00"]
+    assert (len(axes["categories"]), axes["x_label"]) == (12, "from, Europe/Zurich")
+    drawn = {series["name"]: [point["value"] for point in series["data"]] for series in rsi["chart"]["series"]}
+    assert drawn == {"RSI": [90.0, *[100.0] * 11], "gate: ≥ 85%": [85.0] * 12}
+    assert [series["name"] for series in tri["chart"]["series"]] == ["lowest hour", "gate: ≥ 0.85"]
+    showable(post)
+
+
+def test_hours_without_data_have_no_point() -> None:
+    """A chart of Slack's own takes no gap, and what is not known is not drawn as anything."""
+    hours = metrics([hour(number, rsi=None if number < 4 else 1.0, tri_median=None) for number in range(24)])
+    (rsi,) = (block for block in report(run(metrics=hours)).blocks if block["type"] == "data_visualization")
+    assert rsi["chart"]["axis_config"]["categories"][0] == "13:00"
+    assert len(rsi["chart"]["axis_config"]["categories"]) == 10
+
+
+@pytest.mark.parametrize("zone", ["Europe/Zurich", "America/St_Johns", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("count", [1, 11, 12, 13, 24, 25, 49, 168])
+def test_every_hour_is_in_one_bin_and_no_two_bins_have_one_name(zone: str, count: int) -> None:
+    """Also over the night in which clocks go back, when a local time comes twice."""
+    hours = recorded(metrics([hour(number + 24 * 25) for number in range(count)])).hours  # until the end of October
+    bins = hour_bins(hours, zone)
+    assert [hour for together in bins.values() for hour in together] == list(hours)
+    assert len(bins) == min(12, count)
 
 
 def test_a_hold_has_its_age_its_owner_and_its_way_out() -> None:
@@ -174,10 +226,11 @@ def test_a_hold_has_its_age_its_owner_and_its_way_out() -> None:
     assert "for 3 d 4 h by <@U0OLIVIA>: “p99 &lt;is&gt; high” · `/anr unfreeze ab12cd34` lifts it" in shown
 
 
-def test_the_receipt_is_named_by_number_and_hash() -> None:
-    """So that Slack witnesses the chain."""
+def test_the_receipt_is_named_by_number_and_hash_in_the_thread() -> None:
+    """So that Slack witnesses the chain, and nobody has to read it."""
     one = run()
-    assert f"receipt `#1 {one.digest[:12]}`" in str(report(one).blocks)
+    assert f"Receipt `#1 {one.digest[:12]}`" in str(report(one).replies[0].blocks)
+    assert one.digest[:12] not in str(report(one).blocks)
 
 
 def test_the_picture_is_described_in_words() -> None:
@@ -208,17 +261,18 @@ def test_the_file_has_every_hour_in_full() -> None:
     read = list(csv.DictReader(hours_csv(typed).splitlines()))
     assert len(read) == 150
     assert (read[0]["rsi"], read[1]["rsi"], read[1]["decisions"]) == ("", "0.9812345678901234", "1000")
-    (reply,) = report(run(metrics=metrics(hours)), details=True).replies
-    rows = next(block for block in reply.blocks if block["type"] == "table")["rows"]
-    assert len(rows) == 100
-    assert "The last 99 of 150 hours" in str(reply.blocks)
+    (_, reply) = report(run(metrics=metrics(hours)), details=True).replies
+    (table,) = (block for block in reply.blocks if block["type"] == "data_table")
+    assert len(table["rows"]) == 101
+    assert table["rows"][1][1] == {"type": "raw_number", "value": 1000, "text": "1,000"}
+    assert "The last 100 of 150 hours" in str(reply.blocks)
     assert reply.attachment is not None
     assert reply.attachment.data() == hours_csv(typed).encode()
 
 
 def test_without_somebody_asking_the_thread_has_no_table() -> None:
     """Details come when somebody wants them."""
-    assert report().replies == ()
+    assert [reply.key for reply in report().replies] == ["receipt-1"]
 
 
 @pytest.mark.parametrize(

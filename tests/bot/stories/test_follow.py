@@ -126,9 +126,10 @@ async def test_what_waits_survives_a_restart(playground: Playground, target: Tar
 
 
 async def test_an_outage_is_not_met_by_every_story_in_turn(
-    playground: Playground, target: Target, deliveries: Deliveries
+    playground: Playground, target: Target, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slack is away: two stories find out, and when it is back every one is shown, once."""
+    monkeypatch.setattr("bot.slack.outbox._HISTORY_SECONDS", 0.0)
     for reason in ("first", "second", "third", "fourth"):
         held(target, reason)
     stories = follower(playground, target, deliveries)

@@ -44,19 +44,19 @@ def test_a_brake_s_card_turns_with_what_is_seen(begun: Rig) -> None:  # noqa: F8
     """Not seen yet, then STILL SERVING with the count and what to do, then seen safe; the title says it too."""
     done = frozen(begun)
     title, text = card(begun, operation_of(done))
-    assert title == "Frozen, not seen yet"
+    assert title == "🛑 Frozen, not seen yet"
     assert "NOTHING RESTARTED THE ROUTER" in text
     append(begun, 3)
     look(begun)
     title, text = card(begun, operation_of(done))
-    assert title == "Frozen, but the router is STILL SERVING"
-    assert "*STILL SERVING: 3 live decisions since 09:05:00 UTC" in text
+    assert title == "🚨 Frozen, but the router is STILL SERVING"
+    assert "*STILL SERVING: 3 live decisions since <!date^1759309500^{time_secs}|09:05:00 UTC>" in text
     assert "*Next:* Restart the router by hand now" in text
     begun.clock.pass_(minutes=1)
     append(begun, 150, every=0.2, **QUIET)
     look(begun)
     title, text = card(begun, operation_of(done))
-    assert title == "Frozen"
+    assert title == "🛑 Frozen"
     assert ":white_check_mark: Seen safe" in text
     assert "STILL SERVING" not in text
 
@@ -83,25 +83,25 @@ def test_the_card_of_an_earlier_brake_turns_with_the_later_one(begun: Rig) -> No
     turned = begun.target.journal.receipts()[-1]
     assert turned.receipt.action is Action.OBSERVED
     assert set(StoryComposer(begun.target).touched([turned])) == {operation_of(first), operation_of(second)}
-    assert card(begun, operation_of(first))[0] == "Frozen, but the router is STILL SERVING"
+    assert card(begun, operation_of(first))[0] == "🚨 Frozen, but the router is STILL SERVING"
 
 
 def test_a_promotion_is_now_at_its_stage_once_it_was_seen(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """Written and not seen; then another pilot; then its own."""
     operation = promoted(begun).sealed.receipt.operation
     title, text = card(begun, operation)
-    assert title == "Promoted: 10 → 25%, not seen yet"
+    assert title == "📝 Promoted: 10% → 25%, not seen yet"
     assert "Written: *25%*" in text
     assert "Now at" not in text
     begun.clock.pass_(seconds=30)
     append(begun)
     look(begun)
-    assert card(begun, operation)[0] == "Promoted: 10 → 25%, but the router does not follow"
+    assert card(begun, operation)[0] == "🚨 Promoted: 10% → 25%, but the router does not follow"
     begun.clock.pass_(seconds=30)
     append(begun, live={"route": "R2", "pilot": 0.25})
     look(begun)
     title, text = card(begun, operation)
-    assert title == "Promoted: 10 → 25%"
+    assert title == "🚀 Promoted: 10% → 25%"
     assert "Now at *25%*" in text
 
 

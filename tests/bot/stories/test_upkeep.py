@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.blockkit.signs import State
 from bot.stories.upkeep import backups, upkeep_outcome, upkeep_title
 from core.actors import UPKEEP
 from core.receipts.drafts.origin import Origin
@@ -28,10 +29,11 @@ def test_an_archive_says_what_was_renamed_and_compressed_and_is_done_without_eit
     renamed = recorded(ledger_archived(origin, (), None, "Until now it was X."))
     both = recorded(ledger_archived(origin, (packed,), Deleted.of(["old.gz"]), ""))
     failed = recorded(archive_failed(origin, "The disk is full."))
-    assert (upkeep_title(renamed), upkeep_outcome(renamed)) == ("Ledger archived", ":card_file_box: Until now it was X.")
+    assert upkeep_title(renamed) == (State.FINE, "Ledger archived")
+    assert upkeep_outcome(renamed) == ":card_file_box: Until now it was X."
     assert upkeep_outcome(both) == (
         ":card_file_box: Compressed, each verified:\n• `ledger-20250901T000000Z.ndjson.gz`: 2,000 lines"
-        " Deleted: 1 file(s), listed in the receipt."
+        " Deleted: 1 file, listed in the receipt."
     )
-    assert upkeep_title(failed) == "The ledger could not be archived"
+    assert upkeep_title(failed) == (State.FAILED, "The ledger could not be archived")
     assert upkeep_outcome(failed) == ":x: Not done. The disk is full."

@@ -1,4 +1,4 @@
-"""The home: Slack takes it whatever is in it, and its chart says in letters what happened."""
+"""The home: Slack takes it whatever is in it, and it says first what waits for somebody."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from bot.playground.workspace.limits import check_view
 from bot.slack.deliveries import Parked, Waiting
 from bot.views.answers import failure
-from bot.views.home import Glance, chart, closed, home
+from bot.views.home import Glance, closed, home, stretches
 from core.actors import Actor, ActorKind
+from core.doctor.check import Check, Health
 from core.receipts.chain import GENESIS, seal
 from core.receipts.evidence import Hold, RouterSighting
 from core.receipts.receipt import Action, Draft, Phase
@@ -115,50 +116,49 @@ def test_every_router_has_its_buttons_and_its_open_requests() -> None:
     }
 
 
-def test_the_chart_shows_each_days_stage_and_freezes_in_letters() -> None:
-    """Ten days at 10%, ten at 25%, five frozen at 0%, five at 10% again: nothing of it is said by colour."""
-    spells = (
-        Stretch(days(0), days(10), 10, frozen=False),
-        Stretch(days(10), days(20), 25, frozen=False),
-        Stretch(days(20), days(25), 0, frozen=True),
-        Stretch(days(25), NOW, 10, frozen=False),
+def test_what_waits_for_somebody_comes_first_and_one_button_is_primary() -> None:
+    """The request, who asked and why, and its buttons stand before the state; nothing else is as bright as its approval."""
+    view = home([glance("errors", 3)], NOW)
+    kinds = [block["type"] for block in view["blocks"][:3]]
+    assert kinds == ["header", "section", "actions"]
+    assert view["blocks"][1]["text"]["text"].startswith(
+        "⏳ *Approval needed: 10% → 25% of live traffic*\nAsked by <@UMAX>: “errors”"
     )
-    rows = {row[:4].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
-    assert rows["100"].strip() == rows["75"].strip() == rows["50"].strip() == ""
-    assert rows["25"] == " " * 9 + "█" * 10 + " " * 11
-    assert rows["10"] == "█" * 19 + " " * 5 + "█" * 6
-    assert rows["0"] == "▁" * 19 + "▒" * 5 + "▁" * 6
-    assert chart(spells, LADDER, "UTC").splitlines()[-1].split() == ["2", "Sep", "1", "Oct"]
+    elements = [element for block in view["blocks"] if block["type"] == "actions" for element in block["elements"]]
+    assert [element["action_id"] for element in elements if element.get("style") == "primary"] == ["approve"]
 
 
-def test_what_begins_at_midnight_is_not_yet_the_day_before() -> None:
-    """A day's column is the stage at its end, to the second."""
-    midnight = datetime(2025, 10, 1, tzinfo=UTC)
-    spells = (Stretch(days(0), midnight, 10, frozen=False), Stretch(midnight, NOW, 50, frozen=False))
-    rows = {row[:4].strip(): row[7:] for row in chart(spells, LADDER, "UTC").splitlines()}
-    assert rows["50"] == " " * 29 + "█"
+def test_the_headline_says_at_a_glance_how_a_router_stands() -> None:
+    """Frozen, drifted, or at its stage: one sign each; with several routers whatever asks back names its own."""
+    shown = glance("errors")
+    assert home([shown], NOW)["blocks"][0]["text"]["text"] == "❄️ production: frozen at 10%"
+    free = replace(shown, seen=replace(shown.seen, state=RolloutState(stage=10, since=NOW)))
+    view = home([free, free], NOW)
+    assert view["blocks"][0]["text"]["text"] == "🔴 production: 10% of live traffic"
+    assert "'text': '[production] Promote to 25%?'" in str(view["blocks"])
+    assert "[production]" not in str(home([free], NOW)["blocks"])
 
 
-def test_days_of_which_nothing_is_known_are_marked_as_such() -> None:
-    """Before the journal began nobody knows the stage, which is not stage 0."""
-    spells = (Stretch(days(0), days(28), None, frozen=False), Stretch(days(28), NOW, 10, frozen=False))
-    rows = chart(spells, LADDER, "UTC").splitlines()
-    assert rows[5][7:] == "?" * 27 + "▁▁▁"
-    assert chart((), LADDER, "UTC") == "Nothing is known yet."
+def test_receipts_are_sentences_and_the_doctor_has_one() -> None:
+    """Who did what, why, and between which stages; digests are where somebody compares them."""
+    ill = Check("journal", Health.WARN, "It is large.", "Prune it.")
+    view = str(home([replace(glance("errors"), checks=(Check("ledger", Health.OK, "Fine."),) * 18)], NOW)["blocks"])
+    assert "<@UMAX> froze, 10% → 0%: “errors”" in view
+    assert "All 18 checks pass." in view
+    assert "1 warning*; 1 check passes." in str(
+        home([replace(glance(""), checks=(ill, Check("x", Health.OK, "y")))], NOW)["blocks"]
+    )
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.01, 12), st.sampled_from([None, *LADDER]), st.booleans()), min_size=1, max_size=20),
-    st.sampled_from(["UTC", "Europe/Zurich", "America/New_York", "Asia/Kolkata"]),
-)
-def test_the_chart_has_one_column_a_day_whatever_happened(lengths: list[tuple[float, int | None, bool]], zone: str) -> None:
-    """Every row is as wide as there are days, at most thirty, in every zone and over changes of the clocks."""
-    spells, begins = [], NOW
-    for length, stage, frozen in lengths:
-        ends = begins + timedelta(days=length)
-        spells.append(Stretch(begins, ends, stage, frozen=frozen))
-        begins = ends
-    rows = chart(spells, LADDER, zone).splitlines()
-    assert len({len(row) for row in rows[:-1]}) == 1
-    assert 1 <= len(rows[0]) - 7 <= 30
-    assert len(rows) == len(LADDER) + 1
+def test_the_month_is_told_by_its_stages() -> None:
+    """Which stage on which days, and when it was frozen; a time of which nobody knows the stage is no stage."""
+    spells = (
+        Stretch(days(0), days(10), None, frozen=False),
+        Stretch(days(10), days(20), 25, frozen=False),
+        Stretch(days(20), NOW, 0, frozen=True),
+    )
+    assert stretches(spells, "UTC").splitlines() == [
+        "▰▰▱▱▱▱▱▱▱▱ *25%* 11 September to 21 September",
+        "▱▱▱▱▱▱▱▱▱▱ *0%* 21 September to 1 October, frozen",
+    ]
+    assert stretches((), "UTC") == "Nothing is known yet."

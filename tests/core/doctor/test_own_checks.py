@@ -31,6 +31,7 @@ from core.target.order import Order
 from core.target.target import Target
 from core.upkeep import backup
 from core.upkeep.journal_copy import copies_of, copy_journal
+from core.watch.clock import ClockJump, remember
 from tests.core.system.test_files import denied, nobodys_folder
 from tests.support.rig import Rig, decision
 
@@ -218,6 +219,14 @@ BROKEN: list[tuple[str, Break, str, Health, str, str]] = [
         "anr journal backup",
     ),
     ("a-clock-set-back", lambda h: h.clock.pass_(hours=-1), "clock", Health.FAIL, "was set back", "NTP"),
+    (
+        "a-clock-that-the-bot-saw-set-back",
+        lambda h: remember(h.settings.run_dir, ClockJump(noticed=h.clock.now, by_s=-7200)),
+        "clock",
+        Health.WARN,
+        "was set back by 2 h",
+        "NTP",
+    ),
     ("a-paused-schedule", lambda h: pause(h.target, Order(h.people["olivia"])), "schedule", Health.WARN, "Paused", "resume"),
     ("a-run-that-was-not-made", lambda h: h.clock.pass_(hours=1), "schedule", Health.FAIL, "was not made", "anr bot"),
     (

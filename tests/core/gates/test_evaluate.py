@@ -110,16 +110,20 @@ RSI = [
     pytest.param(leaving_zero(Day(live=30, matching=0)), Verdict.FAIL, 0.0, "only 0.0%", id="bad-routes-leaving-zero"),
     pytest.param(Day(live=29, matching=29), Verdict.NO_DATA, None, "only 29 live decisions", id="too-few-to-say"),
     pytest.param(Day(live=3, matching=0), Verdict.NO_DATA, None, "only 3 live decisions", id="three-bad-routes"),
-    pytest.param(Day(live=30, matching=30), Verdict.PASS, 1.0, "(88.6% to 100.0% at 95%)", id="just-enough"),
+    pytest.param(Day(live=30, matching=30), Verdict.PASS, 1.0, "(95% sure: 88.6% to 100.0%)", id="just-enough"),
     pytest.param(leaving_zero(Day(live=3, matching=3)), Verdict.NO_DATA, None, "only 3", id="too-few-leaving-zero"),
 ]
 ROLLBACKS = [
     pytest.param(Day(rollbacks=0), Verdict.PASS, 0.0, "0 rollbacks in 10,000", id="none"),
     pytest.param(
-        Day(live=291, matching=291), Verdict.PASS, 0.0, "(0 of 291: at most 1.0% at 95%)", id="what-none-of-a-few-proves"
+        Day(live=291, matching=291),
+        Verdict.PASS,
+        0.0,
+        "(95% sure: at most 10.3 per 1,000, from 291 that tell)",
+        id="what-none-of-a-few-proves",
     ),
     pytest.param(Day(live=29, matching=29, rollbacks=29), Verdict.NO_DATA, None, "only 29 live", id="too-few-to-say"),
-    pytest.param(Day(told=5_000), Verdict.PASS, 0.0, "0 of 5,000", id="half-of-them-tell"),
+    pytest.param(Day(told=5_000), Verdict.PASS, 0.0, "from 5,000 that tell", id="half-of-them-tell"),
     pytest.param(Day(told=4_999), Verdict.NO_DATA, None, "only 4,999 of 10,000", id="fewer-than-half-of-them-tell"),
     pytest.param(Day(told=0), Verdict.NO_DATA, None, "(0.0%); at least 50% is asked", id="nothing-tells"),
     pytest.param(

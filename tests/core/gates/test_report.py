@@ -189,7 +189,7 @@ def test_the_report_names_coverage_span_and_intervals() -> None:
     keys = {"window_minutes", "decisions", "live_rate", "rsi", "rollbacks", "tri_median", "generated_at"}
     assert keys | {"live", "rollbacks_per_1k", "fast_cap_breaches", "skipped", "gates", "go"} <= set(found)
     rollbacks = next(gate for gate in found["gates"] if gate["name"] == "rollbacks_per_1k")
-    assert "0 of 291: at most 1.0% at 95%" in rollbacks["reason"]
+    assert "95% sure: at most 10.3 per 1,000, from 291 that tell" in rollbacks["reason"]
 
 
 def test_a_gate_whose_absence_is_accepted_says_so() -> None:

@@ -32,8 +32,8 @@ def foreseen(rig: Rig, mode: PromotionMode = PromotionMode.AUTO) -> Sealed:
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        (PromotionMode.AUTO, "It reports, and promotes 25 → 50% if the gates still pass."),
-        (PromotionMode.APPROVE, "It reports, and asks for an approval of 25 → 50% if the gates still pass."),
+        (PromotionMode.AUTO, "It reports, and promotes 25% → 50% if the gates still pass."),
+        (PromotionMode.APPROVE, "It reports, and asks for an approval of 25% → 50% if the gates still pass."),
         (PromotionMode.OFF, "It reports and promotes nothing. Scheduled promotion is switched off"),
     ],
 )
@@ -52,7 +52,7 @@ def test_it_says_which_gate_stands_in_the_way(begun: Rig) -> None:
     promoted_by_people(begun)
     begun.statuses["slot09"] = "down"
     receipt = foreseen(begun).receipt
-    assert receipt.note.startswith("It reports and promotes nothing. NO-GO for 25 → 50%")
+    assert receipt.note.startswith("It reports and promotes nothing. NO-GO for 25% → 50%")
     assert "slot09" in receipt.note
 
 

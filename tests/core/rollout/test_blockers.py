@@ -24,7 +24,9 @@ OPERATOR = Actor(kind=ActorKind.SLACK, id="UOLIVIA", roles=frozenset({Role.OPERA
 HOUR = timedelta(hours=1)
 NIGHTLY = Schedule(at=time(9, 5))
 NEXT = datetime(2025, 10, 2, 9, 5, tzinfo=UTC)
-FREE = RolloutState(stage=10, since=NOW - 80 * HOUR, observed_since=NOW - 80 * HOUR, revision=3, person_required=False)
+FREE = RolloutState(
+    stage=10, since=NOW - 80 * HOUR, observed_since=NOW - 80 * HOUR, revision=3, person_required=False, ran=NOW
+)  # today's run was made
 
 
 def hold(name: str, age: timedelta, expires: timedelta | None = None) -> Hold:

@@ -331,7 +331,7 @@ def test_one_red_gate_refuses_the_step_and_is_the_evidence(actor: Actor, name: G
     decision = decide_step_up(standing(at(10)), actor, gates(**{name.name: verdict}))
     assert isinstance(decision, Refuse)
     assert (decision.code, decision.blockers) == (Code.GATES_NOT_PASSED, (f"{name.value}: this is {name.value}",))
-    assert "10 → 25%" in decision.text
+    assert "10% → 25%" in decision.text
 
 
 def test_several_red_gates_are_all_listed() -> None:

@@ -46,18 +46,18 @@ def test_at_the_earliest_moment_nothing_is_left_that_lifts_itself(asked: Questio
 @pytest.mark.parametrize(
     ("asked", "earliest", "does"),
     [
-        pytest.param(question(), NOW, "promotes 10 → 25% if the gates still pass", id="nothing-in-the-way"),
-        pytest.param(question(mode=PromotionMode.APPROVE), NOW, "asks for an approval of 10 → 25%", id="asks"),
+        pytest.param(question(), NOW, "promotes 10% → 25% if the gates still pass", id="nothing-in-the-way"),
+        pytest.param(question(mode=PromotionMode.APPROVE), NOW, "asks for an approval of 10% → 25%", id="asks"),
         pytest.param(question(veto=Veto(OLIVIA, "", NEXT.date())), NOW, "skipped by UOLIVIA", id="skipped"),
         pytest.param(question(mode=PromotionMode.OFF), NOW, "switched off", id="off"),
         pytest.param(question(changed(person_required=True)), NOW, "a person has to ask", id="a-person"),
         pytest.param(question(changed(stage=0)), NOW, "never leaves stage 0", id="at-zero"),
-        pytest.param(question(soak_hours={10: 90.0}), NOW + 10 * HOUR, "promotes 10 → 25%", id="soaked-before-the-run"),
+        pytest.param(question(soak_hours={10: 90.0}), NOW + 10 * HOUR, "promotes 10% → 25%", id="soaked-before-the-run"),
         pytest.param(question(soak_hours={10: 110.0}), NOW + 30 * HOUR, "has to be served for 110 h", id="soaks-beyond-the-run"),
         pytest.param(
             question(changed(holds=(hold("a", HOUR, expires=2 * HOUR),), stage=10)),
             NOW + 2 * HOUR,
-            "promotes 10 → 25%",
+            "promotes 10% → 25%",
             id="hold-ends",
         ),
         pytest.param(question(changed(holds=(hold("a", HOUR),))), None, "Frozen for 1 h: errors", id="a-hold-without-an-end"),

@@ -1,10 +1,11 @@
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rollout.schedule import Schedule, begin_of, due, next_run
+from core.rollout.schedule import Schedule, begin_of, coming_run, due, next_run, preflight_due, run_day
 
 ZURICH = Schedule(zone="Europe/Zurich")
 LATE = Schedule(zone="Europe/Zurich", at=time(23, 30))
@@ -55,3 +56,48 @@ def test_the_next_run_is_the_first_moment_at_which_another_date_is_due(schedule:
     ahead = next_run(now, schedule)
     assert now < ahead <= now + timedelta(hours=50)
     assert due(ahead, schedule) != due(now, schedule)
+
+
+def changes_of(zone: str, year: int) -> list[datetime]:
+    """The days of a year, at noon UTC, on which the zone's clocks were changed since the day before."""
+    noons = [datetime(year, 1, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(366)]
+    offsets = [noon.astimezone(ZoneInfo(zone)).utcoffset() for noon in noons]
+    return [noons[place] for place in range(1, len(noons)) if offsets[place] != offsets[place - 1]]
+
+
+@pytest.mark.parametrize("year", [2011, 2027])
+def test_veto_outlook_announcement_and_run_mean_one_date_in_every_zone_and_through_every_gap(year: int) -> None:
+    """All zones of tzdata, around each change of their clocks, run times near midnight and in the night.
+
+    2011 has the day that Samoa left out; on 27 March 2027 the clocks of Nuuk jump over midnight.
+    """
+    for zone in sorted(available_timezones()):
+        for noon in changes_of(zone, year):
+            for at in (time(0, 10), time(2, 30), time(23, 30)):
+                schedule = Schedule(zone=zone, at=at, preflight_minutes=30, grace_hours=0.5)
+                for hours in range(-36, 13, 6):
+                    now = noon + timedelta(hours=hours, minutes=7)
+                    run = coming_run(now, schedule, ran=now - timedelta(days=3))
+                    where = f"{zone} {at} {now}"
+                    assert run.begins == begin_of(run.day, schedule), where
+                    if run.begins <= now:
+                        assert due(now, schedule) == run.day, where
+                        continue
+                    assert (next_run(now, schedule), run_day(now, schedule)) == (run.begins, run.day), where
+                    assert due(run.begins, schedule) == run.day, where
+                    assert preflight_due(run.begins - timedelta(minutes=1), schedule) == run.day, where
+
+
+def test_a_veto_half_an_hour_before_midnight_in_nuuk_is_of_the_run_that_comes_next() -> None:
+    """At 23:30 local time, which the clocks jump over: the run of the 27th begins on the 28th at 00:30, and is the 27th's."""
+    schedule = Schedule(zone="America/Nuuk", at=time(23, 30))
+    for now in ("2027-03-27T20:00", "2027-03-28T00:59", "2027-03-28T01:29"):
+        run = coming_run(datetime.fromisoformat(now).replace(tzinfo=UTC), schedule)
+        assert (run.day.isoformat(), f"{run.begins:%Y-%m-%dT%H:%M}") == ("2027-03-27", "2027-03-28T01:30")
+
+
+def test_a_run_that_is_due_and_was_made_is_not_the_next() -> None:
+    """Until it is made it comes next; afterwards the one of tomorrow does."""
+    now, due_at = datetime(2025, 10, 1, 7, 30, tzinfo=UTC), datetime(2025, 10, 1, 7, 5, tzinfo=UTC)
+    assert coming_run(now, ZURICH, due_at - timedelta(days=1)).day == date(2025, 10, 1)
+    assert coming_run(now, ZURICH, due_at).day == date(2025, 10, 2)

@@ -161,7 +161,7 @@ def test_a_refused_connection_is_never_healthy() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, so that nobody else can listen there, but not listening
         found = asked(f"http://127.0.0.1:{closed.getsockname()[1]}/")
-    assert found == SlotsHealth(error="the router's health could not be asked (NewConnectionError)")
+    assert found == SlotsHealth(error="the router's health could not be asked (nobody listens there)")
     assert verdict(found) is Verdict.NO_DATA
 
 

@@ -1,13 +1,15 @@
 import gzip
 import socket
 import threading
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 
 from core.errors import NoAnswer
-from core.system.bounded_http import Answer, get
+from core.system.bounded_http import Answer, get, in_words
 from tests.core.router.test_endpoint import HEAD, answering, body
 
 
@@ -110,3 +112,39 @@ def test_without_time_left_nobody_is_asked() -> None:
     with answering(lambda _: asked.set()) as url, pytest.raises(NoAnswer, match="no time"):
         get(url, 0, 100)
     assert not asked.is_set()
+
+
+def refused() -> str:
+    """A port on which nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        pytest.param(lambda: get(refused(), 30, 100), "nobody listens there", id="refused"),
+        pytest.param(lambda: get("http://no-such-host.invalid/", 30, 100), "its name cannot be looked up", id="no-name"),
+        pytest.param(
+            lambda: urllib.request.urlopen(refused()),  # noqa: S310 - of the test's own
+            "nobody listens there",
+            id="the-standard-library",
+        ),
+        pytest.param(
+            lambda: urllib3.PoolManager(retries=False).request("POST", refused()), "nobody listens there", id="through-a-pool"
+        ),
+    ],
+)
+def test_people_read_what_happened_and_no_name_of_a_class(ask: Callable[[], object], words: str) -> None:
+    """Whoever asked, and however deep the library has wrapped it."""
+    with pytest.raises((NoAnswer, OSError, urllib3.exceptions.HTTPError)) as failed:
+        ask()
+    assert words in {str(failed.value), in_words(failed.value)}
+
+
+def test_an_endpoint_that_speaks_something_else_is_named_so() -> None:
+    """No error of the system is behind it, so that what it spoke is all there is to say."""
+    with answering(lambda out: out.write(b"SSH-2.0-OpenSSH_9\r\n\r\n")) as url, pytest.raises(NoAnswer) as failed:
+        get(url, 30, 100)
+    assert str(failed.value) == "it broke off, or what it speaks is no HTTP"

@@ -163,3 +163,26 @@ def test_the_page_draws_every_emoji_that_the_bot_writes() -> None:
     drawn = (bot / "playground" / "static" / "mrkdwn.js").read_text(encoding="utf-8")
     assert written
     assert {name for name in written if not re.search(rf"\b{name}: \"", drawn)} == set()
+
+
+async def test_a_legacy_button_is_pressed_where_it_is_shown_and_nowhere_else(
+    playground: Playground, browser: aiohttp.ClientSession
+) -> None:
+    """The page names the attachment and the value; what is not there (any more) sends nothing."""
+    workspace = playground.workspace
+    button = {"name": "brake", "type": "button", "text": "Freeze", "value": "freeze"}
+    own = [{"callback_id": "anr_alert", "title": "AnrRsiLow", "actions": [button]}]
+    ts = workspace.post(workspace.channels[OPS], workspace.bot_message("", attachments=own))["ts"]
+    pressed = {"user": "U0MEMBER", "channel": OPS, "ts": ts, "number": 1, "value": "freeze"}
+    assert (await post(browser, "attachment", pressed))["error"] == "dispatch_failed"  # no app is connected
+    (sent,) = playground.deliveries
+    assert (sent.payload["type"], sent.payload["callback_id"], sent.payload["attachment_id"]) == (
+        "interactive_message",
+        "anr_alert",
+        "1",
+    )
+    assert sent.payload["actions"] == [{"name": "brake", "type": "button", "value": "freeze"}]
+    assert sent.payload["original_message"]["attachments"][0]["title"] == "AnrRsiLow"
+    for change in ({"value": "unfreeze"}, {"number": 2}, {"ts": "1.2"}):
+        assert "Nothing was sent" in (await post(browser, "attachment", pressed | change))["error"]
+    assert len(playground.deliveries) == 1

@@ -61,7 +61,7 @@ def test_a_dry_run_judges_the_figures_of_a_report_in_place_of_the_ledger(anr: An
     rig.settings.ledger.unlink()
     found = anr("promote", "--dry-run", "--report", str(file), "--verbose")
     assert found.exit_code == 0, found.output
-    assert "Dry run: 10 → 25%" in found.output
+    assert "Dry run: 10% → 25%" in found.output
     assert set(verdicts(found.output).values()) == {"PASS"}
     spoiled = {**json.loads(file.read_text(encoding="utf-8")), "rsi": 0.5, "newest": "2020-01-01T00:00:00Z"}
     file.write_text(json.dumps(spoiled), encoding="utf-8")

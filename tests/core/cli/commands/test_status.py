@@ -8,7 +8,7 @@ import pytest
 import bot.cli.main  # noqa: F401 - adds `doctor` to the application
 from core.cli.output import FAILED, REFUSED
 from core.operations.daily import Skipped, skip
-from core.rollout.schedule import run_day
+from core.rollout.schedule import coming_run
 from tests.support.rig import Rig
 from tests.support.terminal import ANOTHER, ME, OTHER, PERSON, Terminal
 
@@ -49,7 +49,7 @@ def test_why_lists_everything_at_once(anr: Anr, rig: Rig, monkeypatch: pytest.Mo
 def test_next_says_when_and_what(anr: Anr) -> None:
     """The earliest promotion and the next run, for people and for scripts."""
     told = anr("next").stdout
-    assert "10 → 25% can be asked for now" in told
+    assert "10% → 25% can be asked for now" in told
     assert "The next scheduled run is at" in told
     found = json.loads(anr("next", "--json").stdout)
     assert (found["from_stage"], found["to_stage"]) == (10, 25)
@@ -174,7 +174,7 @@ def test_doctor_ends_with_a_code_that_a_script_understands(anr: Anr, rig: Rig, m
 
 def test_a_skipped_run_is_told_by_why_and_next(anr: Anr, rig: Rig) -> None:
     """The veto against the next scheduled run stands in the list like everything else, with its owner."""
-    day = run_day(datetime.now(UTC), rig.settings.schedule)
+    day = coming_run(datetime.now(UTC), rig.settings.schedule).day
     assert isinstance(skip(rig.target, rig.people["olivia"], day, "the fair"), Skipped)
     found = {blocker["code"]: blocker for blocker in json.loads(anr("why", "--json").stdout)["blockers"]}
     assert (found["skipped"]["owner"]["id"], found["skipped"]["scheduled_only"]) == ("UOLIVIA", True)

@@ -63,12 +63,12 @@ BEFORE = [
         id="daily",
     ),
     pytest.param(
-        schedule.run_announced(RUN, DAY, REPORT, stages=(25, 50), note="It reports, and promotes 25 → 50%."),
+        schedule.run_announced(RUN, DAY, REPORT, stages=(25, 50), note="It reports, and promotes 25% → 50%."),
         {
             **RUN_SAYS,
             "action": "preflight",
             "cause": "preflight:2025-10-01",
-            "note": "It reports, and promotes 25 → 50%.",
+            "note": "It reports, and promotes 25% → 50%.",
             "stage_before": 25,
             "stage_after": 50,
             **MEASURED_SAYS,

@@ -5,6 +5,8 @@ The table is tests/slack_methods/errors.json: Slack's own method pages, as someb
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,31 @@ from bot.slack import calls as calls_module
 from bot.slack import outbox as outbox_module
 from bot.slack.access import Access
 from bot.slack.calls import SlackCalls
+from bot.slack.checks import examine_deliveries
 from bot.slack.deliveries import Deliveries
 from bot.slack.errors import SLACK_FAILED
 from bot.slack.manifest import MANIFEST
 from bot.slack.members import Installation
 from bot.slack.outbox import Outbox
-from core.actors import AccessPolicy, Role
+from bot.stories.compose import StoryComposer
+from bot.stories.follow import Stories
+from core.actors import AccessPolicy, Actor, ActorKind, Role
+from core.doctor.check import Health
 from core.errors import PersonUnknown
+from core.receipts.drafts.origin import Origin
+from core.receipts.drafts.requests import request_answered, request_asked
+from core.receipts.evidence import Signature
+from core.receipts.receipt import Action
+from core.rollout.approvals import Approval, ApprovalStatus
+from core.target.target import Target
+from tests.support.rig import Rig
 
+pytestmark = pytest.mark.torture
 OPS, ELSEWHERE = "C0ANROPS", "C0RANDOM"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 ERRORS = {
     method: sorted({*codes.split(), *table["every_method"].split()})
-    for table in [json.loads((Path(__file__).parents[2] / "slack_methods" / "errors.json").read_text(encoding="utf-8"))]
+    for table in [json.loads((Path(__file__).parents[1] / "slack_methods" / "errors.json").read_text(encoding="utf-8"))]
     for method, codes in table.items()
     if "." in method
 }
@@ -73,7 +87,9 @@ async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playgroun
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(outbox_module, "_FIRST_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(outbox_module, "_PROCESSING_TRIES", 2)
-    monkeypatch.setitem(calls_module._PACES, "chat.postMessage", (100, 1.0))
+    monkeypatch.setattr(outbox_module, "_HISTORY_SECONDS", 0.0)
+    for paced in ("chat.postMessage", "chat.update", "chat.delete"):
+        monkeypatch.setitem(calls_module._PACES, paced, (1_000, 1.0))
     async with Playground(MANIFEST) as running:
         running.workspace.channels[ELSEWHERE].members.add(BOT_USER)
         yield running
@@ -123,6 +139,93 @@ async def test_nothing_is_lost_nothing_is_doubled_and_no_live_button_is_left(
         texts = [text for text in texts if text != "RSI by hour"]  # a picture that the message may not show lies in the thread
         assert sorted(texts) == ["approved", "entries", "gates"], f"call {place + 1}"
         assert "'approve'" not in str(told)
+
+
+async def test_an_old_message_that_cannot_be_deleted_yet_is_deleted_later(playground: Playground, tmp_path: Path) -> None:
+    """Whatever Slack answers once: the buttons of the message that the story left behind go, unless nobody may delete it."""
+    playground.api.tiers.clear()
+    wrong = {}
+    for code in ERRORS["chat.delete"]:
+        for channel in (OPS, ELSEWHERE):
+            playground.workspace.channels[channel].messages.clear()
+        playground.fail("chat.update", "edit_window_closed")
+        playground.fail("chat.delete", code)
+        with closing(Deliveries(tmp_path / f"{code}.sqlite")) as deliveries:
+            await live(playground, deliveries, unconfirmed=False)
+            left = deliveries.left("a")
+        told = [message for message in playground.messages(OPS) if not message.get("files")]
+        titles = [str(message["text"]) for message in told if message.get("thread_ts") in {None, message["ts"]}]
+        stays = code in {"cant_delete_message", "message_not_found", "channel_not_found"}
+        if (titles, left) != (["asked", "approved"] if stays else ["approved"], ()) or ("'approve'" in str(told)) is not stays:
+            wrong[code] = (titles, left)
+    assert wrong == {}
+
+
+REQUEST = {"policy_digest": "c" * 64, "verdict_digest": "d" * 64, "from_stage": 10, "to_stage": 25, "revision": 1}
+OLIVIA = Actor(kind=ActorKind.SLACK, id="U0OLIVIA")
+
+
+def request(target: Target, name: str) -> Approval:
+    """Ask for an approval; its card has live buttons."""
+    now = target.clock()
+    approval = Approval(
+        id=name, requester=OLIVIA, reason=name, asked_at=now, expires_at=now + timedelta(hours=1), needed=1, **REQUEST
+    )
+    asked = request_asked(Origin(name, now, OLIVIA, name), (10, 25), "0.10", None, approval.terms)
+    target.journal.append(target.draft(asked), approval)
+    return approval
+
+
+def deny(target: Target, approval: Approval) -> None:
+    now = target.clock()
+    ended = approval.ended(ApprovalStatus.DENIED, now, by=OLIVIA, note="no")
+    no = Signature(actor=OLIVIA, at=now, decision="denied")
+    target.journal.append(target.draft(request_answered(Origin(approval.id, now, OLIVIA), Action.DENY, (no,))), ended)
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+async def test_what_slack_keeps_refusing_is_named_by_doctor_and_comes_when_it_is_tried_again(
+    playground: Playground, rig: Rig, method: str
+) -> None:
+    """Each documented error for as long as it lasts: the channel shows the story, or doctor names it and Slack's word for it.
+
+    Once Slack takes it again, each story is there once, and none has a button that asks for what is decided.
+    """
+    playground.api.tiers.clear()
+    client = AsyncWebClient(token=playground.bot_token, base_url=f"{playground.url}/api/")
+    wrong = {}
+    with closing(Deliveries.at(rig.settings)) as deliveries:
+        stories = Stories(
+            rig.target, StoryComposer(rig.target), Outbox(SlackCalls(client), deliveries, OPS, ELSEWHERE), deliveries
+        )
+        for number, code in enumerate(ERRORS[method]):
+            approval = request(rig.target, f"r{number}")
+            if method == "chat.update":
+                await stories.catch_up()
+            playground.fail(method, code, times=500)
+            deny(rig.target, approval)
+            await stories.catch_up()
+            named = [check.text for check in examine_deliveries(deliveries) if approval.id in check.text]
+            if not (cards(playground, approval.id) == ["Denied"] or any(code in text for text in named)):
+                wrong[code] = f"neither shown nor named: {cards(playground, approval.id)}, {named}"
+            playground.api.clear_faults()
+            await stories.try_again()
+            await stories.catch_up()
+            found = [check.health for check in examine_deliveries(deliveries)]
+            if cards(playground, approval.id) != ["Denied"] or found != [Health.OK]:
+                wrong[code] = f"not there when it was tried again: {cards(playground, approval.id)}, {found}"
+    assert wrong == {}
+
+
+def cards(playground: Playground, request_id: str) -> list[str]:
+    """The messages about a request, each with how it stands; with its buttons, if it has any."""
+    found = []
+    for channel in (OPS, ELSEWHERE):
+        for message in playground.messages(channel):
+            about = str((message.get("metadata") or {}).get("event_payload"))
+            if f"'operation': '{request_id}', 'part': ''" in about:
+                found.append(str(message["text"]).partition(":")[0] + (" with buttons" if "'approve'" in str(message) else ""))
+    return found
 
 
 OF_PEOPLE = [(method, code) for method in ("users.info", "usergroups.users.list") for code in ERRORS[method]]
