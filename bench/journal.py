@@ -69,7 +69,8 @@ def _took(settings: Settings, *words: str, times: int = _TIMES) -> float:
 
 
 @asynccontextmanager
-async def _bot(settings: Settings, lags: Path) -> AsyncIterator[psutil.Process]:
+async def bot(settings: Settings, lags: Path) -> AsyncIterator[psutil.Process]:
+    """Run the bot as a process while the block lasts; at its end it writes how late its event loop was, in milliseconds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.journal", str(lags), "bot"),
         env=environment(settings, os.environ),
@@ -99,7 +100,7 @@ async def _settled(processes: list[psutil.Process]) -> None:
 async def _in_the_bot(playground: Playground, settings: Settings, folder: Path) -> dict[str, float]:
     begun = time.perf_counter()
     lags = folder / "lags.json"
-    async with _bot(settings, lags) as process:
+    async with bot(settings, lags) as process:
         found = {"bot listens, s": time.perf_counter() - begun}
         await playground.wait_for(lambda: playground.socket_mode.connections, 120)
         await answers(playground, "status", 2)
