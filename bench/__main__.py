@@ -1,4 +1,4 @@
-"""`python -m bench [ledger] [slack] [alerts] [payloads] [journal] [memory] [--lines N]`: all parts but memory, or those that are named."""
+"""`python -m bench [ledger] [slack] [alerts] [payloads] [journal] [memory]`: the parts that are named, or all but memory."""
 
 import argparse
 import socket

@@ -143,6 +143,41 @@ def test_a_snapshot_that_was_forged_with_the_chain_is_found_by_whatever_raises(t
         journal.state()
 
 
+@pytest.mark.parametrize(
+    ("statement", "number"),
+    [
+        pytest.param("UPDATE snapshots SET data = ?", 5, id="another-state"),
+        pytest.param("INSERT INTO snapshots VALUES ('production', 7, ?)", 7, id="before-a-receipt-that-states-none"),
+        pytest.param("INSERT INTO snapshots VALUES ('production', 99, ?)", 99, id="before-a-receipt-that-is-not-there"),
+    ],
+)
+def test_verifying_names_a_snapshot_that_no_receipt_states(tmp_path: Path, statement: str, number: int) -> None:
+    """Nobody believes it, and somebody put it there."""
+    journal = grown(tmp_path, 7)
+    assert journal.verify()[1] == ()
+    change(tmp_path, statement, snapshot_of(RolloutState(stage=100))[1])
+    (flaw,) = journal_in(tmp_path).verify()[1]
+    assert (flaw.seq, flaw.problem) == (
+        number,
+        f"the snapshot before #{number} is not what that receipt states; nobody goes on from it",
+    )
+
+
+def test_verifying_names_a_sum_that_the_receipts_do_not_add_up_to(tmp_path: Path) -> None:
+    """A chain that was written anew to fit, files and all, states something that nobody can have recorded."""
+    grown(tmp_path, 7)
+    stated, data = snapshot_of(RolloutState(stage=100))
+    change(tmp_path, "UPDATE snapshots SET data = ?", data)
+    rewritten(tmp_path, FIRST_STATED, lambda receipt: receipt.update(adds_up=stated.model_dump()))
+    for path in (tmp_path / "logs").iterdir():
+        path.unlink()
+    journal = journal_in(tmp_path)
+    assert journal.recreate_files() == 7
+    (flaw,) = journal.verify()[1]
+    assert flaw.seq == FIRST_STATED
+    assert "states a sum of the receipts before it that they do not add up to" in flaw.problem
+
+
 def test_what_other_rules_added_up_is_added_up_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an upgrade by which receipts add up to something else nobody goes on from the old state, and nothing is a flaw."""
     grown(tmp_path, 7)
