@@ -2,7 +2,7 @@
 
 The daily run is made once per local date, whoever makes it: its cause key is the date. A run that was missed is caught up
 within the grace, because a job looks again and again whether today's is due; no job store has to remember anything.
-What is due is asked of the clock, when to look again of the time that passes.
+APScheduler looks when the clock says so; once the clock was set back, all look at once, and from there on.
 
 Upkeep is due once in its period, and its cause key is the period: a backup with the daily run, a prune in each week (and a
 drill of the safety nets and one of the alert path, if the settings want them), and a look each day at
@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.actors import UPKEEP
 from core.brake import alert_drill
@@ -39,6 +41,7 @@ from core.watch.clock import ClockWatch
 
 log = logger(__name__)
 
+_UTC = ZoneInfo("UTC")
 _LOOK_SECONDS = 20
 _VERIFY_SECONDS = 600
 """How often every receipt is compared with what was verified; a look in between only verifies what was added."""
@@ -61,7 +64,8 @@ class Jobs:
         self._schedule = target.settings.schedule
         self._on_change = on_change
         self._clock = ClockWatch()
-        self._running: list[asyncio.Task[None]] = []
+        self._scheduler = AsyncIOScheduler(timezone=_UTC)
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._stopping = threading.Event()
@@ -71,7 +75,6 @@ class Jobs:
         """Begin to look at the clock, at once for what was missed."""
         periods = {self._reexamine: self._target.settings.recheck_minutes * 60, self._verify: _VERIFY_SECONDS}
         for job in (
-            self._look_at_clock,
             self._record_brakes,
             self._preflight,
             self._daily,
@@ -88,21 +91,40 @@ class Jobs:
             self._reexamine,
             self._verify,
         ):
-            again = self._again_and_again(job, periods.get(job, _LOOK_SECONDS))
-            self._running.append(asyncio.create_task(again, name=job.__name__))
+            self._scheduler.add_job(
+                self._begin,
+                "interval",
+                args=(job,),
+                id=job.__name__,
+                seconds=periods.get(job, _LOOK_SECONDS),
+                next_run_time=datetime.now(_UTC),
+                misfire_grace_time=None,
+                coalesce=True,
+            )
+        self._scheduler.start()
+        self._watching = asyncio.create_task(self._look_at_clock_again_and_again(), name="anr-clock")
 
     async def stop(self) -> None:
         """Begin nothing more, and wait for what is under way."""
         self._stopping.set()
         self._stopped.set()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        self._scheduler.shutdown(wait=False)
+        await asyncio.gather(self._watching, *self._running.values(), return_exceptions=True)
 
-    async def _again_and_again(self, job: Callable[[], None], seconds: float) -> None:
-        """Do a job at once and again after a pause, which is time that passes: a clock that is set back holds nothing up."""
+    async def _begin(self, job: Callable[[], None]) -> None:
+        # the scheduler cancels its own tasks at shutdown; a run that touches the router is drained instead
+        if job.__name__ in self._running:
+            return
+        task = asyncio.create_task(self._guarded(job))
+        self._running[job.__name__] = task
+        task.add_done_callback(lambda _: self._running.pop(job.__name__))
+
+    async def _look_at_clock_again_and_again(self) -> None:
+        """Pause by the time that passes: the scheduler itself would wait until a clock that was set back is where it was."""
         while not self._stopped.is_set():
-            await self._guarded(job)
+            await self._guarded(self._look_at_clock)
             with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(_LOOK_SECONDS):
                     await self._stopped.wait()
 
     async def _guarded(self, job: Callable[[], None]) -> None:
@@ -130,6 +152,8 @@ class Jobs:
             log.warning("the clock is ahead of the time that has passed by %.0f s: set, or the machine slept", jump.by_s)
             return
         log.error("the clock was set back by %s; the jobs go on, but ages, soaks and expiries are wrong by it", spoken(jump.back))
+        for job in self._scheduler.get_jobs():  # each would wait until the clock says again what it said
+            job.modify(next_run_time=datetime.now(_UTC))
         clock.remember(self._target.settings.run_dir, jump)
 
     def _record_brakes(self) -> None:

@@ -48,7 +48,7 @@ def _logging_as_it_was() -> Iterator[None]:
     """Whatever a test's command line or bot did to this process's logging ends with the test."""
     root, known = logging.getLogger(), set(logs._secrets)
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in ("core", "bot", "slack_sdk")}
+    levels = {name: logging.getLogger(name).level for name in ("core", "bot", "apscheduler", "slack_sdk")}
     yield
     root.handlers = [
         handler for handler in root.handlers if handler in handlers or not isinstance(handler.formatter, logs.Redacting)

@@ -31,6 +31,7 @@ from core.operations.results import Asked, Refused
 from core.rollout.approvals import Approval
 from core.rollout.refusals import Code, Refuse
 from core.system.logs import logger
+from core.system.threads import running
 from core.target.target import Target
 
 log = logger(__name__)
@@ -51,8 +52,8 @@ class NotOperatedHere(AnrError):
 class Dispatcher:
     """Carries out what people ask for in Slack.
 
-    Work is done after the acknowledgement, in tasks that are kept until they end. Brakes have threads of their own, and so
-    have answers to requests, which may be for a brake: no report can delay them.
+    Work is done after the acknowledgement, in tasks that are kept until they end. Each router's brakes have threads of their
+    own, and so have answers to requests, which may be for a brake: no report can delay them, and no other router.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class Dispatcher:
         self._access = access
         self._allowed_channels = allowed_channels
         self._work = ThreadPoolExecutor(8, thread_name_prefix="anr-work")
-        self._brake = ThreadPoolExecutor(2, thread_name_prefix="anr-brake")
+        self._brake = running(2, "anr-brake")
+        self._brakes = {name: running(2, f"anr-brake-{name}") for name in self._target_channels}
         self._answers = ThreadPoolExecutor(4, thread_name_prefix="anr-answer")
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Lock()
@@ -79,6 +81,8 @@ class Dispatcher:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._work.shutdown()
         self._brake.shutdown()
+        for pool in self._brakes.values():
+            pool.shutdown()
         self._answers.shutdown()
 
     async def carry_out(self, command: Command, request: Request, respond: Answer) -> None:
@@ -169,6 +173,8 @@ class Dispatcher:
         actor = await self._access.actor(request.user, request.team, for_brake=row.brakes, decides=decides)
         structlog.contextvars.bind_contextvars(router=channel.target.settings.name, word=row.word, asked_by=actor.id)
         log.info("asked", channel=request.channel)
+        if pool is self._brake:
+            pool = self._brakes[channel.target.settings.name]
         return await loop.run_in_executor(pool, copy_context().run, call, channel, actor)
 
     def _is_allowed_in(self, channel: str | None) -> bool:

@@ -6,8 +6,9 @@ Excluded: what is done (bot/http/lane.py).
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
+
+from core.system.threads import running
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -20,7 +21,7 @@ class Together(Generic[Asked, Answer]):
     """A thread, and what waits for it."""
 
     def __init__(self, work: Callable[[Sequence[Asked]], Sequence[Answer]], name: str) -> None:
-        """Start nothing yet.
+        """Start the thread: once an alert comes there may be none to be had.
 
         Args:
             work: answers all that it is given, in order.
@@ -29,7 +30,7 @@ class Together(Generic[Asked, Answer]):
         self._work = work
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
         self._later: asyncio.TimerHandle | None = None
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.thread = running(1, name)
 
     def ask(self, asked: Asked, within_s: float = 0.0) -> asyncio.Future[Answer]:
         """Let something be done, in the order in which it is asked for; from the event loop only.
@@ -64,9 +65,9 @@ class Together(Generic[Asked, Answer]):
     def _answer(self, loop: asyncio.AbstractEventLoop, turn: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         try:
             answers = self._work([asked for asked, _ in turn])
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for; a panic of a library in Rust is no Exception
             if len(turn) == 1:
-                loop.call_soon_threadsafe(_fail, turn[0][1], error)
+                loop.call_soon_threadsafe(_fail, turn[0][1], _raisable(error))
                 return
             for waiting in turn:  # what one of them broke is not the others' fault
                 self._answer(loop, [waiting])
@@ -78,6 +79,10 @@ def _succeed(futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer
     for future, answer in zip(futures, answers, strict=True):
         if not future.done():  # nobody waits for it any more
             future.set_result(answer)
+
+
+def _raisable(error: BaseException) -> Exception:
+    return error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _fail(future: asyncio.Future[Answer], error: Exception) -> None:

@@ -16,7 +16,6 @@ import binascii
 import hmac
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,6 +30,7 @@ from core.alerts.payload import Judged, judge, unread
 from core.alerts.reading import MAX_BODY_BYTES, NoJsonObject, digest_of, read_notification
 from core.settings.surfaces import AlertSettings
 from core.system.logs import logger
+from core.system.threads import running
 from core.text import clean_text
 
 log = logger(__name__)
@@ -92,8 +92,8 @@ class AlertWebhook:
         self._lanes = tuple(lanes)
         self._counters = counters
         self._refusals = refusals
-        self._parsing = ThreadPoolExecutor(2, thread_name_prefix="anr-parse")
-        self._parsing_large = ThreadPoolExecutor(1, thread_name_prefix="anr-parse-large")
+        self._parsing = running(2, "anr-parse")
+        self._parsing_large = running(1, "anr-parse-large")
         self._large = 0
 
     async def receive(self, request: web.Request) -> web.Response:

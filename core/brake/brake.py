@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.actors import Actor, Role
-from core.brake.second_look import stay_safe
+from core.brake.second_look import MadeSafe, stay_safe
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
 from core.receipts.chain import Sealed
 from core.receipts.drafts.brakes import BrakeActed, BrakeAsked, brake_outcome
@@ -120,13 +120,15 @@ def engage(
     expected = target.written(0, safe=True)
     sealed, unrecorded = _recorded(target, note, expected, safe=not went_wrong)
     remarks: tuple[str, ...] = ()
-    if (again := stay_safe(target, now, failed=bool(went_wrong))) is not None and not again.problems:
+    again, unlooked = _looked_again(target, now, failed=bool(went_wrong))
+    if again is not None and not again.problems:
         expected, sealed = target.written(0, safe=True), again.sealed or sealed
         remarks, went_wrong = tuple(f"The second try put it right. {problem}" for problem in went_wrong), ()
     problems = (
         *went_wrong,
         *target.router.unsynced,
         *_not_kept(note, unmarked.get(note.id), unrecorded),
+        *unlooked,
         *target.doubts,
     )
     if problems:  # whoever braked is told each of them, so that at a terminal the log is for `--verbose`
@@ -173,6 +175,18 @@ def _recorded(target: Target, note: BrakeNote, expected: Observation, *, safe: b
             return None, error
         except (OSError, ImportError) as error:  # what records is imported late, and that may be what a dying disk refuses
             return None, JournalUnavailable(f"What records cannot be loaded ({error}).")
+        except Exception as error:  # a bug, or a row that nobody foresaw: the mark keeps what was done
+            log.exception("the brake acted, and recording it ended in what nobody foresaw")
+            return None, JournalUnavailable(f"Recording it ended in what nobody foresaw ({type(error).__name__}).")
+
+
+def _looked_again(target: Target, now: datetime, *, failed: bool) -> tuple[MadeSafe | None, tuple[str, ...]]:
+    """Look after the brake; return what came of it, and what went wrong with looking, which takes nothing from the brake."""
+    try:
+        return stay_safe(target, now, failed=failed), ()
+    except Exception as error:  # a bug, or a machine that has nothing left
+        log.exception("the look after the brake ended in what nobody foresaw")
+        return None, (f"Whether the safe settings still stand could not be looked at again ({type(error).__name__}).",)
 
 
 def _not_kept(note: BrakeNote, unmarked: OSError | None, unrecorded: JournalError | None) -> tuple[str, ...]:
@@ -319,3 +333,6 @@ def _earlier_effect(target: Target, cause: str) -> int | None:
             return journal.find_cause(cause)
         except (JournalError, OSError, ImportError):
             return None  # a brake that comes twice is safe, a brake that waits is not
+        except Exception:  # a bug, or a row that nobody foresaw
+            log.exception("whether this brake acted before ended in what nobody foresaw; it acts")
+            return None

@@ -97,8 +97,12 @@ class AlertResponder:
 
     def _act(self, payloads: Sequence[tuple[AlertFacts, ...]]) -> list[BrakeResult]:
         now = self._target.clock()
-        self._recall([facts for heard in payloads for facts in heard])
-        plans = [self._plan(heard, now) for heard in payloads]
+        try:
+            self._recall([facts for heard in payloads for facts in heard])
+            plans = [self._plan(heard, now) for heard in payloads]
+        except Exception:  # a bug, or a row of the journal that nobody foresaw: a brake too many is safe
+            log.exception("what was done about these alerts before cannot be told; every one that freezes brakes")
+            plans = [self._plan_anew(heard, now) for heard in payloads]
         notes = tuple(note for plan in plans for note in plan.notes)
         if notes:
             before, _ = observed(self._target)
@@ -123,11 +127,16 @@ class AlertResponder:
         heard = (*heard, *self._seen_again(heard, now), *self._outdated(heard, newest))
         steps = [(facts, self._step(facts, newest)) for facts in heard]
         fresh = self._story_of_group(heard)
-        notes = tuple(self._note(facts, now, fresh) for facts, step in steps if step.freeze)
+        notes = tuple(self._note(facts, now, self._story(facts, fresh)) for facts, step in steps if step.freeze)
         shown = tuple((self._story(facts, fresh), facts) for facts, step in steps if step.show)
         with self._unnoted_lock:
             self._unnoted |= {facts.cause: facts for facts, step in steps if step.freeze or step.show}
         return _Plan(notes, sum(step.keep for _, step in steps), shown)
+
+    def _plan_anew(self, heard: tuple[AlertFacts, ...], now: datetime) -> "_Plan":
+        """Plan as if nothing were known of any alert: who records finds out whether it is recorded already."""
+        freezing = (facts for facts in heard if next_step(facts.effect, facts.status, Handled.NEW, None).freeze)
+        return _Plan(tuple(self._note(facts, now, operation_of(facts)) for facts in freezing), 0, ())
 
     def _result(
         self, now: datetime, plan: "_Plan", unmarked: Mapping[str, OSError], wrong_at_router: tuple[str, ...]
@@ -309,7 +318,7 @@ class AlertResponder:
         over = self._memory.unseen(groups, causes)
         return [alert.model_copy(update={"status": AlertStatus.RESOLVED, "ends": now}) for alert in over]
 
-    def _note(self, facts: AlertFacts, now: datetime, fresh: str) -> BrakeNote:
+    def _note(self, facts: AlertFacts, now: datetime, operation: str) -> BrakeNote:
         if (unkept := self._unkept.pop(facts.cause, None)) is not None:
             return unkept  # the same freeze is tried again
         return BrakeNote(
@@ -319,7 +328,7 @@ class AlertResponder:
             reason=clean_text(f"{facts.name}: {facts.summary}" if facts.summary else facts.name),
             cause=facts.cause,
             at=now,
-            operation=self._story(facts, fresh),
+            operation=operation,
             alert=facts,
         )
 

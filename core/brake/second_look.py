@@ -68,7 +68,10 @@ def stay_safe(target: Target, now: datetime, *, failed: bool = False) -> MadeSaf
         with operation_lock(target.settings.run_dir, "look after the brake", now, wait_s=0):
             return _look_again(target, failed=failed)
     except OperationBusy:
-        threading.Thread(target=_wait_and_look, args=(target, now, failed, _CONFIRM_SECONDS), name="anr-after-brake").start()
+        if not _begun(
+            threading.Thread(target=_wait_and_look, args=(target, now, failed, _CONFIRM_SECONDS), name="anr-after-brake")
+        ):
+            _wait_and_look(target, now, failed, _CONFIRM_SECONDS)  # the answer waits for once: the router is safe by now
     except LockUnavailable:
         log.warning("the operation lock cannot be taken, so that nobody can hold it either")
         return _look_again(target, failed=failed)
@@ -89,7 +92,17 @@ def _wait_and_look(target: Target, now: datetime, failed: bool, wait_s: float) -
         longer = threading.Thread(
             target=_wait_and_look, args=(target, now, failed, _LONGEST_SECONDS), name="anr-long-after-brake", daemon=True
         )
-        longer.start()
+        if not _begun(longer):
+            log.warning("the operation lock is held, and there is no thread to wait for it; the next look is the watch's")
+
+
+def _begun(thread: threading.Thread) -> bool:
+    """Start a thread; whether there is one to be had: an account may have as many as it is allowed."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _look_again(target: Target, *, failed: bool = False, half_way: bool = False) -> MadeSafe | None:

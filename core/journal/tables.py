@@ -86,6 +86,7 @@ _OPERATIONS_OF = select(_receipts.c.cause, _receipts.c.operation).where(
 """Put together once: a brake asks this before it acts, and building the query took longer than answering it."""
 
 
+_DIGEST_DIGITS = 64
 _KEEPS_UNIQUE = (UniqueConstraint, PrimaryKeyConstraint)
 
 
@@ -339,31 +340,44 @@ class Rows:
         return problems
 
     def head(self) -> tuple[int, str] | None:
-        """Return number and digest of the newest receipt, or None if there is none."""
+        """Return number and digest of the newest receipt, or None if there is none.
+
+        Raises:
+            JournalCorrupt: its row has none: a tampered one may hold bytes in their place.
+        """
         query = self._of_receipts(_receipts.c.seq, _receipts.c.digest).order_by(_receipts.c.seq.desc()).limit(1)
         last = self._connection.execute(query).first()
-        return None if last is None else (last[0], last[1])
+        if last is None:
+            return None
+        if not isinstance(last.digest, str) or len(last.digest) != _DIGEST_DIGITS:
+            raise JournalCorrupt("The newest receipt's row has a digest that is none. Run `anr verify`.")
+        return _number(last.seq), last.digest
 
     def number_of(self, *, cause: str) -> int | None:
-        """Return the number of the receipt with a cause, or None."""
+        """Return the number of the receipt with a cause, or None.
+
+        Raises:
+            JournalCorrupt: its number is none.
+        """
         query = self._of_receipts(_receipts.c.seq).where(_receipts.c.cause == cause)
-        return self._connection.execute(query).scalar()
+        found = self._connection.execute(query).scalar()
+        return None if found is None else _number(found)
 
     def operation_of(self, receipt_id: str) -> str | None:
         """Return the operation of the receipt with an id, or None."""
         query = self._of_receipts(_receipts.c.operation).where(_receipts.c.id == receipt_id)
-        return self._connection.execute(query).scalar()
+        return _text(self._connection.execute(query).scalar())
 
     def operations_of(self, causes: Collection[str]) -> dict[str, str]:
         """Return the operation by cause, of those causes that were recorded."""
         found = self._connection.execute(_OPERATIONS_OF, {"of": self._target, "causes": list(causes)})
-        return {cause: operation for cause, operation in found}  # noqa: C416 - rows, which `dict` does not take for pairs
+        return {cause: operation for cause, operation in found if isinstance(operation, str)}
 
     def newest_operation(self, prefix: str) -> str | None:
         """Return the newest operation whose id begins so, or None."""
         begins = (_receipts.c.operation >= prefix, _receipts.c.operation < prefix + "~")
         query = self._of_receipts(_receipts.c.operation, by_operation=True).where(*begins)
-        return self._connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).scalar()
+        return _text(self._connection.execute(query.order_by(_receipts.c.seq.desc()).limit(1)).scalar())
 
     def insert(self, sealed: Sealed) -> None:
         """Add a receipt."""
@@ -424,9 +438,17 @@ def _row(row: Any) -> Row:
         JournalCorrupt: its number is none.
     """
     seq, data, digest = row
+    return _number(seq), _bytes(data), str(digest)
+
+
+def _number(seq: Any) -> int:
     if not isinstance(seq, int):
         raise JournalCorrupt("A receipt's row has a number that is none. Run `anr verify`.")
-    return seq, _bytes(data), str(digest)
+    return seq
+
+
+def _text(told: Any) -> str | None:
+    return told if isinstance(told, str) else None
 
 
 def _bytes(data: object) -> bytes:

@@ -19,7 +19,7 @@ from core.receipts.drafts.origin import Consent
 from core.receipts.evidence import RouterSighting
 from core.rollout.approvals import Approval
 from core.rollout.decisions import brake_engaged, brake_failed, decide_approved, decide_step_up
-from core.rollout.drift import Drift, DriftKind
+from core.rollout.drift import Drift, DriftKind, running_drift
 from core.rollout.ladder import next_stage
 from core.rollout.refusals import Code, Refuse, no_person, not_allowed
 from core.router.control import SAFE_SETTINGS
@@ -52,6 +52,7 @@ def _reapply(target: Target, order: Order, drift_id: str, gathered: Gathered, sh
         return Refused(drift)
     if drift.kind is DriftKind.BRAKED:
         return Refused(_braked(drift))
+    drift = _that_a_restart_ends(facts, drift)
     stage = facts.state.stage or 0
     if stage and (drift.shown is None or stage > drift.shown):
         if refusal := _not_a_step_back(target, facts, drift, shown, gathered.now):
@@ -132,6 +133,7 @@ def shown_since(target: Target) -> Shown:
     """
     facts = target.facts(whole=False)
     drift, stage = facts.difference, facts.state.stage or 0
+    drift = _that_a_restart_ends(facts, drift) if drift is not None else None
     if drift is None or drift.shown is None or drift.shown >= stage:
         return Shown()
     return Shown(drift.shown, target.served_since(drift.shown, target.clock()))
@@ -148,6 +150,8 @@ def against_ending(target: Target, facts: Facts, approval: Approval, shown: Show
         now: the operation's one reading of the clock.
     """
     drift = facts.difference
+    if drift is not None and approval.ends_drift == REAPPLY:
+        drift = _that_a_restart_ends(facts, drift)
     if drift is None or str(drift.shown) != approval.subject[1]:
         return Refuse(Code.NO_DRIFT, "This drift is over: router and journal agree, or differ otherwise. Nothing was changed.")
     if facts.state.brake_failed:
@@ -207,6 +211,17 @@ def _adopt(
         consent=consent,
     )
     return target.journal.append(target.draft(statement), approval)
+
+
+def _that_a_restart_ends(facts: Facts, drift: Drift) -> Drift:
+    """Return the drift that putting settings back ends: what the running router shows, where that is less than its file says.
+
+    A file that somebody changed hides that nobody has loaded it; to put it back restarts the router, which serves more then.
+    """
+    running = running_drift(facts.state, facts.seen, facts.observation)
+    if running is None or not running.is_less or drift.shown is None:
+        return drift
+    return running if running.shown is None or running.shown < drift.shown else drift
 
 
 def _story(facts: Facts, otherwise: str) -> str:

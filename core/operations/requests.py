@@ -4,6 +4,7 @@ Excluded: asking (core/operations/ask.py), carrying a promotion out (core/operat
 (core/operations/end_drift.py).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -27,6 +28,7 @@ from core.rollout.approvals import (
     Approval,
     ApprovalStatus,
     decide_approval,
+    from_the_future,
     may_approve,
     may_deny,
     still_open,
@@ -117,14 +119,22 @@ def _answerable(target: Target, actor: Actor, approval_id: str, now: datetime, p
         return _refuse_late_answer(target, row, refusal, now)
     if row is None:
         raise AssertionError("still_open refuses a request that does not exist")
-    if refusal := tampered(row, (sealed.receipt for sealed in target.journal.of_request(row.id))):
+    told = target.journal.of_request(row.id)
+    if refusal := tampered(row, (sealed.receipt for sealed in told)) or from_the_future(row, now):
         return Refused(refusal, approval=row)
+    # a clock that was set back makes nothing younger than what was recorded since
+    if refusal := still_open(row, approval_id, _latest(target.journal.receipts(after=told[0].receipt.seq), now)):
+        return _refuse_late_answer(target, row, refusal, now)
     approval = by_rules_of_now(row, people.now, target.access)
     if isinstance(approval, Refuse):
         return _end(target, row, ApprovalStatus.STALE, now, by=actor, note=approval.text)
     if refusal := may_approve(approval, actor, target.access):
         return Refused(refusal, approval=approval)
     return approval
+
+
+def _latest(receipts: Iterable[Sealed], now: datetime) -> datetime:
+    return max((now, *(sealed.receipt.ts for sealed in receipts)))
 
 
 def _approve_brake(target: Target, approval: Approval, actor: Actor) -> Braked | Signed | Ended | Refused:

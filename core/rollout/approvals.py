@@ -6,7 +6,7 @@ expiry. All of it is checked again when somebody answers, on a fresh report; wha
 """
 
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -19,9 +19,14 @@ from core.receipts.evidence import HOLD_DIGITS, Signature, Terms
 from core.rollout.decisions import may_restore
 from core.rollout.refusals import Code, Refuse, no_person
 from core.rollout.state import RolloutState
+from core.text import Sentence
 
 BRAKES = frozenset({Approvable.ROLLBACK, Approvable.FREEZE})
 """They happen at once; only a setting gives them an approval."""
+
+
+_SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines of one target may be apart."""
 
 
 class ApprovalStatus(StrEnum):
@@ -162,6 +167,21 @@ def still_open(approval: Approval | None, approval_id: str, now: datetime) -> Re
             Code.APPROVAL_EXPIRED, f"This request has expired. Nothing was changed; ask again with `{approval.asked_with}`."
         )
     return None
+
+
+def from_the_future(approval: Approval, now: datetime) -> Refuse | None:
+    """Say that a request was made later than the clock says it is, so that nobody can tell how old it is; None if not."""
+    if approval.asked_at - now <= _SKEW:
+        return None
+    return Refuse(
+        Code.APPROVAL_STALE,
+        Sentence(
+            "This was asked for at ",
+            approval.asked_at,
+            ", and the clock has not come so far: it was set back. Nothing was "
+            "changed; set the clock right, or deny this and ask again.",
+        ),
+    )
 
 
 def nobody_eligible(requester: Actor, rule: ApprovalRule) -> Refuse | None:

@@ -40,11 +40,13 @@ class Drift:
         kind: what differs.
         text: the difference, as a sentence.
         shown: the stage that the router shows, in percent; None if it cannot be understood or is not on a full percent.
+        is_less: whether the running router shows less live traffic than it should serve, whatever its file says.
     """
 
     kind: DriftKind
     text: str
     shown: int | None
+    is_less: bool = False
 
 
 def find_drift(
@@ -75,7 +77,18 @@ def find_drift(
     if changed and state.unsettled is None:
         differences = ", ".join(f"{name} is {_value(settings, name)} and was {_value(before, name)}" for name in changed)
         return Drift(DriftKind.GUARDRAILS, f"Somebody changed the router's settings: {differences}.", stage)
-    if state.unsettled is not None:
+    return running_drift(state, seen, observation)
+
+
+def running_drift(state: RolloutState, seen: RouterSighting | None, observation: Observation | None = None) -> Drift | None:
+    """Return how the running router differs from the journal, whatever its settings file says; None if nobody can say.
+
+    Args:
+        state: what the receipts add up to.
+        seen: what the running router last showed; None if it showed nothing.
+        observation: what was seen of it since its settings were written; None if nobody looked.
+    """
+    if state.unsettled is not None or state.stage is None:
         return None
     if observation is not None and (running := _running(state, observation)) is not None:
         return running
@@ -90,7 +103,7 @@ def find_drift(
         f"The running router serves {seen.pilot:.2%} of live traffic, but its settings and the journal say {state.stage}%: "
         "it did not follow its settings."
     )
-    return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None)
+    return Drift(DriftKind.RUNNING, text, percent if seen.shows(percent) else None, is_less=percent < state.stage)
 
 
 def _braked(state: RolloutState) -> Drift | None:
@@ -115,7 +128,8 @@ def _running(state: RolloutState, seen: Observation) -> Drift | None:
             f"The running router serves {shows}, but its settings and the journal say {expected}: it did not follow its settings."
         )
         percent = None if seen.pilot is None else round(seen.pilot * 100)
-        return Drift(DriftKind.RUNNING, text, percent if percent is not None and seen.shows(percent) else None)
+        shown = percent if percent is not None and seen.shows(percent) else None
+        return Drift(DriftKind.RUNNING, text, shown, is_less=not seen.serves_too_much)
     if alarmed and state.drift is not None and not seen.sight.is_seen:
         return Drift(DriftKind.RUNNING, state.drift.text, None)  # what was written since then is no answer
     return None

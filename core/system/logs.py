@@ -74,6 +74,7 @@ def configure(*, verbose: bool, quiet_level: int = logging.ERROR, stream: TextIO
     root.setLevel(logging.INFO if verbose else quiet_level)
     for ours in ("core", "bot"):
         logging.getLogger(ours).setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would tell each look at the clock
 
 
 class _ErrorStream(logging.StreamHandler[TextIO]):

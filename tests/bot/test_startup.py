@@ -14,7 +14,7 @@ from core.cli.app import COMMANDS, FURTHER_COMMANDS
 from core.router.control import SAFE_SETTINGS
 from core.router.envfile import settings_in
 
-SLOW = {"aiohttp", "matplotlib", "numpy", "rich", "slack_bolt", "slack_sdk", "sqlalchemy", "structlog", "urllib3"}
+SLOW = {"aiohttp", "apscheduler", "matplotlib", "numpy", "rich", "slack_bolt", "slack_sdk", "sqlalchemy", "structlog", "urllib3"}
 # SQLAlchemy imports asyncio, what reads a ledger multiprocessing
 SLOW |= {"alembic", "asyncio", "core.upkeep.archive", "core.upkeep.drill", "multiprocessing", "core.journal.inspection.inspect"}
 PROGRAM = f"""

@@ -1,6 +1,8 @@
 """`anr rollback` and `anr freeze`: what has to be fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -69,16 +71,42 @@ def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -
             finish(seen_by_terminal(target, act(me, target), as_json=as_json), as_json=as_json)
             out.lost = False  # what was done is done, and the exit code says so; that nobody heard of it changes nothing
             return
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most sites have one router
-
-        with ThreadPoolExecutor(len(meant)) as pool:
-            results = list(pool.map(lambda operator_and_site: _tried(act, *operator_and_site), meant))
-            if not as_json:
-                err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
-            seen = pool.map(followed_by, [target for _, target in meant], results)
-            endings = {target.settings.name: ending(result) for (_, target), result in zip(meant, seen, strict=True)}
+        results = _at_once([partial(_tried, act, me, target) for me, target in meant])
+        if not as_json:
+            err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
+        seen = _at_once([partial(followed_by, target, result) for (_, target), result in zip(meant, results, strict=True)])
+        endings = {target.settings.name: ending(result) for (_, target), result in zip(meant, seen, strict=True)}
     finish_all(endings, unclear, as_json=as_json)
     out.lost = False  # as above
+
+
+def _at_once(pieces: Sequence[Callable[[], object]]) -> list[object]:
+    """Do everything at once, each in a thread of its own; one after another where the account may have no more threads.
+
+    Raises:
+        Exception: the first that one of them raised, after all have ended.
+    """
+    done: dict[int, object] = {}
+    wrong: list[Exception] = []
+
+    def do(place: int) -> None:
+        try:
+            done[place] = pieces[place]()
+        except Exception as error:  # noqa: BLE001 - raised below, once the others have ended
+            wrong.append(error)
+
+    threads = [Thread(target=do, args=(place,)) for place in range(len(pieces))]
+    for place, thread in enumerate(threads):
+        try:
+            thread.start()
+        except RuntimeError:  # no brake waits for a thread
+            do(place)
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
+    for error in wrong:
+        raise error
+    return [done[place] for place in range(len(pieces))]
 
 
 def _tried(act: Callable[[Actor, Target], object], me: Actor, target: Target) -> object:

@@ -1,10 +1,11 @@
 """The brake from Slack while Slack is down, and while everything else that the bot can do is busy."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,50 @@ async def test_a_click_that_no_journal_knows_brakes_the_router_of_its_channel(ta
     assert two.target.router.settings().carries(SAFE_SETTINGS)
     assert one.target.router.settings().stage == 10
     assert "`/anr freeze staging`" in str(answers[1]["blocks"])
+
+
+async def test_the_brakes_of_one_router_hang_and_another_one_is_braked(target: Target, tmp_path: Path) -> None:
+    """A restart that does not come back is asked for again and again: the other router's brake waits for none of that."""
+    holds, hangs = tmp_path / "fifo", tmp_path / "one.env"
+    os.mkfifo(holds)
+    hangs.write_text("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.25\n", encoding="utf-8")
+    stuck = target.settings.model_copy(
+        update={
+            "name": "stuck",
+            "settings_file": hangs,
+            "run_dir": tmp_path / "run-stuck",
+            "journal": tmp_path / "stuck.sqlite",
+            "reload_command": ("cat", str(holds)),
+            "reload_timeout_s": PATIENCE,
+        }
+    )
+    async with (
+        desk_of(target, "http://127.0.0.1:9/") as first,
+        desk_of(Target.at(stuck, ACCESS), "http://127.0.0.1:9/") as second,
+    ):
+        one, two = (dispatcher.target_channel(row_of(Status()), Status(), None) for dispatcher in (first, second))
+        assert isinstance(one, TargetChannel)
+        assert isinstance(two, TargetChannel)
+        dispatcher = Dispatcher(
+            [one, replace(two, channel="C2")],
+            Access(AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/"), ACCESS, Installation("T1")),
+        )
+
+        async def respond(**_: Any) -> None:
+            return
+
+        hanging = [asyncio.create_task(dispatcher.carry_out(Freeze(), Request("UOLIVIA", "T1", "C2"), respond)) for _ in range(4)]
+        named = Freeze(target=target.settings.name)
+        try:
+            await asyncio.wait_for(dispatcher.carry_out(named, Request("UOLIVIA", "T1", "C2"), respond), PATIENCE / 2)
+            assert one.target.router.settings().carries(SAFE_SETTINGS)
+            assert not any(task.done() for task in hanging)
+        finally:
+            while not all(task.done() for task in hanging):
+                await asyncio.to_thread(_let_go, holds)
+        await dispatcher.drain()
+
+
+def _let_go(fifo: Path) -> None:
+    with suppress(OSError):  # whoever reads it comes to its end; there may be nobody yet
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))

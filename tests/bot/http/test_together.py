@@ -77,3 +77,36 @@ async def test_who_has_stopped_waiting_spoils_nothing() -> None:
     assert (await first, await there) == (2, 6)
     together.close()
     assert work.turns == [[1], [2, 3]]
+
+
+async def test_an_alert_is_acted_on_where_no_thread_is_to_be_had_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account has as many as it may: the thread has run since the bot began."""
+    work = Work()
+    work.let_go.set()
+    together = Together(work, "test")
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(threading.Thread, "start", no_thread)
+        assert await together.ask(4) == 8
+    together.close()
+
+
+async def test_a_panic_is_answered_and_the_next_is_served() -> None:
+    """What is no Exception leaves nobody waiting: the webhook says 5xx, and Alertmanager comes again."""
+
+    class Panic(BaseException):
+        """As PyO3's PanicException, which pydantic raises for a bug of its own."""
+
+    def work(asked: Sequence[int]) -> list[int]:
+        if 13 in asked:
+            raise Panic("index out of bounds")
+        return list(asked)
+
+    together = Together(work, "test")
+    with pytest.raises(RuntimeError, match="Panic: index out of bounds"):
+        await asyncio.wait_for(together.ask(13), 60)
+    assert await together.ask(1) == 1
+    together.close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from core.actors import AccessPolicy
 from core.alerts.payload import AlertFacts
+from core.brake.alert_memory import AlertMemory, Instance
 from core.brake.lift import Unfrozen
 from core.brake.respond import AlertResponder
 from core.brake.turns import BrakeResult, RecordResult
@@ -253,6 +254,22 @@ def test_with_a_broken_journal_and_no_ledger_the_freeze_is_held_in_the_marks_and
     assert len({receipt.operation for receipt in late}) == 1
     take(AlertResponder(begun.target), heard(alert("a"), alert("b")))
     assert len(receipts(begun)) == 2
+
+
+def test_a_bug_in_what_is_remembered_keeps_no_alert_from_braking(
+    begun: Rig, responder: AlertResponder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody foresaw while an alert is compared with those before: it freezes, as if nothing were known of it."""
+
+    def broken(*_: object) -> Instance | None:
+        raise TypeError("startswith first arg must be bytes")
+
+    monkeypatch.setattr(AlertMemory, "find", broken)
+    acted = responder.act(heard(alert("ab", start="2026-11-24T08:00:00Z"), alert("cd", status="resolved")))
+    assert (is_safe(begun), acted.safe, acted.held, len(acted.notes)) == (True, True, True, 1)
+    monkeypatch.undo()
+    assert responder.note_down(acted).kept
+    assert [hold.cause for hold in state(begun).holds] == ["alert:ab:2026-11-24T08:00:00.000000Z"]
 
 
 def test_a_freeze_that_could_not_be_recorded_is_recorded_at_the_next_chance(begun: Rig, responder: AlertResponder) -> None:

@@ -46,6 +46,33 @@ def test_a_router_that_is_made_safe_is_at_stage_0_in_the_record(begun: Rig) -> N
     assert make_safe_and_record(begun.target, "A hand.").sealed is None
 
 
+def test_a_machine_without_a_thread_left_brakes_and_says_so(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody holds the lock the look after a brake needs a thread: without one the brake looks itself, and answers."""
+    monkeypatch.setattr(second_look, "_CONFIRM_SECONDS", 0.01)
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with operation_lock(begun.settings.run_dir, "promote", begun.clock.now):
+        monkeypatch.setattr(threading.Thread, "start", no_thread)
+        braked = brake.rollback(begun.target, begun.people["max"], "errors")
+    assert isinstance(braked, brake.Braked)
+    assert (braked.safe, braked.problems, braked.sealed is not None) == (True, (), True)
+
+
+def test_a_look_after_the_brake_that_breaks_takes_nothing_from_its_answer(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw comes after the router is safe, and is said beside it."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(second_look, "operation_lock", broken)
+    braked = brake.freeze(begun.target, begun.people["max"], "errors")
+    assert isinstance(braked, brake.Braked)
+    assert (braked.safe, braked.sealed is not None) == (True, True)
+    assert braked.problems == ("Whether the safe settings still stand could not be looked at again (MemoryError).",)
+
+
 def test_what_cannot_be_made_safe_is_not_recorded_as_safe(begun: Rig) -> None:
     """A settings file that is gone: the problem is said, and the journal stays as it was."""
     begun.settings.settings_file.unlink()

@@ -5,7 +5,7 @@ import pytest
 from core.actors import Actor, ActorKind
 from core.receipts.evidence import RouterSighting
 from core.receipts.receipt import Action
-from core.rollout.drift import SETTLING, DriftKind, find_drift
+from core.rollout.drift import SETTLING, DriftKind, find_drift, running_drift
 from core.rollout.state import RolloutState, UnsettledIntent
 from tests.support.rig import NOW
 
@@ -87,3 +87,15 @@ def test_a_drift_names_both_sides() -> None:
     assert running is not None
     assert "12.34%" in running.text
     assert running.shown is None
+
+
+@pytest.mark.parametrize(("shows", "is_less"), [(10, True), (50, False)])
+def test_a_running_router_that_differs_says_in_which_direction_whatever_its_file_says(shows: int, is_less: bool) -> None:  # noqa: FBT001 - a table
+    """Where it serves less, a restart raises live traffic: whoever puts the file back has to know."""
+    changed = {**SERVING, "NOVA_ANR_MAX_FAST_PROB": "0.05"}
+    hidden = find_drift(at(25), changed, 25, seen(shows, after=LATER))
+    assert hidden is not None
+    assert (hidden.kind, hidden.is_less) == (DriftKind.GUARDRAILS, False)
+    running = running_drift(at(25), seen(shows, after=LATER))
+    assert running is not None
+    assert (running.kind, running.shown, running.is_less) == (DriftKind.RUNNING, shows, is_less)

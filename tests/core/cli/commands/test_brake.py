@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import threading
 import uuid
 from pathlib import Path
 
@@ -105,11 +106,9 @@ def test_a_zero_byte_in_a_path_stops_no_brake(anr: Anr, rig: Rig) -> None:
     assert rig.target.router.settings().carries(SAFE_SETTINGS)
 
 
-def test_a_bug_at_one_router_hides_nothing_of_another(
-    tmp_path: Path, rig: Rig, anr: Anr, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With several routers a brake that breaks at one acts at the other, and says what came of both."""
-    files = {name: tmp_path / name / "anr.env" for name in ("one", "two")}
+def two_routers(folder: Path, rig: Rig, anr: Anr) -> dict[str, Path]:
+    """Set two routers in place of one; return the settings file of each."""
+    files = {name: folder / name / "anr.env" for name in ("one", "two")}
     options = {}
     for name, file in files.items():
         file.parent.mkdir()
@@ -121,6 +120,29 @@ def test_a_bug_at_one_router_hides_nothing_of_another(
     anr.options = {"targets": options, "operators": [ME]}
     lines = [f"{name} = {toml(value)}" for name, value in anr.options.items()]
     anr.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return files
+
+
+def test_several_routers_are_braked_where_no_thread_is_to_be_had(
+    tmp_path: Path, rig: Rig, anr: Anr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that may have no more processes (RLIMIT_NPROC counts threads) brakes them one after another."""
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    files = two_routers(tmp_path, rig, anr)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert anr("rollback").exit_code == 0
+    for file in files.values():
+        assert "NOVA_ANR_KILL=1" in file.read_text(encoding="utf-8")
+
+
+def test_a_bug_at_one_router_hides_nothing_of_another(
+    tmp_path: Path, rig: Rig, anr: Anr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several routers a brake that breaks at one acts at the other, and says what came of both."""
+    files = two_routers(tmp_path, rig, anr)
     real, broken = uuid.uuid4, iter(["a bug"])
 
     def breaks_once() -> uuid.UUID:
