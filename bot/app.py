@@ -40,6 +40,8 @@ from bot.stories.compose import StoryComposer
 from bot.stories.follow import Stories
 from bot.surfaces.home import Home
 from bot.surfaces.listeners import listeners
+from bot.terminal.server import TerminalServer
+from core.cli.context import Served
 from core.doctor.check import Check
 from core.doctor.own_checks import check_up
 from core.errors import AnrError, ConfigurationError
@@ -48,6 +50,7 @@ from core.settings.target import TargetSettings
 from core.settings.terminal import not_the_bots_run
 from core.system.clock import utc_now
 from core.system.logs import logger
+from core.target.lock import bot_lock
 from core.target.observer import Observer
 from core.target.target import Target
 from core.watch import recover
@@ -75,8 +78,8 @@ async def running(
         on_listening: called once alerts can freeze, whether or not Slack is there.
 
     Raises:
-        ConfigurationError: Slack is not configured or refuses a token, the address is taken, or this is not the account that runs
-            anr for a router; the bot was stopped.
+        ConfigurationError: Slack is not configured or refuses a token, the address is taken, this is not the account that runs
+            anr for a router, or another bot serves one; the bot was stopped.
     """
     slack = settings.slack
     bot_token, app_token, secret = (
@@ -98,6 +101,8 @@ async def running(
         identity = await client.auth_test()  # a token that is wrong ends here, before anything was started
     async with AsyncExitStack() as parts:
         parts.callback(metrics.close)
+        for target in settings.every_target:
+            parts.enter_context(bot_lock(target.run_dir, clock()))
         calls = SlackCalls(client)
         calls.workspace_url = str(identity.get("url") or "") if identity is not None else ""
         target_channels = [
@@ -115,6 +120,8 @@ async def running(
         log.info("listening", host=settings.http.host, port=port)
         if on_listening is not None:
             on_listening()
+        terminals = TerminalServer(settings, _served(target_channels), options_file(), partial(_wake, target_channels))
+        await parts.enter_async_context(terminals.listening())
         await parts.enter_async_context(_following(metrics.run(target_channels)))
         if app_token or identity is None:
             if identity is None:
@@ -126,6 +133,18 @@ async def running(
             else:
                 server.serve_slack(app, secret)
         yield port
+
+
+def _served(target_channels: Sequence[TargetChannel]) -> dict[str, Served]:
+    return {
+        target_channel.target.settings.name: Served(target_channel.target, partial(target_channel.look, None))
+        for target_channel in target_channels
+    }
+
+
+def _wake(target_channels: Sequence[TargetChannel]) -> None:
+    for target_channel in target_channels:
+        target_channel.stories.wake()
 
 
 @asynccontextmanager

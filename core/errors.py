@@ -9,7 +9,7 @@
     ├── JournalError                base of what goes wrong with the journal
     │   ├── JournalUnavailable      locked, missing, read-only, on a full disk
     │   ├── JournalCorrupt          rows or receipts that do not verify
-    │   ├── JournalNewer            written by a newer anr; nothing is wrong with it
+    │   ├── JournalNewer            written by a newer anr, and left alone
     │   ├── OutcomeUnrecorded       the router was changed, and how that ended is not recorded
     │   └── CauseAlreadyRecorded    this cause has had its effect; carries the receipt's number
     ├── StateFileError              the bandit's state or a backup of it cannot be read, written or trusted
@@ -64,7 +64,7 @@ class JournalCorrupt(JournalError):
 
 
 class JournalNewer(JournalError):
-    """The journal has a schema that this anr does not know; nothing is wrong with it."""
+    """The journal has a schema that this anr does not know; nothing of it was read or changed."""
 
 
 class OutcomeUnrecorded(JournalError):

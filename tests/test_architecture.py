@@ -8,6 +8,7 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 ROOT = Path(__file__).parents[1]
 READS_ENVIRONMENT = {
+    "bot/cli/main.py": "what a running bot needs to know of a terminal",
     "core/settings/settings.py": "options",
     "core/settings/terminal.py": "at the terminal no variable decides who may what",
     "core/system/arrays.py": "numpy starts threads as it says",
@@ -147,6 +148,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = frozenset(
         "bot/blockkit/fields.py",
         "bot/blockkit/post.py",
         "bot/cli/main.py",
+        "bot/cli/table.py",
         "bot/commands/command.py",
         "bot/dispatch/channel.py",
         "bot/dispatch/progress.py",

@@ -73,7 +73,7 @@ def test_what_the_runbook_tables_type_is_understood_by_the_command_line() -> Non
     ]
     assert len(typed) > 30
     assert "anr promote --dry-run --report FILE --verbose" in typed
-    import_module("bot.cli.main")  # adds the bot's commands
+    import_module("bot.cli.table")  # adds the bot's commands
     everywhere = {"--verbose", "--target"}
     for command_line in typed:
         command = get_command(app)

@@ -1,7 +1,7 @@
 """One sign for each state that a message can be in: a channel's list and a lock screen are read by it.
 
-Pure. A title begins with its sign, in the message's header and in its fallback alike. Characters and no `:names:`, because a
-lock screen and a header that holds outside text show names as they are typed.
+Pure. A title begins with its sign, in the message's header and in its fallback alike. Characters and no names between colons,
+because a lock screen and a header that holds outside text show names as they are typed.
 """
 
 from enum import StrEnum

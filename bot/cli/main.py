@@ -1,25 +1,35 @@
-"""Adds the bot's commands to core's: `anr bot`, `anr doctor`, `anr demo`, `anr manifest`, and `anr verify --slack`."""
+"""The entry point of `anr`: a running bot does it, where one is there and may; else this process does.
+
+What does it here is imported only then: who asks a bot for a status does not wait for it.
+"""
 
 import gc
+import os
+import sys
 
-from core.cli.app import COMMANDS, Listed, app, run
-
-COMMANDS |= {
-    "verify": Listed("bot.cli.verify", COMMANDS["verify"].summary),
-    "bot": Listed("bot.cli.serving", "Run the Slack bot until it is stopped."),
-    "doctor": Listed("bot.cli.doctor", "Examine everything that operating the router depends on, and say what to do next."),
-    "demo": Listed("bot.cli.serving", "Start a local Slack workspace, a simulated router and the bot, and print where to look."),
-    "manifest": Listed(
-        "bot.cli.manifest",
-        "Print the Slack app's manifest, to be pasted at api.slack.com/apps; for Socket Mode unless `--http` is given.",
-    ),
-}
+from core.cli.client import hand_over
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     gc.disable()  # imports leave no garbage, and looking for it takes a tenth of a short command; `common` goes on with it
     try:
-        run(app)
+        handed = hand_over(sys.argv[1:], os.environ)
+        if handed.code is not None:
+            sys.exit(handed.code)
+        _done_here(handed.unasked)
     finally:
         gc.freeze()  # the process ends: as much time again to look through all of it for the last time
+
+
+def _done_here(unasked: str) -> None:
+    import bot.cli.table  # noqa: F401, PLC0415 - adds the bot's commands; slow to import
+    from core.cli.app import app, run  # noqa: PLC0415 - as above
+    from core.cli.said import UNASKED  # noqa: PLC0415 - as above
+
+    UNASKED.set(unasked)
+    run(app)

@@ -67,7 +67,7 @@ def _needs_id(word: str) -> Misunderstood:
 def ask_deny(target: Target, actor: Actor, about: About) -> View:
     """Return the question why a request is denied."""
     if not actor.roles:
-        return modals.told(modals.DENY, about, answers.answer(not_allowed("deny a request", "approvers")))
+        return modals.told(modals.DENY, about, answers.answer(not_allowed(actor, "deny a request", "approvers")))
     approval = target.journal.approval(about.argument)
     if refusal := still_open(approval, about.argument, target.clock()):
         return modals.told(modals.DENY, about, answers.answer(refusal))

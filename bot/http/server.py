@@ -7,6 +7,7 @@ Excluded: what the routes do (bot/http/webhook.py, bot/http/metrics.py), and Sla
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,8 @@ HEADER_SECONDS = 5.0
 IDLE_SECONDS = 75.0
 MAX_CONNECTIONS = 200
 _SWEEP_SECONDS = 0.5
+_REUSE = os.name == "posix"
+"""Whether an address may be taken that a bot before had a moment ago; Windows would share it with one that runs."""
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -81,7 +84,7 @@ class Server:
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, auto_decompress=False)
         await runner.setup()
         try:
-            await web.TCPSite(runner, settings.host, settings.port, reuse_address=True).start()
+            await web.TCPSite(runner, settings.host, settings.port, reuse_address=_REUSE).start()
         except OSError as error:
             await runner.cleanup()
             raise ConfigurationError(

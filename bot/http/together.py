@@ -6,9 +6,13 @@ Excluded: what is done (bot/http/lane.py).
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from threading import current_thread
 from typing import Generic, TypeVar
 
+from core.system.logs import logger
 from core.system.threads import running
+
+log = logger(__name__)
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -30,7 +34,13 @@ class Together(Generic[Asked, Answer]):
         self._work = work
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
         self._later: asyncio.TimerHandle | None = None
-        self.thread = running(1, name)
+        self._name = name
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        self.thread = running(1, self._name)
+        self._runs = self.thread.submit(current_thread).result()
 
     def ask(self, asked: Asked, within_s: float = 0.0) -> asyncio.Future[Answer]:
         """Let something be done, in the order in which it is asked for; from the event loop only.
@@ -52,10 +62,15 @@ class Together(Generic[Asked, Answer]):
         if self._later is not None:
             self._later.cancel()
             self._later = None
+        # no pool replaces a thread that met an end of memory between two turns
+        if not self._runs.is_alive() and not self._closed:
+            log.error("the thread of %s had died; another one takes what waits", self._name)
+            self._start()
         self.thread.submit(self._take_turns, loop)
 
     def close(self) -> None:
         """Wait for what was begun, and end the thread."""
+        self._closed = True
         self.thread.shutdown()
 
     def _take_turns(self, loop: asyncio.AbstractEventLoop) -> None:

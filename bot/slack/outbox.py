@@ -309,8 +309,8 @@ class Outbox:
                     return str(message["ts"])
             cursor = (found.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
-                if (early := _HISTORY_SECONDS - (time.time() - delivery.tried_at)) > 0:
-                    raise AskedToWait(method, early)
+                if 0 <= (age := time.time() - delivery.tried_at) < _HISTORY_SECONDS:  # not if the clock was set back meanwhile
+                    raise AskedToWait(method, _HISTORY_SECONDS - age)
                 return ""
 
 

@@ -47,10 +47,14 @@ def listeners(app: AsyncApp, dispatcher: Dispatcher, home: Home) -> AsyncApp:
     _elsewhere(app, dispatcher, home)
     _alert_listeners(app, dispatcher)
 
+    @app.view(re.compile(".*"))
+    async def outdated(ack: Answer, body: dict[str, Any]) -> None:
+        await ack(**modals.acknowledgement(body["view"]))
+
     @app.action(re.compile(".*"))
-    async def unknown(ack: Answer, respond: Answer) -> None:
+    async def unknown(ack: Answer, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        await respond(text="This button is no longer in use. Nothing was done; try `/anr help`.", replace_original=False)
+        dispatcher.begin(modals.unknown(dispatcher, body, client))
 
     return app
 

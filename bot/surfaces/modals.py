@@ -32,6 +32,8 @@ log = logger(__name__)
 OPENERS = tuple(f"ask_{name}" for name in MODALS)
 """Action ids of the buttons that open a modal."""
 _LONGEST_VALUE = 40
+_NOT_OURS = (KeyError, ValueError, TypeError, AttributeError, StopIteration)
+"""What reading a form raises that this version never opened: it is not in use any more, or lacks a field."""
 _CLOSED = "not_found"
 """What Slack says of a modal that its reader has closed."""
 _REFUSED = frozenset({_CLOSED, "hash_conflict", "view_too_large", "duplicate_external_id", "invalid_arguments"})
@@ -100,23 +102,29 @@ def _modal(name: str) -> tuple[Row[Any, Any], Modal[Any]]:
 def _loaded(row: Row[Any, Any], modal: Modal[Any], target: Target, actor: Actor, about: About) -> View | None:
     """Return what the modal has to ask, or say; None if it stays as it was opened."""
     if modal.refused and row.role not in actor.roles:
-        return modals.told(modal.form, about, answers.answer(not_allowed(modal.refused, "operators")))
+        return modals.told(modal.form, about, answers.answer(not_allowed(actor, modal.refused, "operators")))
     return modal.load(target, actor, about)
 
 
 def acknowledgement(view: dict[str, Any]) -> dict[str, Any]:
     """Return what to acknowledge a submitted modal with: what is wrong with a field, or that the answer comes in its place."""
-    found = read(view)
+    try:
+        found, about = read(view), About.of(view)
+        _, modal = _modal(str(view["callback_id"]))
+    except _NOT_OURS:
+        return {"response_action": "update", "view": modals.outdated()}
     if isinstance(found, dict):
         return {"response_action": "errors", "errors": found}
-    about = About.of(view)
-    _, modal = _modal(str(view["callback_id"]))
     return {} if about.response_url else {"response_action": "update", "view": modals.waiting(modal.form, about)}
 
 
 async def submitted(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
     """Carry out what a modal was submitted for; the same view has one effect."""
-    command = read(body["view"])
+    try:
+        command = read(body["view"])
+    except _NOT_OURS as error:
+        log.warning("a form from before an upgrade was submitted; nothing was done (%r)", error)
+        return
     if isinstance(command, dict):
         return
     about, view_id = About.of(body["view"]), str(body["view"]["id"])
@@ -139,6 +147,13 @@ async def answered_in_modal(dispatcher: Dispatcher, command: Command, body: dict
         await dispatcher.carry_out(command, request, _answer_at(client, about, request.user))
         return
     await dispatcher.carry_out(command, request, _answer_in(client, form, about, str(shown["view"]["id"]), request.user))
+
+
+async def unknown(dispatcher: Dispatcher, body: dict[str, Any], client: AsyncWebClient) -> None:
+    """Say that a button is not in use any more, beside it or, where nothing can be answered (the home), directly."""
+    about, user = About(response_url=str(body.get("response_url") or "")), str(body["user"]["id"])
+    text = "This button is no longer in use. Nothing was done; try `/anr help`."
+    await dispatcher.tell(_answer_at(client, about, user), answers.failure(text), user)
 
 
 def _answer_at(client: AsyncWebClient, about: About, user: str) -> Answer:

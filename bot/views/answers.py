@@ -50,7 +50,7 @@ from core.receipts.receipt import Action, Phase, Result
 from core.rollout.approvals import BRAKES
 from core.rollout.blockers import codes
 from core.rollout.decisions import NeedsApproval
-from core.rollout.refusals import Refuse, not_allowed
+from core.rollout.refusals import Code, Refuse
 from core.rollout.state import RolloutState, learning_of, not_counted
 from core.target.overview import Overview
 from core.upkeep.backup import BackedUp
@@ -94,7 +94,11 @@ Answerable = (
 """Every result that has its own answer here."""
 
 
-NOT_A_MEMBER = not_allowed("use anr; it is for full members of this workspace", "operators")
+NOT_A_MEMBER = Refuse(
+    Code.NOT_ALLOWED,
+    "You may not use anr; it is for full members of this workspace. Nothing was changed; an administrator can add you to "
+    "`operators`.",
+)
 """What somebody without any role is told, wherever they come in."""
 
 

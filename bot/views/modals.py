@@ -78,8 +78,16 @@ class About:
 
     @classmethod
     def of(cls, view: Mapping[str, Any]) -> "About":
-        """Read what a view carries."""
-        return cls(**json.loads(view["private_metadata"]))
+        """Read what a view carries; one from before an upgrade may carry more, less, or the router under its earlier name.
+
+        Raises:
+            ValueError: it carries nothing that this app has written.
+        """
+        carried = json.loads(view["private_metadata"])
+        if not isinstance(carried, dict):
+            raise ValueError("a form carries an object")  # noqa: TRY004 - as what json raises
+        known = {name: str(carried[name]) for name in ("target", "argument", "response_url", "said") if carried.get(name)}
+        return cls(**{"target": str(carried.get("site") or ""), **known})
 
 
 def waiting(form: Form, about: About) -> View:
@@ -90,6 +98,12 @@ def waiting(form: Form, about: About) -> View:
 def told(form: Form, about: About, blocks: Sequence[Block]) -> View:
     """Return a modal that only says something: an answer, or why there is nothing to ask."""
     return _view(form, about, list(blocks), submit=False)
+
+
+def outdated() -> View:
+    """Return what takes the place of a form that is not in use any more, or whose answers nobody can understand."""
+    text = ":information_source: This form is from before an upgrade of anr. Nothing was done; open it again."
+    return _view(Form("outdated", "Open it again"), About(), [section(text)], submit=False)
 
 
 def promote(about: About, seen: Overview, stages: tuple[int, ...], *, may_raise: bool) -> View:

@@ -79,7 +79,7 @@ def drill_alerts(
         JournalError: it could not be recorded.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("hold a drill", "operators")
+        return not_allowed(actor, "hold a drill", "operators")
     if not (url := target.settings.drill_url):
         text = "No `alertmanager_url` and no `drill_alertmanager_url` is set. Nothing was posted."
         return Refuse(Code.NOT_CONFIGURED, text)

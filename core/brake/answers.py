@@ -48,7 +48,7 @@ def acknowledge(target: Target, order: Order, operation: str) -> Acknowledged | 
         JournalError: it could not be noted.
     """
     if not order.actor.roles:
-        return not_allowed("acknowledge alerts", "operators")
+        return not_allowed(order.actor, "acknowledge alerts", "operators")
     if not alerts_of(target, operation):
         return _no_such_story()
     draft = target.draft(alerts_acknowledged(Origin(operation, target.clock(), order.actor)))
@@ -71,7 +71,7 @@ def silence(target: Target, order: Order, operation: str, minutes: int) -> Silen
         JournalError: nothing was silenced, or it was and could not be noted.
     """
     if Role.OPERATE not in order.actor.roles:
-        return not_allowed("silence alerts", "operators")
+        return not_allowed(order.actor, "silence alerts", "operators")
     if not target.settings.alertmanager_url:
         return Refuse(Code.NOT_CONFIGURED, "No `alertmanager_url` is set. Nothing was silenced.")
     now = target.clock()

@@ -102,7 +102,7 @@ def engage(
     """
     now, actor, cause = target.clock(), order.actor, order.cause
     if actor.is_person and Role.BRAKE not in actor.roles:
-        return not_allowed(str(action), "operators")
+        return not_allowed(actor, str(action), "operators")
     if cause is not None and (seq := _earlier_effect(target, cause)) is not None:
         return already_done(seq)
     note = BrakeNote(

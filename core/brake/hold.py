@@ -44,7 +44,7 @@ def hold_promotions(target: Target, order: Order, *, lasts: timedelta | None = N
     """
     now = target.clock()
     if order.actor.is_person and Role.BRAKE not in order.actor.roles:
-        return not_allowed("freeze", "operators")
+        return not_allowed(order.actor, "freeze", "operators")
     with operation_lock(target.settings.run_dir, "freeze and keep the stage", now, wait_s=WAIT_SECONDS):
         if done := target.done_before(order.cause):
             return done

@@ -7,15 +7,18 @@ Exit codes: 0 done, 1 refused by gates or policy, 2 wrong usage or settings, 3 t
 
 import gc
 import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer import TyperException
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
-from core.cli.output import FAILED, USAGE, err, out
-from core.cli.said import NAMED_TARGET, VERBOSE
+from core.cli import protocol
+from core.cli.output import DONE, FAILED, USAGE, err, out
+from core.cli.said import CALLER, NAMED_TARGET, UNASKED, VERBOSE, OnlyHere
 from core.errors import AnrError, ConfigurationError
 from core.system import logs, streams
 from core.system.logs import logger
@@ -156,6 +159,9 @@ class _Group(TyperGroup):
         finally:
             self._listing = False
 
+    def _main_shell_completion(self, *_: Any, **__: Any) -> None:
+        """Complete nothing: a stray `_ANR_COMPLETE` in the environment keeps no brake from acting."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move `--verbose` to the front, unless it comes after `--`."""
         end = args.index("--") if "--" in args else len(args)
@@ -175,22 +181,56 @@ def run(application: typer.Typer) -> None:
     """
     out.lost, err.lost = streams.open_missing()
     try:
-        application()
-    except SystemExit as ended:
-        if not ended.code and out.lost:  # a brake says by its exit code what it did; everything else was asked for its words
-            err.say("What was to be said could not be written to the output.")
-            sys.exit(FAILED)
-        raise
+        ended = _ended(application)
+    except SystemExit as error:
+        ended = error.code if isinstance(error.code, int) else FAILED if error.code else DONE
+    if not ended and out.lost:  # a brake says by its exit code what it did; everything else was asked for its words
+        err.say("What was to be said could not be written to the output.")
+        ended = FAILED
+    if ended == FAILED and (unasked := UNASKED.get()):
+        err.say(unasked)
+    sys.exit(ended)
+
+
+def _ended(work: Callable[[], object]) -> int:
+    """Do what was typed, and return the exit code; errors that are foreseen become a sentence.
+
+    Raises:
+        SystemExit: the command line ended by itself.
+    """
+    try:
+        code = work()
     except ConfigurationError as error:
         err.say(str(error))
-        sys.exit(USAGE)
+        return USAGE
+    except OnlyHere:
+        raise
     except AnrError as error:
         err.say(str(error))
-        sys.exit(FAILED)
+        return FAILED
+    except TyperException:
+        raise
     except Exception:  # the top of every command: the trace is shown, and the exit code is not that of a refusal
         log.exception("this was not foreseen")
         err.say("Something went wrong inside anr. Look at `anr status` before you go on; `anr recover` settles what was begun.")
-        sys.exit(FAILED)
+        return FAILED
+    return code if isinstance(code, int) else DONE
+
+
+def carried_out(words: Sequence[str]) -> int | None:
+    """Carry a command out for somebody else (`CALLER`, `ELSEWHERE`) and return its exit code.
+
+    Returns:
+        None if nothing was done, because it is not understood, or is not for a bot: whoever typed it is told so by their own
+        command line.
+    """
+    try:
+        # not the application's own call: that would hang a handler for errors into the whole process
+        return _ended(lambda: get_command(app).main(list(words), prog_name="anr", standalone_mode=False))
+    except (OnlyHere, TyperException):
+        return None
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else FAILED
 
 
 @app.callback(epilog=EXIT_CODES)
@@ -201,10 +241,14 @@ def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens, on the error stream.")] = False,
 ) -> None:
     """Operate the progressive rollout of the ANR router."""
+    NAMED_TARGET.set(target)
+    VERBOSE.set(verbose)
+    if CALLER.get() is not None:
+        if context.invoked_subcommand not in protocol.BY_BOT:
+            raise OnlyHere("No bot does this for anybody. Nothing was done.")
+        return  # garbage and logs are the bot's
     if not gc.isenabled():  # the command is imported, and what that made stays
         gc.freeze()
         gc.enable()
-    NAMED_TARGET.set(target)
     logs.configure(verbose=verbose)
-    VERBOSE.set(verbose)
     logs.about(command=context.invoked_subcommand or "")

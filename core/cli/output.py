@@ -6,9 +6,10 @@ results mean (core/cli/render.py), tables (core/cli/tables.py), the commands (co
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from core.system import streams
@@ -17,6 +18,59 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 DONE, REFUSED, USAGE, FAILED = 0, 1, 2, 3
+
+
+@dataclass(slots=True)
+class Elsewhere:
+    """The terminal of somebody who is served from afar: a bot writes to it what a command line would write to its own.
+
+    Attributes:
+        write: takes a text of the output, or of the error stream if it is told so.
+        columns: how wide a text may be.
+        terminals: whether the output, and the error stream, are shown to a person.
+        variables: what of their environment says how colours are shown.
+    """
+
+    write: Callable[[str, bool], None]
+    columns: int = 80
+    terminals: tuple[bool, bool] = (False, False)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    _consoles: dict[bool, "Console"] = field(default_factory=dict)
+
+    def console(self, *, errors: bool) -> "Console":
+        """Return one of its streams as rich lays it out."""
+        from rich.console import Console  # noqa: PLC0415 - as for one's own terminal
+
+        if errors not in self._consoles:
+            stream: Any = _Stream(self.write, errors)
+            self._consoles[errors] = Console(
+                file=stream,
+                width=self.columns,
+                force_terminal=self.terminals[errors],
+                legacy_windows=False,
+                _environ=self.variables,
+            )
+        return self._consoles[errors]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A stream of somebody else's terminal, as far as rich needs one."""
+
+    _write: Callable[[str, bool], None]
+    _errors: bool
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        self._write(text, self._errors)
+        return len(text)
+
+    def flush(self) -> None:
+        return
+
+
+ELSEWHERE: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)
+"""Whose terminal is written to, in a bot; None for this process's own streams."""
 
 
 class Output:
@@ -28,14 +82,25 @@ class Output:
 
     def __init__(self, *, errors: bool = False) -> None:
         self._errors = errors
+        self._console: Console | None = None
         self.lost = False
 
-    @cached_property
+    @property
     def console(self) -> "Console":
         """The stream as rich lays it out."""
-        from rich.console import Console  # noqa: PLC0415 - slow to import, and JSON needs none of it
+        if (elsewhere := ELSEWHERE.get()) is not None:
+            return elsewhere.console(errors=self._errors)
+        if self._console is None:
+            from rich.console import Console  # noqa: PLC0415 - slow to import, and JSON needs none of it
 
-        return Console(stderr=self._errors)
+            self._console = Console(stderr=self._errors)
+        return self._console
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees it."""
+        elsewhere = ELSEWHERE.get()
+        return self._stream.isatty() if elsewhere is None else elsewhere.terminals[self._errors]
 
     def print(self, what: "RenderableType") -> None:
         """Print a table, or a text with rich's markup."""
@@ -47,14 +112,18 @@ class Output:
 
     def write(self, text: str) -> None:
         """Write a text that is laid out already."""
-        self._written(lambda: self._stream.write(text))
+        elsewhere = ELSEWHERE.get()
+        self._written(lambda: self._stream.write(text) if elsewhere is None else elsewhere.write(text, self._errors))
 
     @property
     def _stream(self) -> TextIO:
         return sys.stderr if self._errors else sys.stdout
 
     def _written(self, write: Callable[[], object]) -> None:
-        self.lost = not streams.written(self._stream, write) or self.lost
+        if ELSEWHERE.get() is not None:  # whoever is served from afar sees for themselves what did not arrive
+            write()
+        else:
+            self.lost = not streams.written(self._stream, write) or self.lost
 
 
 out, err = Output(), Output(errors=True)
@@ -66,7 +135,7 @@ def working() -> Iterator[Callable[[int, int], None]]:
 
     Where nobody looks, nothing is written.
     """
-    if not sys.stderr.isatty():
+    if ELSEWHERE.get() is not None or not err.is_terminal:
         yield lambda _read, _size: None
         return
     from core.cli.progress import showing  # noqa: PLC0415 - slow to import, and a script needs none of it

@@ -51,7 +51,7 @@ def finish(result: object, *, as_json: bool = False) -> None:
     ended = ending(result)
     if ended.facts.get("code") in _ROLES and (distrust := DISTRUST.get()):
         text = f"Your options do not count for this: {distrust}"
-        ended = replace(ended, complaints=(*ended.complaints, text), facts={**ended.facts, "options": distrust})
+        ended = replace(ended, complaints=(text, *ended.complaints), facts={**ended.facts, "options": distrust})
     if as_json:
         print_json({**ended.facts, "exit_code": ended.code})
     else:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
-from core.journal.marks import Mark, contradiction, newest_of
+from core.journal.marks import Mark, contradiction, left_behind, newest_of
 from core.journal.snapshots import EVERY, KEPT, snapshot_of
 from core.journal.verified_chain import UNSEEN, ChainBroken, Row, Seen, VerifiedChain, gone_back
 from core.receipts.cause import Cause
@@ -432,14 +432,16 @@ class Journal:
         """
         places = self._witnesses.marks() if self._witnesses is not None else ()
         chain = _digests(rows, [mark.seq for place in places for mark in place.marks])
-        for place in places:
-            for mark in place.marks:
-                if problem := contradiction(mark, chain):
-                    raise JournalCorrupt(
-                        f"The journal {self._path} is not the one that was shown before: {problem} ({place.source}). Nothing was "
-                        "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
-                        "`target.name`. `rollback` and `freeze` still work."
-                    )
+        against = (
+            f"{problem} ({place.source})" for place in places for mark in place.marks if (problem := contradiction(mark, chain))
+        )
+        problem = next(against, None) or left_behind(places, chain)
+        if problem is not None:
+            raise JournalCorrupt(
+                f"The journal {self._path} is not the one that was shown before: {problem}. Nothing was "
+                "changed; run `anr verify`, then restore the newest journal; if it is lost, begin anew under a new "
+                "`target.name`. `rollback` and `freeze` still work."
+            )
 
     def digests(self, numbers: Collection[int]) -> dict[int, str]:
         """Return digests by number: of these receipts, of the oldest, and of the one on which that follows.
@@ -701,7 +703,7 @@ class Journal:
     def _write_file(self, sealed: Sealed) -> None:
         try:
             make_folder(self._receipts_dir)
-            write_durably(self._receipts_dir / sealed.file_name, sealed.data, mode=0o640)
+            write_durably(self._receipts_dir / sealed.file_name, sealed.data, shared=True)
         except OSError as error:
             # the row is durable; `verify` names the missing file and the next `recover` writes it
             log.warning(

@@ -101,6 +101,22 @@ def contradiction(mark: Mark, chain: Mapping[int, str]) -> str | None:
     return f"{mark} is not in the chain: receipts were cut off or replaced"
 
 
+def left_behind(places: Sequence[Marks], chain: Mapping[int, str]) -> str | None:
+    """Say that a chain begins after every mark that was seen of it, so that none of them is in it; None if not.
+
+    That is how a chain looks which somebody made up behind a checkpoint of their own. One that was pruned keeps its newest
+    receipts, and of those some were shown.
+
+    Args:
+        places: those outside count, together: each for itself may have been told nothing for long.
+        chain: as for `contradiction`.
+    """
+    newest = newest_of([mark for place in places if place.outside for mark in place.marks])
+    if newest is None or not chain or newest.seq >= min(chain):
+        return None
+    return f"it begins after every mark that was shown, the newest of which is {newest}: nothing of it was seen outside"
+
+
 def newest_of(marks: Sequence[Mark]) -> Mark | None:
     """Return the mark with the highest number, or None if there is none."""
     return max(marks, key=lambda mark: mark.seq, default=None)

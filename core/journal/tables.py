@@ -117,9 +117,9 @@ class Database:
         except SchemaUnknown as error:
             self._ready = None
             raise JournalNewer(
-                f"The journal {self._path} was written by a newer anr (schema {error}); this one knows {NEWEST}. Nothing is "
-                "wrong with it, and nothing was read or changed: keep it and its receipts, and install the newer anr again. "
-                "`rollback` and `freeze` still work; what they do is recorded once that has started."
+                f"The journal {self._path} was written by a newer anr (schema {error}); this one knows {NEWEST}. Nothing of it "
+                "was read or changed: keep it and its receipts, and install the newer anr again. `rollback` and `freeze` still "
+                "work; what they do is recorded once that has started."
             ) from None
         except (SQLAlchemyError, OSError) as error:
             self._ready = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.journal.journal import Journal
-from core.journal.marks import Mark, Marks, contradiction, newest_of
+from core.journal.marks import Mark, Marks, contradiction, left_behind, newest_of
 from core.receipts.chain import Flaw, Sealed
 from core.system.progress import OnProgress
 
@@ -128,6 +128,8 @@ def _contradictions(places: Sequence[Marks], chain: Mapping[int, str]) -> Iterat
         for mark in sorted(place.marks, key=lambda placed: placed.seq):
             if problem := contradiction(mark, chain):
                 yield Flaw(mark.seq, f"{place.source}: {problem}")
+    if problem := left_behind(places, chain):
+        yield Flaw(min(chain), f"the chain cannot be held against any mark: {problem}")
 
 
 def _compared(place: Marks, chain: Mapping[int, str]) -> Compared:

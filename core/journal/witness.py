@@ -60,7 +60,7 @@ class Witness:
         news = newest_of(evidence or marks)
         if news is not None and (evidence or before is None or before.seq < news.seq):
             make_folder(self._file.parent)
-            write_durably(self._file, canonical_bytes(news.model_dump(mode="json")))
+            write_durably(self._file, canonical_bytes(news.model_dump(mode="json")), shared=True)
 
     def newest(self) -> Mark | None:
         """Return the newest mark that was shown, or None if none was.

@@ -47,7 +47,7 @@ def brake(
     if at_once:
         return engage(target, Action(action), replace(order, break_glass=passed_over(action, order.actor, target.access)), lasts)
     if Role.BRAKE not in order.actor.roles:
-        return not_allowed(str(action), "operators")
+        return not_allowed(order.actor, str(action), "operators")
     try:
         facts = target.facts_and_requests(target.unseen())
         if done := target.done_before(order.cause):

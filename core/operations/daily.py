@@ -162,7 +162,7 @@ def pause(target: Target, order: Order) -> Scheduled | Refused:
         OperationBusy, LockUnavailable, JournalError: the schedule is as it was.
     """
     if order.actor.is_person and Role.BRAKE not in order.actor.roles:
-        return Refused(not_allowed("pause the schedule", "operators"))
+        return Refused(not_allowed(order.actor, "pause the schedule", "operators"))
     return _record(target, order, Action.PAUSE)
 
 
@@ -216,7 +216,7 @@ def skip(target: Target, actor: Actor, day: date, reason: str) -> Skipped | Refu
     """
     now = target.clock()
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return Refused(not_allowed("skip the scheduled run", "operators"))
+        return Refused(not_allowed(actor, "skip the scheduled run", "operators"))
     with operation_lock(target.settings.run_dir, "skip", now):
         if (seq := target.journal.find_cause(Daily(day))) is not None:
             text = f"The run of {day} was already made: receipt #{seq}. Nothing was skipped; `rollback` undoes a promotion."

@@ -234,7 +234,7 @@ def _drift_meant(target: Target, order: Order, facts: Facts, drift_id: str) -> D
     if order.actor.kind is ActorKind.ACCOUNT:
         return no_person("end a drift")
     if not order.actor.is_person or not target.access.may_approve(order.actor, Approvable.PROMOTE):
-        return not_allowed("end a drift", "approvers")
+        return not_allowed(order.actor, "end a drift", "approvers")
     if done := target.done_before(order.cause):
         return done
     if facts.state.unsettled is not None:

@@ -40,7 +40,7 @@ def init(target: Target, actor: Actor, reason: str) -> Moved | Refused:
         OperationBusy, JournalError, SettingsFileError, BrakeUnreadable: nothing was recorded.
     """
     if actor.kind is not ActorKind.ACCOUNT and Role.OPERATE not in actor.roles:
-        return Refused(not_allowed("initialise the journal", "operators"))
+        return Refused(not_allowed(actor, "initialise the journal", "operators"))
     shown = observed(target)[0]
     seen = None if shown is None or shown.stage is None else target.served_since(shown.stage, target.clock())
     now = target.clock()

@@ -20,7 +20,7 @@ def may_break_glass(actor: Actor, state: RolloutState, access: AccessPolicy) -> 
     if actor.kind is ActorKind.ACCOUNT:
         return no_person("break the glass")
     if not actor.is_person or not access.may_approve(actor, Approvable.PROMOTE):
-        return not_allowed("break the glass", "approvers")
+        return not_allowed(actor, "break the glass", "approvers")
     if state.unreviewed is not None:
         last = state.unreviewed
         return Refuse(

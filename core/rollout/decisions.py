@@ -94,7 +94,7 @@ def decide_move(preconditions: "Preconditions", actor: Actor, wanted: int | None
     )
     if unordered is not None:
         return unordered
-    return Lower(state.stage, wanted) if Role.BRAKE in actor.roles else not_allowed("move the router down", "operators")
+    return Lower(state.stage, wanted) if Role.BRAKE in actor.roles else not_allowed(actor, "move the router down", "operators")
 
 
 def _at_the_top(stage: int) -> Refuse:

@@ -88,18 +88,25 @@ def may_operate(actor: Actor, what: str) -> Refuse | None:
     """Refuse what only a person who operates may do; None if this actor may."""
     if actor.kind is ActorKind.ACCOUNT:
         return no_person(what)
-    return None if Role.OPERATE in actor.roles else not_allowed(what, "operators")
+    return None if Role.OPERATE in actor.roles else not_allowed(actor, what, "operators")
 
 
 def no_person(what: str) -> Refuse:
     """Refuse the account that runs anr, which is nobody's hand."""
     text = (
-        f"The account that runs anr is no person, and cannot {what}. Nothing was changed; use Slack, or an account "
-        "of your own that the options name."
+        f"The account that runs anr is no person, and cannot {what}: whoever comes by `sudo -u` or as root is that account. "
+        "Nothing was changed; use Slack, or an account of your own that the options name."
     )
     return Refuse(Code.NO_PERSON, text)
 
 
-def not_allowed(what: str, setting: str) -> Refuse:
-    """Refuse somebody without the role."""
-    return Refuse(Code.NOT_ALLOWED, f"You may not {what}. Nothing was changed; an administrator can add you to `{setting}`.")
+def not_allowed(actor: Actor, what: str, setting: str) -> Refuse:
+    """Refuse somebody without the role; say who they were taken for, and which option would change that."""
+    (name,) = actor.names - actor.groups
+    who = f"`{name}`" if actor.kind is ActorKind.OS else name
+    mapped = ", or your Slack id under `people`" if actor.kind is ActorKind.OS else ""
+    text = (
+        f"You may not {what}: you are {who} here, who is not in `{setting}`. Nothing was changed; an administrator can add {who} "
+        f"there{mapped}."
+    )
+    return Refuse(Code.NOT_ALLOWED, text)

@@ -235,7 +235,7 @@ class Backups:
         if problem is not None:
             raise StateFileError(f"The backup {backup.name} cannot be adopted: {problem}. It is as it was.")
         try:
-            create_durably(self._side(backup.name), self._checksum(backup.name, backup.digest), mode=0o640)
+            create_durably(self._side(backup.name), self._checksum(backup.name, backup.digest), shared=True)
         except OSError as error:
             raise StateFileError(
                 f"No checksum could be written beside {backup.name} ({error.strerror or error}). It is as it was."
@@ -326,7 +326,7 @@ class Backups:
         try:
             make_folder(self._directory)
             name = self._store(data, now)
-            write_durably(self._side(name), self._checksum(name, sha256(data).hexdigest()), mode=0o640)
+            write_durably(self._side(name), self._checksum(name, sha256(data).hexdigest()), shared=True)
         except OSError as error:
             raise StateFileError(
                 f"No backup could be written to {self._directory} ({error.strerror or error}). The state is as it was; free "
@@ -341,7 +341,7 @@ class Backups:
         for attempt in range(1, MAX_COLLISIONS + 1):
             name = backup_name(now, attempt)
             with contextlib.suppress(FileExistsError):
-                create_durably(self._directory / name, data, mode=0o640)
+                create_durably(self._directory / name, data, shared=True)
                 return name
         raise OSError(f"there are {MAX_COLLISIONS:,} backups of this second already")
 

@@ -291,7 +291,7 @@ def _leave(directory: Path, notes: Sequence[BrakeNote]) -> None:
             return
     for path, own in zip(paths, data, strict=True):
         try:
-            write_durably(path, own)
+            write_durably(path, own, shared=True)
         except OSError as error:
             log.warning("the brake's mark %s cannot be synced (%s): a power cut may take it", path, error.strerror or error)
             replace_unsynced(path, own)

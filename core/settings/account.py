@@ -14,21 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.settings.options import CONFIG, PREFIX
+from core.settings.options_file import decides
 from core.settings.target import TargetSettings
+from core.system.peers import Peer
 
 if sys.platform != "win32":
     import grp
     import pwd
 
 UID_MAP = Path("/proc/self/uid_map")
+_OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 _ROOT = 0
 _MOST_LINKS = 40
 """How many links in a row Linux follows (path_resolution(7))."""
 _WHOLE_MACHINE = ("0", "0", "4294967295")
 """What `UID_MAP` says outside of user namespaces (user_namespaces(7))."""
-_NO_POLICY = ("SLACK__", "HTTP", "ALERTS__TOKEN", "ALERTS__USERNAME", "ALERTS__PASSWORD")
-"""Variables that say nothing about a router, its gates or people: at the terminal nobody reaches Slack with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,33 @@ def account_here() -> Account:
     return Account(os.getuid(), operating_system_user(), frozenset((os.getgid(), *os.getgroups())), _in_user_namespace())
 
 
+def account_of(peer: Peer) -> Account:
+    """Return the account of whoever is at the other end of a socket, as the kernel says.
+
+    An account that this process's user namespace does not know has the same number as every other such account: it is nobody.
+    """
+    unknown = _in_user_namespace() and peer.uid == _number_in(_OVERFLOW)
+    return Account(peer.uid, _name_of(peer.uid), peer.groups | _listed_groups(peer.uid), unknown)
+
+
+def _number_in(file: Path) -> int | None:
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _listed_groups(uid: int) -> frozenset[int]:
+    """Return the groups that an account is listed in: it may enter them, whichever it has left."""
+    if sys.platform == "win32":
+        return frozenset()
+    try:
+        found = pwd.getpwuid(uid)
+        return frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
+    except (KeyError, OSError):
+        return frozenset()
+
+
 def operating_system_user() -> str:
     """Return the name of the account that runs this process, as the kernel says; its number where it has none."""
     if sys.platform == "win32":
@@ -62,7 +89,12 @@ def operating_system_user() -> str:
             return os.getlogin()
         except OSError:  # a service has no session
             return "unknown"
-    uid = os.getuid()
+    return _name_of(os.getuid())
+
+
+def _name_of(uid: int) -> str:
+    if sys.platform == "win32":
+        return str(uid)
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OSError):  # a container may run an account that has no name; a directory of accounts may be down
@@ -82,7 +114,8 @@ def _in_user_namespace() -> bool:
 def is_targets_own(account: Account, target: TargetSettings, options: Path | None) -> bool:
     """Whether an account is the one that runs anr for a target: the one that owns its journal and what belongs to it.
 
-    Root is, and so is whoever begins the journal where their own options describe it.
+    Root is. Before there is a journal so is whoever begins it where their own options describe it, or, with options of root,
+    whoever was given its folder.
 
     Args:
         account: which account.
@@ -95,11 +128,45 @@ def is_targets_own(account: Account, target: TargetSettings, options: Path | Non
         return False  # relative paths begin at the link's folder: it would choose the journal, and with it the account
     owned = [owner for path in (target.journal, target.run_dir) if (owner := _owner(path)) is not None]
     described_by = _owner(options) if options is not None else None
-    if not owned and described_by is not None and described_by != account.uid:
+    given = _owner(target.journal) is not None
+    if not given and described_by == _ROOT:
+        # whoever makes a folder first, and brakes, is not the account for that: somebody else has to have given it to them
+        given = _is_given(account, target.run_dir)
+        if not given:
+            return False
+    if not owned and not given and described_by is not None and described_by != account.uid:
         return False
     # root's settings file is written by whoever root gave the journal to; where there is none yet, nobody can say who that is
-    writers = {account.uid, _number_of(target.router_account), *([_ROOT] if owned else []), None}
+    writers = {account.uid, _number_of(target.router_account), *([_ROOT] if owned or given else []), None}
     return set(owned) <= {account.uid} and _owner(target.settings_file) in writers and described_by in {None, account.uid, _ROOT}
+
+
+def how_to_begin(account: Account, target: TargetSettings) -> str:
+    """Say who can begin the journal of a target in an account's place, as sentences."""
+    folder = next((place for place in (target.run_dir, *target.run_dir.absolute().parents) if _owner(place) is not None), None)
+    owner = None if folder is None else _owner(folder)
+    if owner is None or owner in {_ROOT, account.uid}:
+        return (
+            f"Make its folder for the account that is to run anr, `install -d -m 750 -o ACCOUNT {target.run_dir}`, then call "
+            "`anr init` as that account, with `sudo -u ACCOUNT anr init`."
+        )
+    return f"{folder} belongs to {_name_of(owner)}: `sudo -u {_name_of(owner)} anr init`."
+
+
+def _is_given(account: Account, folder: Path) -> bool:
+    """Whether a folder, or the nearest above it that there is, belongs to an account that could not have made it by itself."""
+    way = [place for place in (folder.absolute(), *folder.absolute().parents) if _owner(place) is not None]
+    if not way or _owner(way[0]) != account.uid:
+        return False
+    above = next((place for place in way if _owner(place) != account.uid), None)
+    if above is None:
+        return True
+    try:
+        found = above.stat()
+    except OSError:
+        return False
+    in_group = found.st_gid in account.groups or _has_access_list(above)
+    return not (found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and in_group))
 
 
 def not_its_run(account: Account, target: TargetSettings, options: Path | None, environment: Mapping[str, str] | None) -> str:
@@ -128,7 +195,7 @@ def distrusted(account: Account, target: TargetSettings, options: Path | None, e
         options: the file that they come from; None if they come from variables.
         environment: the caller's variables.
     """
-    if told := [name for name in sorted(environment) if _decides(name.upper())]:
+    if told := [name for name in sorted(environment) if decides(name.upper())]:
         return (
             f"{', '.join(told)}: at the terminal variables decide nothing about people, gates and routers, only the options file."
         )
@@ -140,10 +207,6 @@ def distrusted(account: Account, target: TargetSettings, options: Path | None, e
     if account.is_mapped and not own:
         return "This is a user namespace, where anybody may call themselves by any name."
     return _changeable(account, options, own=own) or ("" if own else _not_the_targets(target, options))
-
-
-def _decides(variable: str) -> bool:
-    return variable.startswith(PREFIX) and variable != CONFIG and not variable.removeprefix(PREFIX).startswith(_NO_POLICY)
 
 
 def _changeable(account: Account, options: Path, *, own: bool) -> str:
@@ -202,13 +265,15 @@ def _has_access_list(path: Path) -> bool:
 
 
 def _has_others(gid: int, name: str) -> bool:
-    """Whether a group has members besides an account."""
+    """Whether a group has members besides an account: those that it lists, and those whose own group it is."""
     if sys.platform == "win32":
         return False
     try:
-        return bool(set(grp.getgrgid(gid).gr_mem) - {name})
+        listed = set(grp.getgrgid(gid).gr_mem)
     except KeyError:
-        return False
+        listed = set()
+    own = {found.pw_name for found in pwd.getpwall() if found.pw_gid == gid and found.pw_uid != _ROOT}
+    return bool((listed | own) - {name, "root"})
 
 
 def _not_the_targets(target: TargetSettings, options: Path) -> str:

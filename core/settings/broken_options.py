@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import ConfigurationError
-from core.settings.options import PREFIX, nearest
+from core.settings.options import nearest
+from core.settings.options_file import PREFIX, RUN_DIR
 from core.settings.settings import Settings, as_written, in_place, load
 from core.settings.target import TargetSettings
 
@@ -169,7 +170,7 @@ def _of_target(
             raise ConfigurationError(f"Several routers are set. Nothing was done; name one with --target: {', '.join(several)}.")
         name = named or next(iter(several))
         own = several[name]
-        places = {"run_dir": f"run/anr/{name}", "receipts_dir": f"ops/logs/{name}"}
+        places = {"run_dir": f"{RUN_DIR}/{name}", "receipts_dir": f"ops/logs/{name}"}
         return {**places, **(own if isinstance(own, dict) else {})}, name
     target = options.get("target")
     given = dict(target) if isinstance(target, dict) else {}

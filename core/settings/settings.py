@@ -15,21 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
 from core.settings.options import (
-    PREFIX,
-    Search,
     ValueNotJson,
     described,
-    find_options,
     not_json,
-    options_in,
     options_of,
     over,
     placed,
-    text_of,
     unknown_options,
     unknown_variables,
     variable_of,
 )
+from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, options_in, text_of
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
 from core.settings.target import TargetSettings
 
@@ -178,7 +174,7 @@ def _named(name: str, options: Any) -> Any:
     if not isinstance(options, dict):
         return options
     own = {
-        "run_dir": f"run/anr/{name}",
+        "run_dir": f"{RUN_DIR}/{name}",
         "receipts_dir": f"ops/logs/{name}",
         "backups_dir": f"run/anr_state_backups/{name}",
         "archive_dir": f"run/anr_ledger_archive/{name}",

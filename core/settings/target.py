@@ -16,6 +16,7 @@ from core.canonical import canonical_bytes
 from core.gates.guard import GuardPolicy
 from core.gates.policy import GatePolicy
 from core.rollout.schedule import Schedule
+from core.settings.options_file import RUN_DIR
 
 
 class Retention(BaseModel):
@@ -258,7 +259,7 @@ class TargetSettings(BaseModel):
     signing_key_file: Path | None = Field(
         None, description="Ed25519 key in PEM that signs instead, of an account that does not write the journal"
     )
-    run_dir: Path = Field(Path("run/anr"), description="the operation lock and the brake's marks")
+    run_dir: Path = Field(Path(RUN_DIR), description="the operation lock and the brake's marks")
     stages: tuple[int, ...] = Field(LADDER, description="the ladder of stages, in percent of live traffic")
     soak_hours: float | Mapping[int, float] = Field(
         SOAK_HOURS,

@@ -7,8 +7,8 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,25 +16,34 @@ from core.system.logs import logger
 
 log = logger(__name__)
 
-_FOLDER_MODE = 0o750
+_FOLDER_MODE, _FILE_MODE = 0o750, 0o640
+_ROOT = 0
+_left_to_others: set[Path] = set()
+"""What this process does not make."""
 
 
 class WrittenUnsynced(OSError):
     """A file was replaced, but its directory could not be synced."""
 
 
-def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_durably(path: Path, data: bytes, *, mode: int = 0o600, shared: bool = False) -> None:
     """Replace `path` by `data` so that a crash at any moment leaves the old bytes or the new, never a mixture.
 
     The bytes are synced before the rename and the directory after it: a rename without the first can leave a file of
     NUL bytes, without the second an old name (ext4's documentation of delayed allocation). An existing file keeps its
     permission bits, and its owner and group as far as this account may give them; a new one gets `mode`.
 
+    Args:
+        path: the file.
+        data: what it says then.
+        mode: permission bits of a new one.
+        shared: it is for every account that its folder is for, whoever writes it: `fit_to_folder` says its rights.
+
     Raises:
         OSError: the directory or the file cannot be written; the old file is intact.
         WrittenUnsynced: the new bytes are in place, but a crash of the machine may bring the old ones back.
     """
-    _replace(path, data, mode, sync=True)
+    _replace(path, data, mode, sync=True, shared=shared)
     try:
         sync_directory(path.parent)
     except OSError as error:
@@ -42,16 +51,16 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def replace_unsynced(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` at once for every process; after a crash of the machine it may hold anything.
+    """Replace `path`, which is shared, by `data` at once for every process; after a crash of the machine it may hold anything.
 
     Raises:
         OSError: the directory or the file cannot be written; the old file is intact.
     """
-    _replace(path, data, 0o600, sync=False)
+    _replace(path, data, 0o600, sync=False, shared=True)
 
 
 def create_together(paths: Sequence[Path], data: bytes) -> None:
-    """Make one file that goes by several new names in one folder, whole for every process at once, and sync it under all of them.
+    """Make one shared file that goes by several new names in one folder, whole for every process at once, and sync it as all.
 
     One sync of the file and one of the folder serve all names; and the names come first, so that a file system which keeps a
     journal (ext4, XFS) writes both with the first sync. A crash of the machine before this returns may leave the names with any
@@ -63,12 +72,13 @@ def create_together(paths: Sequence[Path], data: bytes) -> None:
         WrittenUnsynced: the file is in place, but a crash of the machine may take it.
     """
     folder = paths[0].parent
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{paths[0].name}.", suffix=".tmp", dir=folder)
+    descriptor, temporary = _temporary(paths[0])
     named: list[Path] = []
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
+            fit_to_folder(Path(temporary))
             for path in paths:
                 os.link(temporary, path)
                 named.append(path)
@@ -89,19 +99,27 @@ def create_together(paths: Sequence[Path], data: bytes) -> None:
             Path(temporary).unlink()  # after the sync, which would have to write this, too
 
 
-def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:
+def _temporary(path: Path) -> tuple[int, str]:
+    import tempfile  # noqa: PLC0415 - slow to import, and whoever only reads, or asks a bot, makes no file
+
+    return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+
+
+def _replace(path: Path, data: bytes, mode: int, *, sync: bool, shared: bool) -> None:
     before = None
     with contextlib.suppress(FileNotFoundError):
         before = path.stat()
         mode = before.st_mode & 0o777
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = _temporary(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-        if os.name == "posix":
+        if shared:
+            fit_to_folder(Path(temporary))
+        elif os.name == "posix":
             if before is not None:
                 _give(temporary, before)
             _permit(temporary, mode)
@@ -112,26 +130,66 @@ def _replace(path: Path, data: bytes, mode: int, *, sync: bool) -> None:
         raise
 
 
-def create_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def create_durably(path: Path, data: bytes, *, mode: int = 0o600, shared: bool = False) -> None:
     """Write a file that does not exist yet, whole or not at all; no existing file is ever replaced.
+
+    Args:
+        path: the file.
+        data: what it says.
+        mode: its permission bits.
+        shared: as for `write_durably`.
 
     Raises:
         FileExistsError: there is something of that name.
         OSError: the file cannot be written, or the file system knows no hard links; there is no such file.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = _temporary(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        if os.name == "posix":
+        if shared:
+            fit_to_folder(Path(temporary))
+        elif os.name == "posix":
             _permit(temporary, mode)
         os.link(temporary, path)  # unlike a rename it fails if the name is taken
     finally:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
     sync_directory(path.parent)
+
+
+def fit_to_folder(path: Path) -> None:
+    """Make a new file, or folder, as accessible as the folder that it lies in: whoever made it, and whatever the umask says.
+
+    Its group is the folder's, and may write it where it may write the folder; strangers may nothing. What root makes gets the
+    folder's owner, too: a brake by root leaves nothing that only root can read. What is refused is said, and stops nobody.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        found, folder = path.stat(), path.parent.stat()
+        owner = folder.st_uid if os.geteuid() == _ROOT else found.st_uid
+        if (owner, folder.st_gid) != (found.st_uid, found.st_gid):
+            _hand_to(path, owner, folder.st_gid)
+            found = path.stat()
+        is_folder = stat.S_ISDIR(found.st_mode)
+        mode = _FOLDER_MODE if is_folder else _FILE_MODE
+        if found.st_gid == folder.st_gid and folder.st_mode & (stat.S_IWGRP | stat.S_ISGID):
+            mode |= folder.st_mode & stat.S_IWGRP | (stat.S_ISGID if is_folder else 0)  # also what a library makes in it
+        if stat.S_IMODE(found.st_mode) != mode:
+            path.chmod(mode)
+    except OSError as error:
+        log.warning("the rights of %s cannot be set (%s); it can be read by this account alone", path, error.strerror)
+
+
+def _hand_to(path: Path, owner: int, group: int) -> None:
+    try:
+        os.chown(path, owner, group)
+    except OSError as error:
+        if os.geteuid() == _ROOT:  # anybody else is often in another group than the folder
+            log.error("%s stays root's (%s): `chown %d %s`", path, error.strerror, owner, path)  # noqa: TRY400 - foreseen
 
 
 def _give(path: str, before: os.stat_result) -> None:
@@ -204,6 +262,23 @@ def read_bounded(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return data
 
 
+@contextlib.contextmanager
+def left_to_others(*paths: Path) -> Iterator[None]:
+    """Make none of these files and folders while the block lasts, where there are none: another account is to own them."""
+    before = frozenset(_left_to_others)
+    _left_to_others.update(path.absolute() for path in paths)
+    try:
+        yield
+    finally:
+        _left_to_others.clear()
+        _left_to_others.update(before)
+
+
+def _refuse_what_is_left(path: Path) -> None:
+    if path.absolute() in _left_to_others:
+        raise PermissionError(errno.EACCES, "only the account that runs anr makes it", str(path))
+
+
 def close_to_strangers(path: Path) -> None:
     """Make an empty file for this account and its group if there is none, and take others' rights from one that is ours.
 
@@ -215,8 +290,10 @@ def close_to_strangers(path: Path) -> None:
     try:
         found = path.lstat()
     except FileNotFoundError:
+        _refuse_what_is_left(path)
         with contextlib.suppress(FileExistsError):  # somebody else was quicker, and closed it
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            fit_to_folder(path)
         return
     if os.name == "posix" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o007:
         with contextlib.suppress(OSError):  # somebody else's is theirs to close
@@ -224,13 +301,15 @@ def close_to_strangers(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it where they are missing: closed to strangers, whatever the umask says.
+    """Make a folder and those above it where they are missing: for whom the one above is, and closed to strangers.
 
     Raises:
         OSError: it cannot be made, or something else has its name.
     """
+    if not path.exists():
+        _refuse_what_is_left(path)
     try:
-        path.mkdir(_FOLDER_MODE)
+        _make_one(path)
     except FileExistsError:
         if not path.is_dir():
             raise
@@ -238,4 +317,10 @@ def make_folder(path: Path) -> None:
         if path.parent == path:
             raise
         make_folder(path.parent)
-        path.mkdir(_FOLDER_MODE, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            _make_one(path)
+
+
+def _make_one(path: Path) -> None:
+    path.mkdir(0o700)
+    fit_to_folder(path)

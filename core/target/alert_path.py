@@ -26,7 +26,7 @@ def heard(run_dir: Path, at: datetime) -> None:
     """
     try:
         make_folder(run_dir)
-        write_durably(run_dir / _FILE, f"{rfc3339(at)}\n".encode())
+        write_durably(run_dir / _FILE, f"{rfc3339(at)}\n".encode(), shared=True)
     except OSError as error:
         raise WatchdogUnwritable(
             f"That the watchdog was heard could not be kept in {run_dir} ({error.strerror or error}); "

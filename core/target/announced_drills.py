@@ -22,7 +22,6 @@ KNOWN_FOR = timedelta(days=1)
 """How long the alert of a drill is known: Alertmanager may come late, come again, and tell of its end."""
 _SKEW = timedelta(minutes=5)
 _FOLDER, _HEARD = "alert_drills", ".heard"
-_MODE = 0o640
 _MAX_BYTES = 100
 
 
@@ -97,7 +96,7 @@ def was_heard(run_dir: Path, drill: str) -> bool:
 
 
 def _write(path: Path, at: datetime) -> None:
-    write_durably(path, f"{rfc3339(at)}\n".encode(), mode=_MODE)
+    write_durably(path, f"{rfc3339(at)}\n".encode(), shared=True)
 
 
 def _is_known(path: Path, now: datetime) -> bool:

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from core.canonical import canonical_bytes, rfc3339
-from core.errors import LockUnavailable, OperationBusy
+from core.errors import ConfigurationError, LockUnavailable, OperationBusy
 from core.system.files import close_to_strangers, make_folder, read_bounded, write_durably
 from core.system.logs import logger
 
@@ -26,6 +27,9 @@ log = logger(__name__)
 
 _LOCK, HOLDER = "operation.lock", "operation.holder.json"
 _ARCHIVE_LOCK = "archive.lock"
+_BOT_LOCK, _BOT_HOLDER = "bot.lock", "bot.holder.json"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Which boot of a machine this is (random(4)): the same in each of its containers."""
 WAIT_SECONDS = 10.0
 """How long an operation waits for the one before it."""
 
@@ -62,7 +66,7 @@ def operation_lock(run_dir: Path, operation: str, now: datetime, *, wait_s: floa
     try:
         facts = {"operation": operation, "pid": os.getpid(), "host": socket.gethostname(), "since": rfc3339(now)}
         with contextlib.suppress(OSError):  # it only tells others who holds the lock
-            write_durably(holder, canonical_bytes(facts))
+            write_durably(holder, canonical_bytes(facts), shared=True)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -97,6 +101,62 @@ def archive_lock(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def bot_lock(run_dir: Path, now: datetime) -> Iterator[None]:
+    """Be the one bot of a run folder for the length of the block.
+
+    A file lock does not exclude another machine that shares the file system: what a bot over there left when it began, and takes
+    away when it ends, does. Containers of one machine have names of their own, and its boot in common.
+
+    Args:
+        run_dir: the target's folder.
+        now: since when, as others are told.
+
+    Raises:
+        ConfigurationError: another bot serves it, or one of another machine did not say that it ended; nothing was started.
+        LockUnavailable: the lock cannot be taken at all.
+    """
+    holder = run_dir / _BOT_HOLDER
+    facts = {"operation": "bot", "pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "since": rfc3339(now)}
+    try:
+        lock = _lock_in(run_dir, _BOT_LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigurationError(
+            f"Another bot serves this router: {_described(holder)}. Nothing was started; stop it first."
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise LockUnavailable(
+            f"The bot's lock in {run_dir} cannot be taken ({getattr(error, 'strerror', None) or error}). Nothing was started; "
+            "let the account that runs anr write there.",
+        ) from error
+    try:
+        before = _facts_in(holder)
+        if before and before.get("host") != facts["host"] and before.get("boot") != facts["boot"]:
+            raise ConfigurationError(
+                f"The journal is another machine's: {_described(holder)} did not say that it ended. Nothing was started; if no "
+                f"bot runs there any more, remove {holder}."
+            )
+        try:
+            write_durably(holder, canonical_bytes(facts), shared=True)
+        except OSError as error:  # the lock holds on this machine; on another one nobody would know
+            log.error("that this bot serves the router cannot be kept in %s (%s)", holder, error.strerror or error)  # noqa: TRY400 - foreseen
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _boot() -> str:
+    try:
+        return read_bounded(_BOOT_ID, 100).decode("ascii", "replace").strip()
+    except OSError:  # no Linux
+        return socket.gethostname()
+
+
 def holder_of(run_dir: Path) -> str | None:
     """Say who holds the operation lock: operation, process, machine and since when; None if it is free.
 
@@ -122,8 +182,16 @@ def _lock_in(run_dir: Path, name: str = _LOCK) -> FileLock:
 
 
 def _described(holder: Path) -> str:
+    facts = _facts_in(holder)
+    try:
+        return f"{facts['operation']} (process {facts['pid']} on {facts['host']}, since {facts['since']})"
+    except KeyError:
+        return "its holder has not said which"
+
+
+def _facts_in(holder: Path) -> dict[str, Any]:
     try:
         facts = json.loads(read_bounded(holder, 4096))
-        return f"{facts['operation']} (process {facts['pid']} on {facts['host']}, since {facts['since']})"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "its holder has not said which"
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from core.canonical import parse_moment, rfc3339
 from core.errors import AnrError
-from core.system.files import read_bounded, write_durably
+from core.system.files import make_folder, read_bounded, write_durably
 from core.text import Sentence, clean_text
 
 _Kept = TypeVar("_Kept")
@@ -138,5 +138,5 @@ def _read(path: Path, understand: Callable[[Any], _Kept]) -> list[_Kept]:
 
 
 def _write(path: Path, said: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, json.dumps(said, ensure_ascii=True).encode() + b"\n")
+    make_folder(path.parent)
+    write_durably(path, json.dumps(said, ensure_ascii=True).encode() + b"\n", shared=True)

@@ -124,7 +124,7 @@ def archive(target: Target, actor: Actor, *, cause: str | None = None, dry_run: 
         OperationBusy, OperationTimedOut, JournalError: the same.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("archive the ledger", "operators")
+        return not_allowed(actor, "archive the ledger", "operators")
     with archive_lock(target.settings.run_dir):
         run = _Run(target, actor, cause)
         if not dry_run and (done := target.done_before(cause)):

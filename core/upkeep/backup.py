@@ -83,7 +83,7 @@ def back_up(target: Target, actor: Actor, *, cause: str | None = None) -> Backed
         OperationBusy, JournalError: nothing was done, or the backup was made but not recorded.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("make backups", "operators")
+        return not_allowed(actor, "make backups", "operators")
     with operation_lock(target.settings.run_dir, "backup", target.clock()):
         now = target.clock()
         if done := target.done_before(cause):
@@ -108,7 +108,7 @@ def adopt(target: Target, actor: Actor, name: str) -> Adopted | Refuse:
         OperationBusy, JournalError: nothing was done, or the checksum was written but not recorded.
     """
     if Role.OPERATE not in actor.roles:
-        return not_allowed("adopt backups", "operators")
+        return not_allowed(actor, "adopt backups", "operators")
     with operation_lock(target.settings.run_dir, "adopt", target.clock()):
         found = target.backups.find(name)
         if found is None:

@@ -74,7 +74,7 @@ def drill(target: Target, actor: Actor, *, cause: str | None = None) -> Drilled 
         OperationBusy, JournalError: nothing was recorded.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("hold a drill", "operators")
+        return not_allowed(actor, "hold a drill", "operators")
     with operation_lock(target.settings.run_dir, "drill", target.clock()):
         now = target.clock()
         if done := target.done_before(cause):

@@ -61,7 +61,7 @@ def rebuild(target: Target, actor: Actor) -> Rebuilt | Refuse:
         OperationBusy, JournalError: nothing was built, and nothing was changed.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("rebuild the journal", "operators")
+        return not_allowed(actor, "rebuild the journal", "operators")
     settings = target.settings
     with operation_lock(settings.run_dir, "rebuild", target.clock()):
         return rebuild_journal(settings.journal, settings.name, settings.receipts_dir, target.witnesses.marks())

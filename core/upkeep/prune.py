@@ -56,7 +56,7 @@ def prune(target: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
         OperationBusy, JournalError: nothing was pruned.
     """
     if actor.is_person and Role.OPERATE not in actor.roles:
-        return not_allowed("prune receipts", "operators")
+        return not_allowed(actor, "prune receipts", "operators")
     with operation_lock(target.settings.run_dir, "prune", target.clock()):
         now = target.clock()
         if not dry_run and (done := target.done_before(cause)):

@@ -62,7 +62,7 @@ def guard_look(target: Target) -> Braked | Sealed | None:
     look = guard.judge(report.gates, now) if report else guard.Look(at=now, verdict=Verdict.NO_DATA)
     grown, trip = guard.after(series, look, state.since, policy)
     done = _tripped(target, state, trip, report) if trip and report else None
-    write_durably(target.settings.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")))
+    write_durably(target.settings.run_dir / _SERIES, canonical_bytes(grown.model_dump(mode="json")), shared=True)
     return done
 
 

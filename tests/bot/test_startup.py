@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_group
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from core.cli.app import COMMANDS, FURTHER_COMMANDS
 from core.router.control import SAFE_SETTINGS
 from core.router.envfile import settings_in

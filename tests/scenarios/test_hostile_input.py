@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -149,3 +150,49 @@ async def test_a_channel_that_is_not_allowed_gets_no_promotion_and_still_has_the
         await playground.slash("U0OLIVIA", "C0RANDOM", "/anr", "rollback errors")
         await playground.wait_for(lambda: cards(playground, "Rolled back"), WAIT)
     assert pilot_in(settings.target.settings_file) == "NOVA_ANR_PILOT=0.00"
+
+
+async def test_a_button_of_an_older_home_is_answered_directly(played: Played) -> None:
+    """A home takes no answers, and this one was published by an earlier version."""
+    playground, _ = played
+    button = {"type": "button", "action_id": "of_old", "text": {"type": "plain_text", "text": "Old"}}
+    old = playground.workspace.make_view({"type": "home", "blocks": [{"type": "actions", "elements": [button]}]})
+    playground.workspace.homes["U0MEMBER"] = old
+    await playground.click_view("U0MEMBER", old["id"], "of_old")
+    conversation = playground.workspace.conversation("U0MEMBER").id
+    await playground.wait_for(lambda: "no longer in use" in str(playground.messages(conversation)), WAIT)
+
+
+def older(form: str, metadata: str, *fields: str) -> dict[str, Any]:
+    """A form as an earlier version opened it."""
+    plain = {"type": "plain_text", "text": "x"}
+    blocks = [
+        {"type": "input", "block_id": field, "label": plain, "element": {"type": "plain_text_input", "action_id": field}}
+        for field in fields
+    ]
+    return {"type": "modal", "callback_id": form, "title": plain, "submit": plain, "private_metadata": metadata, "blocks": blocks}
+
+
+async def test_the_brakes_form_of_an_earlier_version_brakes(played: Played) -> None:
+    """It names its router as that version did, and knows no mode; whoever pressed it meant it."""
+    playground, settings = played
+    view = playground.workspace.open_modal("U0MEMBER", older("freeze", '{"site": "demo", "told": "x"}', "reason"))
+    await playground.submit_view("U0MEMBER", view["id"], {"reason": {"reason": {"value": "old form"}}})
+    await playground.wait_for(lambda: cards(playground, "old form"), WAIT)
+    assert pilot_in(settings.target.settings_file).startswith("NOVA_ANR_PILOT=0.0")
+
+
+@pytest.mark.parametrize(
+    ("form", "metadata"),
+    [("unfreeze", '{"target": "demo"}'), ("deny", "nonsense"), ("deny", "[]"), ("of_old", "{}")],
+    ids=["a field that it lacks", "no JSON", "no object", "a form that is gone"],
+)
+async def test_another_form_of_an_earlier_version_does_nothing_and_says_so(played: Played, form: str, metadata: str) -> None:
+    """In its own place: nobody waits for an answer that never comes."""
+    playground, settings = played
+    before = pilot_in(settings.target.settings_file)
+    view = playground.workspace.open_modal("U0OLIVIA", older(form, metadata, "other"))
+    delivery = await playground.submit_view("U0OLIVIA", view["id"], {"other": {"other": {"value": "x"}}})
+    assert (delivery.acked, delivery.error) == (True, None)
+    assert "from before an upgrade" in said(playground.open_views("U0OLIVIA")[-1])
+    assert pilot_in(settings.target.settings_file) == before

@@ -83,13 +83,13 @@ def _of(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     match kind:
         case "call":
             arguments = {key: _as_sent(key, argument) for key, argument in value.items()}
-            yield "call", f"Sent<WebClient{_path(name)}> = {_text(arguments)}"
+            yield "call", f"Sent<WebClient{_path(name)}> = {_text(_without_charts(arguments))}"
             yield from _content(arguments)
         case "answer":
-            yield "answer", f"RespondArguments = {_text(value)}"
+            yield "answer", f"RespondArguments = {_text(_without_charts(value))}"
             yield from _content(value)
         case "acknowledgement" if value:
-            yield "acknowledgement", f"{_ACKNOWLEDGEMENTS.get(name, 'undefined')} = {_text(value)}"
+            yield "acknowledgement", f"{_ACKNOWLEDGEMENTS.get(name, 'undefined')} = {_text(_without_charts(value))}"
             yield from _content(value if isinstance(value, dict) else {})
         case "payload":
             yield "payload", f"{_PAYLOADS[name]} = received({_text(value)})"
@@ -100,6 +100,13 @@ def _content(holder: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "blocks", f"Shown[] = {_text(holder['blocks'])}"
     if view := holder.get("view"):
         yield "view", f"{'HomeTab' if view['type'] == 'home' else 'Modal'} = {_text(view)}"
+
+
+def _without_charts(part: Any) -> Any:
+    """Leave out the blocks that the types lack; they are compiled with all others, apart."""
+    if isinstance(part, list):
+        return [_without_charts(one) for one in part if not (isinstance(one, dict) and one.get("type") == "data_visualization")]
+    return {name: _without_charts(value) for name, value in part.items()} if isinstance(part, dict) else part
 
 
 def _path(method: str) -> str:

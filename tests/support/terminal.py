@@ -74,5 +74,12 @@ class Terminal:
         self.is_used_by(self.file.stat().st_uid)
 
     def __call__(self, *words: str) -> Result:
-        """Type a command."""
-        return self._runner.invoke(app, list(words))
+        """Type a command; `init` is typed by the account that runs anr, which it begins with, whoever sits there otherwise."""
+        if "init" not in words[:3]:
+            return self._runner.invoke(app, list(words))
+        person = os.getuid()
+        self.is_used_by_its_account()
+        try:
+            return self._runner.invoke(app, list(words))
+        finally:
+            self.is_used_by(person)

@@ -224,7 +224,8 @@ def cards(playground: Playground, request_id: str) -> list[str]:
         for message in playground.messages(channel):
             about = str((message.get("metadata") or {}).get("event_payload"))
             if f"'operation': '{request_id}', 'part': ''" in about:
-                found.append(str(message["text"]).partition(":")[0] + (" with buttons" if "'approve'" in str(message) else ""))
+                title = str(message["text"]).partition(":")[0].split()[-1]  # without its sign
+                found.append(title + (" with buttons" if "'approve'" in str(message) else ""))
     return found
 
 

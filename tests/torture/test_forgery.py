@@ -36,6 +36,7 @@ from core.actors import UPKEEP, AccessPolicy, Actor, ActorKind, Approvable, Appr
 from core.brake.brake import freeze
 from core.brake.lift import Unfrozen
 from core.canonical import canonical_bytes
+from core.errors import JournalCorrupt
 from core.journal.journal import Journal
 from core.journal.marks import Marks
 from core.journal.signed_heads import head_of, signed
@@ -266,6 +267,17 @@ def one_checkpoint_for_all(copy: Copy, _target: Site) -> None:
     copy.insert(canonical_bytes({**receipt, "seq": head, "prev": "ab" * 32, "checkpoint": checkpoint}))
 
 
+def a_checkpoint_beyond_every_mark(copy: Copy, target: Site) -> None:
+    """Its number is higher than any that was shown, as if all of those had been pruned."""
+    one_checkpoint_for_all(copy, target)
+    (only,) = copy.sealed()
+    receipt = json.loads(only.data)
+    copy.file_of(only).unlink()
+    copy.sql("DELETE FROM receipts")
+    seq = receipt["seq"] + 10
+    copy.insert(canonical_bytes({**receipt, "seq": seq, "checkpoint": {**receipt["checkpoint"], "last": seq - 1}}))
+
+
 def a_further_checkpoint(copy: Copy, _target: Site) -> None:
     """It seals all but the newest receipt by their true digests, and says of them what never was."""
     receipt, state = checkpoint_of(copy)
@@ -396,6 +408,7 @@ WAYS: list[tuple[str, Way, bool]] = [
     ("an older copy put back, and gone on with", older_copy_that_goes_on, True),
     ("rm -r ops; anr init", begin_anew, True),
     ("a forged checkpoint in place of everything", one_checkpoint_for_all, True),
+    ("a forged checkpoint beyond every mark", a_checkpoint_beyond_every_mark, True),
     ("a forged checkpoint behind the newest receipt", a_further_checkpoint, True),
     ("a forged state in the checkpoint", forged_state, True),
     ("a receipt's id", in_row("UPDATE receipts SET id = 'another' WHERE seq = :head"), False),
@@ -484,6 +497,18 @@ def test_a_record_that_nobody_altered_is_proven(target: Site, tmp_path: Path, pl
     assert seen.holds()
     assert seen.head is not None
     assert seen.proven == seen.head.receipt.seq
+
+
+@pytest.mark.parametrize("way", [one_checkpoint_for_all, a_checkpoint_beyond_every_mark])
+def test_nothing_is_raised_on_a_checkpoint_that_somebody_made_up(target: Site, tmp_path: Path, way: Way) -> None:
+    """Its state says 100% and nothing held: whoever decides on a raise sees the witness, and refuses; so does `--alone`."""
+    assert not found(target, tmp_path, way, at_the_witness(target)).holds(alone=True)
+    options = target_in(tmp_path / "copy", witness_read_command=("cat", str(target.witness)))
+    with (
+        closing(Target.at(options, ACCESS).journal) as journal,
+        pytest.raises(JournalCorrupt, match="not the one that was shown"),
+    ):
+        journal.state(whole=True)
 
 
 @pytest.mark.parametrize(("way", "fits"), [pytest.param(way, fits, id=name) for name, way, fits in WAYS])

@@ -13,12 +13,11 @@ from rich.table import Table
 from core.backtest.history import PastDecisions
 from core.backtest.judge import Rules, judge_days, span_of, verdict_counts, with_bound
 from core.backtest.ledgers import columns_of
-from core.cli.context import AsJson
+from core.cli.context import AsJson, own_settings
 from core.cli.output import out, print_json, working
 from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.scan.family import siblings_of
-from core.settings.settings import load
 from core.settings.target import TargetSettings
 from core.system.files import write_durably
 
@@ -41,7 +40,7 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Judge past days by the gates: which would have been GO, and on which the guard would have frozen."""
-    target = load(required=not ledgers).target_named(NAMED_TARGET.get())
+    target = own_settings(required=not ledgers).target_named(NAMED_TARGET.get())
     begin, end = _days(first, last)
     policy = target.gates
     for text in gate or ():

@@ -10,7 +10,7 @@ import typer
 from core.actors import Actor, Approvable
 from core.brake import hold
 from core.brake.brake import Braked
-from core.cli.context import AsJson, Now, Reason, braking
+from core.cli.context import MADE_SAFE, AsJson, Now, Reason, braking
 from core.cli.output import err, out
 from core.cli.render import ending, finish, finish_all
 from core.errors import AnrError
@@ -68,10 +68,13 @@ def _at_every_router(act: Callable[[Actor, Target], object], *, as_json: bool) -
     with braking() as (meant, unclear):
         if len(meant) == 1 and not unclear:
             ((me, target),) = meant
-            finish(seen_by_terminal(target, act(me, target), as_json=as_json), as_json=as_json)
+            result = act(me, target)
+            MADE_SAFE.set(isinstance(result, Braked) and result.safe)
+            finish(seen_by_terminal(target, result, as_json=as_json), as_json=as_json)
             out.lost = False  # what was done is done, and the exit code says so; that nobody heard of it changes nothing
             return
         results = _at_once([partial(_tried, act, me, target) for me, target in meant])
+        MADE_SAFE.set(all(isinstance(result, Braked) and result.safe for result in results))
         if not as_json:
             err.say(f"No router was named: all {len(meant)} are braked. Looking whether they follow …")
         seen = _at_once([partial(followed_by, target, result) for (_, target), result in zip(meant, results, strict=True)])

@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from core.cli.context import AsJson, DryRun, operating
+from core.cli.context import AsJson, DryRun, only_here, operating, own_settings
 from core.cli.output import out, print_json, working
 from core.cli.render import finish
 from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
-from core.settings.settings import load
 from core.upkeep import archive as archiving
 
 commands = typer.Typer()
@@ -27,13 +26,14 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write what is new in the ledger as Parquet, by hour, for engines that read tables. Goes on where it was left."""
+    only_here()
     try:
         from core.scan.parquet import export as export_new  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         text = f"Parquet needs {error.name}: `pip install anr[warehouse]`. Nothing was exported."
         raise ConfigurationError(text) from error
 
-    target = load(required=ledger is None).target_named(NAMED_TARGET.get())
+    target = own_settings(required=ledger is None).target_named(NAMED_TARGET.get())
     with working() as on_progress:
         done = export_new(ledger or target.ledger, parquet, on_progress, target.reading)
     if as_json:

@@ -10,14 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.canonical import canonical_bytes
-from core.cli.context import AsJson, examining, operating
+from core.cli.context import AsJson, examining, operating, own_settings
 from core.cli.output import FAILED, err, out, print_json
 from core.errors import JournalCorrupt
 from core.journal import verification
 from core.journal.marks import Mark, Marks
 from core.journal.signed_heads import head_of, signed
 from core.receipts.observation import acted, to_do, told
-from core.settings.settings import Settings, load
+from core.settings.settings import Settings
 from core.target.target import Target
 
 commands = typer.Typer()
@@ -66,7 +66,7 @@ def export(
     Each line is a receipt's own bytes, so that its SHA-256 is the digest that the next one names. Nothing is written, and no
     write lock is taken: another account may do this, and keep what it prints where nobody else can change it.
     """
-    with examining(load()) as (_, target):
+    with examining(own_settings()) as (_, target):
         found = () if heads else target.journal.receipts(after=after)
         newest = Mark.of(found[-1]) if found else target.journal.head()
         if newest is None:
@@ -103,7 +103,7 @@ def verify_and_print(
     Raises:
         typer.Exit: something does not hold, or nothing outside confirms it.
     """
-    with examining(load()) as (settings, target):
+    with examining(own_settings()) as (settings, target):
         places = (*target.witnesses.marks(), *verification.given(expect), *further(settings, target))
         found = verification.verify(target.journal, places, target.on_progress)
     problems = [flaw.problem for flaw in found.flaws]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.canonical import parse_moment
-from core.cli.context import AsJson
+from core.cli.context import AsJson, own_settings
 from core.cli.output import err, out, print_json, working
 from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
@@ -18,7 +18,6 @@ from core.ledger.entry import CSV_COLUMNS, csv_row
 from core.ledger.window import Window
 from core.scan.measure import measure
 from core.scan.scan import scan
-from core.settings.settings import load
 from core.system.clock import utc_now
 from core.system.files import write_durably
 
@@ -35,7 +34,7 @@ def report(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write the window's entries to this file.")] = None,
 ) -> None:
     """Print the go/no-go report. With the same ledger and the same --now it is the same to the byte."""
-    settings = load(required=ledger is None)
+    settings = own_settings(required=ledger is None)
     target = settings.target_named(NAMED_TARGET.get())
     if csv_file is not None and ledger is None and target.ledger_is_a_table:
         raise ConfigurationError("A table has no CSV of its own: name a ledger file with --ledger. Nothing was measured.")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from core.cli.context import AsJson, Reason, operating
+from core.actors import Actor
+from core.cli.context import BEGINS, AsJson, Reason, only_here, operating
 from core.cli.render import finish
 from core.cli.said import VERBOSE
 from core.errors import ConfigurationError
@@ -15,6 +16,8 @@ from core.gates.report import Report
 from core.operations import propose, requests
 from core.operations import shadow as shadowing
 from core.operations.results import Refused, WouldMove
+from core.rollout.refusals import Code, Refuse
+from core.settings.terminal import who_may_begin
 from core.system.files import read_bounded
 from core.target.order import Order
 from core.target.target import Target
@@ -28,8 +31,17 @@ _REPORT_BYTES_MAX = 4 << 20
 def init(reason: Reason = "") -> None:
     """Record the stage that the router's settings show, as the journal's first receipt."""
     with operating() as (me, target):
-        result = propose.init(target, me, reason)
+        result = propose.init(target, me, reason) if BEGINS.get() else _not_the_account(me, target)
     finish(result)
+
+
+def _not_the_account(me: Actor, target: Target) -> Refused:
+    """Refuse to begin a journal that would be somebody's own: who owns it is the account that runs anr from then on."""
+    text = (
+        f"You are {me.id} here, and not the account that runs anr for this router: the journal would be yours. Nothing was "
+        f"recorded. {who_may_begin(target.settings)}"
+    )
+    return Refused(Refuse(Code.NOT_THE_ACCOUNT, text))
 
 
 @commands.command()
@@ -44,6 +56,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a move on the ladder: a step up waits for an approval, a move down happens at once."""
+    if report is not None:
+        only_here()
     if report is not None and not dry_run:
         raise ConfigurationError(
             "--report goes with --dry-run: nothing is promoted on the figures of a file. Nothing was changed."

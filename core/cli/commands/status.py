@@ -4,12 +4,11 @@ import typer
 from rich.markup import escape
 
 from core.actors import Actor
-from core.cli.context import AsJson, operating
+from core.cli.context import AsJson, operating, overview_of
 from core.cli.output import REFUSED, out, print_json
 from core.cli.tables import print_overview
 from core.rollout.blockers import Blocker
 from core.rollout.outlook import insight_into
-from core.target.overview import look
 
 commands = typer.Typer()
 
@@ -18,7 +17,7 @@ commands = typer.Typer()
 def why(*, as_json: AsJson = False) -> None:
     """List everything that stands in the way of the next promotion, with its owner and how to lift it."""
     with operating() as (_, target):
-        found = look(target)
+        found = overview_of(target)
         seen = insight_into(found.now, found.blockers, found.question, target.settings.schedule)
     if as_json:
         print_json(seen.as_json())
@@ -37,7 +36,7 @@ def why(*, as_json: AsJson = False) -> None:
 def ahead(*, as_json: AsJson = False) -> None:
     """Say the earliest possible promotion, and what the next scheduled run will do."""
     with operating() as (_, target):
-        found = look(target)
+        found = overview_of(target)
         seen = insight_into(found.now, found.blockers, found.question, target.settings.schedule)
     if as_json:
         print_json(seen.as_json())
@@ -62,7 +61,7 @@ def _name(whose: Actor | str) -> str:
 def status(*, as_json: AsJson = False) -> None:
     """Print stage, holds, requests and gates; a part that cannot be read says so and hides nothing else."""
     with operating() as (_, target):
-        seen = look(target)
+        seen = overview_of(target)
     if as_json:
         print_json(seen.as_json())
     else:

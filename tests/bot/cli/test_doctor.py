@@ -6,7 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from bot.cli.examples import examples
 from bot.playground.process import environment
 from core.cli.app import app

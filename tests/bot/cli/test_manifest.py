@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from bot.slack.manifest import MANIFEST
 from core.cli.app import app
 

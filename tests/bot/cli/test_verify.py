@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from typer.testing import CliRunner, Result
 
-import bot.cli.main  # noqa: F401 - adds the bot's commands
+import bot.cli.table  # noqa: F401 - adds the bot's commands
 from bot.playground.demo import CHANNEL
 from bot.playground.process import environment
 from core.cli.app import app

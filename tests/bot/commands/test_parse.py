@@ -1,5 +1,7 @@
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.blockkit.blocks import escape, section
@@ -7,8 +9,9 @@ from bot.commands.brake import Freeze, Rollback
 from bot.commands.command import Misunderstood
 from bot.commands.looks import Status
 from bot.commands.parse import parse
+from bot.commands.phrases import bare
 from bot.commands.rollout import Promote
-from bot.commands.table import WORDS, Command, row_of
+from bot.commands.table import SYNONYMS, TABLE, WORDS, Command, row_of
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,36 @@ def test_every_text_is_a_command_or_a_mistake(text: str) -> None:
     """Nothing that can be typed is an error of the parser."""
     found = parse(text)
     assert isinstance(found, Misunderstood) or row_of(found).word in WORDS
+
+
+BRAKES = sorted(
+    {row.word for row in TABLE if row.brakes and row.typed} | {word for word, of in SYNONYMS.items() if WORDS[of].brakes}
+)
+AROUND = st.text("“”‘’\"'`*_~!?.,:;()[]#", max_size=3)
+
+
+@given(st.sampled_from(BRAKES), AROUND, AROUND, st.sampled_from([str.lower, str.upper]), st.text(max_size=60).map(escape))
+@example("freeze", "", "", str.lower, "--force it")
+@example("rollback", "", "", str.lower, "--dry-run")
+def test_whoever_types_a_brake_brakes_whatever_stands_around_it(
+    word: str,
+    before: str,
+    after: str,
+    cased: Callable[[str], str],
+    rest: str,
+) -> None:
+    """Quotes, code marks, exclamation marks, capitals, options that do not exist: nobody looks up how it is typed at 3 a.m."""
+    found = parse(f"{before}{cased(word)}{after} {rest}")
+    assert not isinstance(found, Misunderstood)
+    assert row_of(found).brakes
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from([*WORDS, *SYNONYMS, "it", "now", "--dry-run"]), max_size=5).map(" ".join))
+def test_whoever_types_no_brake_does_not_brake(text: str) -> None:
+    """Only the first word says what is done; a brake's name further on is part of a reason."""
+    found = parse(text)
+    first = bare((text.split() or [""])[0])
+    assert first in BRAKES or isinstance(found, Misunderstood) or not row_of(found).brakes
 
 
 @given(st.text(max_size=8000))

@@ -1,6 +1,7 @@
 """One thread that takes all that waits for it at once."""
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Sequence
 
@@ -110,3 +111,21 @@ async def test_a_panic_is_answered_and_the_next_is_served() -> None:
         await asyncio.wait_for(together.ask(13), 60)
     assert await together.ask(1) == 1
     together.close()
+
+
+async def test_a_thread_that_died_is_replaced_and_what_waited_is_done() -> None:
+    """A pool replaces none: what the next alert asks for takes the one before it along."""
+    work = Work()
+    work.let_go.set()
+    together = Together(work, "test")
+    ident, died = together._runs.ident, together._runs
+    assert ident is not None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(MemoryError))
+    lost = together.ask(1)
+    await asyncio.to_thread(died.join)
+    assert not lost.done()
+    assert await asyncio.wait_for(together.ask(2), 60) == 4
+    assert await lost == 2
+    together.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        together.ask(3)

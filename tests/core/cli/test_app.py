@@ -5,6 +5,7 @@ import typer
 
 from core.cli.app import app, run
 from core.cli.output import FAILED, REFUSED, USAGE
+from core.router.control import SAFE_SETTINGS
 from tests.core.cli.conftest import Anr
 from tests.support.rig import Rig
 
@@ -44,6 +45,7 @@ def test_a_missing_ledger_is_a_failure(
         run(app)
     assert ended.value.code == FAILED
     assert "Nothing was measured" in " ".join(capsys.readouterr().err.split())
+    anr("init")
     assert anr("recover").exit_code == 0
     assert anr("deny", "nothing").exit_code == REFUSED
     assert anr("approve", "nothing").exit_code == REFUSED
@@ -65,6 +67,16 @@ def test_what_nobody_foresaw_is_a_failure_and_no_refusal(
     assert ended.value.code == FAILED
     assert "Look at `anr status`" in " ".join(capsys.readouterr().err.split())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_variable_that_asks_for_completions_keeps_no_brake_from_acting(
+    anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`_ANR_COMPLETE`, left in a profile by whoever tried a completion: the brake brakes."""
+    monkeypatch.setenv("_ANR_COMPLETE", "bash_source")
+    monkeypatch.setenv("_ROOT_COMPLETE", "bash_source")
+    assert anr("rollback").exit_code == 0
+    assert rig.target.router.settings().carries(SAFE_SETTINGS)
 
 
 def test_an_old_backup_is_adopted_at_the_terminal(anr: Anr, rig: Rig) -> None:

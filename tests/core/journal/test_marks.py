@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.journal.marks import Mark, contradiction, line_of, marks_in_lines
+from core.journal.marks import Mark, Marks, contradiction, left_behind, line_of, marks_in_lines
 
 DIGEST = "0c6082f58fd0" + "ab" * 26
 MARK = Mark(seq=12, digest=DIGEST)
@@ -64,3 +64,26 @@ def test_what_is_not_ours_or_no_mark_is_passed_over(change: dict[str, object]) -
 def test_what_contradicts_a_chain(chain: dict[int, str], contradicts: bool) -> None:  # noqa: FBT001 - a table's column
     """A receipt that is not there, or is another; of what was pruned nobody can say."""
     assert (contradiction(MARK, chain) is not None) is contradicts
+
+
+@pytest.mark.parametrize(
+    ("marks", "begins", "is_left_behind"),
+    [
+        pytest.param(((3,), (12,)), 13, True, id="each-mark-is-older"),
+        pytest.param(((3,), (12,)), 12, False, id="the-newest-is-in-it"),
+        pytest.param(((3,), (20,)), 13, False, id="one-place-was-told-nothing-for-long"),
+        pytest.param(((), ()), 13, False, id="no-marks"),
+    ],
+)
+def test_a_chain_that_begins_after_every_mark_is_proven_by_none(
+    marks: tuple[tuple[int, ...], ...],
+    begins: int,
+    is_left_behind: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """As a forger's checkpoint would make it; a pruned chain still has receipts that were shown."""
+    places = [Marks("a place", tuple(Mark(seq=seq, digest=DIGEST) for seq in held)) for held in marks]
+    chain = {begins: DIGEST, begins + 1: DIGEST}
+    assert (left_behind(places, chain) is not None) is is_left_behind
+    inside = [Marks("here", place.marks, outside=False) for place in places]
+    assert left_behind(inside, chain) is None
+    assert left_behind(places, {}) is None

@@ -117,7 +117,7 @@ def test_without_the_extra_a_table_says_what_is_missing(monkeypatch: pytest.Monk
     target = TargetSettings.model_validate({"ledger": "duckdb:///lake/*.parquet"})
     with pytest.raises(ConfigurationError, match=r"pip install anr\[warehouse\]"):
         measure(target, Window.ending(NOW, 10))
-    imported = "import sys, bot.cli.main, core.scan.scan; print({'ibis', 'pyarrow', 'pyspark', 'duckdb'} & set(sys.modules))"
+    imported = "import sys, bot.cli.table, core.scan.scan; print({'ibis', 'pyarrow', 'pyspark', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "set()\n"
 

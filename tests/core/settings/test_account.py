@@ -1,11 +1,14 @@
+import grp
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from core.settings import account
-from core.settings.account import Account, account_here, distrusted, is_targets_own, not_its_run
+from core.settings.account import Account, account_here, account_of, distrusted, how_to_begin, is_targets_own, not_its_run
 from core.settings.target import TargetSettings
+from core.system.peers import Peer
 from tests.support.rig import Rig
 
 SOMEBODY = Account(40001, "somebody", frozenset({40001}))
@@ -155,3 +158,67 @@ def test_a_link_of_ones_own_to_the_options_makes_nobody_the_account(
     assert "is not the account that runs anr" in not_its_run(SOMEBODY, described, link, {})
     assert "a link of yours" in distrusted(SOMEBODY, rig.settings, link, {})
     assert distrusted(SOMEBODY, rig.settings, options, {}) == ""
+
+
+class Owned:
+    """Files that seem to belong to whom a test says: only root could give them away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._real = Path.stat
+        self._of: dict[Path, tuple[int, int]] = {}
+        monkeypatch.setattr(Path, "stat", lambda path, **how: self._told(path, **how))  # noqa: PLW0108 - a method of the path
+
+    def _told(self, path: Path, **how: bool) -> os.stat_result:
+        found = self._real(path, **how)
+        uid, mode = self._of.get(path, (0, found.st_mode))
+        return os.stat_result((mode, *found[1:4], uid, *found[5:]))
+
+    def give(self, path: Path, uid: int, mode: int | None = None) -> None:
+        found = self._real(path)
+        self._of[path] = (uid, found.st_mode if mode is None else found.st_mode & ~0o7777 | mode)
+
+
+@pytest.mark.parametrize(
+    ("above", "is_account"),
+    [(0o755, True), (0o1777, False), (0o777, False), (0o775, False)],
+    ids=["given-by-root", "in-a-sticky-folder", "in-everybodys", "in-their-groups"],
+)
+def test_before_there_is_a_journal_the_account_is_whom_root_gave_the_folder_to(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: int, *, is_account: bool
+) -> None:
+    """Whoever could have made it by themselves, in braking first for example, is not taken for the account."""
+    options = tmp_path / "anr.toml"
+    options.touch()
+    member = Account(SOMEBODY.uid, SOMEBODY.name, frozenset({tmp_path.stat().st_gid}))
+    owned = Owned(monkeypatch)
+    rig.settings.run_dir.mkdir()
+    owned.give(tmp_path, 0, above)
+    assert not is_targets_own(member, rig.settings, options)
+    owned.give(rig.settings.run_dir, 40001)
+    assert is_targets_own(member, rig.settings, options) == is_account
+
+
+def test_who_else_can_begin_the_journal_is_said(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner of the folder, else whomever it is given to."""
+    owned = Owned(monkeypatch)
+    rig.settings.run_dir.mkdir()
+    owned.give(rig.settings.run_dir, 40002)
+    assert how_to_begin(SOMEBODY, rig.settings) == f"{rig.settings.run_dir} belongs to 40002: `sudo -u 40002 anr init`."
+    owned.give(rig.settings.run_dir, 0)
+    assert f"install -d -m 750 -o ACCOUNT {rig.settings.run_dir}" in how_to_begin(SOMEBODY, rig.settings)
+
+
+def test_a_peer_is_in_every_group_that_lists_it() -> None:
+    """Whoever left a group before they connected could enter it again."""
+    found = account_of(Peer(1, 0, frozenset({4711})))
+    assert (found.uid, found.name, {0, 4711} <= found.groups) == (0, "root", True)
+
+
+def test_a_file_of_a_group_that_is_others_own_is_not_the_accounts_alone(rig: Rig, options: Path) -> None:
+    """Whose own group it is, is no listed member of it."""
+    if os.getuid() != 0:
+        return
+    other = next(found for found in pwd.getpwall() if found.pw_uid != 0 and not grp.getgrgid(found.pw_gid).gr_mem)
+    os.chown(options, 0, other.pw_gid)
+    options.chmod(0o664)
+    assert "may write" in not_its_run(owner(options), rig.settings, options, {})

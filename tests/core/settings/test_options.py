@@ -12,7 +12,8 @@ from core.cli.app import app
 from core.cli.output import FAILED
 from core.errors import ConfigurationError
 from core.settings.broken_options import load_for_brake
-from core.settings.options import ValueNotJson, find_options, options_of, over
+from core.settings.options import ValueNotJson, options_of, over
+from core.settings.options_file import find_options
 from core.settings.settings import Settings, load
 from tests.core.router.test_control import AT_10, SAFE_BYTES
 from tests.core.system.test_files import NOBODY, names_in
@@ -110,6 +111,23 @@ def test_a_file_that_anybody_could_have_put_there_is_not_taken(home: Path) -> No
     assert load().target.name == "ours"
     (home / "site/anr.toml").chmod(0o666)
     assert "(left aside: everybody may write it)" in refusal()
+
+
+def test_whoever_may_sudo_as_the_account_chooses_no_options_for_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cd` to a folder of one's own, then `sudo -u anr anr rollback`: its file would name the command that anr's account runs."""
+    planted = options(home / "site" / "anr.toml", "[target]\nreload_command = ['sh', '-c', 'echo mine']\n")
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert find_options({}).file == find_options({"SUDO_UID": "40007"}).file == planted
+    for place in (planted, planted.parent):
+        os.chown(place, 40007, -1)
+        found = find_options({"SUDO_UID": "40007"})
+        assert found.file is None
+        assert any("belongs to whoever called this by `sudo`" in looked for looked in found.looked)
+        os.chown(place, 0, -1)
+    os.chown(planted, 40007, -1)
+    assert find_options({"SUDO_UID": "40007", "ANR_CONFIG": str(planted)}).file == planted
+    monkeypatch.setattr(os, "geteuid", lambda: 40007)
+    assert find_options({"SUDO_UID": "40007"}).file == planted
 
 
 # --- what their paths mean --------------------------------------------------------------------------------------------

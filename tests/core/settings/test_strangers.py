@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import bot.cli.main  # noqa: F401 - adds `doctor`
+import bot.cli.table  # noqa: F401 - adds `doctor`
 from core.brake.brake import freeze
 from core.doctor import own_checks
 from core.errors import LockUnavailable
@@ -113,6 +113,7 @@ COMMANDS = (
 def test_no_command_keeps_a_password_of_the_settings_file(anr: Terminal, rig: Rig, tmp_path: Path) -> None:
     """After every command the password stands in the settings file, and in no receipt, journal, mark or output."""
     rig.settings.state_file.write_text('{"R1": {}}', encoding="utf-8")
+    anr("init")
     said = {words: anr("--verbose", *words.split()) for words in COMMANDS}
     assert [words for words, result in said.items() if SECRET in result.output] == []
     assert "settings file" in said["doctor"].output
@@ -242,16 +243,17 @@ def test_a_fifo_in_the_locks_place_hangs_nothing(tmp_path: Path) -> None:
 # --- folders and files ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o750), (0o027, 0o750), (0o077, 0o700)], ids=["000", "027", "077"])
-def test_folders_are_closed_and_those_that_exist_stay(tmp_path: Path, mask: int, mode: int) -> None:
-    """Every folder on the way is made closed to strangers; one that is there keeps its bits."""
+@pytest.mark.parametrize("mask", [0o000, 0o027, 0o077], ids=["000", "027", "077"])
+@pytest.mark.parametrize(("above", "mode"), [(0o2775, 0o2770), (0o770, 0o2770), (0o2750, 0o2750), (0o755, 0o750), (0o700, 0o750)])
+def test_folders_are_closed_to_strangers_and_those_that_exist_stay(tmp_path: Path, mask: int, above: int, mode: int) -> None:
+    """Every folder on the way is for the group of the one above, whatever the umask says; one that is there keeps its bits."""
     there = tmp_path / "there"
     there.mkdir()
-    there.chmod(0o2775)
+    there.chmod(above)
     with umask(mask):
         make_folder(there / "a" / "b")
         make_folder(there / "a" / "b")
-    assert (bits(there / "a") & 0o777, bits(there / "a" / "b") & 0o777, bits(there)) == (mode, mode, 0o2775)
+    assert (bits(there / "a"), bits(there / "a" / "b"), bits(there)) == (mode, mode, above)
 
 
 def test_folders_made_by_several_at_once_are_all_there(tmp_path: Path) -> None:

@@ -275,11 +275,11 @@ def test_what_may_not_be_given_away_is_written_all_the_same() -> None:
 
 
 def test_one_file_goes_by_all_its_names_or_by_none(tmp_path: Path) -> None:
-    """A name that is taken keeps its bytes, and nothing is left of the others; nobody but the account may read it."""
+    """A name that is taken keeps its bytes, and nothing is left of the others; the folder's group may read it."""
     names = [tmp_path / name for name in ("a", "b", "c")]
     create_together(names, b"marks")
     assert [path.read_bytes() for path in names] == [b"marks"] * 3
-    assert {(path.stat().st_ino, path.stat().st_mode & 0o777) for path in names} == {(names[0].stat().st_ino, 0o600)}
+    assert {(path.stat().st_ino, path.stat().st_mode & 0o777) for path in names} == {(names[0].stat().st_ino, 0o640)}
     with pytest.raises(FileExistsError):
         create_together([tmp_path / "d", tmp_path / "b", tmp_path / "e"], b"others")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]

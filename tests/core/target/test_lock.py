@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.canonical import rfc3339
-from core.errors import AnrError, OperationBusy
-from core.target.lock import operation_lock
+from core.errors import AnrError, ConfigurationError, OperationBusy
+from core.target.lock import bot_lock, operation_lock
 from tests.core.system.test_files import bits, denied, nobodys_folder, umask
 from tests.support.rig import NOW
 
@@ -199,3 +199,43 @@ def test_strangers_cannot_open_the_locks_file_whatever_the_umask_or_its_mode_was
         with umask(0), operation_lock(run_dir, "promote", NOW):
             held = bits(run_dir / "operation.lock")
         assert (held & 0o007, bits(run_dir / "operation.lock") & 0o007) == (0, 0)
+
+
+# --- one bot ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_has_one_bot_and_the_next_one_is_told_which(tmp_path: Path) -> None:
+    """Process, machine and since when; once it has ended another may begin."""
+    with bot_lock(tmp_path, NOW):
+        with pytest.raises(ConfigurationError) as refused, bot_lock(tmp_path, NOW):
+            pass
+        assert f"process {os.getpid()} on {socket.gethostname()}, since 2025-10-01T09:05:00" in str(refused.value)
+    with bot_lock(tmp_path, NOW):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["bot.lock"]
+
+
+def test_a_bot_that_died_on_this_machine_is_in_nobodys_way(tmp_path: Path) -> None:
+    """The kernel freed its lock; what it left was of this machine, whatever its container was called."""
+    holder = tmp_path / "bot.holder.json"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    for left in ({"host": socket.gethostname(), "boot": "before"}, {"host": "another-container", "boot": boot}):
+        holder.write_text(json.dumps({"operation": "bot", "pid": 1, "since": "then", **left}), encoding="utf-8")
+        with bot_lock(tmp_path, NOW):
+            assert json.loads(holder.read_text(encoding="utf-8"))["pid"] == os.getpid()
+
+
+def test_the_journal_of_another_machine_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """A file lock excludes nobody there: two bots would act on one router."""
+    holder = tmp_path / "bot.holder.json"
+    left = {"operation": "bot", "pid": 7, "host": "router-2", "boot": "another", "since": "2025-10-01T08:00:00Z"}
+    holder.write_text(json.dumps(left), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused, bot_lock(tmp_path, NOW):
+        pass
+    assert (
+        f"process 7 on router-2, since 2025-10-01T08:00:00Z) did not say that it ended. Nothing was started; if no bot runs "
+        f"there any more, remove {holder}." in str(refused.value)
+    )
+    holder.unlink()
+    with bot_lock(tmp_path, NOW):
+        pass

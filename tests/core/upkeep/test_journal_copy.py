@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -78,8 +79,9 @@ def test_everything_that_is_wrong_is_named_with_every_copy(begun: Rig) -> None:
     assert f"The copy {copy.path} is no good one" in of_copy
 
 
-def test_only_operators_rebuild_and_nobody_while_an_operation_runs(begun: Rig) -> None:
+def test_only_operators_rebuild_and_nobody_while_an_operation_runs(begun: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A member is refused; an operation under way is waited for, since it may record its outcome."""
+    monkeypatch.setattr(journal_copy, "operation_lock", partial(operation_lock, wait_s=0))
     lost(begun)
     refused = journal_copy.rebuild(begun.target, begun.people["max"])
     assert isinstance(refused, Refuse)

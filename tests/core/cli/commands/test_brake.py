@@ -17,6 +17,7 @@ from tests.support.terminal import ME, toml
 
 def test_rollback_freeze_and_unfreeze(anr: Anr, rig: Rig) -> None:
     """The brake needs nothing; unfreezing leaves the router where it is."""
+    anr("init")
     assert anr("rollback", "--reason", "errors").exit_code == 0
     assert rig.target.router.settings().carries(SAFE_SETTINGS)
     assert anr("freeze").exit_code == 0
@@ -24,11 +25,13 @@ def test_rollback_freeze_and_unfreeze(anr: Anr, rig: Rig) -> None:
     assert "1 lifted" in anr("unfreeze").output
     assert rig.target.router.settings().carries(SAFE_SETTINGS)
     assert anr("verify", "--alone").exit_code == 0
-    assert [receipt["action"] for receipt in json.loads(anr("receipts", "--json").stdout)] == ["rollback", "freeze", "unfreeze"]
+    actions = [receipt["action"] for receipt in json.loads(anr("receipts", "--json").stdout)]
+    assert actions == ["init", "rollback", "freeze", "unfreeze"]
 
 
 def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(anr: Anr, rig: Rig) -> None:
     """A file in another encoding was kept beside itself, and nobody can tell whether the router's account reads it."""
+    anr("init")
     rig.settings.settings_file.write_bytes("NOVA_ANR_ENABLED=1\nNOVA_ANR_PILOT=0.10\n".encode("utf-16"))
     found = anr("rollback", "--json")
     assert found.exit_code == 0
@@ -41,6 +44,7 @@ def test_what_the_brake_noticed_is_said_at_the_terminal_and_kept_in_the_receipt(
 
 def test_a_mark_that_cannot_be_written_is_a_sentence_and_no_trace(anr: Anr, rig: Rig) -> None:
     """Something else has the marks' name, and the spare's: the router is safe, and whoever braked reads what is missing."""
+    anr("init")
     rig.settings.run_dir.mkdir(exist_ok=True)
     for place in (rig.settings.run_dir / "brake", rig.settings.settings_file.with_name("anr.env.brake")):
         place.write_text("in the way", encoding="utf-8")
@@ -60,6 +64,7 @@ def test_a_disk_that_fails_under_a_brake_is_a_failure_and_no_remark(anr: Anr, ri
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fsync(descriptor)
 
+    anr("init")
     monkeypatch.setattr(os, "fsync", dying)
     found = anr("rollback", "--json")
     facts = json.loads(found.stdout)
@@ -73,6 +78,7 @@ def test_with_guessed_options_the_receipt_says_what_the_exit_code_says(
     anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A name that was spelt wrong was taken for the settings file: nobody knows whether that is the router that is meant."""
+    anr("init")
     anr.options["target"]["setings_file"] = anr.options["target"].pop("settings_file")
     anr.write()
     found = anr("rollback", "--json")
@@ -90,6 +96,7 @@ def test_who_cannot_be_told_who_they_are_brakes_all_the_same(anr: Anr, rig: Rig,
     def down() -> list[int]:
         raise OSError(5, "the directory of accounts is down")
 
+    anr("init")
     monkeypatch.setattr(os, "getgroups", down)
     assert anr("rollback").exit_code == 0
     assert rig.target.router.settings().carries(SAFE_SETTINGS)
@@ -120,6 +127,8 @@ def two_routers(folder: Path, rig: Rig, anr: Anr) -> dict[str, Path]:
     anr.options = {"targets": options, "operators": [ME]}
     lines = [f"{name} = {toml(value)}" for name, value in anr.options.items()]
     anr.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name in files:
+        assert anr("--target", name, "init").exit_code == 0
     return files
 
 

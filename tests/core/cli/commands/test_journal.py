@@ -20,6 +20,9 @@ def test_a_journal_is_copied_lost_and_made_again(anr: Anr, rig: Rig) -> None:
     assert refused.exit_code != DONE
     assert contents(rig.settings.journal) == before
     lost(rig)
+    anothers = anr("journal", "rebuild")
+    assert (anothers.exit_code, rig.settings.journal.exists()) != (DONE, True)  # whoever makes it owns it
+    anr.is_used_by_its_account()
     built = anr("journal", "rebuild")
     assert built.exit_code == DONE, built.output
     assert contents(rig.settings.journal) == before

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import bot.cli.main  # noqa: F401 - adds `doctor` to the application
+import bot.cli.table  # noqa: F401 - adds `doctor` to the application
 from core.cli.output import FAILED, REFUSED
 from core.operations.daily import Skipped, skip
 from core.rollout.schedule import coming_run

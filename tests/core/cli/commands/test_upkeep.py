@@ -29,6 +29,7 @@ def test_backups_are_made_listed_and_asked_for_at_the_terminal(anr: Anr, rig: Ri
 
 def test_without_a_state_a_backup_fails_with_what_to_do(anr: Anr, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code says that it failed, and the message which option may be wrong."""
+    anr("init")
     monkeypatch.setattr("sys.stderr", io.StringIO())
     failed = anr("backup")
     assert failed.exit_code == 1

@@ -77,6 +77,25 @@ def test_a_copy_that_is_made_while_others_write_is_one_moment(copies: Copies, tm
         assert production == list(range(1, len(production) + 1))
 
 
+def test_what_is_recorded_between_reading_and_copying_is_in_the_next_copy(
+    copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt that comes in the worst moment neither spoils the copy nor is torn into it."""
+    connect = sqlite3.connect
+
+    class Late(sqlite3.Connection):
+        def backup(self, *into: Any, **options: Any) -> None:
+            with closing(journal_of(tmp_path)) as journal:
+                record(journal, "between")
+            super().backup(*into, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda address, **options: connect(address, factory=Late, **options))
+    made = copies.take(NOW).path
+    monkeypatch.undo()
+    assert numbers_in(made) == [1, 1, 2]
+    assert numbers_in(copies.take(NOW).path) == [1, 1, 2, 3]
+
+
 def test_copies_that_are_one_too_many_go_once_a_newer_one_is_good(copies: Copies) -> None:
     """The two newest stay; of one second, each has a name of its own."""
     made = [copies.take(NOW + timedelta(days=day)).path.name for day in (0, 1, 1)]
