@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,11 @@ async def bot(settings: Settings, lags: Path) -> AsyncIterator[psutil.Process]:
 
 
 def _seconds(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    found = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # one that only helped for a while
+            found += sum(process.cpu_times()[:2])
+    return found
 
 
 async def _settled(processes: list[psutil.Process]) -> None:
@@ -113,7 +117,8 @@ async def _in_the_bot(playground: Playground, settings: Settings, folder: Path) 
         await asyncio.sleep(_IDLE_SECONDS)
         found["idle, % of a core"] = 100 * (_seconds(processes) - before) / _IDLE_SECONDS
         found["memory of the bot, MB"] = process.memory_info().rss / 1e6
-        found["memory of the process that looks, MB"] = sum(child.memory_info().rss for child in processes[1:]) / 1e6
+        lasting = [child for child in processes[1:] if child.is_running()]
+        found["memory of the process that looks, MB"] = sum(child.memory_info().rss for child in lasting) / 1e6
     late = json.loads(lags.read_bytes())
     found["event loop late at most, ms"] = max(late, default=0.0)
     return found
