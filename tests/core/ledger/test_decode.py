@@ -108,6 +108,55 @@ def test_every_odd_time_is_the_same_to_both(text: str) -> None:
         assert as_lists(decode(line * count)) == by_the_definition(line * count)
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 13), st.integers(0, 32), st.sampled_from(["09:00:00", "23:59:59", "24:00:00", "09:6x:00"])),
+        min_size=1,
+        max_size=60,
+    ),
+    st.lists(st.sampled_from([1, 1900, 2000, 2024, 2025, 2026, 9999]), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["Z", ".5Z", ".123456Z", "+00:00", ".250+00:00", "", "+0Z"]), min_size=1, max_size=2),
+    st.integers(1, 200),
+)
+@example([(9, 30, "09:00:00")], [2025], ["", ".5Z", "Z"], 1)
+def test_many_times_in_a_block_are_the_same_to_both(
+    days: list[tuple[int, int, str]], years: list[int], ends: list[str], times: int
+) -> None:
+    """Dates that stand near each other and far apart, that exist and do not, in one form and in several of any length."""
+    texts = [
+        f"{years[number % len(years)]:04}-{month:02}-{day:02}T{clock}{ends[number % len(ends)]}"
+        for number, (month, day, clock) in enumerate(days * (1 + times // len(days)))
+    ]
+    data = b"".join(b'{"t":"%s"}\n' % text.encode() for text in texts)
+    assert as_lists(decode(data)) == by_the_definition(data)
+
+
+ROUTES = ("", '"R1"', '"R2"', '""', "null", "1")
+NUMBERS = ("", "0", "1", "-0", "-1.0", "0.0", "1e-400", "true", "false", "null", "9223372036854775808", "1" * 30, '"1"')
+
+
+@pytest.mark.parametrize("argmax", ROUTES)
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_mixture_of_routes_and_numbers_is_the_same_to_both(route: str, argmax: str) -> None:
+    """What is live, matches, was rolled back and engaged: each with each, said and unsaid."""
+
+    def entry(rollback: str, engaged: str) -> bytes:
+        members = (
+            ("live", "route", route),
+            ("shadow", "argmax", argmax),
+            ("anomaly", "engaged", engaged),
+        )
+        parts = [f'"{part}":{{"{key}":{value}}}' for part, key, value in members if value]
+        parts += [f'"rewards":{{"deployment":{{"rollback":{rollback}}}}}'] if rollback else []
+        return ",".join(['{"t":"2025-09-30T09:00:00Z"', *parts]).encode() + b"}\n"
+
+    for rollback in NUMBERS:
+        mixed = b"".join(entry(rollback, engaged) for engaged in NUMBERS)
+        for data in (mixed, entry(rollback, rollback) * 40):  # the second is read at once, unless it is refused
+            assert as_lists(decode(data)) == by_the_definition(data)
+
+
 @pytest.mark.parametrize("pad", [MAX_LINE_BYTES - 20, MAX_LINE_BYTES - 9, MAX_LINE_BYTES - 8, MAX_LINE_BYTES])
 def test_the_longest_line_is_the_same_to_both(pad: int) -> None:
     """The bound on a line's length holds to the byte, with and without its end."""
