@@ -174,8 +174,8 @@ def _traced() -> Iterator[None]:
         return submit(pool, copy_context().run, fn, *args, **kwargs)
 
     ThreadPoolExecutor.submit = with_context  # type: ignore[method-assign, assignment]
-    tell, touched = StoryComposer.tell, StoryComposer.touched
-    StoryComposer.tell, StoryComposer.touched = _composing(tell), _composing(touched)  # type: ignore[method-assign]
+    post_of, touched = StoryComposer.post_of, StoryComposer.touched
+    StoryComposer.post_of, StoryComposer.touched = _composing(post_of), _composing(touched)  # type: ignore[method-assign]
     threading.setprofile(_trace)
     sys.setprofile(_trace)
     try:
@@ -184,7 +184,7 @@ def _traced() -> Iterator[None]:
         sys.setprofile(None)
         threading.setprofile(None)
         ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
-        StoryComposer.tell, StoryComposer.touched = tell, touched  # type: ignore[method-assign]
+        StoryComposer.post_of, StoryComposer.touched = post_of, touched  # type: ignore[method-assign]
 
 
 def _composing(call: Callable[..., Any]) -> Callable[..., Any]:

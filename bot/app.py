@@ -59,6 +59,8 @@ log = logger(__name__)
 T = TypeVar("T")
 
 _RETRY_SECONDS = 5.0
+_FILES_LOOKED_AT = 1024
+"""Of how many of the newest receipts the start asks whether they have their file; `anr recover` asks of all."""
 
 
 @asynccontextmanager
@@ -218,7 +220,7 @@ async def _target_channel(
     observer = Observer()
     target = Target.at(options, settings.access, clock, measured=observer.measure)
     try:
-        await asyncio.to_thread(recover.recover, target)
+        await asyncio.to_thread(recover.recover, target, files=_FILES_LOOKED_AT)
     except AnrError:
         log.exception("what died half-way could not be settled; promotions stay refused until `anr recover` succeeds")
     channel = options.channel or settings.slack.channel

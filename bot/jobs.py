@@ -195,7 +195,7 @@ class Jobs:
         shown = self._marks()
         if shown.problem:
             log.warning("the journal was not compared with the channel: %s", shown.problem)
-        self._target.witness.saw(*shown.marks, chain=self._target.journal.digests())
+        self._target.witness.saw(*shown.marks, chain=self._target.journal.digests)
         self._target.journal.state(whole=True)
 
     def _backup(self) -> None:

@@ -132,7 +132,7 @@ class _Film:
         composer = StoryComposer(self.target)
         if details:
             composer.open(operation)
-        post = composer.tell(operation)
+        post = composer.post_of(self.target.journal.of_operation(operation))
         if post is not None:  # a story's replies stay as they are while it goes on
             before = [example.content for example in self.shown]
             self.shown.extend(example for example in _messages(name, post) if example.content not in before)
@@ -299,11 +299,10 @@ class _Film:
 
     def _home(self) -> None:
         seen, schedule_now = look(self.target), self.target.settings.schedule
-        history = self.target.journal.receipts()
         glance = home.Glance(
             seen=seen,
-            receipts=history[-5:],
-            spells=spells((sealed.receipt for sealed in history), _NOW - timedelta(days=home.DAYS), _NOW + timedelta(hours=1)),
+            receipts=self.target.journal.receipts(last=5),
+            spells=spells(self.target.journal.state(), _NOW - timedelta(days=home.DAYS), _NOW + timedelta(hours=1)),
             next_run=next_run(_NOW, schedule_now),
             schedule=schedule_now,
             stages=self.target.settings.stages,

@@ -29,7 +29,7 @@ def main() -> None:
 def _done_here(unasked: str) -> None:
     import bot.cli.table  # noqa: F401, PLC0415 - adds the bot's commands; slow to import
     from core.cli.app import app, run  # noqa: PLC0415 - as above
-    from core.cli.context import UNASKED  # noqa: PLC0415 - as above
+    from core.cli.said import UNASKED  # noqa: PLC0415 - as above
 
     UNASKED.set(unasked)
     run(app)

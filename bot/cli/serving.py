@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.context import VERBOSE
+from core.cli.said import VERBOSE
 from core.errors import AnrError
 from core.settings.changes import changed_options
 from core.settings.settings import Settings, load

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot.commands.command import Addressed, Call, Misunderstood
 from bot.commands.phrases import bare, cut, named_person, plain, without
 from bot.views.outlook import Examined
+from core.canonical import canonical_bytes
 from core.journal.verification import Verification, given
 from core.journal.verification import verify as verify_journal
 from core.receipts.chain import Sealed
@@ -99,8 +100,8 @@ def receipts(call: Call, command: Receipts) -> tuple[Sealed, ...]:
     """Read the last receipts."""
     if command.person is None:
         return call.target.journal.receipts(last=command.count)
-    theirs = (sealed for sealed in call.target.journal.receipts() if sealed.receipt.actor.id == command.person)
-    return tuple(theirs)[-command.count :]
+    naming = call.target.journal.saying(canonical_bytes({"id": command.person})[1:-2])
+    return tuple(sealed for sealed in naming if sealed.receipt.actor.id == command.person)[-command.count :]
 
 
 def verify(call: Call, command: Verify) -> Verification:

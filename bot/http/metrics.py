@@ -35,7 +35,9 @@ from bot.http.samples import Measured, Sample, measure
 from core.alerts.payload import AlertStatus
 from core.alerts.rules import Effect
 from core.errors import AnrError
+from core.receipts.chain import unseal
 from core.receipts.observation import Sight
+from core.receipts.plain import PlainReceipt
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.system.logs import logger
 
@@ -46,6 +48,8 @@ _APPROVAL_BUCKETS = (30, 60, 300, 900, 1800, 3600, 7200, 14400, 86400)
 _REST, _LONGEST_REST_SECONDS = 10, 120.0
 """Measuring takes at most one part in ten of the time, as long as its figures do not grow old meanwhile: after five minutes
 `AnrNotMeasured` pages, after ten they are left out (bot/http/samples.py)."""
+_AT_ONCE = 512
+"""How many receipts are read at a time."""
 _STILL_SERVING = "1 while the running router is seen to serve more live traffic than was written, else 0."
 _SIGHT = "1 for what was last seen of the running router, 0 for the others."
 WEBHOOK_RESULTS = (
@@ -210,18 +214,24 @@ class Metrics(Collector):
         name = target_channel.target.settings.name
         self._measured[name] = measure(target_channel)
         try:
-            news = target_channel.target.journal.receipts(after=self._read.get(name, 0))
+            oldest = target_channel.target.journal.oldest() if name not in self._begun else None
+            if oldest is not None:
+                self._begun[name] = oldest.receipt.ts.timestamp()
+            while news := target_channel.target.journal.plain(after=self._read.get(name, 0), first=_AT_ONCE):
+                for receipt, data in news:
+                    self._count(name, receipt, data)
+                    self._read[name] = receipt.seq
         except AnrError:
             return
-        for sealed in news:
-            self._begun.setdefault(name, sealed.receipt.ts.timestamp())
-            self._count(name, sealed.receipt)
-            self._read[name] = sealed.receipt.seq
 
-    def _count(self, target: str, receipt: Receipt) -> None:
-        outcome = str(receipt.result) if receipt.result else str(receipt.phase)
-        if receipt.phase is not Phase.INTENT:
-            self.counters.operations.labels(target, str(receipt.action), outcome).inc()
+    def _count(self, target: str, plain: PlainReceipt, data: bytes) -> None:
+        outcome = plain.result or plain.phase
+        if plain.phase != Phase.INTENT:
+            self.counters.operations.labels(target, plain.action, outcome).inc()
+        if plain.action == Action.DAILY or plain.approval_id:
+            self._look_closer(target, unseal(data).receipt)
+
+    def _look_closer(self, target: str, receipt: Receipt) -> None:
         if receipt.action is Action.DAILY:
             self._daily[target] = receipt
         if receipt.approval_id is None:

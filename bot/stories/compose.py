@@ -21,7 +21,7 @@ from core.errors import JournalCorrupt
 from core.ledger.window import moment_of
 from core.operations.requests import Reexamined
 from core.receipts.cause import Daily, Missed, Preflight, Skip, day_of
-from core.receipts.chain import Sealed
+from core.receipts.chain import LIFTS, Sealed
 from core.receipts.observation import Observation
 from core.receipts.receipt import Action, Receipt
 from core.rollout.schedule import begin_of, coming_run
@@ -70,16 +70,15 @@ class StoryComposer:
         """Remember that somebody asked for the details of a story."""
         self._opened.add(operation)
 
-    def tell(self, operation: str) -> Post | None:
-        """Return what a story shows at present; None if it has no receipt.
+    def post_of(self, sealed: Sequence[Sealed]) -> Post | None:
+        """Return what a story shows at present, of its receipts; None if it has none.
 
         Raises:
-            JournalError: its receipts cannot be read.
+            JournalError: what else it shows cannot be read.
         """
-        sealed = self._target.journal.of_operation(operation)
         if not sealed:
             return None
-        post = self._told(operation, sealed)
+        post = self._told(sealed)
         linked = {url: words for words, other in self._links(sealed) if (url := self._link(other))}
         if linked:
             text = " · ".join(f"<{url}|{words}>" for url, words in list(linked.items())[:_MOST_LINKS])
@@ -95,7 +94,7 @@ class StoryComposer:
         sealed = self._target.journal.of_operation(operation)
         return tuple(dict.fromkeys(other for _, other in self._links(sealed))) if sealed else ()
 
-    def _told(self, operation: str, sealed: Sequence[Sealed]) -> Post:
+    def _told(self, sealed: Sequence[Sealed]) -> Post:
         if any(sealed_receipt.receipt.alert for sealed_receipt in sealed):
             silences = bool(self._target.settings.alertmanager_url)
             beside = self._lifted(sealed), self._seen_since(sealed)
@@ -116,7 +115,7 @@ class StoryComposer:
                 approval = self._target.journal.approval(approval_id) if approval_id else None
                 if notices.is_notice(sealed):
                     return notices.notice(sealed, self._callers)
-                return card.story(sealed, approval, self._beside(operation, sealed))
+                return card.story(sealed, approval, self._beside(sealed[0].receipt.operation, sealed))
 
     def _beside(self, operation: str, sealed: Sequence[Sealed]) -> Beside:
         put = {hold.id for one in sealed for hold in one.receipt.holds_added}
@@ -155,7 +154,7 @@ class StoryComposer:
         """
         if first.actor != SCHEDULER or first.action not in {Action.DAILY, Action.REQUEST}:
             return
-        near = self._target.journal.receipts(after=first.seq - 2)[:3]
+        near = self._target.journal.receipts(after=first.seq - 2, first=3)
         wanted, words = (Action.REQUEST, "the request") if first.action is Action.DAILY else (Action.DAILY, "the daily report")
         for one in (one.receipt for one in near):
             if one.action is wanted and one.actor == SCHEDULER and abs(one.seq - first.seq) == 1 and one.ts == first.ts:
@@ -180,7 +179,7 @@ class StoryComposer:
         scheduled = receipt.action in {Action.DAILY, Action.SKIP}
         if scheduled and (announcement := self._target.journal.by_cause(Preflight(_date_of(receipt)))):
             yield announcement.receipt.operation
-        if receipt.action is Action.DAILY and (before := self._run_before(receipt)):
+        if receipt.action is Action.DAILY and (before := _newest(self._runs(), receipt.seq)):
             yield before.operation
 
     def _seen_since(self, sealed: Sequence[Sealed]) -> Observation | None:
@@ -206,37 +205,34 @@ class StoryComposer:
         """Return, by hold, the receipt that lifted it, of the holds of a story."""
         holds = {hold.id for sealed_receipt in sealed for hold in sealed_receipt.receipt.holds_added}
         holds = {hold for hold in holds if not self._target.brake.has(hold)}  # a mark is there as long as its hold
-        after = self._target.journal.receipts(after=sealed[0].receipt.seq) if holds else ()
+        after = self._target.journal.saying(LIFTS, after=sealed[0].receipt.seq) if holds else ()
         return {hold: lifting for lifting in after for hold in lifting.receipt.holds_lifted if hold in holds}
 
     def _day(self, sealed: Sequence[Sealed]) -> ReportedDay:
-        run, target = sealed[0].receipt, self._target.settings
-        history = [sealed_receipt.receipt for sealed_receipt in self._target.journal.receipts()]
+        run, target, journal = sealed[0].receipt, self._target.settings, self._target.journal
         hours = run.figures.hours if run.figures is not None else ()
-        later = any(receipt.action is Action.DAILY and receipt.seq > run.seq for receipt in history)
+        runs = self._runs()
         return ReportedDay(
             sealed=sealed,
-            yesterday=_last_daily(history, run.seq),
-            spells=spells(history, moment_of(hours[0].start_us), run.ts) if hours else (),
+            yesterday=_newest(runs, run.seq),
+            spells=spells(journal.state(), moment_of(hours[0].start_us), run.ts) if hours else (),
             zone=target.schedule.zone,
             next_run=coming_run(run.ts, target.schedule, run.due_at or run.ts).begins,
             runbook_url=target.runbook_url,
-            drill=_newest(history, Action.DRILL, run.seq),
-            alert_drill=_newest(history, Action.ALERT_DRILL, run.seq),
-            superseded=later,
+            drill=_newest(journal.of_action(Action.DRILL), run.seq),
+            alert_drill=_newest(journal.of_action(Action.ALERT_DRILL), run.seq),
+            superseded=any(later.receipt.seq > run.seq for later in runs),
             details=run.operation in self._opened,
         )
 
-    def _run_before(self, receipt: Receipt) -> Receipt | None:
-        return _last_daily([sealed.receipt for sealed in self._target.journal.receipts()], receipt.seq)
+    def _runs(self) -> tuple[Sealed, ...]:
+        """Return the receipts of the scheduled runs: each has the date's key as its cause."""
+        found = self._target.journal.caused_by(f"{Daily.word}:")
+        return tuple(sealed for sealed in found if sealed.receipt.action is Action.DAILY)
 
 
-def _last_daily(history: Sequence[Receipt], before: int) -> Receipt | None:
-    return _newest(history, Action.DAILY, before)
-
-
-def _newest(history: Sequence[Receipt], action: Action, before: int) -> Receipt | None:
-    return next((receipt for receipt in reversed(history) if receipt.action is action and receipt.seq < before), None)
+def _newest(sealed: Sequence[Sealed], before: int) -> Receipt | None:
+    return next((kept.receipt for kept in reversed(sealed) if kept.receipt.seq < before), None)
 
 
 def _date_of(receipt: Receipt) -> date:

@@ -34,6 +34,8 @@ _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 Not stamina's retries: nothing waits in them. A story that waits lets the others pass, and a receipt, a person or Slack's return
 ends its pause or the follower's.
 """
+_AT_ONCE = 512
+"""How many receipts are read at a time."""
 _OUTAGE_AFTER = 2
 """How many stories in a row have to meet an outage before the others are not tried in the same pass."""
 
@@ -102,8 +104,8 @@ class Stories:
         Raises:
             JournalError: the journal cannot be read.
         """
-        newest = self._target.journal.receipts(last=1)
-        ahead = max(0, newest[-1].receipt.seq - self._deliveries.cursor()) if newest else 0
+        newest = self._target.journal.head()
+        ahead = max(0, newest.seq - self._deliveries.cursor()) if newest is not None else 0
         return ahead + len(self._deliveries.queued())
 
     def parked(self) -> int:
@@ -148,12 +150,14 @@ class Stories:
             AnrError: the journal cannot be read.
         """
         async with self._showing:  # the last look at shutdown must not post what the follower is just posting
-            await self._queue_news()
+            while await self._queue_news() == _AT_ONCE:  # a bot that was away for long reads what came a few at a time
+                continue
             await self._show_queued()
 
-    async def _queue_news(self) -> None:
+    async def _queue_news(self) -> int:
+        """Queue the stories of the next receipts; return how many receipts those were."""
         cursor = await asyncio.to_thread(self._deliveries.cursor)
-        news = await asyncio.to_thread(self._target.journal.receipts, after=cursor)
+        news = await asyncio.to_thread(self._target.journal.receipts, after=cursor, first=_AT_ONCE)
         stories = await asyncio.to_thread(self._composer.touched, news) if news else ()
         changed = tuple(self._changed)
         if news or changed:
@@ -164,6 +168,7 @@ class Stories:
         for operation in stories:
             if (pause := self._pauses.get(operation)) is not None and not pause.asked:
                 del self._pauses[operation]  # it has something new to say
+        return len(news)
 
     async def _show_queued(self) -> None:
         """Show what is queued, in order; what cannot be shown waits alone, and an outage is not met by every story in turn."""
@@ -190,7 +195,7 @@ class Stories:
 
     async def _show(self, operation: str) -> None:
         told = await asyncio.to_thread(self._target.journal.of_operation, operation)
-        post = await asyncio.to_thread(self._composer.tell, operation)
+        post = await asyncio.to_thread(self._composer.post_of, told)
         if post is not None:
             first = not (await asyncio.to_thread(self._deliveries.of, operation)).ts
             await self._outbox.show(operation, post)
@@ -203,6 +208,6 @@ class Stories:
 
     def _witness(self, sealed: Sealed) -> None:
         try:
-            self._target.witness.saw(Mark.of(sealed), chain=self._target.journal.digests())
+            self._target.witness.saw(Mark.of(sealed), chain=self._target.journal.digests)
         except (OSError, AnrError):
             log.exception("that %s was shown could not be remembered; the channel itself still witnesses it", sealed.mark)

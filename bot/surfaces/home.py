@@ -174,13 +174,13 @@ def glance(target_channel: TargetChannel, checks: tuple[Check, ...] = ()) -> Gla
         parked, waiting = (), ()  # doctor says that it cannot be read
     now = seen.now
     try:
-        history = target.journal.receipts()
+        newest = target.journal.receipts(last=_RECEIPTS_SHOWN)
     except AnrError:
-        history = ()  # the overview says that it cannot be read
+        newest = ()  # the overview says that it cannot be read
     return Glance(
         seen=seen,
-        receipts=history[-_RECEIPTS_SHOWN:],
-        spells=spells((sealed.receipt for sealed in history), now - timedelta(days=DAYS), now) if history else (),
+        receipts=newest,
+        spells=spells(seen.state, now - timedelta(days=DAYS), now) if newest and seen.state is not None else (),
         next_run=coming_run(now, target.settings.schedule, seen.state.ran if seen.state else None).begins,
         schedule=target.settings.schedule,
         stages=target.settings.stages,
@@ -204,6 +204,7 @@ def _remembered(file: Path) -> dict[str, _Open]:
 
 def _head(target: Target) -> int:
     try:
-        return max((sealed.receipt.seq for sealed in target.journal.receipts(last=1)), default=0)
+        newest = target.journal.head()
     except AnrError:
         return -1
+    return newest.seq if newest is not None else 0

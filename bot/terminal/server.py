@@ -26,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.cli import protocol
 from core.cli.app import carried_out
-from core.cli.context import CALLER, MADE_SAFE, Caller, Served
+from core.cli.context import MADE_SAFE, Caller, Served
 from core.cli.output import ELSEWHERE, Elsewhere
+from core.cli.said import CALLER
 from core.settings.account import account_of
 from core.settings.settings import Settings
 from core.system.files import make_folder

@@ -299,7 +299,7 @@ _VERBS = {
 
 def verification(found: Verification) -> list[Block]:
     """Return whether the receipts hold."""
-    count, flaws, head = len(found.sealed), found.flaws, found.head
+    count, flaws, head = len(found.readable), found.flaws, found.head
     compared = [context(escape(" · ".join(map(str, found.compared))))] if found.compared else []
     if flaws:
         lines = "\n".join(f"• {escape(flaw.problem)}" for flaw in flaws[:20])

@@ -19,8 +19,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from core.cli import protocol
-from core.cli.context import CALLER, NAMED_TARGET, UNASKED, VERBOSE, OnlyHere
 from core.cli.output import DONE, FAILED, USAGE, err, out
+from core.cli.said import CALLER, NAMED_TARGET, UNASKED, VERBOSE, OnlyHere
 from core.errors import AnrError, ConfigurationError
 from core.system import logs, streams
 from core.system.logs import logger

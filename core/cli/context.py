@@ -14,7 +14,7 @@ import typer
 
 from core.actors import Actor
 from core.cli.output import err, working
-from core.errors import AnrError
+from core.cli.said import CALLER, NAMED_TARGET, OnlyHere
 from core.settings.account import Account
 from core.settings.broken_options import load_for_brake
 from core.settings.settings import Settings, load
@@ -32,22 +32,10 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the re
 Request = Annotated[str, typer.Argument(help="Id of the request, as the card and `anr status` show it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, but change nothing.")]
 Now = Annotated[bool, typer.Option("--now", help="Do not wait for the approval that the settings want for a brake.")]
-NAMED_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
-"""The router that the command line named."""
 BEGINS: ContextVar[bool] = ContextVar("begins", default=True)
 """Whether the caller may make the journal and its folders, where there are none."""
 DISTRUST: ContextVar[str] = ContextVar("distrust", default="")
 """Why the caller's options say nothing about raising traffic, a sentence; empty if they do."""
-VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
-"""Whether the command line asked for every log."""
-
-
-UNASKED: ContextVar[str] = ContextVar("unasked", default="")
-"""Why no running bot did it, a sentence that is said if it fails here; empty if nobody needs to know."""
-
-
-class OnlyHere(AnrError):
-    """This reads or writes files of whoever types: no bot does it for them. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +76,6 @@ class Caller:
         return self.routers[self.settings.target_named(name).name]
 
 
-CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
-"""For whom a running bot carries a command out; None at a terminal."""
 MADE_SAFE: ContextVar[bool] = ContextVar("made_safe", default=False)
 """Whether a brake wrote the safe settings of every router that was meant, and restarted it."""
 

@@ -1,4 +1,4 @@
-"""How far the reading of a ledger is, for a person who waits."""
+"""How far the reading of a ledger or a journal is, for a person who waits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class _Patient(Progress):
 
 @contextmanager
 def showing(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Yield what is told how far the ledger was read. Work that lasts a second shows that it goes on.
+    """Yield what is told how many bytes of how many were read. Work that lasts a second shows that it goes on.
 
     A console that is no terminal stays empty.
     """
@@ -31,7 +31,7 @@ def showing(console: Console) -> Iterator[Callable[[int, int], None]]:
         ledger = display.add_task("", visible=False)
 
         def show(read: int, size: int) -> None:
-            text = f"Reading the ledger, {decimal(read)} of {decimal(size)}"
+            text = f"Reading, {decimal(read)} of {decimal(size)}"
             display.update(ledger, description=text, completed=read, total=size, visible=read < size)
             display.update(waiting, visible=read >= size)
 

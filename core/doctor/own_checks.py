@@ -200,10 +200,10 @@ def _journal(target: Target, _now: datetime) -> Iterator[Check]:
         yield Check(name, Health.FAIL, f"{damage}.", remedy)
         return
     verified = verify(journal, target.witnesses.marks())
-    sealed, flaws = verified.sealed, verified.flaws
+    readable, flaws = verified.readable, verified.flaws
     missing = [flaw for flaw in flaws if flaw.missing_file]
     if grave := [flaw for flaw in flaws if flaw not in missing]:
-        yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(sealed)} receipts, the first: {grave[0].problem}.", remedy)
+        yield Check(name, Health.FAIL, f"{len(grave)} flaw(s) in {len(readable)} receipts; first: {grave[0].problem}.", remedy)
         return
     state = journal.state()
     waiting = len(target.brake.unrecorded())
@@ -214,11 +214,11 @@ def _journal(target: Target, _now: datetime) -> Iterator[Check]:
             f"operation #{state.unsettled.seq} without an outcome" if state.unsettled else "",
         ]
         yield Check(name, Health.WARN, f"{', '.join(part for part in parts if part)}.", "Run `anr recover`.")
-    elif not sealed:
+    elif readable.head is None:
         yield Check(name, Health.WARN, "It has not begun; promotion is blocked.", "Run `anr init` once.")
     else:
         proven = f"Marks outside prove #1 to #{verified.proven}." if verified.proven else "No mark outside was compared."
-        text = f"All {len(sealed)} receipts verify, their files too. The newest is {sealed[-1].mark}. {proven}"
+        text = f"All {len(readable)} receipts verify, their files too. The newest is {readable.head.mark}. {proven}"
         yield Check(name, Health.OK, text)
 
 

@@ -6,10 +6,10 @@ file a second copy that is re-created if it is missing.
 Excluded: tables and queries (core/journal/tables.py), and what receipts mean (core/receipts/receipt.py, core/rollout/state.py).
 """
 
-import json
+import os
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
@@ -20,24 +20,38 @@ from pydantic import ValidationError
 
 from core.canonical import canonical_bytes
 from core.errors import CauseAlreadyRecorded, JournalCorrupt, JournalError, JournalUnavailable
-from core.journal.inspection import inspect
 from core.journal.marks import Mark, contradiction, left_behind, newest_of
+from core.journal.snapshots import EVERY, KEPT, snapshot_of
 from core.journal.verified_chain import UNSEEN, ChainBroken, Row, Seen, VerifiedChain, gone_back
 from core.receipts.cause import Cause
-from core.receipts.chain import GENESIS, Flaw, Sealed, newest_checkpoint, number_in_name, seal, unseal
+from core.receipts.chain import (
+    CHECKPOINT,
+    GENESIS,
+    Flaw,
+    Sealed,
+    newest_checkpoint_in,
+    number_in_name,
+    seal,
+    unseal,
+)
 from core.receipts.evidence import Checkpoint, Deleted
-from core.receipts.receipt import Draft
+from core.receipts.plain import PlainReceipt, name_of, plain
+from core.receipts.receipt import Action, Draft
 from core.rollout.approvals import Approval, ApprovalStatus
-from core.rollout.state import RolloutState, fold
+from core.rollout.state import RolloutState
 from core.system.files import make_folder, sync_directory, write_durably
 from core.system.logs import logger
+from core.system.progress import OnProgress
 
 if TYPE_CHECKING:
+    from core.journal.inspection.inspect import Readable
     from core.journal.tables import Database, Rows
     from core.journal.witness import Witnesses
 
 log = logger(__name__)
 
+_MOST_READ = 4 * EVERY
+"""How many receipts are read at most so that one that is recorded can state what they add up to."""
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's transaction."""
 
@@ -49,10 +63,14 @@ class _Shared:
     Attributes:
         chain: what was verified last; empty again once something did not hold.
         seen: the newest receipt of all that it has read or recorded; it is asked for before the rows are, and never forgotten.
+        doubted: something did not hold; until the whole chain does, nobody goes on from a snapshot.
+        again: the same journal by its patience, in seconds, and for how long its file stays open.
     """
 
     chain: VerifiedChain
     seen: Seen = UNSEEN
+    doubted: bool = False
+    again: "dict[tuple[float, float], Journal]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,9 @@ class Journal:
         return self._again(self._busy_seconds, seconds)
 
     def _again(self, busy_seconds: float, idle_seconds: float) -> "Journal":
+        known = self._shared.again.get((busy_seconds, idle_seconds))
+        if known is not None:
+            return known
         again = Journal(
             self._path,
             target=self._target,
@@ -128,7 +149,7 @@ class Journal:
             witnesses=self._witnesses,
         )
         again._shared = self._shared
-        return again
+        return self._shared.again.setdefault((busy_seconds, idle_seconds), again)
 
     def append(self, draft: Draft, approval: Approval | None = None) -> Sealed:
         """Record a receipt, and with it the new status of an approval, durably and as one.
@@ -148,6 +169,7 @@ class Journal:
             request = None if approval is None else canonical_bytes(approval.model_dump(mode="json"))
             if request is not None:
                 draft = draft.model_copy(update={"request_digest": sha256(request).hexdigest()})
+            draft = self._with_snapshot(rows, draft, number)
             sealed = seal(draft, target=self._target, seq=number + 1, prev=digest)
             rows.insert(sealed)
             if approval is not None and request is not None:
@@ -169,6 +191,8 @@ class Journal:
             for draft in drafts:
                 if draft.cause in known or rows.operation_of(draft.id) is not None:
                     continue
+                if not sealed:
+                    draft = self._with_snapshot(rows, draft, number)  # noqa: PLW2901 - the same, with what it states
                 one = seal(draft, target=self._target, seq=number + 1, prev=digest)
                 rows.insert(one)
                 number, digest = number + 1, one.digest
@@ -178,6 +202,26 @@ class Journal:
         for receipt in sealed:
             self._recorded(receipt)
         return tuple(sealed)
+
+    def _with_snapshot(self, rows: "Rows", draft: Draft, number: int) -> Draft:
+        """Return the draft that follows on receipt `number`; if it is time to, with what all up to that one add up to.
+
+        Nobody waits for it: where much would have to be read, or the chain does not hold, the next one states it.
+        """
+        newest = rows.newest_snapshot()
+        added_up = newest[0] - 1 if newest is not None else 0
+        if number - added_up < EVERY:
+            return draft
+        known = self._shared.chain, self._shared.seen
+        if self._shared.doubted or number - max(known[0].seq, added_up) > _MOST_READ:
+            return draft
+        try:
+            state = self._state(rows, *known, whole=False)
+        except JournalCorrupt:
+            return draft
+        stated, data = snapshot_of(state)
+        rows.put_snapshot(number + 1, data, KEPT)
+        return draft.model_copy(update={"adds_up": stated})
 
     def _recorded(self, sealed: Sealed) -> None:
         receipt = sealed.receipt
@@ -196,15 +240,15 @@ class Journal:
         if self._witnesses is not None:
             self._witnesses.tell(sealed)
 
-    def receipts(self, *, after: int = 0, last: int | None = None) -> tuple[Sealed, ...]:
-        """Return receipts in order of number: those after a number, or only the `last` few.
+    def receipts(self, *, after: int = 0, first: int | None = None, last: int | None = None) -> tuple[Sealed, ...]:
+        """Return receipts in order of number: those after a number, of these only the `first` few, or only the `last` few.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood, or does not follow on the one before it.
         """
         with self._rows() as rows:
-            found = rows.receipts(after=after, last=last)
+            found = rows.receipts(after=after, first=first, last=last)
         sealed = tuple(self._unsealed(*row) for row in found)
         for before, following in pairwise(sealed):
             if (following.receipt.seq, following.receipt.prev) != (before.receipt.seq + 1, before.digest):
@@ -252,9 +296,31 @@ class Journal:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood.
         """
-        named = f'"approval_id":{json.dumps(approval_id, ensure_ascii=False)}'.encode()
+        return self.saying(canonical_bytes({"approval_id": approval_id})[1:-2])
+
+    def of_action(self, action: Action, *, after: int = 0) -> tuple[Sealed, ...]:
+        """Return the receipts of an action, in order of number, those after a number.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        found = self.saying(canonical_bytes({"action": action})[1:-2], after=after)
+        return tuple(sealed for sealed in found if sealed.receipt.action is action)  # terms have an `action`, too
+
+    def saying(self, part: bytes, *, after: int = 0) -> tuple[Sealed, ...]:
+        """Return the receipts in whose bytes something stands, in order of number: the database goes through those of all.
+
+        Args:
+            part: of their canonical JSON.
+            after: only those after this number.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
         with self._rows() as rows:
-            found = [row for row in rows.receipts() if named in row[1]]
+            found = rows.receipts(after=after, saying=part)
         return tuple(self._unsealed(*row) for row in found)
 
     def state(self, *, whole: bool = False) -> RolloutState:
@@ -305,19 +371,14 @@ class Journal:
 
     def _state(self, rows: "Rows", known: VerifiedChain, seen: Seen, *, whole: bool) -> RolloutState:
         """Return what the receipts of a transaction add up to; `known` and `seen` were taken before it began."""
-        found = rows.receipts(after=0 if whole or not known.seq else known.seq - 1)
-        if not found:
-            self._head(rows)
         try:
-            if known.seq and not whole and not (found and known.ends_with(found[0])):
-                return self._state(rows, known, seen, whole=True)
-            old = [row for row in found if row[0] <= known.seq]
-            gone_on = known.seq and (not whole or known.is_made_of(old))
-            chain = known.followed_by(found[len(old) :]) if gone_on else VerifiedChain.of(found, self._target)
-            if flaw := gone_back(seen, found):
+            chain = self._whole_chain(rows, known) if whole else self._newest_chain(rows, known)
+            if not chain.seq:
+                self._head(rows)
+            if flaw := gone_back(seen, self._seen_since(rows, seen, chain)):
                 raise ChainBroken(flaw)  # noqa: TRY301 - a flaw like those that the chain itself names
         except ChainBroken as error:
-            self._shared.chain = VerifiedChain(self._target)  # nobody goes on from what is doubtful
+            self._shared.chain, self._shared.doubted = VerifiedChain(self._target), True
             raise JournalCorrupt(
                 f"The journal {self._path} does not verify: {error.flaw.problem}. Nothing was changed; run `anr verify` and "
                 "`anr journal check`: its copies, or the receipts' files, may be whole. `rollback` and `freeze` still work.",
@@ -326,20 +387,51 @@ class Journal:
             raise JournalCorrupt(
                 f"The journal {self._path} goes on from a checkpoint that cannot be understood. Nothing was changed."
             ) from error
-        self._shared.chain = chain
+        self._shared.chain, self._shared.doubted = chain, False
         self._shared.seen = max(self._shared.seen, (chain.seq, chain.digest))
         if whole:
-            self._refuse_contradicted(found)
+            self._refuse_contradicted(rows)
         return chain.state
 
-    def _refuse_contradicted(self, rows: Sequence[Row]) -> None:
+    def _newest_chain(self, rows: "Rows", known: VerifiedChain) -> VerifiedChain:
+        """Return the chain as it is now: what was verified, or the newest snapshot, and what follows on it.
+
+        Raises:
+            ChainBroken, ValueError: as `VerifiedChain.of` does.
+        """
+        if known.seq:
+            first, *further = rows.receipts(after=known.seq - 1) or [(0, b"", "")]
+            return known.followed_by(further) if known.ends_with(first) else self._whole_chain(rows, known)
+        if not self._shared.doubted and (snapshot := rows.newest_snapshot()) is not None:
+            found = rows.receipts(after=snapshot[0] - 1)
+            if (chain := VerifiedChain.from_snapshot(found, self._target, snapshot)) is not None:
+                return chain
+        return self._whole_chain(rows, known)
+
+    def _whole_chain(self, rows: "Rows", known: VerifiedChain) -> VerifiedChain:
+        """Return the chain as it is now, every receipt of it asked whether it is what was verified, or verified now.
+
+        Raises:
+            ChainBroken, ValueError: as `VerifiedChain.of` does.
+        """
+        if known.seal and known.is_made_of(rows.walk(through=known.seq)):
+            return known.followed_by(rows.walk(after=known.seq))
+        return VerifiedChain.of(rows.walk(), self._target, newest_checkpoint_in(rows.receipts(saying=CHECKPOINT)))
+
+    def _seen_since(self, rows: "Rows", seen: Seen, chain: VerifiedChain) -> list[Row]:
+        """Return what tells whether a receipt that was seen is still there, and is still the same."""
+        if not seen[0] or seen == (chain.seq, chain.digest):
+            return [(*seen[:1], b"", seen[1])]
+        return [(number, b"", digest) for number, digest in sorted(rows.digests([seen[0]]).items())]
+
+    def _refuse_contradicted(self, rows: "Rows") -> None:
         """Refuse an older copy that was put back, or another chain: it holds by itself, and not against what was shown.
 
         Raises:
             JournalCorrupt: a mark outside is not in the chain.
         """
-        chain = _with_predecessor({seq: digest for seq, _, digest in rows}, rows[0][1] if rows else b"")
         places = self._witnesses.marks() if self._witnesses is not None else ()
+        chain = _digests(rows, [mark.seq for place in places for mark in place.marks])
         against = (
             f"{problem} ({place.source})" for place in places for mark in place.marks if (problem := contradiction(mark, chain))
         )
@@ -351,14 +443,14 @@ class Journal:
                 "`target.name`. `rollback` and `freeze` still work."
             )
 
-    def digests(self) -> dict[int, str]:
-        """Return the digest of each receipt by its number, and of the one on which the first of them follows.
+    def digests(self, numbers: Collection[int]) -> dict[int, str]:
+        """Return digests by number: of these receipts, of the oldest, and of the one on which that follows.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
         with self._rows() as rows:
-            return _with_predecessor(*rows.digests())
+            return _digests(rows, numbers)
 
     def head(self) -> Mark | None:
         """Return the mark of the newest receipt, or None if there is none.
@@ -380,17 +472,18 @@ class Journal:
             JournalUnavailable: the journal or a file cannot be written; nothing was pruned.
             JournalCorrupt: what would be pruned does not verify, and is evidence; nothing was pruned.
         """
-        sealed, flaws = self.verify()
+        readable, flaws = self.verify()
         if flaws := tuple(flaw for flaw in flaws if not flaw.missing_file):
             raise JournalCorrupt(f"The journal {self._path} does not verify: {flaws[0].problem}. Nothing was pruned.")
-        gone = [sealed_receipt for sealed_receipt in sealed if sealed_receipt.receipt.seq <= through]
-        before = newest_checkpoint(sealed_receipt.receipt for sealed_receipt in sealed)
-        state = fold(
-            [sealed_receipt.receipt for sealed_receipt in gone], RolloutState.model_validate(before.state) if before else None
-        )
-        checkpoint = Checkpoint(last=through, pruned=len(gone), digest=gone[-1].digest, state=state.model_dump(mode="json"))
-        deleted = Deleted.of([sealed_receipt.file_name for sealed_receipt in gone])
-        self._delete_files(gone)
+        before = readable.checkpoint.receipt.checkpoint if readable.checkpoint is not None else None
+        with self._rows() as rows:
+            pruned = VerifiedChain.of(rows.walk(through=through), self._target, before)
+            gone = [plain(data) for _, data, _ in rows.walk(through=through)]
+        state = pruned.state.model_dump(mode="json")
+        checkpoint = Checkpoint(last=through, pruned=len(gone), digest=pruned.digest, state=state)
+        names = [name_of(receipt) for receipt in gone]
+        deleted = Deleted.of(names)
+        self._delete_files(names)
         try:
             with self._rows(write=True) as rows:
                 number, digest = self._head(rows)
@@ -398,7 +491,7 @@ class Journal:
                 kept = seal(draft, target=self._target, seq=number + 1, prev=digest)
                 rows.insert(kept)
                 rows.delete_receipts(through)
-                for approval_id in filter(None, {sealed_receipt.receipt.approval_id for sealed_receipt in gone}):
+                for approval_id in filter(None, {receipt.approval_id for receipt in gone}):
                     rows.delete_request(approval_id)
         except JournalError:
             self.recreate_files()
@@ -406,10 +499,10 @@ class Journal:
         self._recorded(kept)
         return kept
 
-    def _delete_files(self, sealed: Sequence[Sealed]) -> None:
+    def _delete_files(self, names: Sequence[str]) -> None:
         try:
-            for sealed_receipt in sealed:
-                (self._receipts_dir / sealed_receipt.file_name).unlink(missing_ok=True)
+            for name in names:
+                (self._receipts_dir / name).unlink(missing_ok=True)
             sync_directory(self._receipts_dir)
         except OSError as error:
             self.recreate_files()
@@ -437,6 +530,31 @@ class Journal:
         with self._rows() as rows:
             found = rows.receipts(cause=str(cause))
         return self._unsealed(*found[0]) if found else None
+
+    def caused_by(self, beginning: str) -> tuple[Sealed, ...]:
+        """Return the receipts whose cause key begins so, in order of number.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(cause_from=beginning)
+        return tuple(self._unsealed(*row) for row in found)
+
+    def plain(self, *, after: int, first: int) -> tuple[tuple[PlainReceipt, bytes], ...]:
+        """Return the `first` few receipts after a number, read without building them, each with its bytes.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+            JournalCorrupt: a receipt cannot be understood.
+        """
+        with self._rows() as rows:
+            found = rows.receipts(after=after, first=first)
+        try:
+            return tuple((plain(data), data) for _, data, _ in found)
+        except ValueError as error:
+            raise JournalCorrupt(f"A receipt after #{after} cannot be understood: {error}. Run `anr verify`.") from error
 
     def operations_of(self, causes: Collection[str]) -> dict[str, str]:
         """Return the operation by cause, of those causes that were recorded.
@@ -496,14 +614,19 @@ class Journal:
         waiting = [self._request(data) for data in rows.requests(status=ApprovalStatus.PENDING)]
         return tuple(sorted(waiting, key=lambda approval: approval.asked_at))
 
-    def verify(self) -> tuple[tuple[Sealed, ...], tuple[Flaw, ...]]:
-        """Hold every row, request and file against the chain. Return the receipts that can be read, and the flaws.
+    def verify(self, on_progress: OnProgress | None = None) -> "tuple[Readable, tuple[Flaw, ...]]":
+        """Hold every row, request and file against the chain. Return what can be read, and the flaws.
+
+        Args:
+            on_progress: told how many bytes of how many were looked at; may raise to stop.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
         """
+        from core.journal.inspection.inspect import inspect  # noqa: PLC0415 - what starts processes is slow to import
+
         with self._rows() as rows:
-            return inspect(rows, self._target, self._receipts_dir)
+            return inspect(rows, self._target, self._receipts_dir, os.cpu_count() or 1, on_progress)
 
     def damage(self) -> str | None:
         """Say what SQLite's own check of the database finds wrong, or None.
@@ -515,17 +638,30 @@ class Journal:
             found = rows.quick_check()
         return None if found == "ok" else f"the database {self._path} is damaged: {found}"
 
-    def recreate_files(self) -> int:
-        """Write the file of every receipt that has none; return how many were missing.
+    def recreate_files(self, *, last: int | None = None) -> int:
+        """Write the file of every receipt that has none, or of the `last` few; return how many were missing.
+
+        The newest are those whose file a crash can have kept from being written.
 
         Raises:
             JournalUnavailable: the journal cannot be read.
             JournalCorrupt: a receipt cannot be understood.
         """
-        missing = [sealed for sealed in self.receipts() if not (self._receipts_dir / sealed.file_name).exists()]
-        for missing_item in missing:
-            self._write_file(missing_item)
-        return len(missing)
+        missing = 0
+        with self._rows() as rows:
+            newest = rows.head()
+            after = 0 if last is None or newest is None else max(0, newest[0] - last)
+            for seq, data, digest in rows.walk(after=after):
+                if not (self._receipts_dir / self._file_name(seq, data)).exists():
+                    missing += 1
+                    self._write_file(self._unsealed(seq, data, digest))
+        return missing
+
+    def _file_name(self, seq: int, data: bytes) -> str:
+        try:
+            return name_of(plain(data))
+        except ValueError as error:
+            raise JournalCorrupt(f"Receipt #{seq} cannot be understood: {error}. Run `anr verify`.") from error
 
     def _head(self, rows: "Rows") -> tuple[int, str]:
         """Return number and digest of the newest receipt, on which the next one follows."""
@@ -575,10 +711,12 @@ class Journal:
             )
 
 
-def _with_predecessor(chain: dict[int, str], first: bytes) -> dict[int, str]:
-    """Add the digest on which the first receipt follows: that of the last one that was pruned."""
+def _digests(rows: "Rows", numbers: Collection[int]) -> dict[int, str]:
+    """Return digests by number; the oldest receipt names that of the last one that was pruned."""
+    chain = rows.digests(numbers)
     with suppress(ValueError):
-        before = unseal(first).receipt.prev
-        if before != GENESIS:
-            chain.setdefault(min(chain) - 1, before)
+        for _, data, _ in rows.receipts(first=1):
+            before = unseal(data).receipt.prev
+            if before != GENESIS:
+                chain.setdefault(min(chain) - 1, before)
     return chain

@@ -27,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     delete,
+    func,
     insert,
     inspect,
     literal_column,
@@ -68,6 +69,17 @@ _approvals = Table(
     Column("status", String(20), nullable=False, index=True),
     Column("data", LargeBinary, nullable=False),
 )
+_AIDS = MetaData()
+"""What only saves time: made with the first row, and missed by nobody."""
+_snapshots = Table(
+    "snapshots",
+    _AIDS,
+    Column("target", String(31), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+_AT_ONCE = 512
+"""Rows that are fetched at a time where a whole journal is walked: nobody else's thread waits for more."""
 _OPERATIONS_OF = select(_receipts.c.cause, _receipts.c.operation).where(
     _receipts.c.target == bindparam("of"), _receipts.c.cause.in_(bindparam("causes", expanding=True))
 )
@@ -183,14 +195,14 @@ def _of_the_newest_schema(engine: Engine) -> Iterator[Engine]:
 
 
 class ReceiptRow(NamedTuple):
-    """A receipt's row as it stands, whatever somebody made of it."""
+    """A receipt's row as the database holds it, whatever somebody made of it."""
 
-    seq: int
+    seq: object
     id: object
     cause: object
     operation: object
-    data: bytes
-    digest: str
+    data: object
+    digest: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,8 @@ class Rows:
         last: int | None = None,
         operation: str | None = None,
         cause: str | None = None,
+        cause_from: str | None = None,
+        saying: bytes | None = None,
     ) -> list[Row]:
         """Return receipts in order of number: those after a number, of an operation, with a cause, or only the `last` few.
 
@@ -217,6 +231,8 @@ class Rows:
             last: at most how many, the newest; None for all.
             operation: only those of this operation; None for those of any.
             cause: only the one with this cause key; None for any.
+            cause_from: only those whose cause key begins so; None for any.
+            saying: only those in whose bytes this stands; None for any. All of them are gone through, by the database.
         """
         query = self._of_receipts(_receipts.c.seq, _receipts.c.data, _receipts.c.digest, by_operation=operation is not None)
         query = query.where(_receipts.c.seq > after)
@@ -224,23 +240,69 @@ class Rows:
             query = query.where(_receipts.c.operation == operation)
         if cause is not None:
             query = query.where(_receipts.c.cause == cause)
+        if cause_from is not None:
+            query = query.where(_receipts.c.cause >= cause_from, _receipts.c.cause < cause_from + "~")
+        if saying is not None:
+            query = query.where(func.instr(_receipts.c.data, saying) > 0)
         query = (
             query.order_by(_receipts.c.seq).limit(first) if last is None else query.order_by(_receipts.c.seq.desc()).limit(last)
         )
         return sorted(_row(row) for row in self._connection.execute(query))
 
-    def everything(self) -> list[ReceiptRow | None]:
-        """Return every column of every receipt, in order of number; None for a row whose number is none."""
-        columns = [_receipts.c[name] for name in ReceiptRow._fields]
-        found = [_whole_row(row) for row in self._connection.execute(self._of_receipts(*columns))]
-        return sorted(found, key=lambda row: row.seq if row is not None else 0)
+    def walk(self, *, after: int = 0, through: int | None = None) -> Iterator[Row]:
+        """Yield receipts in order of number, a few at a time: a long journal is never in memory as a whole.
 
-    def digests(self) -> tuple[dict[int, str], bytes]:
-        """Return the digest of every receipt by its number, and the bytes of the first; empty if there is none."""
-        query = self._of_receipts(_receipts.c.seq, _receipts.c.digest).order_by(_receipts.c.seq)
-        found = {row.seq: str(row.digest) for row in self._connection.execute(query)}
-        first = self._of_receipts(_receipts.c.data).order_by(_receipts.c.seq).limit(1)
-        return found, _bytes(self._connection.execute(first).scalar() or b"")
+        Args:
+            after: the number below the first receipt that is wanted.
+            through: the number of the last one; None for all.
+        """
+        query = self._of_receipts(_receipts.c.seq, _receipts.c.data, _receipts.c.digest).where(_receipts.c.seq > after)
+        if through is not None:
+            query = query.where(_receipts.c.seq <= through)
+        found = self._connection.execute(query.order_by(_receipts.c.seq), execution_options={"yield_per": _AT_ONCE})
+        for some in found.partitions():
+            for row in some:
+                yield _row(row)
+
+    def count(self) -> int:
+        """Return how many receipts there are."""
+        return self._connection.execute(self._of_receipts(func.count())).scalar() or 0
+
+    def everything(self) -> Iterator[ReceiptRow]:
+        """Yield every column of every receipt, in order of number, as it stands; rows whose number is none come last."""
+        query = self._of_receipts(*(_receipts.c[name] for name in ReceiptRow._fields)).order_by(_receipts.c.seq)
+        for row in self._connection.execute(query, execution_options={"yield_per": _AT_ONCE}):
+            yield ReceiptRow(*row)
+
+    def digests(self, numbers: Collection[int]) -> dict[int, str]:
+        """Return the digest of each of these receipts that there is, and of the oldest of all, by number."""
+        columns = (_receipts.c.seq, _receipts.c.digest)
+        oldest = self._connection.execute(self._of_receipts(*columns).order_by(_receipts.c.seq).limit(1)).all()
+        named = self._connection.execute(self._of_receipts(*columns).where(_receipts.c.seq.in_(numbers))).all()
+        return {row.seq: str(row.digest) for row in (*oldest, *named)}
+
+    def newest_snapshot(self) -> tuple[int, bytes] | None:
+        """Return the newest snapshot with the number of the receipt that goes on from it, or None if there is none."""
+        if not inspect(self._connection).has_table(_snapshots.name):
+            return None
+        query = select(_snapshots.c.seq, _snapshots.c.data).where(_snapshots.c.target == self._target)
+        found = self._connection.execute(query.order_by(_snapshots.c.seq.desc()).limit(1)).first()
+        return None if found is None or not isinstance(found.seq, int) else (found.seq, _bytes(found.data))
+
+    def snapshots(self) -> list[tuple[object, bytes]]:
+        """Return every snapshot with the number of the receipt that goes on from it, as it stands there."""
+        if not inspect(self._connection).has_table(_snapshots.name):
+            return []
+        query = select(_snapshots.c.seq, _snapshots.c.data).where(_snapshots.c.target == self._target)
+        return [(row.seq, _bytes(row.data)) for row in self._connection.execute(query)]
+
+    def put_snapshot(self, seq: int, data: bytes, kept: int) -> None:
+        """Add a snapshot, and delete all but the newest `kept`."""
+        _AIDS.create_all(self._connection)
+        self._connection.execute(insert(_snapshots).values(target=self._target, seq=seq, data=data))
+        ours = _snapshots.c.target == self._target
+        newest = select(_snapshots.c.seq).where(ours).order_by(_snapshots.c.seq.desc()).limit(kept)
+        self._connection.execute(delete(_snapshots).where(ours, _snapshots.c.seq.not_in(newest)))
 
     def all_requests(self) -> list[tuple[object, object, bytes]]:
         """Return id, status and bytes of every request."""
@@ -251,8 +313,8 @@ class Rows:
     def filed_elsewhere(self) -> list[str]:
         """Return the targets under which receipts of this one are filed, so that nobody finds them."""
         ours = f'"target":"{self._target}"'.encode()
-        query = select(_receipts.c.target, _receipts.c.data).where(_receipts.c.target != self._target)
-        return sorted({str(row.target) for row in self._connection.execute(query) if ours in _bytes(row.data)})
+        query = select(_receipts.c.target).where(_receipts.c.target != self._target, func.instr(_receipts.c.data, ours) > 0)
+        return sorted({str(name) for name in self._connection.execute(query.distinct()).scalars()})
 
     def strange_in_schema(self) -> list[str]:
         """Say what in the database is not as anr makes it: what acts by itself at a write, and keys that keep nothing unique."""
@@ -327,6 +389,9 @@ class Rows:
     def delete_receipts(self, through: int) -> None:
         """Delete the receipts up to a number."""
         self._connection.execute(delete(_receipts).where(_receipts.c.target == self._target, _receipts.c.seq <= through))
+        if inspect(self._connection).has_table(_snapshots.name):
+            gone = (_snapshots.c.target == self._target, _snapshots.c.seq <= through)
+            self._connection.execute(delete(_snapshots).where(*gone))
 
     def requests(self, *, request_id: str | None = None, status: str | None = None) -> list[bytes]:
         """Return the bytes of requests: of the one with an id, or of those with a status."""
@@ -386,12 +451,5 @@ def _text(told: Any) -> str | None:
     return told if isinstance(told, str) else None
 
 
-def _whole_row(row: Any) -> ReceiptRow | None:
-    if not isinstance(row.seq, int):
-        return None
-    found = ReceiptRow(*row)
-    return found._replace(data=_bytes(found.data), digest=str(found.digest))
-
-
-def _bytes(data: Any) -> bytes:
+def _bytes(data: object) -> bytes:
     return data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")

@@ -8,10 +8,15 @@ Excluded: the chain's own rules (core/receipts/chain.py), reading it (core/journ
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.journal.journal import Journal
 from core.journal.marks import Mark, Marks, contradiction, left_behind, newest_of
-from core.receipts.chain import GENESIS, Flaw, Sealed
+from core.receipts.chain import Flaw, Sealed
+from core.system.progress import OnProgress
+
+if TYPE_CHECKING:
+    from core.journal.inspection.inspect import Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,13 @@ class Verification:
     """The receipts that can be read, everything that does not hold, and what they were compared with.
 
     Attributes:
-        sealed: the receipts that can be read, in order of number.
+        readable: what can be read.
         flaws: what does not hold; empty if all is well.
         compared: each place that holds marks, or should.
         proven: number of the newest receipt that a mark outside confirms, and with it all before it; 0 if none does.
     """
 
-    sealed: tuple[Sealed, ...]
+    readable: "Readable"
     flaws: tuple[Flaw, ...]
     compared: tuple[Compared, ...] = ()
     proven: int = 0
@@ -55,18 +60,16 @@ class Verification:
     @property
     def head(self) -> Sealed | None:
         """The newest receipt."""
-        return self.sealed[-1] if self.sealed else None
+        return self.readable.head
 
     @property
     def unproven(self) -> str | None:
         """Say why this proves nothing although there may be no flaw; None if a mark outside confirms it."""
-        if not self.sealed:
+        if not self.readable:
             return "There are no receipts, so that nothing was verified."
         if not self.proven:
             return "No mark outside was compared: whoever may write the journal could have cut its end off, or written another."
-        checkpoint = next(
-            (sealed_receipt for sealed_receipt in reversed(self.sealed) if sealed_receipt.receipt.checkpoint is not None), None
-        )
+        checkpoint = self.readable.checkpoint
         if checkpoint is not None and self.proven < checkpoint.receipt.seq:
             return (
                 f"#{checkpoint.receipt.seq} is a checkpoint that no mark outside confirms: what it says of what was "
@@ -84,27 +87,28 @@ class Verification:
 
     def holds(self, *, alone: bool = False) -> bool:
         """Whether nothing is wrong and there is something; unless it is taken alone, also whether a mark outside confirms it."""
-        return not self.flaws and bool(self.sealed) and (alone or self.unproven is None)
+        return not self.flaws and bool(self.readable) and (alone or self.unproven is None)
 
 
-def verify(journal: Journal, marks: Sequence[Marks] = ()) -> Verification:
+def verify(journal: Journal, marks: Sequence[Marks] = (), on_progress: OnProgress | None = None) -> Verification:
     """Check that no receipt was altered, removed, swapped or forked off.
 
     Args:
         journal: the receipts.
         marks: what every place outside holds, or why it cannot be read.
+        on_progress: told how many bytes of how many were looked at.
 
     Raises:
         JournalUnavailable: the journal cannot be read.
     """
-    sealed, flaws = journal.verify()
-    chain = chain_of(sealed)
+    readable, flaws = journal.verify(on_progress)
+    chain = readable.digests
     found = [*flaws, *_contradictions(marks, chain)]
     compared = tuple(_compared(mark, chain) for mark in marks)
     proven = max(
         (comparison.newest.seq for comparison in compared if comparison.newest is not None and comparison.outside), default=0
     )
-    return Verification(sealed, tuple(found), compared, proven)
+    return Verification(readable, tuple(found), compared, proven)
 
 
 def given(text: str) -> tuple[Marks, ...]:
@@ -115,14 +119,6 @@ def given(text: str) -> tuple[Marks, ...]:
     if mark is None:
         return (Marks(source, problem=f"{text!r} is no mark; messages show them as #12 0c6082f58fd0"),)
     return (Marks(source, (mark,)),)
-
-
-def chain_of(sealed: Sequence[Sealed]) -> Mapping[int, str]:
-    """Return the digest of each receipt by its number, and of the one on which the first of them follows."""
-    chain = {sealed_receipt.receipt.seq: sealed_receipt.digest for sealed_receipt in sealed}
-    if sealed and sealed[0].receipt.prev != GENESIS:
-        chain.setdefault(sealed[0].receipt.seq - 1, sealed[0].receipt.prev)
-    return chain
 
 
 def _contradictions(places: Sequence[Marks], chain: Mapping[int, str]) -> Iterator[Flaw]:

@@ -9,12 +9,17 @@ Pure. Excluded: the chain's own rules (core/receipts/receipt.py) and reading row
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from core.canonical import MARK_DIGITS
-from core.receipts.chain import Flaw, flaws_in_chain, unseal
-from core.rollout.state import RolloutState, fold
+from core.journal.snapshots import contradicts, state_in
+from core.receipts.chain import GENESIS, Flaw, flaws_in_chain, unseal
+from core.receipts.evidence import Checkpoint
+from core.receipts.plain import PlainReceipt, plain
+from core.receipts.receipt import Receipt
+from core.rollout.state import RolloutState, adds, fold
 
 Row = tuple[int, bytes, str]
 """A receipt's number, bytes and recorded digest."""
@@ -41,36 +46,71 @@ class VerifiedChain:
         seq: number of its newest receipt; 0 if it has none.
         digest: that receipt's digest; empty if it has none.
         state: what the receipts add up to.
-        seal: one digest over the digests of all its receipts, in order.
+        seal: one digest over the digests of all its receipts, in order; None of a chain that goes on from a snapshot, whose
+            receipts before it were not read.
     """
 
     target: str
     seq: int = 0
     digest: str = ""
     state: RolloutState = field(default_factory=RolloutState)
-    seal: bytes = b""
+    seal: bytes | None = b""
 
     @classmethod
-    def of(cls, rows: Sequence[Row], target: str) -> "VerifiedChain":
+    def of(cls, rows: Iterable[Row], target: str, checkpoint: Checkpoint | None = None) -> "VerifiedChain":
         """Verify a whole chain.
+
+        Args:
+            rows: its receipts.
+            target: whose chain it is.
+            checkpoint: the newest, after which it has to go on; None if it has to begin with the first receipt.
 
         Raises:
             ChainBroken: it does not hold.
             ValueError: it goes on from a checkpoint that cannot be understood.
         """
-        if flaws := flaws_in_chain(rows, target=target):
-            raise ChainBroken(flaws[0])
-        return _joined(cls(target), rows, None)
+        begin = cls(target, digest=GENESIS)
+        if checkpoint is not None:
+            state = RolloutState.model_validate(checkpoint.state)
+            begin = cls(target, checkpoint.last, checkpoint.digest, state)
+        found = begin.followed_by(rows)
+        return cls(target) if found is begin else found
 
-    def followed_by(self, rows: Sequence[Row]) -> "VerifiedChain":
+    @classmethod
+    def from_snapshot(cls, rows: Sequence[Row], target: str, snapshot: tuple[int, bytes]) -> "VerifiedChain | None":
+        """Verify the end of a chain, from the receipt on that states a snapshot; None if nothing may be built on that.
+
+        Args:
+            rows: from that receipt to the newest.
+            target: whose chain it is.
+            snapshot: the number of that receipt, and the bytes of the state before it.
+        """
+        seq, data = snapshot
+        if not rows or rows[0][0] != seq:
+            return None
+        with suppress(ValueError):  # ChainBroken, too: whoever reads the whole chain names what is wrong with it
+            receipt = unseal(rows[0][1]).receipt
+            if (state := state_in(data, receipt.adds_up)) is not None:
+                return cls(target, seq - 1, receipt.prev, state, None).followed_by(rows)
+        return None
+
+    def followed_by(self, rows: Iterable[Row]) -> "VerifiedChain":
         """Verify the receipts that follow on this chain.
 
         Raises:
-            ChainBroken: they do not follow on it, or do not hold.
+            ChainBroken: they do not follow on it, or do not hold, or one states another sum than that of those before it.
         """
-        if flaws := flaws_in_chain(rows, target=self.target, after=(self.seq, self.digest)):
-            raise ChainBroken(flaws[0])
-        return _joined(self, rows, self.state)
+        seq, prev, state, seal = self.seq, self.digest, self.state, self.seal
+        for row in rows:
+            number, data, digest = row
+            found = sha256(data)
+            receipt = _following(row, (seq, prev), self.target, found.hexdigest())
+            if receipt.adds_up and contradicts(unseal(data).receipt.adds_up, state):
+                raise ChainBroken(Flaw(number, f"#{number} states a sum of the receipts before it that they do not add up to"))
+            if adds(receipt):
+                state = fold([Receipt.model_validate_json(data)], state)
+            seq, prev, seal = number, digest, None if seal is None else sha256(seal + found.digest()).digest()
+        return self if seq == self.seq else replace(self, seq=seq, digest=prev, state=state, seal=seal)
 
     def ends_with(self, row: Row) -> bool:
         """Whether this row is still the newest receipt of this chain."""
@@ -84,7 +124,7 @@ class VerifiedChain:
             found = sha256(data)
             if (digest := found.hexdigest()) != recorded:
                 return False
-            seal = _sealed(seal, found.digest())
+            seal = sha256(seal + found.digest()).digest()
         return (seal, digest) == (self.seal, self.digest)
 
 
@@ -105,15 +145,24 @@ def gone_back(seen: Seen, rows: Sequence[Row]) -> Flaw | None:
     )
 
 
-def _joined(chain: VerifiedChain, rows: Sequence[Row], state: RolloutState | None) -> VerifiedChain:
-    if not rows:
-        return chain
-    seal = chain.seal
-    for _, _, digest in rows:
-        seal = _sealed(seal, bytes.fromhex(digest))
-    added_up = fold((unseal(data).receipt for _, data, _ in rows), state)
-    return replace(chain, seq=rows[-1][0], digest=rows[-1][2], state=added_up, seal=seal)
+def _following(row: Row, after: tuple[int, str], target: str, actual: str) -> PlainReceipt:
+    """Return what the receipt says that follows on another.
 
+    Args:
+        row: the receipt.
+        after: number and digest of the other.
+        target: whose chain it is.
+        actual: the digest of its bytes.
 
-def _sealed(before: bytes, digest: bytes) -> bytes:
-    return sha256(before + digest).digest()
+    Raises:
+        ChainBroken: it does not follow on it, or does not hold.
+    """
+    seq, data, digest = row
+    try:
+        receipt = plain(data)
+    except ValueError:
+        pass
+    else:
+        if (actual, seq, receipt.seq, receipt.prev, receipt.target) == (digest, after[0] + 1, seq, after[1], target):
+            return receipt
+    raise ChainBroken(flaws_in_chain([row], target=target, after=after)[0])

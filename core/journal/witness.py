@@ -7,7 +7,7 @@ Excluded: comparing marks with the chain (core/journal/verification.py), and rea
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -36,23 +36,27 @@ class Witness:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def saw(self, *marks: Mark, chain: Mapping[int, str]) -> None:
+    def saw(self, *marks: Mark, chain: Callable[[Collection[int]], Mapping[int, str]]) -> None:
         """Remember marks that were shown; of several the newest, but before all one that contradicts the chain.
 
         What contradicts the chain is evidence, and is never written over.
 
         Args:
             marks: what was shown.
-            chain: the digest of each receipt by its number, and of the last one that was pruned.
+            chain: returns digests by number: of the receipts that are asked about, of the oldest, and of the last one that was
+                pruned.
 
         Raises:
             OSError: it cannot be written.
             WitnessUnreadable: what was seen before cannot be read, and is not written over.
         """
         before = self.newest()
-        if not marks or (before is not None and contradiction(before, chain) is not None):
+        if not marks:
             return
-        evidence = [mark for mark in marks if contradiction(mark, chain) is not None]
+        known = chain([mark.seq for mark in (*marks, before) if mark is not None])
+        if before is not None and contradiction(before, known) is not None:
+            return
+        evidence = [mark for mark in marks if contradiction(mark, known) is not None]
         news = newest_of(evidence or marks)
         if news is not None and (evidence or before is None or before.seq < news.seq):
             make_folder(self._file.parent)

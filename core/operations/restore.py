@@ -346,7 +346,7 @@ def _restarted(target: Target) -> tuple[bool, tuple[str, ...]]:
 
 def _as_found(target: Target, wanted: StateCopy | None, intent: UnsettledIntent) -> _Ending:
     """Say from the state file, and from the copy of the state before, whether a state had been exchanged."""
-    receipts = (sealed.receipt for sealed in target.journal.receipts())
+    receipts = (sealed.receipt for sealed in target.journal.saying(b'"backup":{'))
     earlier = {receipt.backup.name for receipt in receipts if receipt.backup and receipt.seq < intent.seq}
     if wanted is not None:
         earlier.add(wanted.name)

@@ -4,7 +4,7 @@ Pure. Excluded: what a receipt says (core/receipts/receipt.py), and keeping it (
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +18,10 @@ from core.receipts.receipt import Draft, Receipt
 
 GENESIS = "0" * 64
 """The digest that the first receipt names as its predecessor."""
+CHECKPOINT = b'"checkpoint":{'
+"""What stands in the bytes of a receipt that seals what was pruned, in canonical form."""
+LIFTS = b'"holds_lifted":["'
+"""What stands in the bytes of a receipt that lifts holds."""
 MAX_RECEIPT_BYTES = 1 << 20
 _FILE_NAME = re.compile(r"anr_\d{8}T\d{6}Z_(\d{6,9})_[a-z]{1,20}\.json", re.ASCII)
 
@@ -44,9 +48,12 @@ class Sealed:
     @property
     def file_name(self) -> str:
         """Name of the receipt's file: time, number and action, so that no two share one."""
-        receipt = self.receipt
-        stamp = rfc3339(receipt.ts)[:19].replace("-", "").replace(":", "")
-        return f"anr_{stamp}Z_{receipt.seq:06d}_{receipt.action}.json"
+        return file_name(self.receipt.seq, rfc3339(self.receipt.ts), self.receipt.action)
+
+
+def file_name(seq: int, ts: str, action: str) -> str:
+    """Return the name of a receipt's file, of its number, its time in RFC 3339 and its action."""
+    return f"anr_{ts[:19].replace('-', '').replace(':', '')}Z_{seq:06d}_{action}.json"
 
 
 def number_in_name(file_name: str) -> int | None:
@@ -123,34 +130,55 @@ def flaws_in_chain(rows: Sequence[tuple[int, bytes, str]], *, target: str, after
     flaws: list[Flaw] = []
     followed: dict[str, int] = {}
     expected_seq, expected_prev = _beginning(rows) if after is None else (after[0] + 1, after[1])
-    for seq, data, digest in rows:
-        if seq > expected_seq:
-            flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
-        elif seq < expected_seq:
-            flaws.append(Flaw(seq, f"#{seq} is still there, although a checkpoint says that it was pruned"))
-        actual = sha256(data).hexdigest()
-        if actual != digest:
-            flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
-        flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target, followed))
-        expected_seq, expected_prev = seq + 1, actual
+    for row in rows:
+        flaws += flaws_in_receipt(row, (expected_seq, expected_prev), target, followed.setdefault)
+        expected_seq, expected_prev = row[0] + 1, sha256(row[1]).hexdigest()
     return flaws
+
+
+def flaws_in_receipt(
+    row: tuple[int, bytes, str], expected: tuple[int, str], target: str, first_to_follow: Callable[[str, int], int]
+) -> list[Flaw]:
+    """Check one receipt of a chain.
+
+    Args:
+        row: its number, bytes and recorded digest.
+        expected: the number that it should have, and the digest of the one before it.
+        target: whose chain it is.
+        first_to_follow: is given the digest on which the receipt follows, and its number; returns the number of the first that
+            was seen to follow on the same.
+    """
+    (seq, data, digest), (expected_seq, expected_prev) = row, expected
+    flaws: list[Flaw] = []
+    if seq > expected_seq:
+        flaws.append(Flaw(expected_seq, f"receipts #{expected_seq} to #{seq - 1} are missing"))
+    elif seq < expected_seq:
+        flaws.append(Flaw(seq, f"#{seq} is still there, although a checkpoint says that it was pruned"))
+    if sha256(data).hexdigest() != digest:
+        flaws.append(Flaw(seq, f"#{seq} was altered: its bytes do not have the digest that was recorded"))
+    flaws.extend(Flaw(seq, problem) for problem in _problems(data, seq, expected_prev, target, first_to_follow))
+    return flaws
+
+
+def newest_checkpoint_in(rows: Iterable[tuple[int, bytes, str]]) -> Checkpoint | None:
+    """Return the checkpoint from which a chain goes on, or None if it begins with the first receipt."""
+    return newest_checkpoint(_checkpoints_in(rows))
 
 
 def _beginning(rows: Iterable[tuple[int, bytes, str]]) -> tuple[int, str]:
     """Return the number of the first receipt of a whole chain, and the digest on which it has to follow."""
-    checkpoint = newest_checkpoint(_checkpoints_in(rows))
+    checkpoint = newest_checkpoint_in(rows)
     return (checkpoint.last + 1, checkpoint.digest) if checkpoint else (1, GENESIS)
 
 
 def _checkpoints_in(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[Receipt]:
     for _, data, _ in rows:
-        if b'"checkpoint":{' in data:  # in canonical form; to read every receipt only for this would take twice as long
+        if CHECKPOINT in data:  # in canonical form; to read every receipt only for this would take twice as long
             with suppress(ValueError):  # whoever looks for flaws names it
                 yield unseal(data).receipt
 
 
-def _problems(data: bytes, seq: int, prev: str, target: str, followed: dict[str, int]) -> list[str]:
-    """Return what is wrong with one receipt; `followed` is who was seen to follow on which digest."""
+def _problems(data: bytes, seq: int, prev: str, target: str, first_to_follow: Callable[[str, int], int]) -> list[str]:
     try:
         receipt = unseal(data).receipt
     except ValueError as error:
@@ -160,7 +188,7 @@ def _problems(data: bytes, seq: int, prev: str, target: str, followed: dict[str,
         problems.append(f"#{seq} calls itself #{receipt.seq}: receipts were swapped")
     if receipt.prev != prev:
         problems.append(f"#{seq} does not follow on the receipt before it")
-    if (other := followed.setdefault(receipt.prev, seq)) != seq:
+    if (other := first_to_follow(receipt.prev, seq)) != seq:
         problems.append(f"#{other} and #{seq} follow on the same receipt: the chain was forked")
     if receipt.target != target:
         problems.append(f"#{seq} belongs to target {receipt.target!r}, not to {target!r}")

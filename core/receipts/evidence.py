@@ -221,3 +221,17 @@ class Checkpoint(BaseModel):
     pruned: int = Field(ge=1)
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     state: Mapping[str, Any]
+
+
+class AddedUp(BaseModel):
+    """What all receipts before one add up to, as a digest: whoever has that state can go on from it, and has to read no more.
+
+    Attributes:
+        rules: by which rules it was added up (core/rollout/state.py).
+        digest: SHA-256 of the state's canonical bytes, in hex (core/journal/snapshots.py).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: int
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")

@@ -17,6 +17,7 @@ from core.gates.report import Gate
 from core.ledger.figures import WindowMetrics
 from core.ledger.recorded import recorded
 from core.receipts.evidence import (
+    AddedUp,
     AlertDrill,
     BreakGlass,
     Checkpoint,
@@ -193,6 +194,7 @@ class Draft(Statement):
     Attributes:
         account: the operating system's account under which it was written, whoever the actor is.
         request_digest: SHA-256 of the request that is recorded with this receipt, in hex; None if none is.
+        adds_up: what all receipts before this one add up to; of some receipts, None of most.
     """
 
     id: str
@@ -201,6 +203,7 @@ class Draft(Statement):
     host: str = ""
     runbook_url: str = ""
     request_digest: str | None = None
+    adds_up: AddedUp | None = None
 
 
 class Receipt(Draft):

@@ -5,9 +5,8 @@ Pure. Excluded: pruning them (core/journal/journal.py, core/upkeep/backup.py).
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from core.receipts.receipt import Receipt
+from core.receipts.plain import PlainReceipt
 from core.rollout.state import RolloutState
 
 
@@ -24,35 +23,30 @@ class PruneLimit:
     held_back_by: str | None = None
 
 
-def prunable(
-    receipts: Sequence[Receipt],
-    state: RolloutState,
-    waiting: Collection[str],
-    cutoff: datetime,
-) -> PruneLimit:
-    """Say how many of the oldest receipts may go: those from before `cutoff` that nothing still needs.
+def prunable(old: Sequence[PlainReceipt], later: Collection[str], state: RolloutState, waiting: Collection[str]) -> PruneLimit:
+    """Say how many of the oldest receipts may go: of those that are old enough all that nothing still needs.
 
     What an open hold, a request that waits or an intent without an outcome needs stays, with everything after it, because
     only the beginning of a chain can be sealed. No story is cut in two.
 
     Args:
-        receipts: all that the journal has, in order of number.
-        state: what they add up to.
+        old: the receipts up to the first that stays for its age, in order of number.
+        later: the operations of the others.
+        state: what all receipts add up to.
         waiting: ids of the requests that wait for an answer.
-        cutoff: receipts from this moment on stay.
     """
-    end = next((index for index, receipt in enumerate(receipts) if receipt.ts >= cutoff), len(receipts))
+    end = len(old)
     held = {hold.id for hold in state.holds}
     why = None
-    for index, receipt in enumerate(receipts[:end]):
+    for index, receipt in enumerate(old):
         needed_by = _needed_by(receipt, state, held, waiting)
         if needed_by is not None:
             end, why = index, f"Receipt #{receipt.seq} and those after it stay: {needed_by}."
             break
-    return PruneLimit(_without_cut_stories(receipts, end), why)
+    return PruneLimit(_without_cut_stories(old, end, later), why)
 
 
-def _needed_by(receipt: Receipt, state: RolloutState, held: set[str], waiting: Collection[str]) -> str | None:
+def _needed_by(receipt: PlainReceipt, state: RolloutState, held: set[str], waiting: Collection[str]) -> str | None:
     if state.unsettled is not None and receipt.operation == state.unsettled.operation:
         return f"operation #{state.unsettled.seq} has no outcome yet"
     if holds := [hold.id for hold in receipt.holds_added if hold.id in held]:
@@ -62,9 +56,9 @@ def _needed_by(receipt: Receipt, state: RolloutState, held: set[str], waiting: C
     return None
 
 
-def _without_cut_stories(receipts: Sequence[Receipt], end: int) -> int:
-    """Return the number of the last receipt before `end` at which no story goes on."""
-    later = {receipt.operation for receipt in receipts[end:]}
+def _without_cut_stories(receipts: Sequence[PlainReceipt], end: int, goes_on: Collection[str]) -> int:
+    """Return the number of the last receipt before `end` at which no story goes on; some do after all of these."""
+    later = {*goes_on, *(receipt.operation for receipt in receipts[end:])}
     first = end
     for index in range(end - 1, -1, -1):
         if receipts[index].operation in later:

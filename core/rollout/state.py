@@ -17,6 +17,7 @@ from core.receipts.chain import newest_checkpoint
 from core.receipts.effect import EFFECT, Changes, News, Notes, Unrelated, replaces_state
 from core.receipts.evidence import Hold
 from core.receipts.observation import TOLERANCE, Observation
+from core.receipts.plain import PlainReceipt
 from core.receipts.receipt import Action, Phase, Receipt, Result
 from core.text import Sentence
 
@@ -85,6 +86,29 @@ class AlertDrills(BaseModel):
     failed: Moment | None = None
 
 
+class Past(BaseModel):
+    """A span of time that is over, in which the router was at one stage; it began where the one before it ended.
+
+    Attributes:
+        ends: when something changed.
+        stage: percent of live traffic until then; None while nobody knew, or what is no longer known.
+        held: whether any hold was in force.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ends: Moment
+    stage: int | None
+    held: bool
+
+
+RULES = 1
+"""How receipts add up to a state: raised with every change by which the same receipts add up to something else, or to the same
+in another form. A state that was added up by other rules is added up anew (core/journal/snapshots.py)."""
+REMEMBERED = timedelta(days=32)
+"""How far back a state says which stage was served when: as far as the home's chart, and longer than any window."""
+
+
 class RolloutState(BaseModel):
     """What the receipts add up to.
 
@@ -113,6 +137,7 @@ class RolloutState(BaseModel):
         resolved: causes of holds whose alert has ended; the holds stay until a person lifts them.
         alert_drills: what the drills of the alert path found.
         router_version: of the router as its endpoint told it last; None if it never did.
+        past: which stage was served until when, over `REMEMBERED` before the newest change.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -140,6 +165,7 @@ class RolloutState(BaseModel):
     resolved: tuple[str, ...] = ()
     alert_drills: AlertDrills = AlertDrills()
     router_version: str | None = None
+    past: tuple[Past, ...] = ()
 
     @property
     def killed(self) -> bool:
@@ -167,6 +193,13 @@ class RolloutState(BaseModel):
         return tuple(hold for hold in self.holds if hold.is_alert and hold.cause not in self.resolved)
 
 
+def adds(receipt: PlainReceipt) -> bool:
+    """Whether a receipt may change the state; of one that cannot nothing has to be read but what binds it to its neighbours."""
+    seen = receipt.observation
+    tells_version = receipt.router_version or (seen and seen.version)
+    return bool(tells_version) or not isinstance(EFFECT[Action(receipt.action)], Unrelated)
+
+
 def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> RolloutState:
     """Return the state after these receipts, starting from `state`, from their newest checkpoint or from nothing.
 
@@ -177,11 +210,21 @@ def fold(receipts: Iterable[Receipt], state: RolloutState | None = None) -> Roll
     checkpoint = newest_checkpoint(all_of_them)
     current = state or (RolloutState.model_validate(checkpoint.state) if checkpoint else RolloutState())
     for receipt in all_of_them:
-        current = _after(current, receipt)
+        before, current = current, _after(current, receipt)
+        if (before.stage, before.frozen) != (current.stage, current.frozen):
+            current = current.model_copy(update={"past": _past(before, receipt.ts)})
         version = receipt.router_version or (receipt.observation.version if receipt.observation is not None else None)
         if version is not None and version != current.router_version:
             current = current.model_copy(update={"router_version": version})
     return current
+
+
+def _past(before: RolloutState, now: datetime) -> tuple[Past, ...]:
+    """Return what is over once something has changed; what was long ago is no longer known."""
+    kept = tuple(past for past in before.past if past.ends > now - REMEMBERED)
+    forgotten = before.past[: len(before.past) - len(kept)]
+    gone = (Past(ends=forgotten[-1].ends, stage=None, held=False),) if forgotten else ()
+    return (*gone, *kept, Past(ends=now, stage=before.stage, held=before.frozen))
 
 
 _BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,13 +3,10 @@
 Pure. Excluded: drawing it (bot/stories/chart.py).
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.receipts.chain import newest_checkpoint
-from core.receipts.receipt import Receipt
-from core.rollout.state import RolloutState, fold
+from core.rollout.state import RolloutState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +24,22 @@ class Stretch:
     frozen: bool
 
 
-def spells(receipts: Iterable[Receipt], begins: datetime, ends: datetime) -> tuple[Stretch, ...]:
+def spells(state: RolloutState, begins: datetime, ends: datetime) -> tuple[Stretch, ...]:
     """Return the spells that fill the span from `begins` to `ends` without a gap.
 
     Args:
-        receipts: all that a target's journal has, in order of number; those after `ends` do not count.
+        state: what the receipts add up to; what changed after `ends` does not count.
         begins: where the span begins.
         ends: where it ends; before its begin it holds nothing.
     """
     if ends <= begins:
         return ()
-    receipts = tuple(receipts)
-    state = _sealed(receipts)
     found: list[Stretch] = []
     since = begins
-    for receipt in receipts:
-        if receipt.ts > ends:
-            continue
-        after = fold([receipt], state)
-        if (after.stage, after.frozen) != (state.stage, state.frozen) and receipt.ts > since:
-            found.append(Stretch(since, receipt.ts, state.stage, state.frozen))
-            since = receipt.ts
-        state = after
-    found.append(Stretch(since, ends, state.stage, state.frozen))
-    return tuple(found)
-
-
-def _sealed(receipts: Sequence[Receipt]) -> RolloutState:
-    """Return the state with which receipts begin: what pruned ones add up to, or nothing."""
-    checkpoint = newest_checkpoint(receipts)
-    return RolloutState.model_validate(checkpoint.state) if checkpoint else RolloutState()
+    for past in state.past:
+        if past.ends >= ends:
+            return (*found, Stretch(since, ends, past.stage, past.held))
+        if past.ends > since:
+            found.append(Stretch(since, past.ends, past.stage, past.held))
+            since = past.ends
+    return (*found, Stretch(since, ends, state.stage, state.frozen))

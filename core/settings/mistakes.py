@@ -18,10 +18,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from core.settings.options import TABLES, field_of, model_of, names_of, path_of, variable_of
+from core.settings.options import OF_MANY, field_of, model_of, names_of, path_of, variable_of
 from core.settings.options_file import CONFIG, PREFIX
 
-_OF_MANY = (*TABLES, tuple, list, set, frozenset)
 _EXAMPLES: dict[str, Any] = {
     "reload_command": ["systemctl", "restart", "nova-router"],
     "stop_command": ["systemctl", "stop", "nova-router"],
@@ -345,7 +344,7 @@ def not_json(model: type[BaseModel], written: Written) -> tuple[str, ...]:
         path = path_of(variable)
         if not variable.upper().startswith(PREFIX) or (field := field_of(path, model)) is None:
             continue
-        if get_origin(field.annotation) not in _OF_MANY and model_of(field)[0] is None:
+        if get_origin(field.annotation) not in OF_MANY and model_of(field)[0] is None:
             continue
         try:
             json.loads(value)

@@ -6,10 +6,12 @@ them (core/settings/mistakes.py), and what a brake
 makes of options that are wrong (core/settings/broken_options.py).
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -18,6 +20,7 @@ from core.settings.options_file import PREFIX
 from core.settings.target import TargetSettings
 
 TABLES = (dict, Mapping)
+OF_MANY = (*TABLES, tuple, list, set, frozenset)
 
 
 def placed(target: Any, folder: Path) -> Any:
@@ -44,6 +47,82 @@ def paths_placed(options: Mapping[str, Any], model: type[BaseModel], folder: Pat
         if field.annotation in {Path, Path | None} and isinstance(value, str | Path) and "://" not in str(value):
             found[name] = str(folder / value)
     return found
+
+
+# --- the variables ----------------------------------------------------------------------------------------------------
+
+
+class ValueNotJson(ValueError):
+    """The variable of a list or a table has a value that is not JSON; `not_json` names it."""
+
+
+def options_of(environment: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
+    """Return what the variables say, as tables in tables, as a file would; what is no option is left out.
+
+    A list or a table is JSON; of a table single options may have variables of their own, which win.
+
+    Args:
+        environment: the variables; their names are read in any case.
+        model: the options that there are.
+
+    Raises:
+        ValueNotJson: a list or a table is not JSON.
+    """
+    said: dict[str, Any] = {}
+    ours = sorted(((path_of(name), value) for name, value in environment.items() if name.upper().startswith(PREFIX)), key=_depth)
+    for path, value in ours:
+        field = field_of(path, model)
+        if field is None:
+            continue  # `unknown_variables` names it
+        table = said
+        for name in path[:-1]:
+            inner = table.get(name)
+            table[name] = table = dict(inner) if isinstance(inner, dict) else {}
+        table[path[-1]] = over(table.get(path[-1]), _meant(value, path, field, model))
+    return said
+
+
+def _depth(said: tuple[tuple[str, ...], str]) -> int:
+    return len(said[0])
+
+
+def over(below: Any, above: Any) -> Any:
+    """Return options of which those of `above` win, and tables are joined."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{name: over(below.get(name), value) for name, value in above.items()}}
+
+
+def _meant(value: str, path: tuple[str, ...], field: FieldInfo, model: type[BaseModel]) -> Any:
+    """Return what the text of a variable says.
+
+    Raises:
+        ValueNotJson: it has to be JSON, and is not.
+    """
+    if not _is_option(path, model):  # one row of a table by name: a table itself, or a text
+        kinds = get_args(field.annotation)[1:]
+    elif get_origin(field.annotation) in {Union, UnionType}:
+        kinds = get_args(field.annotation)
+    else:
+        kinds = (field.annotation,)
+    if not any(map(_is_table_or_list, kinds)):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        if len(kinds) > 1:  # it may also be a text
+            return value
+        raise ValueNotJson(f"{variable_of('.'.join(path))} is not JSON") from None
+
+
+def _is_option(path: tuple[str, ...], model: type[BaseModel]) -> bool:
+    """Whether a path leads to an option itself, and not to a row of a table by name."""
+    above = field_of(path[:-1], model) if path[:-1] else None
+    return above is None or get_origin(above.annotation) not in TABLES or field_of(path, model) is not above
+
+
+def _is_table_or_list(kind: Any) -> bool:
+    return get_origin(kind) in OF_MANY or kind in OF_MANY or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 # --- their names ----------------------------------------------------------------------------------------------------------

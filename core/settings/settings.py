@@ -8,12 +8,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from core.actors import STANDARD_RULES, AccessPolicy, Approvable, ApprovalRule
 from core.errors import ConfigurationError
@@ -27,7 +25,7 @@ from core.settings.mistakes import (
     unknown_variables,
     wrong_values,
 )
-from core.settings.options import paths_placed, placed, variable_of
+from core.settings.options import ValueNotJson, options_of, over, paths_placed, placed, variable_of
 from core.settings.options_file import PREFIX, RUN_DIR, Search, find_options, find_text, text_of
 from core.settings.secret_files import secrets_read
 from core.settings.surfaces import AlertSettings, HttpSettings, SlackSettings
@@ -38,15 +36,12 @@ _SLACK_ID = re.compile("[UW][A-Z0-9]{2,30}")
 _SLACK_GROUP = re.compile("S[A-Z0-9]{2,30}")
 _NEVER_ALONE = (Approvable.PROMOTE, Approvable.RESTORE, Approvable.RESET)
 _OS_USER = re.compile(r"os:[^\s:][^:]{0,60}")
-_OF_THE_FILE: ContextVar[Mapping[str, Any]] = ContextVar("options of the file", default={})  # noqa: B039 - never changed
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All options."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ANR_", env_nested_delimiter="__", frozen=True, extra="forbid", allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     target: TargetSettings = Field(default_factory=TargetSettings, description="the router that is operated, if there is one")
     targets: dict[str, TargetSettings] = Field(
@@ -72,27 +67,6 @@ class Settings(BaseSettings):
         default_factory=dict, description="Slack user id of each operating-system user, by name or number"
     )
     _unread_secrets: tuple[str, ...] = PrivateAttr(default=())
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let variables win over the file.
-
-        Args:
-            settings_cls: this class.
-            init_settings: what the caller gives.
-            env_settings: what the variables say.
-            dotenv_settings: not used: the router's dotenv file is not ours.
-            file_secret_settings: not used.
-        """
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(_OF_THE_FILE.get()))
 
     @model_validator(mode="before")
     @classmethod
@@ -246,16 +220,13 @@ def load(*, required: bool = True) -> Settings:
         truths = (described(path, "a number is meant", Settings, written) for path in truths_for_numbers(options, Settings))
         wrong = (*wrong, *truths)
         options = in_place(options, written.file.parent)
-    reading = _OF_THE_FILE.set(options)
     try:
-        settings = Settings()
+        settings = Settings.model_validate(over(options, options_of(os.environ, Settings)))
     except ValidationError as error:
         told = [message for message in error.errors(include_input=False) if message["type"] != "extra_forbidden"]
         raise _unusable((*wrong, *wrong_values(told, Settings, written))) from None
-    except SettingsError as error:
+    except ValueNotJson as error:
         raise _unusable((*wrong, *(not_json(Settings, written) or (str(error),)))) from None
-    finally:
-        _OF_THE_FILE.reset(reading)
     if wrong:
         raise _unusable(wrong)
     if required:

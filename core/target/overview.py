@@ -63,7 +63,7 @@ class Overview:
         """Return the overview's JSON."""
         return {
             "target": self.target,
-            "state": self.state.model_dump(mode="json") if self.state else None,
+            "state": self.state.model_dump(mode="json", exclude={"past"}) if self.state else None,
             "settings": dict(self.settings.values) if self.settings else None,
             "pending": [intent.model_dump(mode="json") for intent in self.pending],
             "observation": self.observation.model_dump(mode="json") if self.observation else None,

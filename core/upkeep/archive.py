@@ -166,8 +166,8 @@ def _archive(run: _Run) -> Archived:
     finish_archive(target)
     if (name := run.new_name()) is not None:
         _rename(run, name)
-    receipts = (sealed_receipt.receipt for sealed_receipt in target.journal.receipts())
-    told = [receipt for receipt in receipts if receipt.action is Action.ARCHIVE and receipt.result is Result.APPLIED]
+    receipts = (sealed_receipt.receipt for sealed_receipt in target.journal.of_action(Action.ARCHIVE))
+    told = [receipt for receipt in receipts if receipt.result is Result.APPLIED]
     packed, expired = [pack(plain, target.watch()) for plain in run.let_go()], run.expired()
     archives = tuple(
         pack_result.archive for pack_result in packed if not any(pack_result.archive in receipt.archived for receipt in told)

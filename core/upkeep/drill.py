@@ -106,11 +106,11 @@ def _nets(target: Target, now: datetime) -> Iterator[SafetyNet]:
     yield _net("newest valid backup", newest.made_at if newest else None, now)
     yield _net("newest archive of the ledger", _newest_archive(target.settings), now)
     try:
-        receipts = [sealed.receipt for sealed in target.journal.receipts()]
+        drills = target.journal.of_action(Action.DRILL)
     except JournalError:
         yield SafetyNet("last drill", None, "not known")  # verifying the journal says why
     else:
-        yield _net("last drill", max((receipt.ts for receipt in receipts if receipt.action is Action.DRILL), default=None), now)
+        yield _net("last drill", max((sealed.receipt.ts for sealed in drills), default=None), now)
 
 
 def _net(name: str, at: datetime | None, now: datetime) -> SafetyNet:
@@ -168,7 +168,7 @@ def _wrong_with_journal(target: Target, folder: Path) -> Iterator[str]:
     try:
         if damage := target.journal.damage():
             yield f"{damage}."
-        sealed, flaws = target.journal.verify()
+        readable, flaws = target.journal.verify()
         if flaws:
             yield f"The journal does not verify: {flaws[0].problem}."
         copy = folder / "journal.sqlite"
@@ -178,9 +178,7 @@ def _wrong_with_journal(target: Target, folder: Path) -> Iterator[str]:
             copied, flaws_of_copy = again.verify()
         finally:
             again.close()
-        if [sealed_receipt.digest for sealed_receipt in copied] != [
-            sealed_receipt.digest for sealed_receipt in sealed
-        ] or flaws_of_copy != flaws:
+        if copied.digests != readable.digests or flaws_of_copy != flaws:
             yield "A copy of the journal does not say what the journal says."
     except (AnrError, OSError, sqlite3.Error) as error:
         yield f"The journal, or a copy of it, cannot be verified: {error}"

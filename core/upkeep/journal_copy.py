@@ -14,7 +14,7 @@ from core.errors import AnrError, JournalCorrupt
 from core.journal.copies.copies import Copies, Copy, digests_in, wrong_with
 from core.journal.copies.rebuild import Rebuilt
 from core.journal.copies.rebuild import rebuild as rebuild_journal
-from core.journal.verification import chain_of, verify
+from core.journal.verification import verify
 from core.rollout.refusals import Refuse, not_allowed
 from core.system.logs import logger
 from core.target.lock import operation_lock
@@ -41,16 +41,16 @@ def copy_journal(target: Target) -> Copy:
     copies = copies_of(target)
     if grave := [flaw for flaw in verified.flaws if not flaw.missing_file]:
         raise _not_worth_it(target, grave[0].problem)
-    if not verified.sealed:
+    if verified.head is None:
         raise JournalCorrupt(f"The journal {target.settings.journal} holds no receipts. No copy was made; `anr init` begins it.")
-    chain = chain_of(verified.sealed)
+    chain = verified.readable.digests
     for newest in copies.found()[:1]:
         held = digests_in(newest.path, target.settings.name)
         last = max(held, default=0)
         if last >= min(chain) and chain.get(last) != held[last]:
             raise _not_worth_it(target, f"#{last} {held[last][:12]} is in its newest copy {newest.path.name} and no longer in it")
     copy = copies.take(target.clock())
-    log.info("the journal was copied", copy=str(copy.path), size=copy.size, newest=verified.sealed[-1].mark)
+    log.info("the journal was copied", copy=str(copy.path), size=copy.size, newest=verified.head.mark)
     return copy
 
 

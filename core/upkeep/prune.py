@@ -5,16 +5,22 @@ Excluded: which those are (core/rollout/pruning.py, core/router/backup_names.py)
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.actors import Actor, Role
+from core.canonical import rfc3339
+from core.journal.journal import Journal
 from core.receipts.chain import Sealed
 from core.receipts.drafts.origin import Origin
 from core.receipts.drafts.upkeep import receipts_pruned
+from core.receipts.plain import PlainReceipt, time_of
 from core.rollout.pruning import prunable
 from core.rollout.refusals import Refuse, not_allowed
 from core.target.lock import operation_lock
 from core.target.target import Target
+
+_AT_ONCE = 512
+"""How many receipts are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,28 @@ def prune(target: Target, actor: Actor, *, cause: str | None = None, dry_run: bo
         now = target.clock()
         if not dry_run and (done := target.done_before(cause)):
             return done
-        receipts = [sealed.receipt for sealed in target.journal.receipts()]
+        old, later = _by_age(target.journal, now - timedelta(days=target.settings.retention.receipts_days))
         waiting = {approval.id for approval in target.journal.pending()}
-        cutoff = now - timedelta(days=target.settings.retention.receipts_days)
-        limit = prunable(receipts, target.journal.state(), waiting, cutoff)
-        count = sum(receipt.seq <= limit.through for receipt in receipts)
+        limit = prunable(old, later, target.journal.state(), waiting)
+        count = sum(receipt.seq <= limit.through for receipt in old)
         if dry_run or not count:
             return Pruning(limit.through, count, limit.held_back_by)
         draft = target.draft(receipts_pruned(Origin(uuid.uuid4().hex, now, actor, cause=cause), limit.held_back_by or ""))
         return Pruning(limit.through, count, limit.held_back_by, target.journal.prune(draft, limit.through))
+
+
+def _by_age(journal: Journal, cutoff: datetime) -> tuple[list[PlainReceipt], set[str]]:
+    """Return the receipts up to the first that is not older than `cutoff`, and the operations of the others."""
+    old, later, stays = list[PlainReceipt](), set[str](), rfc3339(cutoff)
+    oldest = journal.oldest()
+    if oldest is None or oldest.receipt.ts >= cutoff:
+        return old, later
+    after = oldest.receipt.seq - 1
+    while page := journal.plain(after=after, first=_AT_ONCE):
+        for receipt, _ in page:
+            if later or time_of(receipt) >= stays:
+                later.add(receipt.operation)
+            else:
+                old.append(receipt)
+        after = page[-1][0].seq
+    return old, later

@@ -116,8 +116,12 @@ def settle(intent: UnsettledIntent, settings: RouterSettings, seen: RouterSighti
     return Settlement(Result.NOT_APPLIED, intent.from_stage, intent.from_stage, why)
 
 
-def recover(target: Target) -> Recovered:
+def recover(target: Target, *, files: int | None = None) -> Recovered:
     """Bring router, marks and files in line with the journal after a crash. Safe to repeat.
+
+    Args:
+        target: the router that is meant.
+        files: of how many of the newest receipts it is asked whether they have their file; None for all of them.
 
     Raises:
         AnrError: something cannot be read or written; what could not be settled still blocks every promotion.
@@ -128,8 +132,8 @@ def recover(target: Target) -> Recovered:
         settled = _settle(target)
         overtaken = settle_overtaken(target)
         _align_marks(target)
-        files = target.journal.recreate_files()
-        return Recovered(late, settled, files, _finish_archive(target), safe.sealed, overtaken, safe.problems)
+        written = target.journal.recreate_files(last=files)
+        return Recovered(late, settled, written, _finish_archive(target), safe.sealed, overtaken, safe.problems)
 
 
 def _finish_archive(target: Target) -> str | None:

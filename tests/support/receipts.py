@@ -54,6 +54,7 @@ EMPTY: Mapping[str, Any] = {
 """What a receipt says where an action has nothing to say."""
 EVERYWHERE: Mapping[str, Any] = {
     "account": "anr",
+    "adds_up": None,
     "build": "anr 0.1.0",
     "host": "vm",
     "id": "fe29a732bcf9490184dcd7aec23ca508",

@@ -13,8 +13,9 @@ from rich.table import Table
 from core.backtest.history import PastDecisions
 from core.backtest.judge import Rules, judge_days, span_of, verdict_counts, with_bound
 from core.backtest.ledgers import columns_of
-from core.cli.context import NAMED_TARGET, AsJson, own_settings
+from core.cli.context import AsJson, own_settings
 from core.cli.output import out, print_json, working
+from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.scan.family import siblings_of
 from core.settings.target import TargetSettings

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from core.cli.context import NAMED_TARGET, AsJson, DryRun, only_here, operating, own_settings
+from core.cli.context import AsJson, DryRun, only_here, operating, own_settings
 from core.cli.output import out, print_json, working
 from core.cli.render import finish
+from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.system.extras import how_to_add
 from core.upkeep import archive as archiving

@@ -105,9 +105,9 @@ def verify_and_print(
     """
     with examining(own_settings()) as (settings, target):
         places = (*target.witnesses.marks(), *verification.given(expect), *further(settings, target))
-        found = verification.verify(target.journal, places)
+        found = verification.verify(target.journal, places, target.on_progress)
     problems = [flaw.problem for flaw in found.flaws]
-    count, head = len(found.sealed), found.head
+    count, head = len(found.readable), found.head
     if as_json:
         print_json(
             {
@@ -132,7 +132,7 @@ def verify_and_print(
                 out.say(line)
         if found.unproven:
             err.say(found.unproven)
-        if found.sealed and not found.proven and not alone:
+        if found.readable and not found.proven and not alone:
             err.say(_HOW_TO_COMPARE)
     if not found.holds(alone=alone):
         raise typer.Exit(FAILED)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from core.canonical import parse_moment
-from core.cli.context import NAMED_TARGET, AsJson, own_settings
+from core.cli.context import AsJson, own_settings
 from core.cli.output import err, out, print_json, working
+from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.gates.evaluate import evaluate
 from core.gates.report import NOT_ASKED, Report

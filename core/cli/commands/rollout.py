@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from core.actors import Actor
-from core.cli.context import BEGINS, VERBOSE, AsJson, Reason, Request, only_here, operating
+from core.cli.context import BEGINS, AsJson, Reason, Request, only_here, operating
 from core.cli.render import finish
+from core.cli.said import VERBOSE
 from core.errors import ConfigurationError
 from core.gates.report import Report
 from core.operations import propose, requests

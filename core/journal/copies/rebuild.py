@@ -5,19 +5,18 @@ Requests have no files. Each is put together from its receipts, and its bytes ar
 Excluded: the chain's own rules (core/receipts/chain.py), and who may do this (core/upkeep/journal_copy.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from core.canonical import canonical_bytes
 from core.errors import JournalCorrupt, JournalUnavailable
-from core.journal.inspection import inspect
+from core.journal.inspection.inspect import inspect
 from core.journal.marks import Marks, contradiction
 from core.journal.requests import flaws_in_requests
 from core.journal.tables import Database
-from core.journal.verification import chain_of
-from core.receipts.chain import MAX_RECEIPT_BYTES, Sealed, flaws_in_chain, number_in_name, unseal
+from core.receipts.chain import GENESIS, MAX_RECEIPT_BYTES, Sealed, flaws_in_chain, number_in_name, unseal
 from core.receipts.receipt import Receipt
 from core.rollout.requested import as_kept
 from core.system.files import read_bounded
@@ -64,7 +63,7 @@ def rebuild(journal: Path, target: str, receipts_dir: Path, marks: Iterable[Mark
     sealed = _in_files(receipts_dir, target)
     if flaws := flaws_in_chain([(one.receipt.seq, one.data, one.digest) for one in sealed], target=target):
         raise JournalCorrupt(f"The files in {receipts_dir} are not one whole chain: {flaws[0].problem}. {_NOTHING}.")
-    chain = chain_of(sealed)
+    chain = _chain_of(sealed)
     for place in marks:
         for mark in place.marks:
             if problem := contradiction(mark, chain):
@@ -87,6 +86,14 @@ def rebuild(journal: Path, target: str, receipts_dir: Path, marks: Iterable[Mark
         database.engine.dispose()
     unproven = tuple(request_id for request_id, (_, _, proven) in requests.items() if not proven)
     return Rebuilt(tuple(sealed), len(requests), unproven)
+
+
+def _chain_of(sealed: Sequence[Sealed]) -> Mapping[int, str]:
+    """Return the digest of each receipt by its number, and of the one on which the first of them follows."""
+    chain = {one.receipt.seq: one.digest for one in sealed}
+    if sealed[0].receipt.prev != GENESIS:
+        chain.setdefault(sealed[0].receipt.seq - 1, sealed[0].receipt.prev)
+    return chain
 
 
 def _in_files(receipts_dir: Path, target: str) -> list[Sealed]:

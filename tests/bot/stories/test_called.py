@@ -188,14 +188,15 @@ def test_a_frozen_card_offers_to_unfreeze_until_it_is_lifted_and_both_are_linked
     assert braked.sealed is not None
     frozen = braked.sealed.receipt.operation
     composer = StoryComposer(begun.target, link=lambda operation: f"https://x.slack.com/archives/C1/p{operation[:4]}")
-    before = composer.tell(frozen)
+    journal = begun.target.journal
+    before = composer.post_of(journal.of_operation(frozen))
     assert before is not None
     assert "ask_unfreeze" in texts(before.blocks)
     begun.clock.pass_(minutes=5)
     unfrozen = propose.unfreeze(begun.target, Order(begun.people["olivia"], "a bad deploy"), frozenset())
     lifting = begun.target.journal.receipts(last=1)[0].receipt
     assert lifting.action is Action.UNFREEZE, unfrozen
-    after, there = composer.tell(frozen), composer.tell(lifting.operation)
+    after, there = (composer.post_of(journal.of_operation(name)) for name in (frozen, lifting.operation))
     assert after is not None
     assert there is not None
     assert after.text == "🔓 Frozen, unfrozen since"

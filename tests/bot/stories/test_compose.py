@@ -17,7 +17,7 @@ def newest(of: Rig, action: Action) -> Sealed:
 
 
 def shown(of: Rig, sealed: Sealed) -> str:
-    post = StoryComposer(of.target).tell(sealed.receipt.operation)
+    post = StoryComposer(of.target).post_of(of.target.journal.of_operation(sealed.receipt.operation))
     assert post is not None
     return str(post.blocks)
 
@@ -62,4 +62,4 @@ def test_a_veto_and_a_missed_run_end_the_announcement(begun: Rig) -> None:  # no
 
 def test_an_operation_without_receipts_shows_nothing(begun: Rig) -> None:  # noqa: F811 - the fixture's name
     """A button of another router's message finds no story here."""
-    assert StoryComposer(begun.target).tell("nothing") is None
+    assert StoryComposer(begun.target).post_of(begun.target.journal.of_operation("nothing")) is None

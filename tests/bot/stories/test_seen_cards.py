@@ -23,7 +23,7 @@ def look(of: Rig) -> None:
 
 def card(of: Rig, operation: str) -> tuple[str, str]:
     """The title and everything else of a story's message."""
-    post = StoryComposer(of.target).tell(operation)
+    post = StoryComposer(of.target).post_of(of.target.journal.of_operation(operation))
     assert post is not None
     return post.text, str(post.blocks)
 
@@ -68,7 +68,9 @@ def test_the_count_on_a_card_grows_with_what_is_seen(begun: Rig) -> None:  # noq
     look(begun)
     now = begun.target.journal.state().observation
     assert now is not None
-    post = StoryComposer(begun.target, lambda: now.model_copy(update={"live": 36})).tell(operation_of(done))
+    post = StoryComposer(begun.target, lambda: now.model_copy(update={"live": 36})).post_of(
+        begun.target.journal.of_operation(operation_of(done))
+    )
     assert post is not None
     assert "STILL SERVING: 36 live decisions since" in str(post.blocks)
 

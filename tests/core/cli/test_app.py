@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import bot.cli.table  # noqa: F401 - adds the bot's commands
 from core.cli.app import COMMANDS, FURTHER_COMMANDS, PANELS, app, run
-from core.cli.context import NAMED_TARGET
 from core.cli.output import FAILED, REFUSED, USAGE
+from core.cli.said import NAMED_TARGET
 from core.errors import ConfigurationError
 from core.router.control import SAFE_SETTINGS
 from tests.core.cli.conftest import Anr

@@ -13,7 +13,7 @@ def test_work_that_lasts_a_second_shows_that_it_goes_on(monkeypatch: pytest.Monk
     console = Console(file=(shown := io.StringIO()), force_terminal=True, width=100)
     ends = time.monotonic() + 120
     with showing(console) as on_progress:
-        for read, words in (500_000, "Reading the ledger, 500.0 kB of 2.0 MB"), (2_000_000, "Working"):
+        for read, words in (500_000, "Reading, 500.0 kB of 2.0 MB"), (2_000_000, "Working"):
             shown.seek(0)
             shown.truncate()
             on_progress(read, 2_000_000)

@@ -115,7 +115,9 @@ def test_what_is_appended_is_read_back(journal: Journal, tmp_path: Path) -> None
     assert list(again.receipts(last=2)) == sealed[1:]
     assert list(again.receipts(after=3)) == []
     assert list(again.of_operation("o1")) == [sealed[0], sealed[2]]
-    assert again.verify() == (tuple(sealed), ())
+    readable, flaws = again.verify()
+    assert (readable.count, readable.head, flaws) == (3, sealed[-1], ())
+    assert dict(readable.digests) == {kept.receipt.seq: kept.digest for kept in sealed}
 
 
 def test_a_journal_that_never_was_is_empty(journal: Journal) -> None:
@@ -248,7 +250,7 @@ def test_two_threads_leave_one_chain(tmp_path: Path, shared: bool) -> None:  # n
         thread.start()
     for thread in threads:
         thread.join()
-    sealed, flaws = journal.verify()
+    sealed, flaws = journal.receipts(), journal.verify()[1]
     assert flaws == ()
     assert [sealed_receipt.receipt.seq for sealed_receipt in sealed if sealed_receipt.receipt.cause is None] == sorted(
         sealed_receipt.receipt.seq for sealed_receipt in recorded if sealed_receipt.receipt.cause is None
@@ -277,7 +279,7 @@ def test_two_processes_leave_one_chain(tmp_path: Path) -> None:
     said = [process.communicate(timeout=600) for process in processes]
     assert [error for _, error in said] == ["", ""]
     assert sum(int(refused) for refused, _ in said) == 20
-    sealed, flaws = journal.verify()
+    sealed, flaws = journal.receipts(), journal.verify()[1]
     assert flaws == ()
     assert [sealed_receipt.receipt.seq for sealed_receipt in sealed] == list(range(1, 61))
     assert {sealed_receipt.receipt.id for sealed_receipt in sealed} >= {f"{who}{number}" for who in "ab" for number in range(20)}
@@ -402,7 +404,9 @@ def test_a_journal_that_went_away_is_not_begun_anew(journal: Journal, tmp_path: 
         with pytest.raises(JournalCorrupt, match=r"is empty, but .*logs holds receipts.*Nothing was changed"):
             use()
     assert rows(tmp_path) == []
-    assert again.verify() == ((), (Flaw(1, f"the file {sealed.file_name} has no receipt in the journal: its tail was cut off"),))
+    readable, flaws = again.verify()
+    assert (readable.count, readable.head) == (0, None)
+    assert flaws == (Flaw(1, f"the file {sealed.file_name} has no receipt in the journal: its tail was cut off"),)
 
 
 def test_a_journal_that_went_away_is_not_begun_anew_where_receipts_cannot_be_listed() -> None:
@@ -491,7 +495,7 @@ def test_a_receipt_without_its_file_is_durable_and_gets_it_later(
     assert [(tmp_path / "logs" / sealed_receipt.file_name).read_bytes() for sealed_receipt in sealed] == [
         sealed_receipt.data for sealed_receipt in sealed
     ]
-    assert journal.verify() == (tuple(sealed), ())
+    assert (journal.verify()[0].head, journal.verify()[1]) == (sealed[-1], ())
     assert journal.recreate_files() == 0
 
 
@@ -514,7 +518,7 @@ def test_a_file_that_differs_from_its_receipt_is_named(journal: Journal, tmp_pat
     sealed = journal.append(draft(1))
     path = tmp_path / "logs" / sealed.file_name
     path.write_bytes(sealed.data + b"\n")
-    assert journal.verify() == ((sealed,), (Flaw(1, f"the file {sealed.file_name} differs from the journal"),))
+    assert journal.verify()[1] == (Flaw(1, f"the file {sealed.file_name} differs from the journal"),)
     assert journal.recreate_files() == 0
     assert path.read_bytes() == sealed.data + b"\n"
 
@@ -523,10 +527,9 @@ def test_a_tail_that_was_cut_off_shows_in_the_files(journal: Journal, tmp_path: 
     """A chain whose last receipts are gone holds by itself; their files betray it."""
     sealed = [journal.append(draft(number)) for number in (1, 2, 3)]
     change(tmp_path, "DELETE FROM receipts WHERE seq = 3")
-    assert journal.verify() == (
-        tuple(sealed[:2]),
-        (Flaw(3, f"the file {sealed[2].file_name} has no receipt in the journal: its tail was cut off"),),
-    )
+    readable, flaws = journal.verify()
+    assert (readable.count, readable.head) == (2, sealed[1])
+    assert flaws == (Flaw(3, f"the file {sealed[2].file_name} has no receipt in the journal: its tail was cut off"),)
 
 
 # --- how it is kept ---------------------------------------------------------------------------------------------------

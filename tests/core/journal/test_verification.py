@@ -141,7 +141,7 @@ def posted(rig: Rig) -> tuple[Sealed, ...]:
     """Five receipts, the newest of which was shown in a channel."""
     journal: Journal = rig.target.journal
     sealed = tuple(journal.append(draft(number, note=f"note {number}")) for number in range(1, 6))
-    rig.target.witness.saw(Mark.of(sealed[-1]), chain=journal.digests())
+    rig.target.witness.saw(Mark.of(sealed[-1]), chain=journal.digests)
     return sealed
 
 
@@ -183,7 +183,7 @@ def test_a_mark_that_was_posted_betrays_a_deleted_tail_without_our_own_memory(
 
 def test_an_older_mark_does_not_take_the_place_of_a_newer_one(rig: Rig, posted: tuple[Sealed, ...]) -> None:
     """A story that is shown again says nothing new about the chain."""
-    rig.target.witness.saw(Mark.of(posted[1]), chain=rig.target.journal.digests())
+    rig.target.witness.saw(Mark.of(posted[1]), chain=rig.target.journal.digests)
     newest = rig.target.witness.newest()
     assert newest is not None
     assert (newest.seq, newest.digest) == (5, posted[-1].digest)
@@ -197,5 +197,5 @@ def test_a_witness_that_cannot_be_read_is_a_flaw_and_is_kept(rig: Rig, posted: t
     (flaw,) = verify(rig.target.journal, rig.target.witnesses.marks()).flaws
     assert "cannot be read" in flaw.problem
     with pytest.raises(Exception, match="cannot be read"):
-        rig.target.witness.saw(Mark.of(posted[-1]), chain=rig.target.journal.digests())
+        rig.target.witness.saw(Mark.of(posted[-1]), chain=rig.target.journal.digests)
     assert path.read_bytes() == garbage

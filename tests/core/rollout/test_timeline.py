@@ -10,7 +10,7 @@ from core.actors import UPKEEP
 from core.brake import brake
 from core.operations import propose
 from core.receipts.receipt import Action, Phase, Receipt, Result
-from core.rollout.state import fold
+from core.rollout.state import REMEMBERED, RolloutState, fold
 from core.rollout.timeline import spells
 from core.target.order import Order
 from core.upkeep import prune
@@ -33,7 +33,7 @@ def test_spells_fill_the_span_and_agree_with_the_receipts(taken: list[tuple[Acti
     begins = NOW + timedelta(minutes=begin, seconds=30)
     ends = begins + timedelta(minutes=length)
     receipts = history(taken)
-    found = spells(receipts, begins, ends)
+    found = spells(fold(receipts), begins, ends)
     assert found[0].begins == begins
     assert found[-1].ends == ends
     for earlier, other in pairwise(found):
@@ -53,7 +53,7 @@ def test_a_freeze_and_its_end_are_spells_of_their_own(begun: Rig) -> None:
     begun.clock.pass_(hours=2)
     propose.unfreeze(begun.target, Order(begun.people["olivia"]))
     begun.clock.pass_(hours=1)
-    found = spells((sealed.receipt for sealed in begun.target.journal.receipts()), begins, begun.clock())
+    found = spells(begun.target.journal.state(), begins, begun.clock())
     assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True), (0, False)]
     assert found[1].ends - found[1].begins == timedelta(hours=2)
 
@@ -68,10 +68,20 @@ def test_after_pruning_the_spells_begin_with_what_the_checkpoint_says(begun: Rig
     begun.clock.pass_(hours=1)
     brake.freeze(begun.target, begun.people["max"], "errors")
     begun.clock.pass_(hours=1)
-    found = spells((sealed.receipt for sealed in begun.target.journal.receipts()), begins, begun.clock.now)
+    found = spells(begun.target.journal.state(), begins, begun.clock.now)
     assert [(spell.stage, spell.frozen) for spell in found] == [(10, False), (0, True)]
 
 
 def test_a_span_that_ends_before_it_begins_holds_nothing() -> None:
     """And none of no length."""
-    assert spells([], NOW, NOW) == ()
+    assert spells(RolloutState(), NOW, NOW) == ()
+
+
+def test_what_was_long_ago_is_unknown_and_not_made_up() -> None:
+    """A state that remembers a month says of the time before that nobody knows, and of the month what it always said."""
+    receipts = history([(Action.INIT, 1), (Action.INIT, 2), (Action.INIT, 3)])
+    later = receipts[-1].model_copy(
+        update={"seq": 4, "ts": receipts[1].ts + REMEMBERED + timedelta(seconds=30), "stage_after": 50}
+    )
+    found = spells(fold([*receipts, later]), receipts[0].ts - timedelta(days=1), later.ts)
+    assert [(spell.stage, spell.ends) for spell in found] == [(None, receipts[1].ts), (20, receipts[2].ts), (30, later.ts)]

@@ -12,8 +12,9 @@ from core.cli.app import app
 from core.cli.output import FAILED
 from core.errors import ConfigurationError
 from core.settings.broken_options import load_for_brake
+from core.settings.options import ValueNotJson, options_of, over
 from core.settings.options_file import find_options
-from core.settings.settings import load
+from core.settings.settings import Settings, load
 from tests.core.router.test_control import AT_10, SAFE_BYTES
 from tests.core.system.test_files import NOBODY, names_in
 
@@ -384,3 +385,45 @@ def test_a_brake_takes_a_path_of_windows_in_double_quotes_as_it_stands(home: Pat
     assert result.exit_code == FAILED, result.output
     told = "".join(result.output.split())
     assert "`settings_file`hasbackslashesindoublequotes;theyweretakenastheystand." in told
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        pytest.param({"ANR_TARGET__LEDGER": "a b"}, {"target": {"ledger": "a b"}}, id="a-text-as-it-is"),
+        pytest.param({"anr_target__Soak_Hours": "0"}, {"target": {"soak_hours": 0}}, id="names-in-any-case"),
+        pytest.param({"ANR_OPERATORS": '["U1"]'}, {"operators": ["U1"]}, id="a-list-is-json"),
+        pytest.param(
+            {"ANR_TARGET__LEDGER": "own", "ANR_TARGET": '{"ledger": "x", "name": "n"}'},
+            {"target": {"ledger": "own", "name": "n"}},
+            id="one-option-of-a-table-wins",
+        ),
+        pytest.param(
+            {"ANR_TARGETS__STAGING__GATES__RSI_MIN": "0.7", "ANR_TARGETS__STAGING": '{"ledger": "l"}'},
+            {"targets": {"staging": {"ledger": "l", "gates": {"rsi_min": "0.7"}}}},
+            id="a-table-by-name",
+        ),
+        pytest.param({"ANR_PEOPLE__OLIVIA": "0123"}, {"people": {"olivia": "0123"}}, id="a-text-by-name"),
+        pytest.param({"ANR_TARGET__SOAK_HOURS": '{"10": 48}'}, {"target": {"soak_hours": {"10": 48}}}, id="either-a-table"),
+        pytest.param({"ANR_TARGET__SOAK_HOURS": "a day"}, {"target": {"soak_hours": "a day"}}, id="or-a-text"),
+        pytest.param({"ANR_TARGET__LEDGR": "x", "ANR_NOTHING": "x", "PATH": "x"}, {}, id="no-options"),
+    ],
+)
+def test_variables_say_what_a_file_would(variables: dict[str, str], said: dict[str, object]) -> None:
+    """Tables in tables, in whatever order the variables come."""
+    for order in (variables, dict(reversed(variables.items()))):
+        assert options_of(order, Settings) == said
+
+
+@pytest.mark.parametrize("name", ["ANR_OPERATORS", "ANR_TARGET", "ANR_TARGETS__STAGING", "ANR_TARGET__RELOAD_COMMAND"])
+def test_a_list_that_is_not_json_is_no_text(name: str) -> None:
+    """Nobody guesses what was meant; the value is told to nobody."""
+    with pytest.raises(ValueNotJson, match=f"^{name} is not JSON$"):
+        options_of({name: "U1, U2"}, Settings)
+
+
+def test_of_two_tables_the_upper_one_wins_and_the_rest_stays() -> None:
+    """However deep; what is no table is replaced as a whole."""
+    below = {"target": {"ledger": "a", "gates": {"rsi_min": 1}, "list": [1, 2]}, "only": 1}
+    above = {"target": {"gates": {"tri_min": 2}, "list": [3]}}
+    assert over(below, above) == {"target": {"ledger": "a", "gates": {"rsi_min": 1, "tri_min": 2}, "list": [3]}, "only": 1}
