@@ -162,8 +162,7 @@ class _Group(TyperGroup):
         if listed is None:
             return None
         if self._listing:
-            panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
-            return TyperCommand(cmd_name, help=listed.summary, rich_help_panel=panel)
+            return TyperCommand(cmd_name, short_help=listed.summary)
         return get_group(import_module(listed.module).commands).commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -173,6 +172,14 @@ class _Group(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self._listing = False
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in their groups."""
+        del ctx
+        listed = {**COMMANDS, **FURTHER_COMMANDS}
+        for panel, names in PANELS.items():
+            with formatter.section(panel):
+                formatter.write_dl([(name, listed[name].summary) for name in names if name in listed])
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run what was typed."""
@@ -206,7 +213,7 @@ class _Group(TyperGroup):
         return super().parse_args(ctx, [*moved, *stayed, *args[end:]])
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True)
+app = typer.Typer(cls=_Group, no_args_is_help=True, rich_markup_mode=None)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer hands the option's value over by its place

@@ -2,8 +2,7 @@
 
 Who asks passes the environment in; only core/settings/settings.py reads it. Excluded: where the file is found
 (core/settings/options_file.py), what the options are (core/settings/settings.py and core/settings/target.py), what is wrong with
-them (core/settings/mistakes.py), and what a brake
-makes of options that are wrong (core/settings/broken_options.py).
+them (core/settings/mistakes.py), and what a brake makes of options that are wrong (core/settings/broken_options.py).
 """
 
 import json
