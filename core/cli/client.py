@@ -121,6 +121,8 @@ def _connected(path: Path) -> Iterator["_Bot"]:
         OSError: nobody listens there, or it may not be opened.
         _Lost: somebody else than the account of that folder listens there.
     """
+    if sys.platform == "win32":
+        raise OSError("no bot listens on Windows")
     with reachable(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_READY_SECONDS_OF_A_BRAKE)
         connection.connect(address)
@@ -293,6 +295,8 @@ def _complain(sentence: str) -> None:
 
 def _no_bot(path: Path) -> str:
     """Say that no bot runs, where another account's bot could have done it."""
+    if sys.platform == "win32":
+        return ""
     folder = path.parent
     try:
         owner = folder.stat().st_uid
@@ -304,7 +308,7 @@ def _no_bot(path: Path) -> str:
 
 
 def _not_reached(path: Path, error: Exception) -> str:
-    if isinstance(error, PermissionError):
+    if sys.platform != "win32" and isinstance(error, PermissionError):
         return f"The bot was not asked: {_name_of(os.geteuid())} may not open {path}. {_who_may(path)}".rstrip()
     reason = getattr(error, "strerror", None) or error
     return f"The bot was not asked: nobody answers at {path} ({reason})."
@@ -320,6 +324,8 @@ def _who_may(path: Path) -> str:
 
 
 def _name_of(uid: int) -> str:
+    if sys.platform == "win32":
+        return str(uid)
     import pwd  # noqa: PLC0415 - there is none on Windows, and where a bot answers nobody asks
 
     try:
@@ -329,6 +335,8 @@ def _name_of(uid: int) -> str:
 
 
 def _group_of(gid: int) -> str:
+    if sys.platform == "win32":
+        return str(gid)
     import grp  # noqa: PLC0415 - as above
 
     try:

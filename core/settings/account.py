@@ -75,11 +75,12 @@ def _listed_groups(uid: int) -> frozenset[int]:
     """Return the groups that an account is listed in: it may enter them, whichever it has left."""
     if sys.platform == "win32":
         return frozenset()
-    try:
-        found = pwd.getpwuid(uid)
-        return frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
-    except (KeyError, OSError):
-        return frozenset()
+    else:  # noqa: RET505 - only so do the types of each system leave the other's calls aside
+        try:
+            found = pwd.getpwuid(uid)
+            return frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
+        except (KeyError, OSError):
+            return frozenset()
 
 
 def operating_system_user() -> str:

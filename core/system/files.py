@@ -226,6 +226,8 @@ def fit_to_folder(path: Path) -> None:
 
 
 def _hand_to(path: Path, owner: int, group: int) -> None:
+    if sys.platform == "win32":
+        return
     try:
         os.chown(path, owner, group)
     except OSError as error:

@@ -106,6 +106,8 @@ def listening_at(path: Path) -> tuple[socket.socket, tuple[int, int]]:
     Raises:
         OSError: it cannot be made.
     """
+    if sys.platform == "win32":
+        raise OSError("Windows tells nobody who is at the other end of such a socket")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
