@@ -12,6 +12,7 @@ import pytest_asyncio
 from core.doctor.check import Check, Health
 from core.doctor.own_checks import check_up
 from core.settings.settings import Settings
+from core.settings.secret_files import secrets_read
 from core.settings.surfaces import AlertSettings
 from core.target.overview import look
 from tests.scenarios.conftest import free_port
@@ -86,6 +87,6 @@ async def test_an_alert_about_anr_that_no_rule_matches_is_in_doctor(stage: Stage
 @pytest.mark.parametrize("secret", ["geheim\n", " geheim", "geheim\r\n"])
 def test_secrets_lose_the_space_around_them(secret: str) -> None:
     """A secret that was kept in a file has a line feed behind it, which nobody sends; only space is no secret."""
-    assert AlertSettings.model_validate({"token": secret, "password": secret}).token.get_secret_value() == "geheim"
-    assert AlertSettings.model_validate({"password": secret}).password.get_secret_value() == "geheim"
-    assert not AlertSettings.model_validate({"token": " \n"}).enabled
+    options = secrets_read(AlertSettings.model_validate({"token": secret, "password": secret})).options
+    assert (options.token.get_secret_value(), options.password.get_secret_value()) == ("geheim", "geheim")
+    assert not secrets_read(AlertSettings.model_validate({"token": " \n"})).options.enabled
