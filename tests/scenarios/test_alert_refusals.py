@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from core.doctor.check import Check, Health
 from core.doctor.own_checks import check_up
-from core.settings.settings import Settings
 from core.settings.secret_files import secrets_read
+from core.settings.settings import Settings
 from core.settings.surfaces import AlertSettings
 from core.target.overview import look
 from tests.scenarios.conftest import free_port
