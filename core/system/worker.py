@@ -138,5 +138,9 @@ def main(serve: str, address: str) -> None:
     """Connect to the process that started this one, and answer it until no more orders come."""
     module, _, function = serve.partition(":")
     key = sys.stdin.buffer.read()
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt), Client(address, authkey=key) as connection:
+    try:
+        connection = Client(address, authkey=key)
+    except (EOFError, ConnectionError, FileNotFoundError, KeyboardInterrupt):  # whoever started this is gone
+        return
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt), connection:
         getattr(import_module(module), function)(connection)

@@ -115,7 +115,7 @@ def test_without_the_extra_a_table_says_what_is_missing(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "ibis", None)
     monkeypatch.delitem(sys.modules, "core.scan.table", raising=False)
     target = TargetSettings.model_validate({"ledger": "duckdb:///lake/*.parquet"})
-    with pytest.raises(ConfigurationError, match=r"pip install anr\[warehouse\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install \"anr\[warehouse\] @ "):
         measure(target, Window.ending(NOW, 10))
     imported = "import sys, bot.cli.table, core.scan.scan; print({'ibis', 'pyarrow', 'pyspark', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, timeout=120, check=True)
