@@ -48,7 +48,7 @@ async def test_an_open_home_follows_what_happens(played: Played) -> None:
     await opened(playground, "U0OLIVIA")
     await playground.slash("U0MEMBER", CHANNEL, "/anr", "freeze errors in the checkout")
     await playground.wait_for(lambda: "errors in the checkout" in said(view_of(playground, "U0OLIVIA")), WAIT)
-    assert "*Stage:* 0%" in said(view_of(playground, "U0OLIVIA"))
+    await playground.wait_for(lambda: "*Stage:* 0%" in said(view_of(playground, "U0OLIVIA")), WAIT)
     assert "U0MEMBER" not in playground.workspace.homes
 
 
