@@ -109,7 +109,9 @@ class Jobs:
         self._stopping.set()
         self._stopped.set()
         self._scheduler.shutdown(wait=False)
-        await asyncio.gather(self._watching, *self._running.values(), return_exceptions=True)
+        await self._watching
+        while self._running:  # the scheduler's own end comes with the loop's next turn, and may begin a job until then
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _begin(self, job: Callable[[], None]) -> None:
         # the scheduler cancels its own tasks at shutdown; a run that touches the router is drained instead
